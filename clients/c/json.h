@@ -1,0 +1,21 @@
+/* proto3 JSON <-> protobuf-c messages, by descriptor, on top of jansson. Printed with the proto field names, read
+ * with either spelling. Timestamp, FieldMask, Empty and Duration have their JSON forms. */
+#ifndef SW_CLIENT_JSON_H
+#define SW_CLIENT_JSON_H
+
+#include <jansson.h>
+#include <protobuf-c/protobuf-c.h>
+#include <sitewire/status.h>
+
+#define SW_JSON_DEPTH_MAX 32
+
+/* A message from JSON text; INVALID_ARGUMENT names the field (unknown, wrong type, out of range). The caller frees
+ * *message with protobuf_c_message_free_unpacked(m, allocator). */
+sw_code sw_json_parse(const ProtobufCMessageDescriptor *type, const char *json, size_t size,
+                      ProtobufCAllocator *allocator, ProtobufCMessage **message, sw_error *error);
+sw_code sw_json_to_message(const ProtobufCMessageDescriptor *type, const json_t *json,
+                           ProtobufCAllocator *allocator, ProtobufCMessage **message, sw_error *error);
+/* The fields that are present, in descriptor order. A new reference for the caller; NULL when out of memory. */
+json_t *sw_json_from_message(const ProtobufCMessage *message);
+
+#endif

@@ -1,0 +1,26 @@
+/* A bump allocator: the memory of one call or one piece of work, freed at once.
+ * Also a ProtobufCAllocator, so that unpacked messages need no free. Not thread-safe. */
+#ifndef SW_BASE_ARENA_H
+#define SW_BASE_ARENA_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stddef.h>
+
+typedef struct sw_arena sw_arena;
+
+/* `limit` bytes at the most over its life between resets (0: 64 MiB). NULL when out of memory. */
+sw_arena *sw_arena_new(size_t limit);
+void sw_arena_destroy(sw_arena **arena);
+
+/* Zeroed memory aligned for anything, or NULL when the limit or memory is reached. */
+void *sw_arena_alloc(sw_arena *arena, size_t size);
+char *sw_arena_strndup(sw_arena *arena, const char *text, size_t length);
+char *sw_arena_printf(sw_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Forgets everything; keeps the first block. Frees memory beyond it. */
+void sw_arena_reset(sw_arena *arena);
+
+/* Lives as long as the arena. Its free does nothing. */
+ProtobufCAllocator *sw_arena_allocator(sw_arena *arena);
+
+#endif

@@ -1,0 +1,13 @@
+/* Time. Deadlines are int64_t on the monotonic clock; tests replace the clock. */
+#ifndef SW_BASE_CLOCK_H
+#define SW_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define SW_NEVER INT64_MAX /* a deadline that never comes */
+
+int64_t sw_now_us(void);  /* monotonic */
+int64_t sw_now_ms(void);  /* monotonic */
+int64_t sw_wall_us(void); /* since 1970-01-01 UTC */
+
+#endif

@@ -1,0 +1,14 @@
+/* Filling in an sw_error. Used everywhere; <sitewire/status.h> declares the type. */
+#ifndef SW_BASE_ERROR_H
+#define SW_BASE_ERROR_H
+
+#include <sitewire/status.h>
+
+/* Sets *error (NULL allowed) to code and text, local, no field, and returns code: `return sw_fail(...)`. */
+sw_code sw_fail(sw_error *error, sw_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same with the path of the field at fault. */
+sw_code sw_fail_field(sw_error *error, sw_code code, const char *field, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

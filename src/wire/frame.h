@@ -1,0 +1,57 @@
+/* The envelope of messages between client, broker and worker (docs/protocol.md): MDP/0.2 frames and the compact
+ * framing, decoded into one form. Used by broker, rpc runtime and client. */
+#ifndef SW_WIRE_FRAME_H
+#define SW_WIRE_FRAME_H
+
+#include "wire/header.h"
+#include <zmq.h>
+
+#define SW_MDP_CLIENT "MDPC02"
+#define SW_MDP_WORKER "MDPW02"
+#define SW_COMPACT_PREFIX 24      /* bytes before the header in a compact frame */
+#define SW_COMPACT_INLINE 8192    /* payloads up to this travel in the same frame */
+#define SW_FRAMES_MAX 16          /* frames of a message, identity excluded */
+
+/* Commands of compact framing; CANCEL and CREDIT have the bytes 0x10 and 0x11 in MDP framing. */
+typedef enum {
+    SW_COMPACT_REQUEST = 1,
+    SW_COMPACT_PARTIAL = 2,
+    SW_COMPACT_FINAL = 3,
+    SW_COMPACT_CANCEL = 4,
+    SW_COMPACT_CREDIT = 5
+} sw_compact_command;
+
+/* A compact message: one frame, or two when the payload is in a frame of its own. */
+typedef struct sw_compact {
+    sw_compact_command command;
+    uint64_t tag; /* client side: the call id; worker side: the broker's route */
+    sw_view header, handover, payload;
+    bool payload_follows; /* the payload is the next frame, `payload` is empty */
+} sw_compact;
+
+/* True for a frame that begins as compact framing does, whole or broken. */
+bool sw_compact_is(const void *frame, size_t size);
+/* Views point into `frame`. False if it is broken (lengths, version, command, a payload both inline and following). */
+bool sw_compact_decode(const void *frame, size_t size, sw_compact *message);
+/* Makes the first frame: prefix, header, handover and, unless payload_follows, payload. The caller owns *frame.
+ * False when out of memory or a length is over its bound. */
+bool sw_compact_encode(const sw_compact *message, zmq_msg_t *frame);
+
+/* A whole multipart message, received without blocking. */
+typedef struct sw_message {
+    int count;
+    bool overflow; /* there were more than SW_FRAMES_MAX + 2 frames; the rest is read and dropped */
+    zmq_msg_t frames[SW_FRAMES_MAX + 2];
+} sw_message;
+
+/* 0, or an errno: EAGAIN when there is none. On success the caller closes it with sw_message_close. */
+int sw_message_recv(void *socket, sw_message *message);
+void sw_message_close(sw_message *message);
+/* Sends all frames, which are consumed on success (and left to the caller otherwise). 0 or an errno. */
+int sw_message_send(void *socket, sw_message *message);
+/* Appends a frame. The copy and the move; false when full or out of memory. */
+bool sw_message_add(sw_message *message, const void *data, size_t size);
+bool sw_message_move(sw_message *message, zmq_msg_t *frame);
+sw_view sw_message_view(const sw_message *message, int index);
+
+#endif

@@ -1,0 +1,86 @@
+/* The RPC headers (proto/sitewire/rpc/v1/rpc.proto) as views into a frame: encoded and decoded without
+ * allocation. Used by broker, rpc runtime and client. Not thread-safe only in what it is given. */
+#ifndef SW_WIRE_HEADER_H
+#define SW_WIRE_HEADER_H
+
+#include <sitewire/status.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct sw_view {
+    const char *data; /* not NUL-terminated; NULL when size is 0 */
+    size_t size;
+} sw_view;
+
+#define SW_VIEW(literal) ((sw_view){(literal), sizeof(literal) - 1})
+sw_view sw_view_of(const char *text); /* NULL is empty */
+bool sw_view_equal(sw_view a, sw_view b);
+
+#define SW_METADATA_MAX 64
+#define SW_DETAILS_MAX 8
+#define SW_HEADER_MAX 16384 /* bytes of an encoded header */
+
+typedef struct sw_pair {
+    sw_view key, value;
+} sw_pair;
+
+typedef struct sw_call_header {
+    sw_view method, request_id, destination;
+    uint64_t call_id;
+    uint32_t time_left_ms, credit;
+    size_t metadata_count;
+    sw_pair metadata[SW_METADATA_MAX];
+} sw_call_header;
+
+typedef struct sw_handover {
+    sw_view caller;
+    uint32_t queue_us, time_left_ms;
+} sw_handover;
+
+typedef struct sw_timing {
+    uint32_t queue_us, service_us, sql_us;
+} sw_timing;
+
+/* One detail, flattened: the member that `kind` names is valid. */
+typedef enum { SW_DETAIL_FIELD = 1, SW_DETAIL_RESOURCE, SW_DETAIL_RETRY, SW_DETAIL_EXECUTION } sw_detail_kind;
+typedef struct sw_detail {
+    sw_detail_kind kind;
+    sw_view field;                /* FIELD */
+    sw_view type, key;            /* RESOURCE */
+    sw_view description;          /* FIELD, RESOURCE */
+    uint32_t delay_ms;            /* RETRY */
+    bool may_have_run;            /* EXECUTION */
+} sw_detail;
+
+typedef struct sw_reply_header {
+    uint64_t call_id;
+    uint32_t code;
+    sw_view message;
+    size_t detail_count;
+    sw_detail details[SW_DETAILS_MAX];
+    size_t trailer_count;
+    sw_pair trailers[SW_METADATA_MAX];
+    sw_timing timing;
+} sw_reply_header;
+
+/* Encoders return the bytes needed; they write only if that fits into `capacity`. */
+size_t sw_call_header_encode(const sw_call_header *header, uint8_t *to, size_t capacity);
+size_t sw_handover_encode(const sw_handover *handover, uint8_t *to, size_t capacity);
+size_t sw_reply_header_encode(const sw_reply_header *header, uint8_t *to, size_t capacity);
+
+/* Decoders skip unknown fields. The views point into `from`. False for what is no such message: broken protobuf,
+ * invalid UTF-8 or NUL in text, more entries than the maxima, more than SW_HEADER_MAX bytes. They do not judge
+ * whether a method is well-formed or a request_id printable. */
+bool sw_call_header_decode(const void *from, size_t size, sw_call_header *header);
+bool sw_handover_decode(const void *from, size_t size, sw_handover *handover);
+bool sw_reply_header_decode(const void *from, size_t size, sw_reply_header *header);
+
+/* The service part of `/package.Service/Method`; empty if it has not that form. */
+sw_view sw_method_service(sw_view method);
+
+/* Fills a reply header from an error: code, message, FIELD and RESOURCE details. Views point into *error. */
+void sw_reply_header_from_error(const sw_error *error, sw_reply_header *header);
+/* The reverse, for a client: local = false, retry_safe if code is UNAVAILABLE and it says it has not run. */
+void sw_error_from_reply_header(const sw_reply_header *header, sw_error *error);
+
+#endif
