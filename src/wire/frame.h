@@ -1,16 +1,16 @@
-/* The envelope of messages between client, broker and worker (docs/protocol.md): MDP/0.2 frames and the compact
- * framing, decoded into one form. Used by broker, rpc runtime and client. */
+/* The envelope of messages between client, broker and worker (docs/protocol.md): MDP/0.2 frames and the
+ * compact framing, decoded into one form. Used by broker, rpc runtime and client. */
 #ifndef SW_WIRE_FRAME_H
 #define SW_WIRE_FRAME_H
 
 #include "wire/header.h"
 #include <zmq.h>
 
-#define SW_MDP_CLIENT "MDPC02"
-#define SW_MDP_WORKER "MDPW02"
-#define SW_COMPACT_PREFIX 24      /* bytes before the header in a compact frame */
-#define SW_COMPACT_INLINE 8192    /* payloads up to this travel in the same frame */
-#define SW_FRAMES_MAX 16          /* frames of a message, identity excluded */
+#define SW_MDP_CLIENT     "MDPC02"
+#define SW_MDP_WORKER     "MDPW02"
+#define SW_COMPACT_PREFIX 24   /* bytes before the header in a compact frame */
+#define SW_COMPACT_INLINE 8192 /* payloads up to this travel in the same frame */
+#define SW_FRAMES_MAX     16   /* frames of a message, identity excluded */
 
 /* Commands of compact framing; CANCEL and CREDIT have the bytes 0x10 and 0x11 in MDP framing. */
 typedef enum {
@@ -31,11 +31,15 @@ typedef struct sw_compact {
 
 /* True for a frame that begins as compact framing does, whole or broken. */
 bool sw_compact_is(const void *frame, size_t size);
-/* Views point into `frame`. False if it is broken (lengths, version, command, a payload both inline and following). */
+/* Views point into `frame`. False if it is broken (lengths, version, command, a payload both inline and
+ * following). */
 bool sw_compact_decode(const void *frame, size_t size, sw_compact *message);
-/* Makes the first frame: prefix, header, handover and, unless payload_follows, payload. The caller owns *frame.
- * False when out of memory or a length is over its bound. */
+/* Makes the first frame: prefix, header, handover and, unless payload_follows, payload. The caller owns
+ * *frame. False when out of memory or a length is over its bound. */
 bool sw_compact_encode(const sw_compact *message, zmq_msg_t *frame);
+
+/* Changes the tag of an encoded compact frame where it stands. */
+void sw_compact_set_tag(void *frame, uint64_t tag);
 
 /* A whole multipart message, received without blocking. */
 typedef struct sw_message {

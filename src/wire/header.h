@@ -17,8 +17,8 @@ sw_view sw_view_of(const char *text); /* NULL is empty */
 bool sw_view_equal(sw_view a, sw_view b);
 
 #define SW_METADATA_MAX 64
-#define SW_DETAILS_MAX 8
-#define SW_HEADER_MAX 16384 /* bytes of an encoded header */
+#define SW_DETAILS_MAX  8
+#define SW_HEADER_MAX   16384 /* bytes of an encoded header */
 
 typedef struct sw_pair {
     sw_view key, value;
@@ -45,11 +45,11 @@ typedef struct sw_timing {
 typedef enum { SW_DETAIL_FIELD = 1, SW_DETAIL_RESOURCE, SW_DETAIL_RETRY, SW_DETAIL_EXECUTION } sw_detail_kind;
 typedef struct sw_detail {
     sw_detail_kind kind;
-    sw_view field;                /* FIELD */
-    sw_view type, key;            /* RESOURCE */
-    sw_view description;          /* FIELD, RESOURCE */
-    uint32_t delay_ms;            /* RETRY */
-    bool may_have_run;            /* EXECUTION */
+    sw_view field;       /* FIELD */
+    sw_view type, key;   /* RESOURCE */
+    sw_view description; /* FIELD, RESOURCE */
+    uint32_t delay_ms;   /* RETRY */
+    bool may_have_run;   /* EXECUTION */
 } sw_detail;
 
 typedef struct sw_reply_header {
@@ -68,9 +68,9 @@ size_t sw_call_header_encode(const sw_call_header *header, uint8_t *to, size_t c
 size_t sw_handover_encode(const sw_handover *handover, uint8_t *to, size_t capacity);
 size_t sw_reply_header_encode(const sw_reply_header *header, uint8_t *to, size_t capacity);
 
-/* Decoders skip unknown fields. The views point into `from`. False for what is no such message: broken protobuf,
- * invalid UTF-8 or NUL in text, more entries than the maxima, more than SW_HEADER_MAX bytes. They do not judge
- * whether a method is well-formed or a request_id printable. */
+/* Decoders skip unknown fields. The views point into `from`. False for what is no such message: broken
+ * protobuf, invalid UTF-8 or NUL in text, more entries than the maxima, more than SW_HEADER_MAX bytes. They
+ * do not judge whether a method is well-formed or a request_id printable. */
 bool sw_call_header_decode(const void *from, size_t size, sw_call_header *header);
 bool sw_handover_decode(const void *from, size_t size, sw_handover *handover);
 bool sw_reply_header_decode(const void *from, size_t size, sw_reply_header *header);

@@ -1,5 +1,5 @@
-/* One poll loop: ZeroMQ sockets, file descriptors and timers, on one thread. Used by broker, services, client.
- * A ZeroMQ socket's callback must read until EAGAIN or accept being called again at once. */
+/* One poll loop: ZeroMQ sockets, file descriptors and timers, on one thread. Used by broker, services,
+ * client. A ZeroMQ socket's callback must read until EAGAIN or accept being called again at once. */
 #ifndef SW_WIRE_LOOP_H
 #define SW_WIRE_LOOP_H
 
@@ -26,7 +26,8 @@ void sw_timer_start(sw_timer *timer, int64_t at_ms); /* on the monotonic clock; 
 void sw_timer_stop(sw_timer *timer);
 void sw_timer_destroy(sw_timer **timer);
 
-/* Called once after each round of events, before the loop waits again: the place to flush what was batched. */
+/* Called once after each round of events, before the loop waits again: the place to flush what was batched.
+ */
 sw_code sw_loop_idle(sw_loop *loop, sw_timer_fn *fn, void *context);
 
 /* Until sw_loop_stop. SIGINT and SIGTERM are the program's business: it gives a signalfd. */
