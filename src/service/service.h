@@ -1,0 +1,19 @@
+/* What makes a service program: one constant per service, defined beside its tables (referential.c) and
+ * listed in main.c. */
+#ifndef SW_SERVICE_SERVICE_H
+#define SW_SERVICE_SERVICE_H
+
+#include "store/store.h"
+
+typedef struct sw_service {
+    const char *program;          /* `sitewire-referential` */
+    const char *process;          /* `referential`: names instances and Stats */
+    const char *summary;          /* one line for --help */
+    const sw_resource *resources; /* ended by a NULL service */
+    const sw_query *queries;      /* ended by a NULL service */
+    int schema_minimum;           /* oldest schema version it works with; the newest is this build's own */
+} sw_service;
+
+extern const sw_service sw_service_referential;
+
+#endif
