@@ -1,0 +1,203 @@
+/* The header codec against protobuf-c's, and the envelope's rules. */
+#include "wire/frame.h"
+#include "wire/utf8.h"
+
+#include "sitewire/rpc/v1/rpc.pb-c.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void call_header_is_what_protobuf_reads(void **state)
+{
+    (void)state;
+    sw_call_header header = {.method = SW_VIEW("/a.B/C"),
+                             .call_id = 1ULL << 40,
+                             .time_left_ms = 30000,
+                             .credit = 7,
+                             .request_id = SW_VIEW("r-1"),
+                             .destination = SW_VIEW("@x"),
+                             .metadata_count = 1};
+    header.metadata[0] = (sw_pair){SW_VIEW("traceparent"), SW_VIEW("00-1")};
+    uint8_t bytes[256];
+    size_t size = sw_call_header_encode(&header, bytes, sizeof(bytes));
+    assert_true(size <= sizeof(bytes));
+    assert_int_equal(sw_call_header_encode(&header, NULL, 0), size);
+    Sw__CallHeader *read = sw__call_header__unpack(NULL, size, bytes);
+    assert_non_null(read);
+    assert_string_equal(read->method, "/a.B/C");
+    assert_true(read->call_id == 1ULL << 40);
+    assert_int_equal(read->time_left_ms, 30000);
+    assert_string_equal(read->metadata[0]->key, "traceparent");
+    assert_string_equal(read->destination, "@x");
+    sw__call_header__free_unpacked(read, NULL);
+    static sw_call_header back;
+    assert_true(sw_call_header_decode(bytes, size, &back));
+    assert_true(sw_view_equal(back.request_id, header.request_id));
+    assert_int_equal(back.credit, 7);
+    assert_true(sw_view_equal(back.metadata[0].value, header.metadata[0].value));
+    /* Cut anywhere it is never read past its end (the sanitizers watch). */
+    for (size_t cut = 0; cut < size; cut++) {
+        uint8_t *exact = malloc(cut + 1);
+        memcpy(exact, bytes, cut);
+        sw_call_header_decode(exact, cut, &back);
+        free(exact);
+    }
+}
+
+static void reply_header_carries_details(void **state)
+{
+    (void)state;
+    sw_error error = {
+        .code = SW_UNAVAILABLE, .message = "gone", .field = "website.code", .resource = "Website/a/b"};
+    sw_reply_header header = {.call_id = 9, .timing = {1, 200, 30}}, back;
+    sw_reply_header_from_error(&error, &header);
+    uint8_t bytes[512];
+    size_t size = sw_reply_header_encode(&header, bytes, sizeof(bytes));
+    Sw__ReplyHeader *read = sw__reply_header__unpack(NULL, size, bytes);
+    assert_non_null(read);
+    assert_int_equal(read->n_details, 3);
+    assert_string_equal(read->details[0]->field_violation->field, "website.code");
+    assert_string_equal(read->details[1]->resource->key, "a/b");
+    assert_true(read->details[2]->execution->may_have_run);
+    assert_int_equal(read->timing->service_us, 200);
+    sw__reply_header__free_unpacked(read, NULL);
+    assert_true(sw_reply_header_decode(bytes, size, &back));
+    sw_error got;
+    sw_error_from_reply_header(&back, &got);
+    assert_int_equal(got.code, SW_UNAVAILABLE);
+    assert_string_equal(got.message, "gone");
+    assert_string_equal(got.field, "website.code");
+    assert_string_equal(got.resource, "Website/a/b");
+    assert_false(got.retry_safe);
+    assert_int_equal(back.timing.sql_us, 30);
+}
+
+static void broken_headers_are_refused(void **state)
+{
+    (void)state;
+    static sw_call_header header;
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } broken[] = {
+        {"\x0a", 1},                                          /* key without length */
+        {"\x0a\x05/a", 4},                                    /* text past the end */
+        {"\x0a\x02\xff\xfe", 4},                              /* no UTF-8 */
+        {"\x0a\x02/\0", 4},                                   /* NUL in text */
+        {"\x0b", 1},                                          /* group */
+        {"\x00\x00", 2},                                      /* field 0 */
+        {"\x08\x01", 2},                                      /* method as a number */
+        {"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 11}, /* varint over 64 bits */
+    };
+    for (size_t i = 0; i < sizeof(broken) / sizeof(*broken); i++)
+        assert_false(sw_call_header_decode(broken[i].bytes, broken[i].size, &header));
+    uint8_t many[(SW_METADATA_MAX + 1) * 2];
+    for (size_t i = 0; i < sizeof(many); i += 2)
+        memcpy(many + i, "\x32\0", 2);
+    assert_true(sw_call_header_decode(many, sizeof(many) - 2, &header));
+    assert_false(sw_call_header_decode(many, sizeof(many), &header));
+    assert_true(sw_call_header_decode("\x7a\x01x\x9d\x01....", 9, &header)); /* unknown fields are skipped */
+}
+
+static void method_names(void **state)
+{
+    (void)state;
+    assert_true(sw_view_equal(sw_method_service(SW_VIEW("/a.b.C/D")), SW_VIEW("a.b.C")));
+    const char *bad[] = {"", "/", "a.b/C", "//C", "/a/", "/a/b/c", "/a"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_int_equal(sw_method_service(sw_view_of(bad[i])).size, 0);
+}
+
+static void compact_golden_bytes(void **state)
+{
+    (void)state;
+    sw_compact message = {.command = SW_COMPACT_REQUEST,
+                          .tag = 0x0102030405060708ULL,
+                          .header = SW_VIEW("hh"),
+                          .handover = SW_VIEW("o"),
+                          .payload = SW_VIEW("ppp")};
+    zmq_msg_t frame;
+    assert_true(sw_compact_encode(&message, &frame));
+    static const char golden[] =
+        "SW\x01\x01\0\0\0\x02\0\0\0\x01\0\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08hhoppp";
+    assert_int_equal(zmq_msg_size(&frame), sizeof(golden) - 1);
+    assert_memory_equal(zmq_msg_data(&frame), golden, sizeof(golden) - 1);
+    sw_compact back;
+    assert_true(sw_compact_decode(zmq_msg_data(&frame), zmq_msg_size(&frame), &back));
+    assert_true(back.tag == message.tag && back.command == SW_COMPACT_REQUEST);
+    assert_true(sw_view_equal(back.payload, message.payload) &&
+                sw_view_equal(back.handover, message.handover));
+    /* Each single damage that breaks a rule. */
+    static const struct {
+        size_t at;
+        char byte;
+    } damage[] = {{0, 'X'}, {2, 2},   {3, 0},  {3, 6},  {4, 1}, {7, 60},
+                  {8, 1},   {11, 60}, {12, 1}, {15, 1}, {15, 2}};
+    for (size_t i = 0; i < sizeof(damage) / sizeof(*damage); i++) {
+        char copy[sizeof(golden)];
+        memcpy(copy, golden, sizeof(golden));
+        copy[damage[i].at] = damage[i].byte;
+        assert_false(sw_compact_decode(copy, sizeof(golden) - 1, &back));
+    }
+    for (size_t cut = 0; cut < SW_COMPACT_PREFIX + 3; cut++)
+        assert_false(sw_compact_decode(golden, cut, &back));
+    zmq_msg_close(&frame);
+}
+
+static void messages_are_bounded(void **state)
+{
+    (void)state;
+    void *context = zmq_ctx_new(), *a = zmq_socket(context, ZMQ_PAIR), *b = zmq_socket(context, ZMQ_PAIR);
+    assert_int_equal(zmq_bind(a, "inproc://m"), 0);
+    assert_int_equal(zmq_connect(b, "inproc://m"), 0);
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(zmq_send(a, "x", 1, i < 39 ? ZMQ_SNDMORE : 0), 1);
+    sw_message message;
+    assert_int_equal(sw_message_recv(b, &message), 0);
+    assert_true(message.overflow);
+    assert_int_equal(message.count, SW_FRAMES_MAX + 2);
+    sw_message_close(&message);
+    assert_int_equal(sw_message_recv(b, &message), EAGAIN);
+    assert_true(sw_message_add(&message, "one", 3) && sw_message_add(&message, NULL, 0));
+    assert_int_equal(sw_message_send(b, &message), 0);
+    assert_int_equal(sw_message_recv(a, &message), 0);
+    assert_int_equal(message.count, 2);
+    assert_true(sw_view_equal(sw_message_view(&message, 0), SW_VIEW("one")));
+    sw_message_close(&message);
+    zmq_close(a);
+    zmq_close(b);
+    zmq_ctx_term(context);
+}
+
+static void utf8(void **state)
+{
+    (void)state;
+    const char *good[] = {
+        "", "plain ascii text of some length", "é", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf", "01234567é"};
+    const char *bad[] = {"\x80", "\xc0\xaf",   "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                         "\xf5", "abcdefg\xc3"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        assert_true(sw_utf8_valid(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_false(sw_utf8_valid(bad[i], strlen(bad[i])));
+    assert_false(sw_utf8_valid("12345678\0abcdefg", 16));
+    assert_true(sw_utf8_valid(NULL, 0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(call_header_is_what_protobuf_reads),
+        cmocka_unit_test(reply_header_carries_details),
+        cmocka_unit_test(broken_headers_are_refused),
+        cmocka_unit_test(method_names),
+        cmocka_unit_test(compact_golden_bytes),
+        cmocka_unit_test(messages_are_bounded),
+        cmocka_unit_test(utf8),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
