@@ -1,0 +1,322 @@
+#!/usr/bin/env python3
+"""./dev bench: sitewire beside named references on this machine, in alternating rounds, as ratios.
+
+Each line: what, transport, pinning, calls in flight; sitewire's figure, the reference's, the median ratio with its
+spread (lowest to highest round), and the goal where there is one. Pinned means that all processes share one core,
+which takes the cost of waking the other core out of the comparison; only pinned figures are held against goals.
+"""
+import argparse
+import glob
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FEDERAL = os.path.join(ROOT, "..", "shared", "data", "us-federal-websites.csv")
+COLUMNS = ("code, name, code_repository_url, binary_repository_url, home_directory, enabled, live, organization, "
+           "created_at, updated_at, revision")
+misses = []
+
+
+def processes(pid):
+    """pid and all its descendants."""
+    found = [pid]
+    for task in glob.glob(f"/proc/{pid}/task/*/children"):
+        try:
+            with open(task) as file:
+                for child in file.read().split():
+                    found += processes(int(child))
+        except OSError:
+            pass
+    return found
+
+
+def pin(pids, pinned):
+    cpus = {0} if pinned else set(range(os.cpu_count()))
+    for pid in pids:
+        for task in glob.glob(f"/proc/{pid}/task/*"):
+            try:
+                os.sched_setaffinity(int(os.path.basename(task)), cpus)
+            except OSError:
+                pass
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Rss:")) / 1024
+
+
+class Bench:
+    def __init__(self, build, seconds, rounds):
+        self.bin = os.path.join(build, "bin")
+        self.tests = os.path.join(build, "tests")
+        self.seconds, self.rounds = seconds, rounds
+        self.folder = tempfile.mkdtemp(prefix="swb")
+        os.chmod(self.folder, 0o755)
+        self.children = []
+
+    def spawn(self, *command, **options):
+        child = subprocess.Popen(command, **options)
+        self.children.append(child)
+        return child
+
+    def start(self):
+        data = os.path.join(self.folder, "d")
+        self.log = open(os.path.join(self.folder, "log"), "w")
+        self.tcp = "tcp://127.0.0.1:" + str(free_port())
+        self.up = self.spawn(os.path.join(self.bin, "sitewire"), "up", "--data", data,
+                             "--frontend", f"ipc://{data}/run/frontend.sock,{self.tcp}",
+                             stdout=subprocess.PIPE, stderr=self.log, text=True)
+        for line in self.up.stdout:
+            if line.startswith("ready"):
+                break
+        else:
+            sys.exit(f"bench: sitewire up did not start; see {self.log.name}")
+        self.env = dict(os.environ)
+        shell = subprocess.run(["sh", "-c", f". {data}/env && env"], capture_output=True, text=True, check=True)
+        self.env.update(line.split("=", 1) for line in shell.stdout.splitlines() if line.startswith("SITEWIRE_"))
+        self.ipc = next(e for e in self.env["SITEWIRE_ENDPOINT"].split(",") if e.startswith("ipc:"))
+        self.database = self.env["SITEWIRE_DATABASE"]
+
+    def stop(self):
+        for child in self.children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        for child in self.children:
+            try:
+                child.wait(30)
+            except subprocess.TimeoutExpired:
+                child.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def load(self, mode, endpoint, in_flight, extra=(), pinned=True, clients=1):
+        commands = [[os.path.join(self.tests, "bench-load"), mode, endpoint, str(max(1, in_flight // clients)),
+                     str(self.seconds), *(f"{e}{i}" if mode == "create" else e for e in extra)] for i in range(clients)]
+        return self.run_clients(commands, pinned)
+
+    def run_clients(self, commands, pinned):
+        prefix = ["taskset", "-c", "0"] if pinned else []
+        running = [subprocess.Popen(prefix + c, stdout=subprocess.PIPE, text=True) for c in commands]
+        results = [json.loads(r.communicate()[0]) for r in running]
+        if any(r["errors"] for r in results):
+            print(f"  (errors: {sum(r['errors'] for r in results)})")
+        return {"rate": sum(r["rate"] for r in results), "items": sum(r["items"] / r["seconds"] for r in results),
+                "p50": statistics.median(r["p50_us"] for r in results),
+                "p99": max(r["p99_us"] for r in results)}
+
+    def proxy(self, front, in_flight, pinned, clients=1):
+        return self.run_clients([[os.path.join(self.tests, "bench-raw"), "client", front,
+                                  str(max(1, in_flight // clients)), str(self.seconds), "64"]
+                                 for _ in range(clients)], pinned)
+
+    def pgbench(self, script, connections, pinned, extra=()):
+        path = os.path.join(self.folder, "script.sql")
+        with open(path, "w") as file:
+            file.write(script)
+        command = ["pgbench", "-n", "-M", "prepared", "-f", path, "-c", str(connections), "-j", "1",
+                   "-T", str(max(1, round(self.seconds))), *extra, self.database]
+        out = subprocess.run((["taskset", "-c", "0"] if pinned else []) + command, capture_output=True, text=True)
+        if out.returncode != 0:
+            sys.exit("bench: pgbench: " + out.stderr)
+        rate = next(float(line.split()[2]) for line in out.stdout.splitlines() if line.startswith("tps"))
+        return {"rate": rate, "p50": connections * 1e6 / rate}
+
+    def compare(self, name, ours, reference, figure, goal=None, pinned=True, low_is_good=False, unit="/s"):
+        """Alternating rounds; the ratio is ours to the reference, round by round."""
+        a, b = [], []
+        for _ in range(self.rounds):
+            a.append(ours()[figure])
+            b.append(reference())
+        ratios = [x / y for x, y in zip(a, b)]
+        ratio = statistics.median(ratios)
+        verdict = ""
+        if goal is not None and pinned:
+            good = ratio <= goal if low_is_good else ratio >= goal
+            verdict = f"goal {'<=' if low_is_good else '>='} {goal:.2f} {'met' if good else 'MISSED'}"
+            if not good:
+                misses.append(name)
+        print(f"{name:<52} {statistics.median(a):>10,.0f}{unit} {statistics.median(b):>10,.0f}{unit}  "
+              f"ratio {ratio:5.2f} ({min(ratios):.2f}..{max(ratios):.2f})  {verdict}", flush=True)
+        return statistics.median(b)
+
+
+def free_port():
+    import socket
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def calls_without_sql(b, pinned):
+    where = "one core" if pinned else "unpinned"
+    p50 = {}
+    for transport, ours in (("ipc", b.ipc), ("tcp", b.tcp)):
+        if transport == "ipc":
+            front, back = f"ipc://{b.folder}/pf", f"ipc://{b.folder}/pb"
+        else:
+            front, back = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
+        proxy = b.spawn(os.path.join(b.tests, "bench-raw"), "proxy", front, back)
+        worker = b.spawn(os.path.join(b.tests, "bench-raw"), "worker", back)
+        pin([proxy.pid, worker.pid], pinned)
+        b.compare(f"a Health.Check {transport}, {where}, 100 in flight", lambda: b.load("health", ours, 100, pinned=pinned),
+                  lambda: b.proxy(front, 100, pinned)["rate"], "rate", 0.8, pinned)
+        p50[transport] = b.compare(f"a Health.Check {transport}, {where}, 1 in flight, p50",
+                                   lambda: b.load("health", ours, 1, pinned=pinned),
+                                   lambda: b.proxy(front, 1, pinned)["p50"], "p50", 1.25, pinned, True, "us")
+        b.compare(f"a Health.Check {transport}, {where}, 4 clients x 25",
+                  lambda: b.load("health", ours, 100, pinned=pinned, clients=4),
+                  lambda: b.proxy(front, 100, pinned, 4)["rate"], "rate", None, pinned)
+        for child in (proxy, worker):
+            child.terminate()
+            child.wait()
+    return p50
+
+
+def get_website(b, keys, pinned, proxy_p50):
+    where = "one core" if pinned else "unpinned"
+    script = f"SELECT {COLUMNS} FROM referential.website WHERE code = :code;\n"
+    with open(keys) as file:
+        extra = ("-D", "code='" + file.readline().strip() + "'")
+    tried = {c: b.pgbench(script, c, pinned, extra)["rate"] for c in (1, 2, 4, 8, 16)}
+    best = max(tried, key=tried.get)
+    for transport, endpoint in (("ipc", b.ipc), ("tcp", b.tcp)):
+        b.compare(f"b GetWebsite {transport}, {where}, 100 in flight (pgbench -c {best})",
+                  lambda: b.load("get", endpoint, 100, (keys,), pinned),
+                  lambda: b.pgbench(script, best, pinned, extra)["rate"], "rate", 1.0, pinned)
+        b.compare(f"b GetWebsite {transport}, {where}, 1 in flight, p50 (proxy + pgbench)",
+                  lambda: b.load("get", endpoint, 1, (keys,), pinned),
+                  lambda: proxy_p50[transport] + b.pgbench(script, 1, pinned, extra)["p50"], "p50", 1.1, pinned, True,
+                  "us")
+    b.compare(f"b GetWebsite ipc, {where}, 4 clients x 25 (pgbench -c {best})",
+              lambda: b.load("get", b.ipc, 100, (keys,), pinned, 4),
+              lambda: b.pgbench(script, best, pinned, extra)["rate"], "rate", None, pinned)
+
+
+def create_website(b, pinned, lanes):
+    where = "one core" if pinned else "unpinned"
+    script = ("\\set n random(1, 1000000000000000)\n"
+              "INSERT INTO referential.website (code, name, organization, live) VALUES ('pg-' || :n, "
+              f"'A website for measuring', 'Department of Benchmarks', true) RETURNING {COLUMNS};\n")
+    stamp = f"c{time.monotonic_ns()}"
+    count = iter(range(1000))
+    return b.compare(f"c CreateWebsite ipc, {where}, 100 in flight (pgbench -c {lanes})",
+                     lambda: b.load("create", b.ipc, 100, (f"{stamp}-{next(count)}-",), pinned),
+                     lambda: b.pgbench(script, lanes, pinned)["rate"], "rate", 0.7, pinned)
+
+
+def list_websites(b, pinned):
+    where = "one core" if pinned else "unpinned"
+
+    def reference():
+        command = [os.path.join(b.tests, "bench-rows"), b.database, str(b.seconds)]
+        return b.run_clients([command], pinned)["items"]
+    for in_flight in (1, 4):
+        b.compare(f"e ListWebsites of 1000, {where}, {in_flight} in flight, rows (libpq)",
+                  lambda: b.load("list", b.ipc, in_flight, (), pinned), reference, "items",
+                  0.5 if in_flight == 1 else None, pinned)
+
+
+def memory(b):
+    names = {}
+    for pid in processes(b.up.pid):
+        with open(f"/proc/{pid}/comm") as file:
+            names.setdefault(file.read().strip(), pid)
+    broker = next(p for n, p in names.items() if n.startswith("sitewire-broker"[:15]))
+    service = next(p for n, p in names.items() if n.startswith("sitewire-refer"))
+    return broker, service
+
+
+def line(name, value, goal, unit):
+    good = value <= goal
+    if not good:
+        misses.append(name)
+    print(f"{name:<52} {value:>10,.2f} {unit}  goal <= {goal:g} {'met' if good else 'MISSED'}", flush=True)
+
+
+def queued(b, broker, service):
+    """10 000 calls that wait in the broker: the service stands still."""
+    before = resident(broker)
+    os.kill(service, signal.SIGSTOP)
+    try:
+        child = subprocess.Popen([os.path.join(b.tests, "bench-load"), "queue", b.ipc, "10000", "1"],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        peak, size, until = 0.0, 0, time.monotonic() + 8
+        while time.monotonic() < until and size < 9000:
+            stats = subprocess.run([os.path.join(b.bin, "sitewire"), "call", "sitewire.rpc.v1.Stats/GetStats"],
+                                   env=b.env, capture_output=True, text=True)
+            if stats.returncode == 0:
+                services = json.loads(stats.stdout).get("services", [])
+                size = sum(int(s.get("queued", 0)) for s in services)
+                held = sum(int(s.get("queued_bytes", 0)) for s in services)
+                peak = resident(broker) - before
+    finally:
+        os.kill(service, signal.SIGCONT)
+        child.kill()
+        child.wait()
+    if size:
+        line(f"f {size} queued calls: memory per byte queued", peak * 1048576 / held, 1.25, "B/B")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one round (default 1)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each comparison (default 5)")
+    parser.add_argument("--only", default="abcdef", help="letters of the parts to run (default abcdef)")
+    options = parser.parse_args()
+    b = Bench(options.build, options.seconds, options.rounds)
+    try:
+        b.start()
+        broker, service = memory(b)
+        rest = resident(broker), resident(service)
+        print(f"{'what':<52} {'sitewire':>12} {'reference':>12}")
+        sitewire = os.path.join(b.bin, "sitewire")
+        federal = os.path.exists(FEDERAL)
+        source = (["--map", os.path.join(ROOT, "clients", "import", "us-federal-websites.map"), FEDERAL] if federal else
+                  sorted(glob.glob(os.path.join(ROOT, "clients", "demo", "*.jsonl"))))
+        pin(processes(b.up.pid), True)
+        started = time.monotonic()
+        out = subprocess.run(["taskset", "-c", "0", sitewire, "import", "--json", *source], env=b.env,
+                             capture_output=True, text=True)
+        took = time.monotonic() - started
+        summary = json.loads(out.stdout.splitlines()[-1])
+        rows = sum(summary.get(k, 0) for k in ("created", "updated", "unchanged"))
+        create = create_website(b, True, 8) if set("cd") & set(options.only) else None
+        if "d" in options.only and create:
+            ratio = rows / took / (create * 0.7)
+            print(f"{'d import, one core, rows (0.7 of pgbench INSERT)':<52} {rows / took:>10,.0f}/s "
+                  f"{create * 0.7:>10,.0f}/s  ratio {ratio:5.2f}  {rows} rows in {took:.1f} s  "
+                  f"goal >= 1.00 {'met' if ratio >= 1 else 'MISSED'}")
+            if ratio < 1:
+                misses.append("d import")
+        keys = os.path.join(b.folder, "keys")
+        listed = subprocess.run([sitewire, "list", "website", "--json", "--limit", "5000"], env=b.env,
+                                capture_output=True, text=True).stdout
+        with open(keys, "w") as file:
+            file.writelines(json.loads(row)["code"] + "\n" for row in listed.splitlines())
+        for pinned in (True, False):
+            pin(processes(b.up.pid), pinned)
+            p50 = calls_without_sql(b, pinned) if set("ab") & set(options.only) else {}
+            if "b" in options.only:
+                get_website(b, keys, pinned, p50)
+            if "c" in options.only and not pinned:
+                create_website(b, pinned, 8)
+            if "e" in options.only:
+                list_websites(b, pinned)
+        if "f" in options.only:
+            line("f broker at rest", rest[0], 16, "MiB")
+            line("f service at rest", rest[1], 24, "MiB")
+            queued(b, broker, service)
+    finally:
+        b.stop()
+    print("all goals met" if not misses else "goals missed: " + "; ".join(misses))
+
+
+if __name__ == "__main__":
+    main()
