@@ -1,5 +1,6 @@
 /* Load on a running sitewire through libsitewire: one client, IN_FLIGHT calls at once for SECONDS.
- * load health|get|list|create ENDPOINT IN_FLIGHT SECONDS [KEYS|PREFIX]
+ * load health|get|list|create|queue ENDPOINT IN_FLIGHT SECONDS [KEYS|PREFIX]
+ * queue: Health.Check with 1 KiB of payload, for a service that does not answer.
  * KEYS: a file of website codes, one a line. PREFIX: of the codes that `create` makes. */
 #include "measure.h"
 
@@ -61,7 +62,12 @@ static void start(slot *s)
     sw_error error;
     sw_code code = SW_INTERNAL;
     s->started_us = bench_now_us();
-    if (l->mode == 'h') {
+    if (l->mode == 'q') {
+        static const uint8_t payload[1024] = {0x7a, 0xfd, 0x07};
+        sw_call_options options = {.size = sizeof(options), .destination = REFERENTIAL, .timeout_ms = 20000};
+        code = sw_client_start_bytes(l->client, HEALTH, payload, sizeof(payload), &options, answered, s, NULL,
+                                     &error);
+    } else if (l->mode == 'h') {
         /* 64 bytes of payload, as the reference carries: the name of a service, padded with an unknown field.
          */
         static const uint8_t payload[64] = {0x7a, 62};
@@ -117,7 +123,8 @@ static bool read_keys(load *l, const char *path)
 int main(int argc, char **argv)
 {
     if (argc < 5) {
-        fprintf(stderr, "usage: load health|get|list|create ENDPOINT IN_FLIGHT SECONDS [KEYS|PREFIX]\n");
+        fprintf(stderr,
+                "usage: load health|get|list|create|queue ENDPOINT IN_FLIGHT SECONDS [KEYS|PREFIX]\n");
         return 2;
     }
     uint32_t in_flight = (uint32_t)atoi(argv[3]);
