@@ -1,0 +1,58 @@
+/* The table of commands: one row each, and the flags that it takes. Help, completion and docs/cli.md are
+ * printed from it. */
+#include "cli.h"
+#include <string.h>
+
+#define END                                                                                                  \
+    {                                                                                                        \
+        0                                                                                                    \
+    }
+
+const sw_flag sw_global_flags[] = {
+    {"endpoint", 0, "ENDPOINTS", "where the brokers are, comma-separated (default: $SITEWIRE_ENDPOINT)"},
+    {"timeout", 0, "TIME", "time for each call: 250ms, 5s, 2m (default: 30s)"},
+    {"json", 0, NULL, "output for programs: one JSON object per line"},
+    {"timing", 0, NULL, "print the time that each call spent at each hop, on stderr"},
+    {"help", 'h', NULL, "print this"},
+    {"version", 0, NULL, "print the version"},
+    END};
+
+static const sw_flag call_flags[] = {
+    {"request-id", 0, "ID", "makes a change safe to repeat: the same id takes effect once"},
+    {"metadata", 'm', "KEY=VALUE", "a header of the call, such as traceparent; may be repeated"},
+    {"destination", 'd', "NAME", "who shall answer: a service, or @INSTANCE for one process"},
+    {"stream", 0, "CREDIT", "messages of a stream that may be on their way at once (default: 64)"},
+    END};
+
+static const sw_flag help_flags[] = {{"markdown", 0, NULL, "all of it, as docs/cli.md"}, END};
+
+const sw_command sw_commands[] = {
+    {"call", sw_cmd_call, "Call any method, with JSON in and out.", "METHOD [JSON | -]", call_flags,
+     "METHOD is Service/Method or just Method, with or without the package. The request is proto3 JSON ({} "
+     "if it\n"
+     "is left out; - reads it from stdin). Replies are printed indented, with --json on one line. A stream\n"
+     "prints one object per line until it ends or Ctrl-C is pressed. `sitewire describe METHOD` shows the\n"
+     "fields of a method and a request to start from.\n",
+     "# one website, and how long each hop took\n"
+     "sitewire call Referential/GetWebsite '{\"code\": \"saint-gobain.com\"}' --timing\n"
+     "# the health of the broker, as it changes\n"
+     "sitewire call Health/Watch\n"
+     "# the counters of one process\n"
+     "sitewire call Stats/GetStats --destination @referential-4711-1a2b\n",
+     false},
+    {"help", sw_cmd_help, "Print help on a command, or on the exit status.", "[COMMAND | errors]", help_flags,
+     "",
+     "# what list can do\n"
+     "sitewire help list\n"
+     "# the exit status\n"
+     "sitewire help errors\n",
+     false},
+    END};
+
+const sw_command *sw_command_find(const char *name)
+{
+    for (const sw_command *c = sw_commands; c->name != NULL; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
