@@ -63,14 +63,13 @@ void sw_compact_set_tag(void *frame, uint64_t tag)
     put_u32((uint8_t *)frame + 20, (uint32_t)tag);
 }
 
-bool sw_compact_encode(const sw_compact *message, zmq_msg_t *frame)
+bool sw_compact_reserve(const sw_compact *message, size_t payload_size, zmq_msg_t *frame, void **payload)
 {
-    sw_view payload = message->payload_follows ? (sw_view){0} : message->payload;
     if (message->header.size > SW_HEADER_MAX || message->handover.size > HANDOVER_MAX ||
-        payload.size > SW_COMPACT_INLINE)
+        payload_size > SW_COMPACT_INLINE || (message->payload_follows && payload_size > 0))
         return false;
     if (zmq_msg_init_size(frame, SW_COMPACT_PREFIX + message->header.size + message->handover.size +
-                                     payload.size) != 0)
+                                     payload_size) != 0)
         return false;
     uint8_t *at = zmq_msg_data(frame);
     at[0] = 'S';
@@ -81,7 +80,17 @@ bool sw_compact_encode(const sw_compact *message, zmq_msg_t *frame)
     put_u32(at + 8, (uint32_t)message->handover.size);
     put_u32(at + 12, message->payload_follows ? FLAG_PAYLOAD_FOLLOWS : 0);
     sw_compact_set_tag(at, message->tag);
-    append(append(append(at + SW_COMPACT_PREFIX, message->header), message->handover), payload);
+    *payload = append(append(at + SW_COMPACT_PREFIX, message->header), message->handover);
+    return true;
+}
+
+bool sw_compact_encode(const sw_compact *message, zmq_msg_t *frame)
+{
+    sw_view payload = message->payload_follows ? (sw_view){0} : message->payload;
+    void *place;
+    if (!sw_compact_reserve(message, payload.size, frame, &place))
+        return false;
+    append(place, payload);
     return true;
 }
 

@@ -37,6 +37,8 @@ bool sw_compact_decode(const void *frame, size_t size, sw_compact *message);
 /* Makes the first frame: prefix, header, handover and, unless payload_follows, payload. The caller owns
  * *frame. False when out of memory or a length is over its bound. */
 bool sw_compact_encode(const sw_compact *message, zmq_msg_t *frame);
+/* The same with room for payload_size bytes, which the caller writes to *payload (message->payload is ignored). */
+bool sw_compact_reserve(const sw_compact *message, size_t payload_size, zmq_msg_t *frame, void **payload);
 
 /* Changes the tag of an encoded compact frame where it stands. */
 void sw_compact_set_tag(void *frame, uint64_t tag);
