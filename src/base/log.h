@@ -1,4 +1,5 @@
-/* Log lines of programs, on stderr: one line per thing that happened, key=value or JSON. Libraries never log. */
+/* Log lines of programs, on stderr: one line per thing that happened, key=value or JSON. Libraries never log.
+ */
 #ifndef SW_BASE_LOG_H
 #define SW_BASE_LOG_H
 
