@@ -1,5 +1,5 @@
-/* Methods and the calls that are being served: what a service author sees. A transport (rpc/server.h for workers,
- * the broker for itself) feeds requests in; handlers answer now or later. One thread. */
+/* Methods and the calls that are being served: what a service author sees. A transport (rpc/server.h for
+ * workers, the broker for itself) feeds requests in; handlers answer now or later. One thread. */
 #ifndef SW_RPC_DISPATCH_H
 #define SW_RPC_DISPATCH_H
 
@@ -38,16 +38,19 @@ sw_view sw_call_caller(const sw_call *call);
 int64_t sw_call_deadline_ms(const sw_call *call); /* monotonic clock */
 const ProtobufCMethodDescriptor *sw_call_method(const sw_call *call);
 
-/* Called at most once, when the client cancels, goes away or the deadline passes while the call is being served.
- * The handler still ends the call. NULL removes it. */
+/* Called at most once, when the client cancels, goes away or the deadline passes while the call is being
+ * served. The handler still ends the call. NULL removes it. */
 void sw_call_on_cancel(sw_call *call, void (*fn)(sw_call *call, void *context), void *context);
 bool sw_call_is_cancelled(const sw_call *call);
+/* How a cancelled call shall end: CANCELLED or DEADLINE_EXCEEDED; OK for a call that is not cancelled. */
+sw_code sw_call_cancel_code(const sw_call *call);
 
 /* What the reply's header will say. Texts are copied. */
 void sw_call_add_trailer(sw_call *call, const char *key, const char *value);
 void sw_call_add_sql_us(sw_call *call, int64_t us);
 
-/* Streams: PARTIAL messages, one unit of credit each. False: no credit left; on_credit is called when there is. */
+/* Streams: PARTIAL messages, one unit of credit each. False: nothing is sent, for want of credit (on_credit
+ * is called when there is) or because the call is cancelled. */
 bool sw_call_partial(sw_call *call, const ProtobufCMessage *message);
 void sw_call_on_credit(sw_call *call, void (*fn)(sw_call *call, void *context), void *context);
 
