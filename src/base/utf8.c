@@ -39,14 +39,16 @@ bool sw_utf8_valid(const char *text, size_t size)
         uint64_t word;
         while (size - at >= sizeof(word)) { /* most text is ASCII */
             memcpy(&word, text + at, sizeof(word));
-            if (word & UINT64_C(0x8080808080808080))
+            /* Neither a high bit nor a zero byte. */
+            if (((word | ((word - UINT64_C(0x0101010101010101)) & ~word)) & UINT64_C(0x8080808080808080)) !=
+                0)
                 break;
             at += sizeof(word);
         }
         if (at == size)
             break;
         size_t length = sw_utf8_next(text + at, size - at);
-        if (length == 0)
+        if (length == 0 || text[at] == '\0')
             return false;
         at += length;
     }

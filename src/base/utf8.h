@@ -10,7 +10,7 @@
  * overlong forms, surrogates or values past U+10FFFF (Unicode 15, table 3-7). A NUL is a character. */
 size_t sw_utf8_next(const char *text, size_t size);
 
-/* All of it is well-formed. */
+/* All of it is well-formed and it has no NUL, which C strings cannot hold. */
 bool sw_utf8_valid(const char *text, size_t size);
 
 /* Bytes of the longest prefix of at most `limit` bytes that splits no character. */

@@ -2,7 +2,7 @@
  * allocate for each field. The bytes are plain protobuf, so other languages use their generated code. */
 #include "wire/header.h"
 
-#include "wire/utf8.h"
+#include "base/utf8.h"
 #include <stdio.h>
 #include <string.h>
 
