@@ -322,8 +322,9 @@ BEGIN
 END $$;
 
 -- The parts of a resource's key, for methods that take any resource by type and key (parts joined with `/`). Raises
--- SW002 if the type or the shape of the key is wrong, SW003 if there is no such resource.
-CREATE FUNCTION referential.find(type text, key text) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+-- SW002 if the type or the shape of the key is wrong, SW003 if there is no such resource; `field` is the argument that
+-- the key came in.
+CREATE FUNCTION referential.find(type text, key text, field text) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
     part text[] := string_to_array(key, '/');
     parts integer := CASE
@@ -339,7 +340,7 @@ BEGIN
         PERFORM sitewire.fail('SW002', 'type', format('there is no resource type "%s"; name one such as Website, '
             'Docroot, Server, LoadBalancer, Certificate or HostingProvider', type));
     ELSIF cardinality(part) IS DISTINCT FROM parts OR '' = ANY (part) THEN
-        PERFORM sitewire.fail('SW002', 'key', format('a key of %s has %s, separated by "/"', type,
+        PERFORM sitewire.fail('SW002', field, format('a key of %s has %s, separated by "/"', type,
             CASE parts WHEN 1 THEN 'one part' ELSE parts || ' parts' END));
     END IF;
     found := CASE type
@@ -368,7 +369,7 @@ BEGIN
             WHERE (d.docroot, d.environment, d.load_balancer) = (part[1], part[2], part[3]))
     END;
     IF NOT found THEN
-        PERFORM sitewire.fail('SW003', 'key', format('there is no %s "%s"', type, key));
+        PERFORM sitewire.fail('SW003', field, format('there is no %s "%s"', type, key));
     END IF;
     RETURN part;
 END $$;
