@@ -1,0 +1,194 @@
+/* A private PostgreSQL for tests: a cluster in a temporary folder, on a unix socket only. */
+#include "pg.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct {
+    char folder[64], bin[256], conninfo[160];
+    pid_t owner; /* the process that started it: a forked child must not end it */
+    pid_t postmaster;
+} fixture;
+
+/* The folder of the newest installed PostgreSQL, as Debian lays it out; else whatever PATH has. */
+static void find_programs(void)
+{
+    glob_t found;
+    long newest = 0;
+    fixture.bin[0] = '\0';
+    if (glob("/usr/lib/postgresql/*/bin/initdb", 0, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc; i++) {
+            long version = strtol(found.gl_pathv[i] + strlen("/usr/lib/postgresql/"), NULL, 10);
+            if (version > newest) {
+                newest = version;
+                snprintf(fixture.bin, sizeof(fixture.bin), "/usr/lib/postgresql/%ld/bin/", version);
+            }
+        }
+        globfree(&found);
+    }
+}
+
+/* In a child that is root: becomes somebody whom PostgreSQL accepts. */
+static bool drop_privileges(void)
+{
+    if (geteuid() != 0)
+        return true;
+    const struct passwd *user = getpwnam("postgres");
+    if (user == NULL)
+        user = getpwnam("nobody");
+    return user != NULL && setgroups(0, NULL) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
+}
+
+/* Starts a program of PostgreSQL, its output going to the file `log` in the folder. */
+static pid_t start(const char *program, char *const *arguments)
+{
+    char path[512], log[128];
+    snprintf(path, sizeof(path), "%s%s", fixture.bin, program);
+    snprintf(log, sizeof(log), "%s/log", fixture.folder);
+    pid_t parent = getpid(), child = fork();
+    if (child != 0)
+        return child;
+    /* SIGINT is PostgreSQL's fast shutdown: it ends when the test does, even by a signal. The setting is lost
+     * when the user changes, so it comes after. */
+    if (!drop_privileges() || prctl(PR_SET_PDEATHSIG, SIGINT) != 0 || getppid() != parent)
+        _exit(127);
+    int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600), in = open("/dev/null", O_RDONLY);
+    if (out < 0 || in < 0 || chdir(fixture.folder) != 0)
+        _exit(127);
+    dup2(in, 0);
+    dup2(out, 1);
+    dup2(out, 2);
+    execvp(path, arguments);
+    _exit(127);
+}
+
+static bool await(pid_t child)
+{
+    int status = -1;
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void show_log(const char *what)
+{
+    char log[128], part[4096];
+    snprintf(log, sizeof(log), "%s/log", fixture.folder);
+    fprintf(stderr, "pg fixture: %s; its log:\n", what);
+    FILE *file = fopen(log, "re");
+    for (size_t size; file != NULL && (size = fread(part, 1, sizeof(part), file)) > 0;)
+        fwrite(part, 1, size, stderr);
+    if (file != NULL)
+        fclose(file);
+}
+
+#define RUN(program, ...) await(start(program, (char *[]){program, __VA_ARGS__, NULL}))
+
+static bool start_postmaster(void)
+{
+    fixture.postmaster =
+        start("postgres",
+              (char *[]){"postgres", "-D", "data", "-k", fixture.folder, "-c", "listen_addresses=", "-c",
+                         "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c",
+                         "shared_buffers=16MB", "-c", "max_connections=50", NULL});
+    for (int tries = 0; tries < 600; tries++) { /* a minute, in steps that a person does not notice */
+        if (RUN("pg_isready", "-q", "-h", fixture.folder, "-d", "postgres"))
+            return true;
+        if (fixture.postmaster <= 0 || waitpid(fixture.postmaster, NULL, WNOHANG) == fixture.postmaster)
+            break;
+        usleep(100 * 1000);
+    }
+    fixture.postmaster = 0;
+    show_log("PostgreSQL does not start");
+    return false;
+}
+
+static void remove_folder(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        execlp("rm", "rm", "-rf", "--", fixture.folder, (char *)NULL);
+        _exit(127);
+    }
+    await(child);
+}
+
+char *pg_fixture_start(void)
+{
+    if (fixture.postmaster > 0)
+        return fixture.conninfo;
+    find_programs();
+    strcpy(fixture.folder, "/tmp/swpg-XXXXXX"); /* short: a socket's path has 107 bytes */
+    if (mkdtemp(fixture.folder) == NULL || chmod(fixture.folder, 0700) != 0) {
+        perror("pg fixture: temporary folder");
+        return NULL;
+    }
+    const struct passwd *user = getpwnam("postgres");
+    if (user == NULL)
+        user = getpwnam("nobody");
+    if (geteuid() == 0 && (user == NULL || chown(fixture.folder, user->pw_uid, user->pw_gid) != 0)) {
+        fputs("pg fixture: no user postgres or nobody to run PostgreSQL as\n", stderr);
+        return NULL;
+    }
+    fixture.owner = getpid();
+    atexit(pg_fixture_stop);
+    if (!RUN("initdb", "-D", "data", "-N", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")) {
+        show_log("initdb fails");
+        return NULL;
+    }
+    if (!start_postmaster() || !RUN("createdb", "-h", fixture.folder, "-U", "postgres", "test")) {
+        show_log("no database");
+        return NULL;
+    }
+    snprintf(fixture.conninfo, sizeof(fixture.conninfo), "host=%s user=postgres dbname=test", fixture.folder);
+    return fixture.conninfo;
+}
+
+static void end_postmaster(int signal)
+{
+    if (fixture.postmaster <= 0)
+        return;
+    kill(fixture.postmaster, signal);
+    await(fixture.postmaster);
+    fixture.postmaster = 0;
+}
+
+void pg_fixture_stop(void)
+{
+    if (fixture.owner != getpid() || fixture.folder[0] == '\0')
+        return;
+    end_postmaster(SIGINT);
+    remove_folder();
+    fixture.folder[0] = '\0';
+}
+
+bool pg_fixture_crash(void)
+{
+    end_postmaster(SIGQUIT);
+    return fixture.folder[0] != '\0';
+}
+
+bool pg_fixture_restart(void)
+{
+    return fixture.folder[0] != '\0' && (fixture.postmaster > 0 || start_postmaster());
+}
+
+bool pg_fixture_sql(const char *sql)
+{
+    if (RUN("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", fixture.folder, "-U", "postgres", "-d", "test",
+            "-c", (char *)(uintptr_t)sql))
+        return true;
+    show_log("SQL fails");
+    return false;
+}
