@@ -20,8 +20,10 @@ typedef struct sw_store_options {
 
 typedef struct sw_resource sw_resource;
 
-/* A hook runs before Create and Update, on the request's resource, in the call's arena: for what SQL cannot do.
- * It may set fields; an error ends the call. */
+/* A hook runs before Create and Update, on the request's resource, in the call's arena: for what SQL cannot do. Of an
+ * Update it sees only the fields that the mask names, a string that is cleared as ""; the others and the computed ones
+ * are unset. It may set fields: if any computed field is set afterwards, if only to "", all of them are written, the
+ * unset ones as NULL or empty. An error ends the call. */
 typedef sw_code sw_resource_hook(ProtobufCMessage *resource, sw_arena *arena, sw_error *error);
 
 /* One resource: everything else comes from the descriptor. The list method's name comes from `plural`. */

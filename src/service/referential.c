@@ -1,0 +1,62 @@
+/* The registry's service: its resources and its questions, one row each. All else comes from the descriptors,
+ * the schema (sql/migrations) and the queries (sql/queries). */
+#include "service/certificate.h"
+#include "service/service.h"
+#include "sitewire/referential/v1/referential.pb-c.h"
+
+/* The text of sql/queries/<name>.sql, as the build embeds it. */
+extern const unsigned char sw_sql_find_versions[];
+extern const unsigned char sw_sql_list_impact[];
+extern const unsigned char sw_sql_compare_environments[];
+extern const unsigned char sw_sql_list_expirations[];
+
+#define RESOURCE(message_, plural_, table_, keys, ...)                                                       \
+    {                                                                                                        \
+        .service = &sw__referential__descriptor, .message = &sw__##message_##__descriptor,                   \
+        .plural = plural_, .table = "referential." table_, .key_count = keys, __VA_ARGS__                    \
+    }
+#define QUERY(method_, sql_)                                                                                 \
+    {                                                                                                        \
+        .service = &sw__referential__descriptor, .method = method_, .sql = (const char *)sw_sql_##sql_       \
+    }
+
+static const sw_resource resources[] = {
+    RESOURCE(cms, "Cms", "cms", 1),
+    RESOURCE(website, "Websites", "website", 1),
+    RESOURCE(hosting_provider, "HostingProviders", "hosting_provider", 1),
+    RESOURCE(docroot, "Docroots", "docroot", 1),
+    RESOURCE(environment, "Environments", "environment", 1),
+    RESOURCE(docroot_environment, "DocrootEnvironments", "docroot_environment", 2),
+    RESOURCE(website_deployed, "WebsitesDeployed", "website_deployed", 3),
+    RESOURCE(server, "Servers", "server", 1),
+    RESOURCE(registrar, "Registrars", "registrar", 1),
+    RESOURCE(certificate, "Certificates", "certificate", 1,
+             .computed = "not_before not_after subject alternative_names", .hook = sw_certificate_read),
+    RESOURCE(domain, "Domains", "domain", 1),
+    RESOURCE(load_balancer, "LoadBalancers", "load_balancer", 1),
+    RESOURCE(domain_load_balancer, "DomainLoadBalancers", "domain_load_balancer", 2),
+    RESOURCE(drupal_docroot_core, "DrupalDocrootCores", "drupal_docroot_core", 1),
+    RESOURCE(docroot_environment_server, "DocrootEnvironmentServers", "docroot_environment_server", 3),
+    RESOURCE(docroot_environment_certificate, "DocrootEnvironmentCertificates",
+             "docroot_environment_certificate", 3),
+    RESOURCE(docroot_environment_load_balancer, "DocrootEnvironmentLoadBalancers",
+             "docroot_environment_load_balancer", 3),
+    {0},
+};
+
+static const sw_query queries[] = {
+    QUERY("FindVersions", find_versions),
+    QUERY("ListImpact", list_impact),
+    QUERY("CompareEnvironments", compare_environments),
+    QUERY("ListExpirations", list_expirations),
+    {0},
+};
+
+const sw_service sw_service_referential = {
+    .program = "sitewire-referential",
+    .process = "referential",
+    .summary = "The registry of websites and of what they run on, offered through the broker.",
+    .resources = resources,
+    .queries = queries,
+    .schema_minimum = 3,
+};
