@@ -164,7 +164,6 @@ static sw_code read_time(const ASN1_TIME *from, Google__Protobuf__Timestamp **to
         return out_of_memory(error);
     }
     google__protobuf__timestamp__init(*to);
-    (*to)->has_seconds = true;
     (*to)->seconds = timegm(&tm);
     return SW_OK;
 }
