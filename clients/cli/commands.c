@@ -24,6 +24,14 @@ static const sw_flag call_flags[] = {
     {"stream", 0, "CREDIT", "messages of a stream that may be on their way at once (default: 64)"},
     END};
 
+static const sw_flag up_flags[] = {
+    {"data", 0, "DIR", "where everything lives; made if it is not there (default: $SITEWIRE_DATA)"},
+    {"frontend", 0, "ENDPOINTS", "where clients connect (default: ipc, a socket in DIR/run)"},
+    {"backend", 0, "ENDPOINTS", "where services connect (default: ipc, a socket in DIR/run)"},
+    {"events", 0, "ENDPOINTS", "where subscribers connect (default: ipc, a socket in DIR/run)"},
+    {"log-level", 0, "LEVEL", "error, warning, info or debug (default: info)"},
+    END};
+
 static const sw_flag help_flags[] = {{"markdown", 0, NULL, "all of it, as docs/cli.md"}, END};
 
 const sw_command sw_commands[] = {
@@ -39,6 +47,17 @@ const sw_command sw_commands[] = {
      "sitewire call Health/Watch\n"
      "# the counters of one process\n"
      "sitewire call Stats/GetStats --destination @referential-4711-1a2b\n",
+     false},
+    {"up", sw_cmd_up, "Run a whole system in one folder: PostgreSQL, broker and services.", "--data DIR",
+     up_flags,
+     "The first start makes a private PostgreSQL cluster in DIR, reached by a socket only; every start\n"
+     "applies the migrations, starts broker and services, and restarts what ends. The line `ready` is\n"
+     "printed once calls are served; DIR/env then holds the endpoints, so that `. DIR/env` lets every other\n"
+     "command find the system. SIGINT or SIGTERM ends everything in order. After a crash, start it again.\n",
+     "# a system in a folder, until Ctrl-C\n"
+     "sitewire up --data ~/sitewire\n"
+     "# reachable over tcp as well\n"
+     "sitewire up --data ~/sitewire --frontend 'ipc:///tmp/sitewire.sock,tcp://127.0.0.1:5555'\n",
      false},
     {"help", sw_cmd_help, "Print help on a command, or on the exit status.", "[COMMAND | errors]", help_flags,
      "",
