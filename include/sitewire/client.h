@@ -7,6 +7,7 @@
 #include <sitewire/status.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -111,4 +112,5 @@ const sw_reply *sw_client_last(const sw_client *client);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 #endif

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -65,4 +66,5 @@ bool sw_code_from_name(const char *name, sw_code *code);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 #endif

@@ -1,0 +1,201 @@
+/* A client's life and its loop: what moves calls forward is sw_client_process, called by the program. Used by
+ * every program that calls sitewire. */
+#include "core.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define BATCH 1024 /* messages read in one call of sw_client_process that does not wait */
+
+static const sw_client_options defaults = {.size = sizeof(sw_client_options),
+                                           .timeout_ms = 30000,
+                                           .connect_ms = 2000,
+                                           .retries = 8,
+                                           .in_flight_max = 65536,
+                                           .reply_max = 64U << 20};
+
+static sw_code take_options(const sw_client_options *given, sw_client_options *options, sw_error *error)
+{
+    sw_client_options from = {0};
+    if (given != NULL) {
+        if (given->size == 0)
+            return sw_fail(error, SW_INVALID_ARGUMENT, "the size of sw_client_options is not set");
+        memcpy(&from, given, given->size < sizeof(from) ? given->size : sizeof(from));
+    }
+    *options = defaults;
+    if (from.timeout_ms > 0)
+        options->timeout_ms = from.timeout_ms;
+    if (from.connect_ms > 0)
+        options->connect_ms = from.connect_ms < 3600000 ? from.connect_ms : 3600000;
+    if (from.retries > 0)
+        options->retries = from.retries == UINT32_MAX ? 0 : from.retries;
+    if (from.in_flight_max > 0)
+        options->in_flight_max =
+            from.in_flight_max < SW_FLIGHT_INDEX_MAX ? from.in_flight_max : SW_FLIGHT_INDEX_MAX;
+    if (from.reply_max > 0)
+        options->reply_max = from.reply_max < INT32_MAX ? from.reply_max : INT32_MAX;
+    return SW_OK;
+}
+
+sw_code sw_client_open(const char *endpoints, const sw_client_options *options, sw_client **result,
+                       sw_error *error)
+{
+    *result = NULL;
+    sw_client *client = calloc(1, sizeof(*client));
+    if (client == NULL || (client->scratch = malloc(SW_COMPACT_INLINE)) == NULL) {
+        free(client);
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    }
+    client->epoll = client->timer = -1;
+    client->armed_us = SW_NEVER;
+    client->last.reply.endpoint = "";
+    sw_code code = take_options(options, &client->options, error);
+    if (code == SW_OK)
+        code = sw_link_init(client, endpoints, error);
+    if (code != SW_OK) {
+        sw_client_close(&client);
+        return code;
+    }
+    sw_link_work(client, true, sw_now_us()); /* begins to connect */
+    *result = client;
+    return SW_OK;
+}
+
+void sw_client_close(sw_client **pointer)
+{
+    sw_client *client = *pointer;
+    if (client == NULL)
+        return;
+    client->closing = client->busy = true;
+    while (client->heap_count > 0)
+        sw_flight_fail(client, client->heap[0].flight, SW_CANCELLED, "the client is being closed");
+    sw_link_destroy(client);
+    sw_flight_free_all(client);
+    sw_schema_destroy(&client->schema);
+    while (client->retired_count > 0)
+        sw_schema_destroy(&client->retired[--client->retired_count]);
+    free(client->retired);
+    if (client->epoll >= 0)
+        close(client->epoll);
+    if (client->timer >= 0)
+        close(client->timer);
+    free(client->scratch);
+    free(client->trailer_text);
+    free(client->last.text);
+    free(client);
+    *pointer = NULL;
+}
+
+size_t sw_client_in_flight(const sw_client *client)
+{
+    return client->in_flight;
+}
+
+/* --- The descriptor for foreign loops --- */
+
+static int64_t next_due(const sw_client *client)
+{
+    int64_t due = client->link.due_us;
+    return client->heap_count > 0 && client->heap[0].due_us < due ? client->heap[0].due_us : due;
+}
+
+/* A timer that fires too early costs one wakeup; so it is set anew only when something comes sooner. */
+static void arm(sw_client *client, int64_t due_us, int64_t now_us)
+{
+    if (client->timer < 0)
+        return;
+    uint64_t fired;
+    if (client->armed_us <= now_us) {
+        (void)!read(client->timer, &fired, sizeof(fired));
+        client->armed_us = SW_NEVER;
+    }
+    if (due_us >= client->armed_us)
+        return;
+    int64_t at = due_us > 0 ? due_us : 1; /* 0 would disarm */
+    struct itimerspec spec = {.it_value = {.tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000}};
+    if (timerfd_settime(client->timer, TFD_TIMER_ABSTIME, &spec, NULL) == 0)
+        client->armed_us = due_us;
+}
+
+int sw_client_fd(sw_client *client)
+{
+    if (client->epoll >= 0)
+        return client->epoll;
+    client->epoll = epoll_create1(EPOLL_CLOEXEC);
+    client->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN};
+    if (client->epoll < 0 || client->timer < 0 ||
+        epoll_ctl(client->epoll, EPOLL_CTL_ADD, client->timer, &event) != 0) {
+        if (client->epoll >= 0)
+            close(client->epoll);
+        if (client->timer >= 0)
+            close(client->timer);
+        client->epoll = client->timer = -1;
+        return -1;
+    }
+    sw_link_watch(client);
+    int64_t now_us = sw_now_us();
+    arm(client, now_us, now_us); /* whatever happened before is looked at once */
+    return client->epoll;
+}
+
+/* --- The loop --- */
+
+/* Everything that can be done now; `look`: the monitor has events. True if the batch was full and more may be
+ * there. */
+static bool work(sw_client *client, bool look)
+{
+    int left = BATCH;
+    for (bool again = true; again && left > 0; look = false) {
+        int64_t now_us = sw_now_us();
+        again = sw_link_work(client, look, now_us);
+        left -= sw_client_receive(client, left);
+        sw_client_expire(client, now_us);
+        sw_client_flush(client, now_us);
+        /* Callbacks and the flush may have sent, and with that swallowed the sign that a reply is there. */
+        again = again || client->unread;
+    }
+    return left <= 0;
+}
+
+/* True if the monitor has events. */
+static bool wait_for_work(sw_client *client, int64_t until_us)
+{
+    int64_t due = next_due(client), now_us = sw_now_us();
+    due = due < until_us ? due : until_us;
+    long timeout_ms = due == SW_NEVER ? -1 : due <= now_us ? 0 : (long)((due - now_us + 999) / 1000);
+    zmq_pollitem_t items[] = {{.socket = client->link.monitor, .events = ZMQ_POLLIN},
+                              {.socket = client->link.socket, .events = ZMQ_POLLIN}};
+    int count = client->link.socket != NULL ? 2 : 0;
+    /* A signal ends it early: nothing is lost. */
+    return zmq_poll(items, count, timeout_ms) > 0 && (items[0].revents & ZMQ_POLLIN) != 0;
+}
+
+int sw_client_process(sw_client *client, int64_t timeout_ms)
+{
+    if (client->busy)
+        return 0;
+    client->busy = true;
+    uint64_t before = client->callbacks;
+    int64_t until_us = SW_NEVER;
+    if (timeout_ms >= 0 && timeout_ms < INT64_MAX / 2000)
+        until_us = sw_now_us() + timeout_ms * 1000;
+    bool more, look = false;
+    for (;;) {
+        more = work(client, look);
+        if (more || client->callbacks != before || timeout_ms == 0 ||
+            (timeout_ms < 0 && client->in_flight == 0))
+            break;
+        if (until_us != SW_NEVER && sw_now_us() >= until_us)
+            break;
+        look = wait_for_work(client, until_us);
+    }
+    int64_t now_us = client->timer >= 0 ? sw_now_us() : 0;
+    arm(client, more ? now_us : next_due(client), now_us);
+    client->busy = false;
+    uint64_t called = client->callbacks - before;
+    return called > INT32_MAX ? INT32_MAX : (int)called;
+}

@@ -1,0 +1,293 @@
+/* The link of a client to its broker: one DEALER to one endpoint of the list, watched by a socket monitor so
+ * that a loss is seen at once, and the walk along the list when it is lost. Used by client.c. */
+#include "core.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#define BACKOFF_FIRST_US 20000   /* after the first round in vain */
+#define BACKOFF_MAX_US   1000000 /* a broker that comes back is found within about a second */
+#define RECONNECT_NEVER  3600000 /* ZeroMQ's own reconnection would keep a lost socket's calls */
+#define HEARTBEAT_MS     1000
+#define SILENCE_MS       5000          /* a peer that answers no heartbeat that long is lost */
+#define MESSAGE_MAX      (64ULL << 20) /* docs/protocol.md, section 7 */
+#define ENDPOINT_SIZE    256
+#define LOOK_US          1000
+
+/* --- The endpoint list --- */
+
+static sw_code check_tcp(const char *endpoint, const char *address, sw_error *error)
+{
+    const char *colon = strrchr(address, ':');
+    if (colon == NULL || colon == address)
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "endpoints",
+                             "endpoint '%s' must have the form tcp://HOST:PORT", endpoint);
+    char *end;
+    long port = strtol(colon + 1, &end, 10);
+    if (*end != '\0' || colon[1] < '0' || colon[1] > '9' || port < 1 || port > 65535)
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "endpoints",
+                             "endpoint '%s': the port must be a number from 1 to 65535", endpoint);
+    return SW_OK;
+}
+
+static sw_code check_endpoint(const char *endpoint, sw_error *error)
+{
+    if (strncmp(endpoint, "tcp://", 6) == 0)
+        return check_tcp(endpoint, endpoint + 6, error);
+    if (strncmp(endpoint, "ipc://", 6) != 0)
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "endpoints",
+                             "endpoint '%s' must begin with tcp:// or ipc://", endpoint);
+    size_t length = strlen(endpoint + 6), most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+    if (length == 0 || length > most)
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "endpoints",
+                             "endpoint '%s': the path must have 1 to %zu bytes", endpoint, most);
+    return SW_OK;
+}
+
+static sw_code add_endpoint(sw_link *link, const char *text, size_t size, sw_error *error)
+{
+    while (size > 0 && (*text == ' ' || *text == '\n' || *text == '\t'))
+        text++, size--;
+    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\n' || text[size - 1] == '\t'))
+        size--;
+    if (size == 0 || size >= ENDPOINT_SIZE)
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "endpoints",
+                             "endpoint '%.*s' is %s; expected tcp://HOST:PORT or ipc://PATH, comma-separated",
+                             (int)(size < 64 ? size : 64), text, size == 0 ? "empty" : "too long");
+    char **endpoints = realloc(link->endpoints, (link->count + 1) * sizeof(char *));
+    if (endpoints == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    link->endpoints = endpoints;
+    if ((endpoints[link->count] = strndup(text, size)) == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    return check_endpoint(endpoints[link->count++], error);
+}
+
+sw_code sw_link_init(sw_client *client, const char *endpoints, sw_error *error)
+{
+    sw_link *link = &client->link;
+    if (endpoints == NULL && (endpoints = secure_getenv("SITEWIRE_ENDPOINT")) == NULL)
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "endpoints",
+                             "no endpoint is given; set SITEWIRE_ENDPOINT, for instance by `. DIR/env`");
+    sw_code code = SW_OK;
+    for (const char *at = endpoints; code == SW_OK && at != NULL;) {
+        const char *comma = strchr(at, ',');
+        code = add_endpoint(link, at, comma != NULL ? (size_t)(comma - at) : strlen(at), error);
+        at = comma != NULL ? comma + 1 : NULL;
+    }
+    if (code == SW_OK && (link->context = zmq_ctx_new()) == NULL)
+        code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "ZeroMQ context: %s", zmq_strerror(zmq_errno()));
+    return code;
+}
+
+const char *sw_link_endpoint(const sw_client *client)
+{
+    return client->link.count == 0 ? "" : client->link.endpoints[client->link.current];
+}
+
+/* --- One connection --- */
+
+static int descriptor(void *socket)
+{
+    int fd = -1;
+    size_t size = sizeof(fd);
+    return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
+}
+
+static void watch(sw_client *client, void *socket, bool on)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    if (client->epoll >= 0 && socket != NULL)
+        epoll_ctl(client->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, descriptor(socket), &event);
+}
+
+void sw_link_watch(sw_client *client)
+{
+    watch(client, client->link.socket, true);
+    watch(client, client->link.monitor, true);
+}
+
+static void close_sockets(sw_client *client)
+{
+    sw_link *link = &client->link;
+    watch(client, link->socket, false);
+    watch(client, link->monitor, false);
+    if (link->socket != NULL)
+        zmq_close(link->socket);
+    if (link->monitor != NULL)
+        zmq_close(link->monitor);
+    link->socket = link->monitor = NULL;
+    link->compact = false;
+}
+
+void sw_link_destroy(sw_client *client)
+{
+    sw_link *link = &client->link;
+    close_sockets(client);
+    if (link->context != NULL)
+        zmq_ctx_term(link->context);
+    for (size_t i = 0; i < link->count; i++)
+        free(link->endpoints[i]);
+    free(link->endpoints);
+}
+
+static bool set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
+}
+
+static bool open_sockets(sw_client *client)
+{
+    sw_link *link = &client->link;
+    const char *endpoint = sw_link_endpoint(client);
+    char address[48];
+    snprintf(address, sizeof(address), "inproc://sw-monitor-%u", link->serial++);
+    uint64_t largest = client->options.reply_max > MESSAGE_MAX ? client->options.reply_max : MESSAGE_MAX;
+    int64_t message_max = (int64_t)(largest + SW_HEADER_MAX + SW_COMPACT_PREFIX);
+    int replies_max = client->options.in_flight_max > 1000 ? (int)client->options.in_flight_max : 1000;
+    link->socket = zmq_socket(link->context, ZMQ_DEALER);
+    link->monitor = zmq_socket(link->context, ZMQ_PAIR);
+    return link->socket != NULL && link->monitor != NULL && set_int(link->socket, ZMQ_LINGER, 0) &&
+           set_int(link->monitor, ZMQ_LINGER, 0) &&
+           set_int(link->socket, ZMQ_SNDHWM, 0) && /* calls in flight are the bound */
+           set_int(link->socket, ZMQ_RCVHWM, replies_max) &&
+           set_int(link->socket, ZMQ_RECONNECT_IVL, RECONNECT_NEVER) &&
+           set_int(link->socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
+           set_int(link->socket, ZMQ_HEARTBEAT_TIMEOUT, SILENCE_MS) &&
+           set_int(link->socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL) &&
+           zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)) == 0 &&
+           zmq_socket_monitor(link->socket, address, ZMQ_EVENT_ALL) == 0 &&
+           zmq_connect(link->monitor, address) == 0 && zmq_connect(link->socket, endpoint) == 0;
+}
+
+/* The attempt on the current endpoint failed: to the next, and once round the list, a pause. */
+static void fail_attempt(sw_client *client, const char *reason, int64_t now_us)
+{
+    sw_link *link = &client->link;
+    snprintf(link->reason, sizeof(link->reason), "%s", reason);
+    close_sockets(client);
+    link->state = SW_LINK_DOWN;
+    link->due_us = now_us;
+    bool round = link->failures % link->count == 0;
+    if (round) {
+        size_t rounds = link->failures / link->count;
+        int64_t most = rounds > 6 ? BACKOFF_MAX_US : (int64_t)BACKOFF_FIRST_US << (rounds - 1);
+        most = most < BACKOFF_MAX_US ? most : BACKOFF_MAX_US;
+        link->due_us += most / 2 + sw_client_jitter(client, most / 2);
+        sw_client_unreachable(client);
+    }
+    link->current = (link->current + 1) % link->count;
+}
+
+static void begin_attempt(sw_client *client, int64_t now_us)
+{
+    sw_link *link = &client->link;
+    link->state = SW_LINK_CONNECTING;
+    link->failures++; /* until the broker says something */
+    link->due_us = now_us + client->options.connect_ms * 1000;
+    if (!open_sockets(client)) {
+        fail_attempt(client, zmq_strerror(zmq_errno()), now_us);
+        return;
+    }
+    sw_link_watch(client);
+}
+
+static void lose(sw_client *client, int64_t now_us)
+{
+    sw_link *link = &client->link;
+    /* Replies that came before the end are good. */
+    while (sw_client_receive(client, 1000) == 1000)
+        continue;
+    snprintf(link->reason, sizeof(link->reason), "the connection was lost");
+    if (link->failures > 0) { /* it never said anything: as bad as an attempt that failed */
+        close_sockets(client);
+        sw_client_lost(client);
+        fail_attempt(client, "the connection was lost at once", now_us);
+        return;
+    }
+    close_sockets(client);
+    link->state = SW_LINK_DOWN;
+    link->due_us = now_us;
+    sw_client_lost(client);
+    link->current = (link->current + 1) % link->count;
+}
+
+/* Why nobody could be connected to: the monitor does not tell, so say what can be seen. */
+static const char *guess_reason(const char *endpoint)
+{
+    struct stat status;
+    if (strncmp(endpoint, "ipc://", 6) == 0 && stat(endpoint + 6, &status) != 0)
+        return errno == ENOENT ? "there is no such socket" : strerror(errno);
+    return "nobody accepts connections there";
+}
+
+static void handle_event(sw_client *client, uint16_t event, int64_t now_us)
+{
+    sw_link *link = &client->link;
+    switch (event) {
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        if (link->state == SW_LINK_CONNECTING) {
+            link->state = SW_LINK_UP;
+            link->due_us = SW_NEVER;
+            sw_client_ask_framing(client);
+        }
+        break;
+    case ZMQ_EVENT_DISCONNECTED:
+        if (link->state == SW_LINK_UP)
+            lose(client, now_us);
+        else
+            fail_attempt(client, "the peer hung up during the handshake", now_us);
+        break;
+    case ZMQ_EVENT_CLOSED:
+    case ZMQ_EVENT_CONNECT_RETRIED:
+        if (link->state == SW_LINK_CONNECTING)
+            fail_attempt(client, guess_reason(sw_link_endpoint(client)), now_us);
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        if (link->state == SW_LINK_CONNECTING)
+            fail_attempt(client, "the handshake failed: is it a sitewire broker?", now_us);
+        break;
+    default:
+        break;
+    }
+}
+
+bool sw_link_work(sw_client *client, bool look, int64_t now_us)
+{
+    sw_link *link = &client->link;
+    sw_link_state before = link->state;
+    bool worked = false;
+    /* Looking costs a system call, which a busy link can do without. */
+    look = look || link->state != SW_LINK_UP || now_us - link->looked_us >= LOOK_US;
+    if (look)
+        link->looked_us = now_us;
+    while (look && link->monitor != NULL) { /* an event may close it */
+        sw_message message;
+        if (sw_message_recv(link->monitor, &message) != 0)
+            break;
+        sw_view view = sw_message_view(&message, 0);
+        uint16_t event = 0;
+        if (view.size >= sizeof(event))
+            memcpy(&event, view.data, sizeof(event));
+        sw_message_close(&message);
+        handle_event(client, event, now_us);
+        worked = true;
+    }
+    if (link->state == SW_LINK_CONNECTING && now_us >= link->due_us) {
+        char reason[64];
+        snprintf(reason, sizeof(reason), "it does not answer within %lld ms",
+                 (long long)client->options.connect_ms);
+        fail_attempt(client, reason, now_us);
+    }
+    /* Not in a loop: a list of endpoints that all fail at once must not hold up the caller. */
+    if (link->state == SW_LINK_DOWN && now_us >= link->due_us)
+        begin_attempt(client, now_us);
+    return worked || link->state != before;
+}

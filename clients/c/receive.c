@@ -1,0 +1,66 @@
+/* What a client receives: replies in compact framing or MDP/0.2 and the answer about framing. What cannot be
+ * understood, or belongs to no call any more (late, twice), is dropped. Used by client.c and link.c. */
+#include "core.h"
+
+#include <string.h>
+
+#define COMMAND_PARTIAL 0x02
+#define COMMAND_FINAL   0x03
+
+static void take_compact(sw_client *client, const sw_message *message)
+{
+    sw_view frame = sw_message_view(message, 0);
+    sw_compact compact;
+    if (!sw_compact_decode(frame.data, frame.size, &compact))
+        return;
+    if (compact.command != SW_COMPACT_PARTIAL && compact.command != SW_COMPACT_FINAL)
+        return;
+    if (message->count != (compact.payload_follows ? 2 : 1))
+        return;
+    sw_flight *flight = sw_flight_of_tag(client, compact.tag);
+    if (flight == NULL)
+        return;
+    sw_view payload = compact.payload_follows ? sw_message_view(message, 1) : compact.payload;
+    sw_flight_reply(client, flight, compact.command == SW_COMPACT_FINAL, compact.header, payload);
+}
+
+static void take_mdp(sw_client *client, const sw_message *message)
+{
+    if (message->count < 4 || message->overflow)
+        return;
+    sw_view magic = sw_message_view(message, 0), command = sw_message_view(message, 1);
+    sw_view service = sw_message_view(message, 2), header = sw_message_view(message, 3);
+    if (!sw_view_equal(magic, SW_VIEW(SW_MDP_CLIENT)) || command.size != 1 ||
+        (command.data[0] != COMMAND_PARTIAL && command.data[0] != COMMAND_FINAL))
+        return;
+    if (sw_view_equal(service, SW_VIEW("mmi.framing"))) {
+        client->link.compact = sw_view_equal(header, SW_VIEW("200")) && message->count == 5 &&
+                               sw_view_equal(sw_message_view(message, 4), SW_VIEW("SW1"));
+        return;
+    }
+    sw_reply_header reply;
+    if (message->count != 5 || !sw_reply_header_decode(header.data, header.size, &reply))
+        return;
+    sw_flight *flight = sw_flight_of_tag(client, reply.call_id);
+    if (flight != NULL)
+        sw_flight_reply(client, flight, command.data[0] == COMMAND_FINAL, header,
+                        sw_message_view(message, 4));
+}
+
+int sw_client_receive(sw_client *client, int limit)
+{
+    for (int i = 0; i < limit; i++) {
+        sw_message message;
+        if (client->link.socket == NULL || sw_message_recv(client->link.socket, &message) != 0) {
+            client->unread = false;
+            return i;
+        }
+        client->link.failures = 0; /* this endpoint is alive */
+        if (sw_compact_is(zmq_msg_data(&message.frames[0]), zmq_msg_size(&message.frames[0])))
+            take_compact(client, &message);
+        else
+            take_mdp(client, &message);
+        sw_message_close(&message);
+    }
+    return limit;
+}
