@@ -9,8 +9,8 @@
 typedef struct sw_server sw_server;
 
 typedef struct sw_server_options {
-    const char *process;   /* `referential` */
-    const char *instance;  /* NULL: made from process, pid and a random suffix */
+    const char *process;  /* `referential` */
+    const char *instance; /* NULL: made from process, pid and a random suffix */
     const char *version;
     const char *endpoints; /* brokers' backends, comma-separated: all are connected */
     uint32_t capacity;     /* calls at once per broker; 0 means 256 */
@@ -29,7 +29,8 @@ sw_dispatch *sw_server_dispatch(sw_server *server);
 /* Checks that every rpc has a handler, connects and registers. */
 sw_code sw_server_start(sw_server *server, sw_error *error);
 
-/* Whether calls can be served; a service that is not serving stays registered, Health says so with the reason. */
+/* Whether calls can be served; a service that is not serving stays registered, Health says so with the
+ * reason. */
 void sw_server_set_serving(sw_server *server, bool serving, const char *reason);
 /* A named counter shown by Stats; the pointer is read when asked. */
 void sw_server_add_counter(sw_server *server, const char *name, const uint64_t *value);

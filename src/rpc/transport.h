@@ -14,9 +14,12 @@ typedef struct sw_route {
 
 typedef struct sw_transport sw_transport;
 
+#define SW_REPLY_MAX (64U * 1024 * 1024 - 64 * 1024) /* bytes of a reply's payload: what a broker takes */
+
 /* One message of a reply: a PARTIAL or the FINAL. `message` NULL: no payload. Consumes nothing. Must not call
- * back into dispatch. */
-typedef void sw_transport_send(sw_transport *transport, const sw_route *route, bool final,
+ * back into dispatch. False if it cannot be encoded (sw_reply_encode_... failed): dispatch sends a failure
+ * instead. */
+typedef bool sw_transport_send(sw_transport *transport, const sw_route *route, bool final,
                                const sw_reply_header *header, const ProtobufCMessage *message);
 
 /* Embed it in what the transport is; calls refer to it until it is abandoned. */
