@@ -2,7 +2,7 @@
 #include "rpc/validate.h"
 
 #include "base/error.h"
-#include "wire/utf8.h"
+#include "base/utf8.h"
 #include <inttypes.h>
 #include <stdio.h>
 
