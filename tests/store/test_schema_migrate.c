@@ -1,0 +1,194 @@
+/* Migrations: apply, dry run, status, what is refused, and many migrators at once. */
+#include "db.h"
+#include "store/migration.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A set of our own, whose third migration may be broken. */
+static const sw_migration items[] = {
+    {1, "0001_one", "aaaa", "CREATE TABLE one (x int); INSERT INTO one VALUES (1);", false},
+    {2, "0002_two", "bbbb", "CREATE TABLE two (x int);", false},
+    {3, "0003_three", "cccc", "-- compatible\nCREATE TABLE three (x int);", true},
+};
+static const sw_migration broken[] = {
+    {1, "0001_one", "aaaa", "CREATE TABLE one (x int); INSERT INTO one VALUES (1);", false},
+    {2, "0002_two", "bbbb", "CREATE TABLE two (x int);\n-- é\nSELECT nonsense;", false},
+};
+static const sw_migration ending[] = {{1, "0001_one", "aaaa", "CREATE TABLE one (x int); COMMIT;", false}};
+
+typedef struct seen {
+    char text[512];
+} seen;
+
+static void see(const sw_migration_state *state, void *context)
+{
+    seen *s = context;
+    size_t n = strlen(s->text);
+    snprintf(s->text + n, sizeof(s->text) - n, "%d %s %s%s\n", state->version, state->name,
+             state->applied ? "applied" : "pending",
+             state->applied && strlen(state->applied_at) != 20 ? "?" : "");
+}
+
+static sw_code apply(const char *conninfo, int count, bool dry_run, char *text, sw_error *error)
+{
+    sw_migration_set set = {items, count};
+    seen s = {""};
+    sw_code code = sw_migration_set_apply(&set, conninfo, dry_run, see, &s, error);
+    strcpy(text, s.text);
+    return code;
+}
+
+static sw_code status(const char *conninfo, int count, char *text, sw_error *error)
+{
+    sw_migration_set set = {items, count};
+    seen s = {""};
+    sw_code code = sw_migration_set_status(&set, conninfo, see, &s, error);
+    strcpy(text, s.text);
+    return code;
+}
+
+static void run(const char *conninfo, const char *sql)
+{
+    PGconn *conn = db_open(conninfo);
+    db_run(conn, sql);
+    PQfinish(conn);
+}
+
+static void test_apply(void **state)
+{
+    (void)state;
+    char *conninfo = db_create("apply"), text[512];
+    sw_error error = {0};
+    assert_int_equal(status(conninfo, 2, text, &error), SW_OK);
+    assert_string_equal(text, "1 0001_one pending\n2 0002_two pending\n");
+    /* A dry run tells and leaves nothing. */
+    assert_int_equal(apply(conninfo, 2, true, text, &error), SW_OK);
+    assert_string_equal(text, "1 0001_one applied\n2 0002_two applied\n");
+    PGconn *conn = db_open(conninfo);
+    assert_string_equal(
+        db_rows(conn, "SELECT to_regclass('one') IS NULL, to_regnamespace('sitewire') IS NULL"), "t|t");
+    assert_int_equal(apply(conninfo, 2, false, text, &error), SW_OK);
+    assert_string_equal(text, "1 0001_one applied\n2 0002_two applied\n");
+    assert_int_equal(apply(conninfo, 2, false, text, &error), SW_OK);
+    assert_string_equal(text, "");
+    assert_int_equal(apply(conninfo, 3, false, text, &error), SW_OK);
+    assert_string_equal(text, "3 0003_three applied\n");
+    assert_int_equal(status(conninfo, 3, text, &error), SW_OK);
+    assert_string_equal(text, "1 0001_one applied\n2 0002_two applied\n3 0003_three applied\n");
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM one"), "1");
+    PQfinish(conn);
+    free(conninfo);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    char *conninfo = db_create("refused"), text[512];
+    sw_error error = {0};
+    assert_int_equal(apply(conninfo, 3, false, text, &error), SW_OK);
+    /* Newer than the program: works if that migration is compatible. */
+    assert_int_equal(apply(conninfo, 2, false, text, &error), SW_OK);
+    assert_int_equal(apply(conninfo, 1, false, text, &error), SW_FAILED_PRECONDITION);
+    assert_non_null(strstr(error.message, "install a newer sitewire"));
+    assert_int_equal(status(conninfo, 1, text, &error), SW_FAILED_PRECONDITION);
+    assert_string_equal(text, "1 0001_one applied\n2 0002_two applied\n3 0003_three applied\n");
+    run(conninfo, "UPDATE sitewire.migration SET checksum = 'dddd' WHERE version = 2");
+    assert_int_equal(apply(conninfo, 3, false, text, &error), SW_FAILED_PRECONDITION);
+    assert_non_null(strstr(error.message, "0002_two differs"));
+    run(conninfo, "DELETE FROM sitewire.migration WHERE version = 2");
+    assert_int_equal(status(conninfo, 3, text, &error), SW_FAILED_PRECONDITION);
+    assert_non_null(strstr(error.message, "migration 2 is missing"));
+    free(conninfo);
+}
+
+static void test_broken(void **state)
+{
+    (void)state;
+    char *conninfo = db_create("broken");
+    sw_error error = {0};
+    sw_migration_set set = {broken, 2};
+    assert_int_equal(sw_migration_set_apply(&set, conninfo, false, NULL, NULL, &error), SW_INTERNAL);
+    assert_non_null(strstr(error.message, "0002_two, line 3: "));
+    PGconn *conn = db_open(conninfo);
+    assert_string_equal(db_rows(conn, "SELECT version FROM sitewire.migration"),
+                        "1"); /* and the first is kept */
+    assert_string_equal(db_rows(conn, "SELECT to_regclass('two') IS NULL"), "t");
+    PQfinish(conn);
+    free(conninfo);
+    conninfo = db_create("ending");
+    set = (sw_migration_set){ending, 1};
+    assert_int_equal(sw_migration_set_apply(&set, conninfo, false, NULL, NULL, &error), SW_INTERNAL);
+    assert_non_null(strstr(error.message, "ends its transaction"));
+    free(conninfo);
+}
+
+static void test_unfit(void **state)
+{
+    (void)state;
+    sw_error error = {0};
+    assert_int_equal(sw_migrate_apply("host=/nonexistent dbname=x", false, NULL, NULL, &error),
+                     SW_UNAVAILABLE);
+    assert_true(error.retry_safe);
+    char *conninfo = db_create("unfit"), *readonly = NULL, *ascii = NULL;
+    assert_true(asprintf(&readonly, "%s options='-c default_transaction_read_only=on'", conninfo) > 0);
+    assert_int_equal(sw_migrate_apply(readonly, false, NULL, NULL, &error), SW_FAILED_PRECONDITION);
+    assert_non_null(strstr(error.message, "target_session_attrs"));
+    run(conninfo, "CREATE ROLE guest LOGIN");
+    run(conninfo,
+        "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    assert_true(asprintf(&ascii, "%s dbname=ascii", conninfo) > 0);
+    assert_int_equal(sw_migrate_status(ascii, NULL, NULL, &error), SW_FAILED_PRECONDITION);
+    assert_non_null(strstr(error.message, "ENCODING 'UTF8'"));
+    free(ascii);
+    assert_true(asprintf(&ascii, "%s user=guest", conninfo) > 0);
+    assert_int_equal(sw_migrate_apply(ascii, false, NULL, NULL, &error), SW_PERMISSION_DENIED);
+    free(ascii);
+    free(readonly);
+    free(conninfo);
+}
+
+/* Many at once: each ends well, and each migration is applied once. */
+static void test_concurrent(void **state)
+{
+    (void)state;
+    char *conninfo = db_create("concurrent");
+    pid_t children[6];
+    for (int i = 0; i < 6; i++) {
+        children[i] = fork();
+        assert_true(children[i] >= 0);
+        if (children[i] == 0)
+            _exit(sw_migrate_apply(conninfo, false, NULL, NULL, NULL));
+    }
+    for (int i = 0; i < 6; i++) {
+        int end;
+        assert_int_equal(waitpid(children[i], &end, 0), children[i]);
+        assert_true(WIFEXITED(end));
+        assert_int_equal(WEXITSTATUS(end), 0);
+    }
+    PGconn *conn = db_open(conninfo);
+    int count = sw_migrate_latest();
+    assert_int_equal(atoi(db_rows(conn, "SELECT count(*) FROM sitewire.migration")), count);
+    assert_int_equal(atoi(db_rows(conn, "SELECT version FROM sitewire.schema WHERE required <= version")),
+                     count);
+    assert_string_equal(db_rows(conn, "SELECT DISTINCT length(checksum) FROM sitewire.migration"), "64");
+    PQfinish(conn);
+    free(conninfo);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_apply), cmocka_unit_test(test_refused),    cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_unfit), cmocka_unit_test(test_concurrent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
