@@ -178,6 +178,15 @@ sw_code sw_loop_idle(sw_loop *loop, sw_timer_fn *fn, void *context)
     return SW_OK;
 }
 
+void sw_loop_idle_remove(sw_loop *loop, sw_timer_fn *fn, void *context)
+{
+    for (size_t i = 0; i < loop->idle_count; i++)
+        if (loop->idle[i].fn == fn && loop->idle[i].context == context) {
+            memmove(&loop->idle[i], &loop->idle[i + 1], (--loop->idle_count - i) * sizeof(idler));
+            return;
+        }
+}
+
 /* What a socket is ready for, of what is asked; -1 with errno if it is closed or its context ended. */
 static int socket_events(const source *from)
 {

@@ -29,6 +29,8 @@ void sw_timer_destroy(sw_timer **timer);
 /* Called once after each round of events, before the loop waits again: the place to flush what was batched.
  */
 sw_code sw_loop_idle(sw_loop *loop, sw_timer_fn *fn, void *context);
+/* Not from within such a call. */
+void sw_loop_idle_remove(sw_loop *loop, sw_timer_fn *fn, void *context);
 
 /* Until sw_loop_stop. SIGINT and SIGTERM are the program's business: it gives a signalfd. */
 sw_code sw_loop_run(sw_loop *loop, sw_error *error);
