@@ -1,0 +1,321 @@
+/* What is in flight on a connection: statements out, results in, in order (lane.h).
+ *
+ * All between two syncs is one transaction. A result of a read is handed on at once; that of a mutation waits for
+ * the sync, which commits. After a failure PostgreSQL skips what follows up to the sync: skipped work is sent again
+ * with a sync of its own. Preparing is skipped likewise, so a statement counts as prepared until that shows. */
+#include "base/clock.h"
+#include "store/lane_private.h"
+#include <stdio.h>
+#include <string.h>
+
+static const int batch_max = 8;         /* reads that share a sync */
+static const int slots_per_work = 8;    /* at the most */
+static const int again_max = 8;
+static const int depth[SW_LANE_KINDS] = {[SW_LANE_READ] = 16, [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4};
+
+void sw_lane_ignore_notice(void *context, const char *message)
+{
+    (void)context;
+    (void)message;
+}
+
+static void push(sw_lane *lane, sw_slot slot)
+{
+    lane->slots[lane->tail++ % LANE_SLOTS] = slot;
+    if (slot.kind == SLOT_SYNC)
+        lane->batch = 0;
+    else
+        lane->batch++;
+}
+
+static sw_slot *first(sw_lane *lane)
+{
+    return &lane->slots[lane->head % LANE_SLOTS];
+}
+
+int sw_lane_load(const sw_lane *lane)
+{
+    return lane->load;
+}
+
+bool sw_lane_has_room(const sw_lane *lane)
+{
+    return sw_lane_is_up(lane) && lane->load < depth[lane->kind] &&
+           lane->tail - lane->head + (unsigned)slots_per_work <= LANE_SLOTS;
+}
+
+sw_work *sw_lane_running(const sw_lane *lane)
+{
+    if (lane->held)
+        return lane->held;
+    for (unsigned i = lane->head + lane->answered; i != lane->tail; i++)
+        if (lane->slots[i % LANE_SLOTS].kind == SLOT_WORK)
+            return lane->slots[i % LANE_SLOTS].work;
+    return NULL;
+}
+
+bool sw_lane_has_dropped(const sw_lane *lane)
+{
+    for (unsigned i = lane->head + lane->answered; i != lane->tail; i++) {
+        const sw_slot *slot = &lane->slots[i % LANE_SLOTS];
+        if (slot->kind == SLOT_WORK && slot->work->dropped)
+            return true;
+    }
+    return lane->held && lane->held->dropped;
+}
+
+/* --- Out --- */
+
+bool sw_lane_plain(sw_lane *lane, const char *text, const char *value)
+{
+    if (!PQsendQueryParams(lane->connection, text, value ? 1 : 0, NULL, value ? &value : NULL, NULL, NULL, 1))
+        return false;
+    push(lane, (sw_slot){.kind = SLOT_PLAIN});
+    return true;
+}
+
+bool sw_lane_sync(sw_lane *lane)
+{
+    if (!PQpipelineSync(lane->connection))
+        return false;
+    push(lane, (sw_slot){.kind = SLOT_SYNC});
+    return true;
+}
+
+static void statement_name(char name[32], int slot, uint32_t generation)
+{
+    snprintf(name, 32, "s%d_%u", slot, generation);
+}
+
+static bool prepare(sw_lane *lane, sw_work *work, const char *name)
+{
+    const sw_statement *statement = work->statement;
+    sw_prepared *prepared = &lane->prepared[statement->slot];
+    if (prepared->generation == statement->generation && !prepared->stale)
+        return true;
+    if (prepared->generation) {
+        char text[64], old[32];
+        statement_name(old, statement->slot, prepared->generation);
+        snprintf(text, sizeof(text), "DEALLOCATE %s", old);
+        if (!sw_lane_plain(lane, text, NULL))
+            return false;
+        prepared->generation = 0;
+    }
+    if (!PQsendPrepare(lane->connection, name, statement->text, statement->count, statement->types))
+        return false;
+    push(lane, (sw_slot){SLOT_PREPARE, work, statement->slot, statement->generation});
+    *prepared = (sw_prepared){.generation = statement->generation};
+    return true;
+}
+
+static bool send_statement(sw_lane *lane, sw_work *work)
+{
+    char name[32];
+    statement_name(name, work->statement->slot, work->statement->generation);
+    if (!prepare(lane, work, name))
+        return false;
+    bool sent = work->describe ? PQsendDescribePrepared(lane->connection, name)
+                               : PQsendQueryPrepared(lane->connection, name, work->statement->count, work->values,
+                                                     work->sizes, work->formats, 1);
+    if (!sent)
+        return false;
+    push(lane, (sw_slot){.kind = SLOT_WORK, .work = work});
+    work->sent = true;
+    work->sent_us = sw_now_us();
+    lane->load++;
+    return true;
+}
+
+static bool send_work(sw_lane *lane, sw_work *work)
+{
+    bool alone = work->alone || lane->kind != SW_LANE_READ;
+    if (alone && lane->batch > 0 && !sw_lane_sync(lane))
+        return false;
+    if (work->rolls_back)
+        return sw_lane_plain(lane, "BEGIN", NULL) && send_statement(lane, work) &&
+               sw_lane_plain(lane, "SET CONSTRAINTS ALL IMMEDIATE", NULL) && sw_lane_sync(lane) &&
+               sw_lane_plain(lane, "ROLLBACK", NULL) && sw_lane_sync(lane);
+    return send_statement(lane, work) && ((!alone && lane->batch < batch_max) || sw_lane_sync(lane));
+}
+
+bool sw_lane_send(sw_lane *lane, sw_work *work)
+{
+    unsigned tail = lane->tail;
+    if (send_work(lane, work))
+        return true;
+    lane->broken = true;
+    /* The caller keeps work that is not in flight. */
+    for (unsigned i = tail; i != lane->tail; i++)
+        if (lane->slots[i % LANE_SLOTS].kind == SLOT_WORK)
+            return true;
+    return false;
+}
+
+/* --- In --- */
+
+static void finish(sw_lane *lane, sw_work *work, const PGresult *result)
+{
+    lane->load--;
+    work->done(work, result);
+}
+
+static void hold(sw_work *work, PGresult *result)
+{
+    PQclear(work->held);
+    work->held = result;
+}
+
+static void deliver_held(sw_lane *lane, sw_work *work)
+{
+    PGresult *result = work->held;
+    work->held = NULL;
+    finish(lane, work, result);
+    PQclear(result);
+}
+
+/* A statement that must not count as prepared. */
+static void forget(sw_lane *lane, int slot, uint32_t generation)
+{
+    if (lane->prepared[slot].generation == generation)
+        lane->prepared[slot].generation = 0;
+}
+
+static bool is_state(const PGresult *result, const char *state)
+{
+    const char *is = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return is && strcmp(is, state) == 0;
+}
+
+/* Skipped, or hit by what was meant for another: not run, so it is sent again unless that has become absurd. */
+static bool send_again(sw_lane *lane, sw_work *work, PGresult *result)
+{
+    bool skipped = PQresultStatus(result) == PGRES_PIPELINE_ABORTED && !work->held;
+    bool unprepared = is_state(result, "26000");
+    bool replan = is_state(result, "0A000") && work->again == 0;
+    bool cancelled = is_state(result, "57014") && !work->dropped;
+    if (unprepared)
+        forget(lane, work->statement->slot, work->statement->generation);
+    if (replan)
+        lane->prepared[work->statement->slot].stale = true;
+    if (work->dropped || work->again >= again_max || !(skipped || unprepared || replan || cancelled))
+        return false;
+    work->again++;
+    work->alone = true;
+    lane->load--;
+    PQclear(result);
+    lane->events.on_again(lane->events.context, work);
+    return true;
+}
+
+static void take_work(sw_lane *lane, sw_work *work, PGresult *result)
+{
+    if (send_again(lane, work, result))
+        return;
+    if (work->held) /* why its statement could not be prepared */
+        PQclear(result);
+    else
+        work->held = result;
+    if (lane->kind == SW_LANE_WRITE)
+        lane->held = work;
+    else
+        deliver_held(lane, work);
+}
+
+static void take_prepare(sw_lane *lane, const sw_slot *slot, PGresult *result)
+{
+    if (PQresultStatus(result) != PGRES_COMMAND_OK && !is_state(result, "42P05")) {
+        forget(lane, slot->statement, slot->generation);
+        if (PQresultStatus(result) == PGRES_FATAL_ERROR) {
+            hold(slot->work, result);
+            return;
+        }
+    }
+    PQclear(result);
+}
+
+/* A failure outside of the statement itself: of a deferred constraint, or of the commit. */
+static void take_other(sw_lane *lane, PGresult *result)
+{
+    if (lane->held && PQresultStatus(result) == PGRES_FATAL_ERROR)
+        hold(lane->held, result);
+    else
+        PQclear(result);
+}
+
+static void take_sync(sw_lane *lane)
+{
+    sw_work *work = lane->held;
+    lane->head++;
+    lane->held = NULL;
+    sw_lane_settle(lane);
+    if (work)
+        deliver_held(lane, work);
+}
+
+/* The server said that it ends the connection, or libpq that it is lost. A server that takes no writes has become
+ * a standby: connecting again finds the new primary. */
+static bool is_loss(const sw_lane *lane, const PGresult *result)
+{
+    if (PQresultStatus(result) != PGRES_FATAL_ERROR)
+        return false;
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return PQstatus(lane->connection) == CONNECTION_BAD || !state || strncmp(state, "57P0", 4) == 0 ||
+           strncmp(state, "08", 2) == 0 || (lane->kind == SW_LANE_WRITE && strcmp(state, "25006") == 0);
+}
+
+void sw_lane_receive(sw_lane *lane)
+{
+    int nothing = 0;
+    while (lane->head != lane->tail && nothing < 2 && !PQisBusy(lane->connection)) {
+        PGresult *result = PQgetResult(lane->connection);
+        if (!result) {
+            nothing = lane->answered ? 0 : nothing + 1;
+            lane->head += lane->answered;
+            lane->answered = false;
+            continue;
+        }
+        sw_slot slot = *first(lane);
+        if (is_loss(lane, result)) {
+            PQclear(result);
+            lane->broken = true;
+            return;
+        }
+        if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            if (slot.kind != SLOT_SYNC) { /* out of step: never seen, but nothing else can be trusted then */
+                lane->broken = true;
+                return;
+            }
+            take_sync(lane);
+            continue;
+        }
+        lane->answered = slot.kind != SLOT_SYNC;
+        if (slot.kind == SLOT_WORK)
+            take_work(lane, slot.work, result);
+        else if (slot.kind == SLOT_PREPARE)
+            take_prepare(lane, &slot, result);
+        else
+            take_other(lane, result);
+    }
+}
+
+void sw_lane_abandon(sw_lane *lane)
+{
+    unsigned head = lane->head + lane->answered, tail = lane->tail;
+    sw_work *held = lane->held;
+    lane->held = NULL;
+    lane->answered = false;
+    lane->batch = 0;
+    if (held) {
+        hold(held, NULL);
+        finish(lane, held, NULL);
+    }
+    for (; head != tail; head++) {
+        sw_work *work = lane->slots[head % LANE_SLOTS].work;
+        if (lane->slots[head % LANE_SLOTS].kind != SLOT_WORK)
+            continue;
+        hold(work, NULL);
+        finish(lane, work, NULL);
+    }
+    lane->head = lane->tail = 0;
+}

@@ -1,0 +1,67 @@
+/* One connection to PostgreSQL in pipeline mode, on the loop, never blocking. Takes work, answers it in order,
+ * reconnects by itself. Reads that are sent together share a sync; a mutation has one of its own.
+ * Used by pool.c, which has several and chooses. */
+#ifndef SW_STORE_LANE_H
+#define SW_STORE_LANE_H
+
+#include "store/statement.h"
+#include "wire/loop.h"
+
+typedef enum { SW_LANE_READ, SW_LANE_WRITE, SW_LANE_CONTROL, SW_LANE_KINDS } sw_lane_kind;
+
+typedef struct sw_lane sw_lane;
+typedef struct sw_work sw_work;
+
+/* The end of a piece of work. `result` is lent; it is NULL if no answer came: `work->sent` tells whether the
+ * statement may have run. Of a mutation it comes once the transaction is committed or rolled back. */
+typedef void sw_work_fn(sw_work *work, const PGresult *result);
+
+/* One statement to run. Its owner keeps it, and what its values point to, until `done`. */
+struct sw_work {
+    sw_work *next, **link; /* in a queue: the pointer that points here, NULL when in none */
+    sw_work_fn *done;
+    sw_lane_kind kind;
+    sw_statement *statement;
+    const char *const *values;
+    const int *sizes, *formats;
+    bool describe;   /* only describe the statement */
+    bool rolls_back; /* in a transaction that is rolled back, with deferred constraints checked */
+    bool alone;      /* with a sync of its own: a neighbour failed before */
+    bool dropped;    /* nobody waits for it any more: it is not sent again */
+    bool sent;
+    int again;       /* times it was sent again because of a neighbour */
+    int64_t queued_ms, sent_us;
+    PGresult *held;  /* until the sync tells that it is committed */
+};
+
+typedef struct sw_lane_events {
+    void (*on_up)(void *context, sw_lane *lane);
+    void (*on_down)(void *context, sw_lane *lane, const char *reason);
+    /* Not run because of a neighbour: to be sent again, before what waits. */
+    void (*on_again)(void *context, sw_work *work);
+    void *context;
+} sw_lane_events;
+
+/* `conninfo` lives as long as the lane. */
+sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, const char *conninfo, const sw_lane_events *events);
+/* Work under way is done with no result. */
+void sw_lane_destroy(sw_lane **lane);
+void sw_lane_connect(sw_lane *lane);
+
+/* Pieces of work under way, and whether there is room for one more. */
+int sw_lane_load(const sw_lane *lane);
+bool sw_lane_has_room(const sw_lane *lane);
+bool sw_lane_is_up(const sw_lane *lane);
+
+/* Hands work over; false if the connection broke (the work is not sent, the lane goes down). */
+bool sw_lane_send(sw_lane *lane, sw_work *work);
+/* Ends the batch with a sync and writes what is buffered. */
+void sw_lane_flush(sw_lane *lane);
+
+/* What PostgreSQL is running now, or will next, and the process to cancel. NULL if idle. */
+sw_work *sw_lane_running(const sw_lane *lane);
+int sw_lane_process_id(const sw_lane *lane);
+/* Whether work that nobody waits for is in flight. */
+bool sw_lane_has_dropped(const sw_lane *lane);
+
+#endif
