@@ -1,0 +1,324 @@
+"""Fixtures of the end-to-end tests: a private PostgreSQL, the real programs around it, and a bare client.
+
+    with System() as system:                       # PostgreSQL, migrations, one broker, one referential service
+        header, website = system.client().call("Referential/GetWebsite", referential_pb2.GetWebsiteRequest(code="x"))
+        system.cli("list", "websites", "--json").stdout
+        system.kill("sitewire-broker"); system.start_broker()
+
+Everything lives in one temporary folder and ends with the test process, however that ends. Several runs may go on side
+by side. Needs python3-zmq and python3-protobuf only.
+"""
+import glob
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("SITEWIRE_BUILD", os.path.join(ROOT, "build"))
+BIN = os.path.join(BUILD, "bin")
+SITEWIRE = os.path.join(BIN, "sitewire")
+sys.path.insert(0, os.path.join(BUILD, "python"))  # the modules that the build makes with protoc
+
+import zmq  # noqa: E402
+from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
+
+PATIENCE = 30  # seconds for what must happen
+
+
+def wait_for(condition, what, seconds=PATIENCE):
+    """Polls until condition() is true, and returns what it returned."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.02)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def children(pid):
+    """pids of the direct children of a process, by program name (the first 15 characters)."""
+    found = {}
+    for task in glob.glob(f"/proc/{pid}/task/*/children"):
+        with open(task, encoding="ascii") as file:
+            for child in map(int, file.read().split()):
+                with open(f"/proc/{child}/comm", encoding="utf-8") as comm:
+                    found.setdefault(comm.read().strip(), []).append(child)
+    return found
+
+
+def is_alive(pid):
+    """Runs, and is no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class Process:
+    """A program in the background; its output goes to a file. Dies with the test."""
+
+    def __init__(self, folder, name, command, env=None, death="KILL", user=None):
+        self.name, self.log = name, os.path.join(folder, name + ".log")
+        drop = ["--reuid", user, "--regid", user, "--clear-groups"] if user else []
+        with open(self.log, "ab") as log:
+            self.popen = subprocess.Popen(["setpriv", "--pdeathsig", death, *drop, *command], stdin=subprocess.DEVNULL,
+                                          stdout=log, stderr=log, env=env, cwd=folder)
+        self.pid = self.popen.pid
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def end(self, number=signal.SIGTERM, seconds=PATIENCE):
+        """Signals it, waits, and returns its exit status (negative: the signal that ended it)."""
+        if self.running():
+            self.popen.send_signal(number)
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+            raise AssertionError(f"{self.name} did not end within {seconds} s:\n{self.output()}") from None
+
+    def output(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+
+class Postgres:
+    """A private cluster in folder/pg, on a unix socket in `folder`. As root it runs as user postgres."""
+
+    def __init__(self, folder, durable=False):
+        self.folder, self.process = folder, None
+        self.data = os.path.join(folder, "pg")
+        self.user = "postgres" if os.geteuid() == 0 else None
+        found = glob.glob("/usr/lib/postgresql/*/bin/postgres")
+        self.bin = os.path.dirname(max(found, key=lambda path: int(path.split("/")[4])) if found
+                                   else shutil.which("postgres") or "/nonexistent/")
+        self.conninfo = f"host={folder} user=postgres dbname=sitewire"
+        self.speed = [] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off"]
+        if self.user:
+            account = pwd.getpwnam(self.user)
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        drop = ["setpriv", "--reuid", self.user, "--regid", self.user, "--clear-groups"] if self.user else []
+        subprocess.run([*drop, f"{self.bin}/initdb", "-N", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                        "--locale=C"], check=True, stdout=subprocess.DEVNULL, cwd=folder)
+        self.start()
+        subprocess.run([f"{self.bin}/createdb", "-h", folder, "-U", "postgres", "sitewire"], check=True)
+
+    def start(self):
+        self.process = Process(self.folder, "postgres", [
+            f"{self.bin}/postgres", "-D", self.data, "-k", self.folder, "-c", "listen_addresses=", "-c",
+            "shared_buffers=32MB", *self.speed], death="INT", user=self.user)
+        wait_for(lambda: subprocess.run([f"{self.bin}/pg_isready", "-q", "-h", self.folder], check=False).returncode == 0,
+                 "PostgreSQL answers")
+
+    def kill(self):
+        """kill -9 of the postmaster; returns when its backends have seen it too."""
+        self.process.end(signal.SIGKILL)
+        wait_for(lambda: not self._orphans(), "the backends end")
+
+    def _orphans(self):
+        for path in glob.glob("/proc/[0-9]*/cwd"):
+            try:
+                if os.readlink(path) == self.data:
+                    return True
+            except OSError:
+                pass
+        return False
+
+    def sql(self, text):
+        """Rows as lists of strings."""
+        done = subprocess.run([f"{self.bin}/psql", "-X", "-q", "-A", "-t", "-F", "\x1f", "-v", "ON_ERROR_STOP=1",
+                               "-d", self.conninfo, "-c", text], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+        return [line.split("\x1f") for line in done.stdout.splitlines()]
+
+    def stop(self):
+        self.process.end(signal.SIGINT)
+
+
+class Failed(Exception):
+    """A call that ended with another status than OK."""
+
+    def __init__(self, header):
+        super().__init__(f"{header.code}: {header.message}")
+        self.header = header
+
+
+class Client:
+    """A client in the plainest MDP framing; one call at a time."""
+
+    def __init__(self, endpoint):
+        self.context = zmq.Context.instance()
+        self.endpoint, self.socket, self.call_id = endpoint, None, 0
+        self.connect()
+
+    def connect(self):
+        self.close()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.linger = 0
+        self.socket.connect(self.endpoint)
+
+    def close(self):
+        if self.socket is not None:
+            self.socket.close()
+
+    def exchange(self, frames, seconds):
+        """Raw frames out, the next message in; None when time is over."""
+        self.socket.send_multipart(frames)
+        return self.receive(seconds)
+
+    def receive(self, seconds):
+        return self.socket.recv_multipart() if self.socket.poll(int(seconds * 1000)) else None
+
+    def call_bytes(self, method, payload, seconds=10, destination="", **header):
+        """(ReplyHeader, payload) of the FINAL; (None, None) when no reply came a second after its deadline."""
+        self.call_id += 1
+        service = destination or method[1:].split("/")[0]
+        call = rpc_pb2.CallHeader(method=method, call_id=self.call_id, time_left_ms=int(seconds * 1000),
+                                  destination=destination, **header)
+        frames = self.exchange([b"MDPC02", b"\x01", service.encode(), call.SerializeToString(), payload], seconds + 1)
+        while frames is not None:
+            reply = rpc_pb2.ReplyHeader.FromString(frames[3])
+            if reply.call_id == self.call_id and frames[1] == b"\x03":
+                return reply, frames[4]
+            frames = self.receive(seconds + 1)
+        return None, None
+
+    def call(self, method, request, reply_type, seconds=10, destination="", **header):
+        """(ReplyHeader, reply). Raises Failed. `method` is `/package.Service/Method`."""
+        reply, payload = self.call_bytes(method, request.SerializeToString(), seconds, destination, **header)
+        if reply is None:
+            raise AssertionError(f"{method}: no reply within {seconds + 1} s")
+        if reply.code != 0:
+            raise Failed(reply)
+        return reply, reply_type.FromString(payload)
+
+    def health(self, service=""):
+        """SERVING, NOT_SERVING, UNKNOWN, or None when nobody answers at once."""
+        try:
+            _, reply = self.call("/sitewire.rpc.v1.Health/Check", rpc_pb2.HealthCheckRequest(),
+                                 rpc_pb2.HealthCheckResponse, seconds=1, destination=service)
+        except (Failed, AssertionError):
+            return None
+        return rpc_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
+
+
+class System:
+    """PostgreSQL, broker and services, each a process of its own, on ipc and tcp."""
+
+    SERVICE = "sitewire.referential.v1.Referential"
+
+    def __init__(self, services=1, durable=False, broker_options=(), service_options=()):
+        self.folder = tempfile.mkdtemp(prefix="swt-")  # short: a socket's path has 107 bytes
+        os.chmod(self.folder, 0o755)
+        self.processes, self.postgres = {}, None
+        self.broker_options, self.service_options = broker_options, service_options
+        try:
+            self.postgres = Postgres(self._sub("db"), durable)
+            self.ipc = f"ipc://{self.folder}/frontend"
+            self.backend = f"ipc://{self.folder}/backend"
+            self.events = f"ipc://{self.folder}/events"
+            self.tcp = f"tcp://127.0.0.1:{free_port()}"
+            self.migrate()
+            self.start_broker()
+            for number in range(services):
+                self.start_service(f"referential-{number}")
+            self.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _sub(self, name):
+        path = os.path.join(self.folder, name)
+        os.mkdir(path)
+        return path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def env(self):
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("SITEWIRE_", "PG"))}
+        return kept | {"SITEWIRE_ENDPOINT": self.ipc, "SITEWIRE_BACKEND": self.backend, "SITEWIRE_EVENTS": self.events,
+                       "SITEWIRE_DATABASE": self.postgres.conninfo, "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
+
+    def migrate(self):
+        done = self.cli("migrate")
+        if done.returncode != 0:
+            raise AssertionError("sitewire migrate: " + done.stderr)
+
+    def start(self, name, program, *options):
+        self.processes[name] = Process(self.folder, name, [os.path.join(BIN, program), *options], self.env())
+        return self.processes[name]
+
+    def start_broker(self, name="broker"):
+        return self.start(name, "sitewire-broker", "--frontend", f"{self.ipc},{self.tcp}", "--backend", self.backend,
+                          "--events", self.events, *self.broker_options)
+
+    def start_service(self, instance):
+        return self.start(instance, "sitewire-referential", "--backend", self.backend, "--database",
+                          self.postgres.conninfo, "--instance", instance, *self.service_options)
+
+    def wait_ready(self, seconds=PATIENCE):
+        """Until calls are served."""
+        client = self.client()
+        try:
+            wait_for(lambda: self._check_running() and client.health(self.SERVICE) == "SERVING",
+                     "the service is ready", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output()}") from None
+        finally:
+            client.close()
+
+    def _check_running(self):
+        for process in self.processes.values():
+            if not process.running():
+                raise AssertionError(f"{process.name} ended with {process.popen.returncode}")
+        return True
+
+    def client(self, endpoint=None):
+        return Client(endpoint or self.ipc)
+
+    def cli(self, *words, stdin="", timeout=120, env=None):
+        """Runs `sitewire WORDS`; a CompletedProcess with text."""
+        return subprocess.run([SITEWIRE, *words], input=stdin, capture_output=True, text=True, timeout=timeout,
+                              env=self.env() | (env or {}), check=False)
+
+    def sql(self, text):
+        return self.postgres.sql(text)
+
+    def kill(self, name):
+        """kill -9"""
+        self.processes.pop(name).end(signal.SIGKILL)
+
+    def output(self):
+        return "".join(f"--- {name}\n{process.output()}" for name, process in self.processes.items())
+
+    def stop(self):
+        for name in [name for name in self.processes if name != "broker"] + ["broker"]:
+            process = self.processes.pop(name, None)
+            if process is not None:
+                process.popen.kill()
+                process.popen.wait()
+        if self.postgres is not None and self.postgres.process is not None:
+            self.postgres.process.end(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
