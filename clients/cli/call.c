@@ -118,7 +118,7 @@ sw_code sw_cmd_call(sw_cli *cli, sw_error *error)
     size_t size;
     code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK)
-        code = sw_method_resolve(schema, args->words[0], &method, error);
+        code = sw_cli_method(schema, args->words[0], &method, error);
     if (code == SW_OK)
         code = sw_cli_client(cli, &call.client, error);
     if (code == SW_OK && args->word_count == 2 && strcmp(args->words[1], "-") == 0)

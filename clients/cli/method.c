@@ -23,8 +23,8 @@ static const char *short_path(const char *path)
     return start;
 }
 
-sw_code sw_method_resolve(const sw_schema *schema, const char *name, const sw_schema_method **method,
-                          sw_error *error)
+sw_code sw_cli_method(const sw_schema *schema, const char *name, const sw_schema_method **method,
+                      sw_error *error)
 {
     *method = sw_schema_find_method(schema, name);
     if (*method != NULL)
