@@ -11,9 +11,13 @@ WITH RECURSIVE argument AS MATERIALIZED (
     FROM argument a JOIN referential.domain d ON d.expires_at <= a.until
 ), reached AS (
     -- A certificate is needed by the domains that show it; a domain by itself and by those below it.
+    (SELECT e.type, e.key, d.fqdn, d.website
+    FROM expiring e JOIN referential.domain d ON d.fqdn = e.key
+    WHERE e.type = 'Domain'
+    UNION ALL
     SELECT e.type, e.key, d.fqdn, d.website
-    FROM expiring e JOIN referential.domain d ON (e.type = 'Domain' AND d.fqdn = e.key)
-                                              OR (e.type = 'Certificate' AND d.certificate = e.key)
+    FROM expiring e JOIN referential.domain d ON d.certificate = e.key
+    WHERE e.type = 'Certificate')
     UNION
     SELECT r.type, r.key, d.fqdn, d.website
     FROM reached r JOIN referential.domain d ON d.parent = r.fqdn
@@ -25,9 +29,11 @@ WITH RECURSIVE argument AS MATERIALIZED (
     FROM expiring e JOIN referential.docroot_environment_certificate c ON c.certificate = e.key
     JOIN referential.website_deployed w USING (docroot, environment)
     WHERE e.type = 'Certificate'
+), needed AS (
+    SELECT type, key, array_agg(website ORDER BY website) AS websites FROM need GROUP BY type, key
 )
-SELECT e.type, e.key, e.expires_at, floor(extract(epoch FROM e.expires_at - now()) / 86400)::integer AS days_left,
-       ARRAY(SELECT n.website FROM need n WHERE n.type = e.type AND n.key = e.key ORDER BY n.website) AS websites
-FROM expiring e
-ORDER BY e.expires_at, e.type, e.key
+SELECT type, key, e.expires_at, floor(extract(epoch FROM e.expires_at - now()) / 86400)::integer AS days_left,
+       coalesce(n.websites, '{}') AS websites
+FROM expiring e LEFT JOIN needed n USING (type, key)
+ORDER BY e.expires_at, type, key
 LIMIT (SELECT 100000 FROM argument) -- comes first, so arguments are checked even where there is no row
