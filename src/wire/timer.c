@@ -124,9 +124,9 @@ void sw_timers_run(sw_timers *timers)
 
 void sw_timers_clear(sw_timers *timers)
 {
-    while (timers->all != NULL) {
-        sw_timer *timer = timers->all;
-        sw_timer_destroy(&timer);
+    for (sw_timer *next, *timer = timers->all; timer != NULL; timer = next) {
+        next = timer->next;
+        free(timer);
     }
     free(timers->heap);
     *timers = (sw_timers){0};
