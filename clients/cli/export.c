@@ -1,0 +1,195 @@
+/* `sitewire export`: all rows, or those of some resources, so that `sitewire import` makes them again. JSON
+ * lines on stdout, or one CSV file per resource; resources in the order of their references, rows in the
+ * order of keys. */
+#include "base/error.h"
+#include "cli.h"
+#include "import_csv.h"
+#include "model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE_SIZE 1000
+
+typedef struct {
+    sw_cli *cli;
+    const char *folder; /* of CSV files, or NULL */
+    FILE *out;          /* JSON lines, or the CSV file at hand */
+    uint64_t rows;
+} exporter;
+
+/* What somebody may set, in the order of the schema. A new reference. */
+static json_t *plain_fields(const sw_resource_type *type, const json_t *item)
+{
+    json_t *row = json_object();
+    for (unsigned i = 0; i < type->message->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &type->message->fields[i];
+        json_t *value = json_object_get(item, field->name);
+        if (sw_model_kind(type, field) == SW_FIELD_PLAIN && value != NULL && !json_is_null(value))
+            json_object_set(row, field->name, value);
+    }
+    return row;
+}
+
+static bool write_json_row(exporter *e, const sw_resource_type *type, const json_t *item)
+{
+    json_t *row = json_object(), *fields = plain_fields(type, item);
+    json_object_set_new(row, "resource", json_string(type->name));
+    json_object_update(row, fields);
+    bool well = json_dumpf(row, e->out, JSON_COMPACT) == 0 && fputc('\n', e->out) != EOF;
+    json_decref(fields);
+    json_decref(row);
+    return well;
+}
+
+/* Text as it is; everything else as JSON, which import reads back. */
+static void write_cell(FILE *out, const json_t *value)
+{
+    if (json_is_string(value)) {
+        sw_csv_write(out, json_string_value(value), json_string_length(value), ',');
+    } else if (value != NULL && !json_is_null(value)) {
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        if (text != NULL)
+            sw_csv_write(out, text, strlen(text), ',');
+        free(text);
+    }
+}
+
+static bool write_csv_row(exporter *e, const sw_resource_type *type, const json_t *item)
+{
+    bool first = true;
+    for (unsigned i = 0; i < type->message->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &type->message->fields[i];
+        if (sw_model_kind(type, field) != SW_FIELD_PLAIN)
+            continue;
+        if (!first)
+            fputc(',', e->out);
+        first = false;
+        if (item == NULL) /* the header */
+            fputs(field->name, e->out);
+        else
+            write_cell(e->out, json_object_get(item, field->name));
+    }
+    return fputc('\n', e->out) != EOF;
+}
+
+static sw_code lost(sw_error *error)
+{
+    return sw_fail(error, SW_RESOURCE_EXHAUSTED, "cannot write the output: %s", strerror(errno));
+}
+
+static sw_code write_page(exporter *e, const sw_resource_type *type, const json_t *items, sw_error *error)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(items, i, item)
+    {
+        if (!(e->folder ? write_csv_row(e, type, item) : write_json_row(e, type, item)))
+            return lost(error);
+        e->rows++;
+    }
+    return SW_OK;
+}
+
+static sw_code export_rows(exporter *e, const sw_resource_type *type, sw_error *error)
+{
+    json_t *request = json_pack("{s:i}", "page_size", PAGE_SIZE);
+    sw_code code = request ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    for (bool more = true; code == SW_OK && more;) {
+        json_t *reply = NULL;
+        code = sw_cli_call(e->cli, type->resource.list->path, request, NULL, &reply, error);
+        if (code == SW_OK)
+            code = write_page(e, type, json_object_get(reply, "items"), error);
+        json_t *token = json_object_get(reply, "next_page_token");
+        more = json_string_length(token) > 0;
+        if (more)
+            json_object_set(request, "page_token", token);
+        json_decref(reply);
+    }
+    json_decref(request);
+    return code;
+}
+
+/* `docroot_environment.csv` for DocrootEnvironment: import knows the resource by it. */
+static void file_name(const sw_resource_type *type, char *name, size_t size)
+{
+    size_t used = 0;
+    for (const char *p = type->name; *p != '\0' && used + 2 < size; p++) {
+        bool capital = *p >= 'A' && *p <= 'Z';
+        if (capital && p > type->name)
+            name[used++] = '_';
+        name[used++] = (char)(capital ? *p + ('a' - 'A') : *p);
+    }
+    name[used] = '\0';
+}
+
+/* Written beside and renamed: a reader never sees half a file. */
+static sw_code export_csv(exporter *e, const sw_resource_type *type, sw_error *error)
+{
+    char name[128], path[4096], temporary[4096 + 8];
+    file_name(type, name, sizeof name);
+    if ((size_t)snprintf(path, sizeof path, "%s/%s.csv", e->folder, name) >= sizeof path)
+        return sw_fail(error, SW_INVALID_ARGUMENT, "the path %.200s... is too long", e->folder);
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    e->out = fopen(temporary, "we");
+    if (e->out == NULL)
+        return sw_fail(error, SW_PERMISSION_DENIED, "cannot write %.200s: %s", temporary, strerror(errno));
+    sw_code code = write_csv_row(e, type, NULL) ? export_rows(e, type, error) : lost(error);
+    bool failed = ferror(e->out) != 0;
+    failed = fclose(e->out) != 0 || failed;
+    if (code == SW_OK && (failed || rename(temporary, path) != 0))
+        code = lost(error);
+    if (code != SW_OK)
+        unlink(temporary);
+    return code;
+}
+
+static sw_code export_all(exporter *e, const sw_resource_type *const *types, size_t count, const bool *wanted,
+                          sw_error *error)
+{
+    sw_code code = SW_OK;
+    if (e->folder != NULL && mkdir(e->folder, 0777) != 0 && errno != EEXIST)
+        return sw_fail(error, SW_PERMISSION_DENIED, "cannot make the folder %.200s: %s", e->folder,
+                       strerror(errno));
+    for (size_t i = 0; i < count && code == SW_OK; i++)
+        if (wanted[i])
+            code = e->folder ? export_csv(e, types[i], error) : export_rows(e, types[i], error);
+    if (code == SW_OK && e->folder != NULL && !e->cli->json)
+        printf("%llu rows written to %s\n", (unsigned long long)e->rows, e->folder);
+    else if (code == SW_OK && e->folder != NULL)
+        printf("{\"rows\":%llu}\n", (unsigned long long)e->rows);
+    return code;
+}
+
+sw_code sw_cmd_export(sw_cli *cli, sw_error *error)
+{
+    const sw_schema *schema;
+    sw_model *model = NULL;
+    sw_code code = sw_cli_schema(cli, &schema, error);
+    if (code == SW_OK)
+        code = sw_model_new(schema, &model, error);
+    if (code != SW_OK)
+        return code;
+    const sw_resource_type *const *types;
+    size_t count = sw_model_types(model, &types);
+    bool *wanted = calloc(count + 1, sizeof *wanted);
+    if (wanted == NULL)
+        code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    for (size_t i = 0; i < count && code == SW_OK; i++)
+        wanted[i] = cli->args.word_count == 0;
+    for (size_t i = 0; i < cli->args.word_count && code == SW_OK; i++) {
+        const sw_resource_type *type;
+        code = sw_model_require(model, cli->args.words[i], &type, error);
+        if (code == SW_OK)
+            wanted[type->index] = true;
+    }
+    exporter e = {.cli = cli, .folder = sw_args_value(&cli->args, "csv"), .out = stdout};
+    if (code == SW_OK)
+        code = export_all(&e, types, count, wanted, error);
+    free(wanted);
+    sw_model_destroy(&model);
+    return code;
+}
