@@ -34,6 +34,8 @@ sw_code sw_builtin_new(sw_dispatch *dispatch, const sw_builtin_options *options,
 void sw_builtin_destroy(sw_builtin **builtin);
 /* The health of something may have changed: watchers are told of what did. */
 void sw_builtin_changed(sw_builtin *builtin);
+/* The process drains: watches end with UNAVAILABLE, so that they do not hold it up. */
+void sw_builtin_end_watches(sw_builtin *builtin);
 /* A named counter shown by Stats; the pointer is read when asked. The name is copied. False when out of
  * memory. */
 bool sw_builtin_add_counter(sw_builtin *builtin, const char *name, const uint64_t *value);

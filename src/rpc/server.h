@@ -20,6 +20,10 @@ typedef struct sw_server_options {
     /* Compiled FileDescriptorSet for Reflection. */
     const void *schema;
     size_t schema_size;
+    /* For the program's log, or NULL: `event` is "broker connected", "broker lost" or, once per connection,
+     * "malformed message". */
+    void (*on_event)(void *context, const char *event, const char *endpoint);
+    void *context;
 } sw_server_options;
 
 sw_code sw_server_new(sw_loop *loop, const sw_server_options *options, sw_server **server, sw_error *error);
@@ -36,5 +40,8 @@ void sw_server_set_serving(sw_server *server, bool serving, const char *reason);
 void sw_server_add_counter(sw_server *server, const char *name, const uint64_t *value);
 /* Begin to drain; the loop is stopped once nothing is in flight or the time is over. 0: the default. */
 void sw_server_drain(sw_server *server, int64_t timeout_ms);
+bool sw_server_is_draining(const sw_server *server);
+/* Brokers that the server is registered with now. */
+size_t sw_server_brokers(const sw_server *server);
 
 #endif
