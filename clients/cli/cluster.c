@@ -112,7 +112,7 @@ static sw_code make_cluster(const sw_cluster *cluster, int log, sw_error *error)
     const char *arguments[] = {
         program, "-D", fresh, "-U", OWNER, "-E", "UTF8", "-A", "trust", "--locale=C", "--no-instructions",
         NULL};
-    if ((code = sw_child_run(arguments, cluster->identity, log, error)) != SW_OK)
+    if (sw_child_run(arguments, cluster->identity, log, error) != SW_OK)
         return sw_fail(
             error, SW_FAILED_PRECONDITION,
             "initdb failed: see %s. Where it says that permission is denied: the user that runs PostgreSQL "

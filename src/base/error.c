@@ -40,7 +40,8 @@ __attribute__((format(printf, 4, 0))) static sw_code fill(sw_error *error, sw_co
     return code;
 }
 
-sw_code sw_fail(sw_error *error, sw_code code, const char *format, ...)
+/* Names in parentheses: the analyzer has macros of the same names (error.h). */
+sw_code(sw_fail)(sw_error *error, sw_code code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -49,7 +50,7 @@ sw_code sw_fail(sw_error *error, sw_code code, const char *format, ...)
     return code;
 }
 
-sw_code sw_fail_field(sw_error *error, sw_code code, const char *field, const char *format, ...)
+sw_code(sw_fail_field)(sw_error *error, sw_code code, const char *field, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

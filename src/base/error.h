@@ -13,8 +13,9 @@ sw_code sw_fail_field(sw_error *error, sw_code code, const char *field, const ch
 
 /* The analyzer sees one file at a time: this tells it that the code comes back. */
 #ifdef __clang_analyzer__
-#define sw_fail(error, code, ...)              ((void)(sw_fail)(error, code, __VA_ARGS__), (code))
-#define sw_fail_field(error, code, field, ...) ((void)(sw_fail_field)(error, code, field, __VA_ARGS__), (code))
+#define sw_fail(error, code, ...) ((void)(sw_fail)(error, code, __VA_ARGS__), (code))
+#define sw_fail_field(error, code, field, ...)                                                               \
+    ((void)(sw_fail_field)(error, code, field, __VA_ARGS__), (code))
 #endif
 
 #endif

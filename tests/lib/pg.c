@@ -98,10 +98,9 @@ static void show_log(const char *what)
 static bool start_postmaster(void)
 {
     fixture.postmaster =
-        start("postgres",
-              (char *[]){"postgres", "-D", "data", "-k", fixture.folder, "-c", "listen_addresses=", "-c",
-                         "fsync=off",  "-c", "full_page_writes=off", "-c",
-                         "shared_buffers=16MB", "-c", "max_connections=50", NULL});
+        start("postgres", (char *[]){"postgres", "-D", "data", "-k", fixture.folder, "-c",
+                                     "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off",
+                                     "-c", "shared_buffers=16MB", "-c", "max_connections=50", NULL});
     for (int tries = 0; tries < 600; tries++) { /* a minute, in steps that a person does not notice */
         if (RUN("pg_isready", "-q", "-h", fixture.folder, "-d", "postgres"))
             return true;
