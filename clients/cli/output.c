@@ -1,0 +1,178 @@
+/* Items on stdout: see output.h. */
+#include "output.h"
+#include "base/error.h"
+#include "resource.h"
+#include "value.h"
+#include <stdlib.h>
+#include <string.h>
+
+void sw_print_json_line(const json_t *value)
+{
+    json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+    putchar('\n');
+}
+
+void sw_print_csv_cell(FILE *out, const char *text)
+{
+    if (strpbrk(text, ",\"\r\n") == NULL) {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            fputc('"', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
+/* A value after its name; further lines are indented. */
+static void print_lines(const char *text)
+{
+    char *safe = sw_text_safe(text, true);
+    bool several = safe != NULL && strchr(safe, '\n') != NULL;
+    for (const char *p = safe; p != NULL && *p != '\0';) {
+        size_t length = strcspn(p, "\n");
+        printf("%s%.*s", several ? "\n    " : "", (int)length, p);
+        p += length + (p[length] == '\n');
+    }
+    putchar('\n');
+    free(safe);
+}
+
+void sw_print_record(const sw_cli *cli, const ProtobufCMessageDescriptor *message, const json_t *item)
+{
+    if (cli->json) {
+        sw_print_json_line(item);
+        return;
+    }
+    size_t width = 0;
+    for (unsigned i = 0; i < message->n_fields; i++)
+        if (json_object_get(item, message->fields[i].name) != NULL && strlen(message->fields[i].name) > width)
+            width = strlen(message->fields[i].name);
+    for (unsigned i = 0; i < message->n_fields; i++) {
+        const char *name = message->fields[i].name;
+        char *text = sw_value_text(json_object_get(item, name));
+        if (text != NULL && *text != '\0') {
+            printf("%s%-*s%s  ", cli->out_color ? "\033[1m" : "", (int)width, name,
+                   cli->out_color ? "\033[0m" : "");
+            print_lines(text);
+        }
+        free(text);
+    }
+}
+
+static sw_code choose_fields(sw_output *output, const char *names, sw_error *error)
+{
+    bool all = names != NULL && strcmp(names, "all") == 0;
+    output->chosen = names != NULL && !all;
+    for (unsigned i = 0; (names == NULL || all) && i < output->message->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &output->message->fields[i];
+        if (output->count < SW_FIELDS_MAX &&
+            (all || output->form != SW_OUTPUT_TABLE || field->id < SW_FIELD_BOOKKEEPING))
+            output->fields[output->count++] = field;
+    }
+    while (output->chosen && *names != '\0') {
+        size_t length = strcspn(names, ",");
+        if (output->count == SW_FIELDS_MAX)
+            return sw_fail(error, SW_INVALID_ARGUMENT, "--fields takes at most %d names", SW_FIELDS_MAX);
+        sw_code code = sw_field_find(output->message, names, length, &output->fields[output->count], error);
+        if (code != SW_OK)
+            return code;
+        output->count++;
+        names += length + (names[length] == ',');
+    }
+    return SW_OK;
+}
+
+static bool is_key(const ProtobufCFieldDescriptor *field, const ProtobufCFieldDescriptor *const *keys,
+                   size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(keys[i]->name, field->name) == 0)
+            return true;
+    return false;
+}
+
+sw_code sw_output_begin(sw_output *output, const sw_cli *cli, const ProtobufCMessageDescriptor *message,
+                        const ProtobufCFieldDescriptor *const *keys, size_t key_count, sw_error *error)
+{
+    *output = (sw_output){.cli = cli, .message = message};
+    output->form = sw_args_has(&cli->args, "csv") ? SW_OUTPUT_CSV
+                   : cli->json                    ? SW_OUTPUT_JSON
+                                                  : SW_OUTPUT_TABLE;
+    sw_code code = choose_fields(output, sw_args_value(&cli->args, "fields"), error);
+    if (code != SW_OK)
+        return code;
+    if (output->form == SW_OUTPUT_TABLE) {
+        sw_column columns[SW_FIELDS_MAX];
+        for (size_t i = 0; i < output->count; i++)
+            columns[i] = (sw_column){.title = output->fields[i]->name,
+                                     .right = sw_value_is_number(output->fields[i]),
+                                     .key = is_key(output->fields[i], keys, key_count)};
+        output->table = sw_table_new(columns, output->count);
+        return output->table != NULL ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    }
+    if (output->form == SW_OUTPUT_CSV) {
+        for (size_t i = 0; i < output->count; i++)
+            printf("%s%s", i > 0 ? "," : "", output->fields[i]->name);
+        fputs("\r\n", stdout);
+    }
+    return SW_OK;
+}
+
+static void print_json_fields(const sw_output *output, const json_t *item)
+{
+    json_t *part = json_object();
+    for (size_t i = 0; i < output->count; i++) {
+        json_t *value = json_object_get(item, output->fields[i]->name);
+        if (value != NULL)
+            json_object_set(part, output->fields[i]->name, value);
+    }
+    sw_print_json_line(part);
+    json_decref(part);
+}
+
+void sw_output_item(sw_output *output, const json_t *item)
+{
+    output->rows++;
+    if (output->form == SW_OUTPUT_JSON) {
+        if (output->chosen)
+            print_json_fields(output, item);
+        else
+            sw_print_json_line(item);
+        return;
+    }
+    for (size_t i = 0; i < output->count; i++) {
+        char *text = sw_value_text(json_object_get(item, output->fields[i]->name));
+        if (output->form == SW_OUTPUT_TABLE) {
+            sw_table_add(output->table, text != NULL ? text : "");
+        } else {
+            if (i > 0)
+                putchar(',');
+            sw_print_csv_cell(stdout, text != NULL ? text : "");
+        }
+        free(text);
+    }
+    if (output->form == SW_OUTPUT_CSV)
+        fputs("\r\n", stdout);
+}
+
+void sw_output_end(sw_output *output, bool failed)
+{
+    if (output->table == NULL)
+        return;
+    size_t hidden = 0;
+    if (!output->chosen)
+        sw_table_drop_empty(output->table);
+    if (output->rows > 0 || !failed)
+        sw_table_print(output->table, stdout, sw_terminal_width(output->cli->out_terminal),
+                       output->cli->out_color, &hidden);
+    if (output->cli->out_terminal && !failed) {
+        printf("(%zu row%s%s", output->rows, output->rows == 1 ? "" : "s", hidden > 0 ? "; " : ")\n");
+        if (hidden > 0)
+            printf("%zu column%s left out: --fields chooses)\n", hidden, hidden == 1 ? "" : "s");
+    }
+    sw_table_destroy(&output->table);
+}

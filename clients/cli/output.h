@@ -1,0 +1,41 @@
+/* Items on stdout: as a record or a table for people, as CSV, as JSON. Used by the commands on resources, and
+ * by the questions. */
+#ifndef SW_CLI_OUTPUT_H
+#define SW_CLI_OUTPUT_H
+
+#include "cli.h"
+#include "table.h"
+
+#define SW_FIELDS_MAX        128
+#define SW_FIELD_BOOKKEEPING 100 /* fields from this number on are shown only if asked for, or one by one */
+
+typedef enum { SW_OUTPUT_TABLE, SW_OUTPUT_CSV, SW_OUTPUT_JSON } sw_output_form;
+
+/* Which fields of a message, in which form. */
+typedef struct sw_output {
+    const sw_cli *cli;
+    const ProtobufCMessageDescriptor *message;
+    sw_output_form form;
+    bool chosen; /* by --fields: nothing is left out */
+    size_t count;
+    const ProtobufCFieldDescriptor *fields[SW_FIELDS_MAX];
+    sw_table *table;
+    size_t rows;
+} sw_output;
+
+/* Reads --json, --csv and --fields (`a,b`, or `all`). `is_key(field)` marks columns that are always shown;
+ * NULL: the first field is. End with sw_output_end in any case. */
+sw_code sw_output_begin(sw_output *output, const sw_cli *cli, const ProtobufCMessageDescriptor *message,
+                        const ProtobufCFieldDescriptor *const *keys, size_t key_count, sw_error *error);
+void sw_output_item(sw_output *output, const json_t *item);
+/* Prints what is not printed yet (a table), unless `failed` before its first row. */
+void sw_output_end(sw_output *output, bool failed);
+
+/* One object on one line. */
+void sw_print_json_line(const json_t *value);
+/* One item for people, a field a line; with --json a compact line. */
+void sw_print_record(const sw_cli *cli, const ProtobufCMessageDescriptor *message, const json_t *item);
+/* A CSV cell, quoted where RFC 4180 asks for it. */
+void sw_print_csv_cell(FILE *out, const char *text);
+
+#endif

@@ -1,0 +1,132 @@
+/* The questions that a registry answers in one call: `where`, `impact`, `diff`, `expiring`. One const table
+ * maps them to methods; words are bound to the fields of the request that the row names. */
+#include "base/error.h"
+#include "cli.h"
+#include "method.h"
+#include "output.h"
+#include "resource.h"
+#include "value.h"
+#include <string.h>
+
+#define WORDS_MAX 4
+
+typedef struct question {
+    const char *command, *method;
+    const char *fields[WORDS_MAX]; /* of the request, for the words in their order */
+    size_t least;                  /* words that cannot be left out */
+    const char *resource_field;    /* a word that names a resource, in any spelling */
+    const char *rest_field;        /* further words are joined with `/` into this one */
+    const char *flag_fields[2];    /* set by the flag of that name */
+    const char *nothing;           /* what to say of an empty answer */
+} question;
+
+static const question questions[] = {
+    {"where", "FindVersions", {"type", "code", "version"}, 1, "type", NULL, {NULL}, "it runs nowhere"},
+    {"impact", "ListImpact", {"type", "key"}, 2, "type", "key", {"depth"}, "nothing hangs on it"},
+    {"diff",
+     "CompareEnvironments",
+     {"docroot", "environment", "other_environment"},
+     3,
+     NULL,
+     NULL,
+     {NULL},
+     "the two are alike"},
+    {"expiring", "ListExpirations", {"within_days"}, 0, NULL, NULL, {NULL}, "nothing expires by then"},
+};
+
+static const question *find(const char *command)
+{
+    for (size_t i = 0; i < sizeof(questions) / sizeof(*questions); i++)
+        if (strcmp(questions[i].command, command) == 0)
+            return &questions[i];
+    return NULL;
+}
+
+/* Sets one field of the request from text. */
+static sw_code set(const sw_schema *schema, const question *q, const sw_schema_method *method,
+                   const char *name, const char *text, json_t *request, sw_error *error)
+{
+    const ProtobufCFieldDescriptor *field;
+    json_t *value = NULL;
+    sw_resource resource;
+    sw_code code = sw_field_find(method->request, name, strlen(name), &field, error);
+    if (code == SW_OK && q->resource_field != NULL && strcmp(q->resource_field, name) == 0) {
+        code = sw_resource_find(schema, text, &resource, error);
+        if (code == SW_OK)
+            value = json_string(sw_short_name(resource.message->name));
+    } else if (code == SW_OK) {
+        code = sw_value_parse(field, text, &value, error);
+    }
+    if (code == SW_OK)
+        json_object_set_new(request, field->name, value);
+    return code;
+}
+
+static sw_code build(sw_cli *cli, const sw_schema *schema, const question *q, const sw_schema_method *method,
+                     json_t *request, sw_error *error)
+{
+    const sw_args *args = &cli->args;
+    sw_code code = SW_OK;
+    size_t fields = 0;
+    while (fields < WORDS_MAX && q->fields[fields] != NULL)
+        fields++;
+    if (args->word_count < q->least || (args->word_count > fields && q->rest_field == NULL))
+        return sw_cli_usage(cli, error, "%s takes %s", q->command, cli->command->usage);
+    for (size_t i = 0; code == SW_OK && i < args->word_count; i++) {
+        if (i < fields) {
+            code = set(schema, q, method, q->fields[i], args->words[i], request, error);
+        } else {
+            json_t *so_far = json_object_get(request, q->rest_field);
+            json_object_set_new(request, q->rest_field,
+                                json_sprintf("%s/%s", json_string_value(so_far), args->words[i]));
+        }
+    }
+    for (size_t i = 0; code == SW_OK && i < 2 && q->flag_fields[i] != NULL; i++)
+        if (sw_args_has(args, q->flag_fields[i]))
+            code = set(schema, q, method, q->flag_fields[i], sw_args_value(args, q->flag_fields[i]), request,
+                       error);
+    return code;
+}
+
+static sw_code print_answer(sw_cli *cli, const question *q, const sw_schema_method *method,
+                            const json_t *answer, sw_error *error)
+{
+    const ProtobufCFieldDescriptor *items =
+        protobuf_c_message_descriptor_get_field_by_name(method->reply, "items");
+    const json_t *list = json_object_get(answer, "items");
+    sw_output output;
+    size_t index;
+    json_t *item;
+    if (items == NULL || items->type != PROTOBUF_C_TYPE_MESSAGE)
+        return sw_fail(error, SW_UNIMPLEMENTED, "%s answers in a way that this version does not know",
+                       q->method);
+    if (json_array_size(list) == 0 && !cli->json && !sw_args_has(&cli->args, "csv")) {
+        fprintf(stderr, "%s\n", q->nothing);
+        return SW_OK;
+    }
+    sw_code code = sw_output_begin(&output, cli, items->descriptor, NULL, 0, error);
+    if (code == SW_OK)
+        json_array_foreach(list, index, item) sw_output_item(&output, item);
+    sw_output_end(&output, code != SW_OK);
+    return code;
+}
+
+sw_code sw_cmd_question(sw_cli *cli, sw_error *error)
+{
+    const question *q = find(cli->command->name);
+    const sw_schema *schema;
+    const sw_schema_method *method;
+    json_t *request = json_object(), *answer = NULL;
+    sw_code code = sw_cli_schema(cli, &schema, error);
+    if (code == SW_OK)
+        code = sw_method_resolve(schema, q->method, &method, error);
+    if (code == SW_OK)
+        code = build(cli, schema, q, method, request, error);
+    if (code == SW_OK)
+        code = sw_cli_call(cli, method->path, request, NULL, &answer, error);
+    if (code == SW_OK)
+        code = print_answer(cli, q, method, answer, error);
+    json_decref(request);
+    json_decref(answer);
+    return code;
+}
