@@ -3,11 +3,6 @@
 #include "cli.h"
 #include <string.h>
 
-#define END                                                                                                  \
-    {                                                                                                        \
-        0                                                                                                    \
-    }
-
 const sw_flag sw_global_flags[] = {
     {"endpoint", 0, "ENDPOINTS", "where the brokers are, comma-separated (default: $SITEWIRE_ENDPOINT)"},
     {"timeout", 0, "TIME", "time for each call: 250ms, 5s, 2m (default: 30s)"},
@@ -15,14 +10,76 @@ const sw_flag sw_global_flags[] = {
     {"timing", 0, NULL, "print the time that each call spent at each hop, on stderr"},
     {"help", 'h', NULL, "print this"},
     {"version", 0, NULL, "print the version"},
-    END};
+    {.name = NULL}};
+
+/* Flags that several commands take. */
+// clang-format off
+#define FIELDS_FLAG   {"fields", 'f', "A,B", "only these fields, in this order; `all` for every field"}
+#define CSV_FLAG      {"csv", 0, NULL, "as CSV (RFC 4180) with a title row"}
+#define DRY_RUN_FLAG  {"dry-run", 'n', NULL, "let the service check it all, and change nothing"}
+#define REVISION_FLAG {"revision", 0, "N", "only if the row still has this revision (ABORTED otherwise)"}
+// clang-format on
+
+static const sw_flag list_flags[] = {
+    {"filter", 0, "'FIELD OP VALUE'", "only what matches; may be repeated: all must match"},
+    {"order", 'o', "FIELD,-FIELD", "sort by these, - for descending; then by key"},
+    {"search", 's', "TEXT", "part of any text field, in any case"},
+    {"limit", 'l', "N", "at most so many"},
+    {"page-size", 0, "N", "rows for each call, 1 to 1000 (default: 1000)"},
+    FIELDS_FLAG,
+    CSV_FLAG,
+    {"count", 0, NULL, "only the number of rows that match"},
+    {.name = NULL}};
+
+static const sw_flag create_flags[] = {
+    {"from", 0, "FILE", "the resource as a JSON object; - is stdin; field=value words win over it"},
+    DRY_RUN_FLAG,
+    {.name = NULL}};
+
+static const sw_flag update_flags[] = {
+    {"from", 0, "FILE", "fields to change as a JSON object; - is stdin; field=value words win over it"},
+    {"mask", 0, "A,B", "further fields to change: those that are not given are cleared"},
+    REVISION_FLAG,
+    {"allow-missing", 0, NULL, "create it if there is none"},
+    DRY_RUN_FLAG,
+    {.name = NULL}};
+
+static const sw_flag delete_flags[] = {
+    REVISION_FLAG, DRY_RUN_FLAG, {"yes", 'y', NULL, "do not ask, on a terminal"}, {.name = NULL}};
+
+static const sw_flag rename_flags[] = {REVISION_FLAG, DRY_RUN_FLAG, {.name = NULL}};
+
+static const sw_flag answer_flags[] = {FIELDS_FLAG, CSV_FLAG, {.name = NULL}};
+
+static const sw_flag impact_flags[] = {
+    {"depth", 0, "N", "at most so many steps away; 1 is what is directly on it"},
+    FIELDS_FLAG,
+    CSV_FLAG,
+    {.name = NULL}};
+
+static const sw_flag status_flags[] = {
+    {"watch", 'w', NULL, "show it again and again, with the rates in between, until Ctrl-C"},
+    {"interval", 0, "TIME", "of --watch (default: 2s)"},
+    {.name = NULL}};
+
+static const sw_flag health_flags[] = {{"wait", 0, "TIME", "wait so long for it to become well"},
+                                       {.name = NULL}};
+
+static const sw_flag drain_flags[] = {
+    {"grace", 0, "TIME", "for calls in flight (default: what the program was told, 30s)"}, {.name = NULL}};
+
+static const sw_flag migrate_flags[] = {
+    {"database", 0, "CONNINFO", "libpq connection string (default: $SITEWIRE_DATABASE, and PG* variables)"},
+    {"status", 0, NULL, "list the migrations, and which of them are applied"},
+    {"dry-run", 'n', NULL, "apply what is pending in one transaction, and roll it back"},
+    {.name = NULL}};
 
 static const sw_flag call_flags[] = {
     {"request-id", 0, "ID", "makes a change safe to repeat: the same id takes effect once"},
     {"metadata", 'm', "KEY=VALUE", "a header of the call, such as traceparent; may be repeated"},
     {"destination", 'd', "NAME", "who shall answer: a service, or @INSTANCE for one process"},
     {"stream", 0, "CREDIT", "messages of a stream that may be on their way at once (default: 64)"},
-    END};
+    {.name = NULL}};
 
 static const sw_flag up_flags[] = {
     {"data", 0, "DIR", "where everything lives; made if it is not there (default: $SITEWIRE_DATA)"},
@@ -30,7 +87,7 @@ static const sw_flag up_flags[] = {
     {"backend", 0, "ENDPOINTS", "where services connect (default: ipc, a socket in DIR/run)"},
     {"events", 0, "ENDPOINTS", "where subscribers connect (default: ipc, a socket in DIR/run)"},
     {"log-level", 0, "LEVEL", "error, warning, info or debug (default: info)"},
-    END};
+    {.name = NULL}};
 
 static const sw_flag import_flags[] = {
     {"map", 0, "FILE", "how to read CSV of a foreign shape: see docs/import.md"},
@@ -39,45 +96,109 @@ static const sw_flag import_flags[] = {
     {"rejects", 0, "FILE", "writes the rows that failed there, with the reason, to be mended and imported"},
     {"dry-run", 0, NULL, "does everything except keeping the changes"},
     {"jobs", 0, "N", "rows on their way at once (default: 256)"},
-    END};
+    {.name = NULL}};
 
 static const sw_flag export_flags[] = {
-    {"csv", 0, "DIR", "one CSV file per resource in a folder, instead of JSON lines"}, END};
+    {"csv", 0, "DIR", "one CSV file per resource in a folder, instead of JSON lines"}, {.name = NULL}};
 
-static const sw_flag help_flags[] = {{"markdown", 0, NULL, "all of it, as docs/cli.md"}, END};
+static const sw_flag help_flags[] = {{"markdown", 0, NULL, "all of it, as docs/cli.md"}, {.name = NULL}};
 
+// clang-format off
 const sw_command sw_commands[] = {
-    {"call", sw_cmd_call, "Call any method, with JSON in and out.", "METHOD [JSON | -]", call_flags,
-     "METHOD is Service/Method or just Method, with or without the package. The request is proto3 JSON ({} "
-     "if it\n"
-     "is left out; - reads it from stdin). Replies are printed indented, with --json on one line. A stream\n"
-     "prints one object per line until it ends or Ctrl-C is pressed. `sitewire describe METHOD` shows the\n"
-     "fields of a method and a request to start from.\n",
-     "# one website, and how long each hop took\n"
-     "sitewire call Referential/GetWebsite '{\"code\": \"saint-gobain.com\"}' --timing\n"
-     "# the health of the broker, as it changes\n"
-     "sitewire call Health/Watch\n"
-     "# the counters of one process\n"
-     "sitewire call Stats/GetStats --destination @referential-4711-1a2b\n",
+    {"get", sw_cmd_get, "Show resources by key.", "RESOURCE KEY...", NULL,
+     "RESOURCE is any name of it: website, websites, website-deployed, WebsiteDeployed, or the beginning of a\n"
+     "name that only one has. A key of several parts is written A/B/C, or A B C.\n",
+     "# one website\n"
+     "sitewire get website saint-gobain.com\n"
+     "# two docroot environments, for a program\n"
+     "sitewire get docroot-environment main/prod main/uat --json\n",
      false},
-    {"up", sw_cmd_up, "Run a whole system in one folder: PostgreSQL, broker and services.", "--data DIR",
-     up_flags,
-     "The first start makes a private PostgreSQL cluster in DIR, reached by a socket only; every start\n"
-     "applies the migrations, starts broker and services, and restarts what ends. The line `ready` is\n"
-     "printed once calls are served; DIR/env then holds the endpoints, so that `. DIR/env` lets every other\n"
-     "command find the system. SIGINT or SIGTERM ends everything in order. After a crash, start it again.\n",
-     "# a system in a folder, until Ctrl-C\n"
-     "sitewire up --data ~/sitewire\n"
-     "# reachable over tcp as well\n"
-     "sitewire up --data ~/sitewire --frontend 'ipc:///tmp/sitewire.sock,tcp://127.0.0.1:5555'\n",
+    {"list", sw_cmd_list, "List resources, as a table, CSV or JSON.", "RESOURCE [FILTER]...", list_flags,
+     "Follows the pages of the answer to its end, or to --limit. On a terminal the table is made to fit;\n"
+     "elsewhere it is as wide as it needs to be. Fields that the registry sets by itself (created_at,\n"
+     "updated_at, revision) are shown if --fields asks for them.\n"
+     "\n"
+     "A filter is FIELD OP VALUE, as --filter or as a word of its own. OP is one of\n"
+     "  =  !=  <  <=  >  >=      compared as text, number, truth or time, as the field is\n"
+     "  ^=  or  prefix           begins with\n"
+     "  ~   or  contains         holds, in any case\n"
+     "  in A,B,C                 is one of them\n"
+     "  is null, is not null     is empty, is set\n"
+     "Quote a value with ' or \" to keep spaces and commas.\n",
+     "# the live sites of one organization\n"
+     "sitewire list websites live=true 'organization ~ energy' --order -updated_at\n"
+     "# how many are there?\n"
+     "sitewire list websites --count\n"
+     "# domains without a certificate, as CSV\n"
+     "sitewire list domains --filter 'certificate is null' --fields fqdn,website --csv\n"
+     "# what runs where, one JSON object per line\n"
+     "sitewire list websites-deployed --filter 'environment in prod,uat' --json\n",
+     false},
+    {"create", sw_cmd_create, "Create a resource.", "RESOURCE KEY [FIELD=VALUE]...", create_flags,
+     "Values are checked by the type of the field: true or false, numbers, times such as 2027-01-31 or\n"
+     "2027-01-31T12:00:00Z, lists separated by commas. FIELD=@FILE reads a file, FIELD=@- reads stdin.\n"
+     "Prints the resource as it is stored.\n",
+     "# a website\n"
+     "sitewire create website isover.fr name='Isover France' live=true\n"
+     "# an environment of a docroot\n"
+     "sitewire create docroot-environment main/prod cms=drupal8 auto_deploy=false\n"
+     "# a certificate: what it says is read from its PEM\n"
+     "sitewire create certificate isover-2027 certificate=@isover.pem --dry-run\n",
+     false},
+    {"update", sw_cmd_update, "Change fields of a resource.", "RESOURCE KEY FIELD=VALUE...", update_flags,
+     "Only the fields that are given change; FIELD= clears one. Values are written as for create. Prints the\n"
+     "resource as it is stored.\n",
+     "# one field, and clear another\n"
+     "sitewire update website isover.fr live=false organization=\n"
+     "# only if nobody has changed it since it was read\n"
+     "sitewire update website isover.fr name=Isover --revision 3\n"
+     "# make it so, whether it is there or not\n"
+     "sitewire update environment prod rank=30 protected=true --allow-missing\n",
+     false},
+    {"delete", sw_cmd_delete, "Delete resources.", "RESOURCE KEY...", delete_flags,
+     "What others refer to is not deleted: FAILED_PRECONDITION tells what does (`sitewire impact` lists all\n"
+     "of it). Several keys are deleted one after the other, up to the first failure.\n",
+     "# see first\n"
+     "sitewire delete website isover.fr --dry-run\n"
+     "# two at once, without a question\n"
+     "sitewire delete server web1.example.com web2.example.com --yes\n",
+     false},
+    {"rename", sw_cmd_rename, "Change the key of a resource, and every reference to it.", "RESOURCE KEY NEW",
+     rename_flags, "",
+     "# its docroots, domains and deployments follow\n"
+     "sitewire rename website isover.fr www.isover.fr\n",
+     false},
+    {"where", sw_cmd_question, "Where does a version run?", "RESOURCE [CODE [VERSION]]", answer_flags,
+     "RESOURCE is what has versions: website, drupal-docroot-core or cms.\n",
+     "# every place of one website\n"
+     "sitewire where website isover.fr\n"
+     "# where is this version of a CMS?\n"
+     "sitewire where cms drupal8 8.9.20\n",
+     false},
+    {"impact", sw_cmd_question, "What is on it, and would be hit if it went away?", "RESOURCE KEY",
+     impact_flags,
+     "Follows every link: what refers to it, runs on it or is reached through it, nearest first.\n",
+     "# if a server dies\n"
+     "sitewire impact server web1.example.com\n"
+     "# what is directly at a provider\n"
+     "sitewire impact hosting-provider ovh --depth 1\n",
+     false},
+    {"diff", sw_cmd_question, "How do two environments of a docroot differ?", "DOCROOT ENVIRONMENT OTHER",
+     answer_flags, "",
+     "# is uat what prod will be?\n"
+     "sitewire diff main uat prod\n",
+     false},
+    {"expiring", sw_cmd_question, "Which certificates and domains expire soon, and for which websites?",
+     "[DAYS]", answer_flags,
+     "Looks 30 days ahead unless DAYS says otherwise. What has expired is listed first.\n",
+     "# within the quarter\n"
+     "sitewire expiring 90\n",
      false},
     {"import", sw_cmd_import, "Bring rows of files into the registry, safe to repeat.", "FILE...",
      import_flags,
-     "Files are JSON lines ({\"resource\": \"Website\", \"code\": ...}), CSV with the names of fields as "
-     "header,\n"
+     "Files are JSON lines ({\"resource\": \"Website\", \"code\": ...}), CSV with the names of fields as header,\n"
      "named after the resource (website.csv), or CSV of a foreign shape with --map; - is stdin. Each row is\n"
-     "created, or updated where it differs; null clears a field. Rows that refer to others wait for them, "
-     "in\n"
+     "created, or updated where it differs; null clears a field. Rows that refer to others wait for them, in\n"
      "any order of the input. Bad rows are reported, each with file, line, field and reason, and the others\n"
      "imported. The exit status is that of the first row that failed. With several files, --rejects names a\n"
      "folder.\n",
@@ -98,6 +219,75 @@ const sw_command sw_commands[] = {
      "# two resources for a spreadsheet\n"
      "sitewire export websites domains --csv tables\n",
      false},
+    {"call", sw_cmd_call, "Call any method, with JSON in and out.", "METHOD [JSON | -]", call_flags,
+     "METHOD is Service/Method or just Method, with or without the package. The request is proto3 JSON:\n"
+     "{} if it is left out, - reads it from stdin. Replies are printed indented, with --json on one line. A stream\n"
+     "prints one object per line until it ends or Ctrl-C is pressed. `sitewire describe METHOD` shows the\n"
+     "fields of a method and a request to start from.\n",
+     "# one website, and how long each hop took\n"
+     "sitewire call Referential/GetWebsite '{\"code\": \"saint-gobain.com\"}' --timing\n"
+     "# the health of the broker, as it changes\n"
+     "sitewire call Health/Watch\n"
+     "# the counters of one process\n"
+     "sitewire call Stats/GetStats --destination @referential-4711-1a2b\n",
+     false},
+    {"describe", sw_cmd_describe, "Describe services, methods, messages: fields, comments, examples.",
+     "[SERVICE | METHOD | MESSAGE | RESOURCE]", NULL,
+     "What it says is read from the running services, by Reflection. Without a name it lists the services\n"
+     "and the resources.\n",
+     "# what is there?\n"
+     "sitewire describe\n"
+     "# a method: its fields, and a request to start from\n"
+     "sitewire describe CreateWebsite\n"
+     "# a resource\n"
+     "sitewire describe website\n",
+     false},
+    {"status", sw_cmd_status, "Show brokers, services, instances, queues, rates and latencies.", "",
+     status_flags,
+     "Every broker of the list of endpoints is asked, and every instance that it knows. Rates are those since\n"
+     "the process started, with --watch those since the last look.\n",
+     "# once\n"
+     "sitewire status\n"
+     "# as it goes\n"
+     "sitewire status --watch --interval 5s\n",
+     false},
+    {"health", sw_cmd_health, "Are the services able to serve?", "[SERVICE | @INSTANCE]", health_flags,
+     "Exit status 0 if all are well, that of the first failure otherwise.\n",
+     "# before a script goes on\n"
+     "sitewire health --wait 30s\n"
+     "# one service\n"
+     "sitewire health Referential\n",
+     false},
+    {"drain", sw_cmd_drain, "Take a process out of service without failing a call.", "@INSTANCE | broker",
+     drain_flags, "It takes no new calls, finishes those that it has, and ends.\n",
+     "# before an upgrade\n"
+     "sitewire drain @referential-4711-1a2b\n",
+     false},
+    {"up", sw_cmd_up, "Run a whole system in one folder: PostgreSQL, broker and services.", "--data DIR",
+     up_flags,
+     "The first start makes a private PostgreSQL cluster in DIR, reached by a socket only; every start\n"
+     "applies the migrations, starts broker and services, and restarts what ends. The line `ready` is\n"
+     "printed once calls are served; DIR/env then holds the endpoints, so that `. DIR/env` lets every other\n"
+     "command find the system. SIGINT or SIGTERM ends everything in order. After a crash, start it again.\n",
+     "# a system in a folder, until Ctrl-C\n"
+     "sitewire up --data ~/sitewire\n"
+     "# reachable over tcp as well\n"
+     "sitewire up --data ~/sitewire --frontend 'ipc:///tmp/sitewire.sock,tcp://127.0.0.1:5555'\n",
+     false},
+    {"migrate", sw_cmd_migrate, "Bring the schema of the database up to date.", "", migrate_flags,
+     "Needs no service and no broker. Each migration is a transaction of its own.\n",
+     "# what would be done?\n"
+     "sitewire migrate --database 'host=/run/postgresql dbname=sitewire' --status\n"
+     "# do it\n"
+     "sitewire migrate --database 'host=/run/postgresql dbname=sitewire'\n",
+     false},
+    {"completion", sw_cmd_completion, "Print the completion script for a shell.", "bash", NULL,
+     "Completes commands, flags, resources and fields, and asks the services for codes.\n",
+     "# in this shell\n"
+     "source <(sitewire completion bash)\n"
+     "# in every new one\n"
+     "sitewire completion bash > ~/.local/share/bash-completion/completions/sitewire\n",
+     false},
     {"help", sw_cmd_help, "Print help on a command, or on the exit status.", "[COMMAND | errors]", help_flags,
      "",
      "# what list can do\n"
@@ -105,7 +295,9 @@ const sw_command sw_commands[] = {
      "# the exit status\n"
      "sitewire help errors\n",
      false},
-    END};
+    {"__complete", sw_cmd_complete, "Candidates for the last word of a line.", "LINE", NULL, "", "", true},
+    {.name = NULL}};
+// clang-format on
 
 const sw_command *sw_command_find(const char *name)
 {

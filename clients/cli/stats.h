@@ -1,0 +1,23 @@
+/* Numbers for people: percentiles of a latency histogram, sizes, durations, rates. Used by status. */
+#ifndef SW_CLI_STATS_H
+#define SW_CLI_STATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SW_LATENCY_BUCKETS 64
+
+/* The time in microseconds that `share` (0 to 1) of the calls stayed below; bucket i holds those of less than
+ * 2^i and not less than 2^(i-1) us. Within a bucket calls are taken as spread evenly. 0 if there are none. */
+double sw_percentile_us(const uint64_t *buckets, size_t count, double share);
+
+/* `850 us`, `1.2 ms`, `3.4 s`; "" for 0. */
+char *sw_format_us(double us, char *text, size_t size);
+/* `512 B`, `12.3 MiB`. */
+char *sw_format_bytes(uint64_t bytes, char *text, size_t size);
+/* `45s`, `12m`, `3h 20m`, `5d 2h`. */
+char *sw_format_age(int64_t seconds, char *text, size_t size);
+/* `0`, `0.25`, `12.3`, `4512`. */
+char *sw_format_rate(double rate, char *text, size_t size);
+
+#endif
