@@ -181,7 +181,7 @@ sw_code sw_cmd_describe(sw_cli *cli, sw_error *error)
     } else if ((message = sw_schema_find_message(schema, name)) != NULL) {
         print_message(schema, message);
         print_example("Example", message);
-    } else if ((code = sw_method_resolve(schema, name, &method, error)) == SW_OK) {
+    } else if ((code = sw_cli_method(schema, name, &method, error)) == SW_OK) {
         print_method(schema, method);
     } else if (code == SW_UNIMPLEMENTED) {
         const char *hint = strstr(error->message, "; did you mean");

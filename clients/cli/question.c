@@ -119,7 +119,7 @@ sw_code sw_cmd_question(sw_cli *cli, sw_error *error)
     json_t *request = json_object(), *answer = NULL;
     sw_code code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK)
-        code = sw_method_resolve(schema, q->method, &method, error);
+        code = sw_cli_method(schema, q->method, &method, error);
     if (code == SW_OK)
         code = build(cli, schema, q, method, request, error);
     if (code == SW_OK)
