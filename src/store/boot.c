@@ -1,0 +1,353 @@
+/* What a store must know of the database before it serves, read through the control lane: that the schema fits, the
+ * page token key, columns, foreign keys, and what each query takes and gives. Looks again now and then, as a schema
+ * may move on under a running service, and prunes old records of requests on the way. Used by store.c. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "store/engine.h"
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int64_t retry_ms = 1000, again_ms = 60000;
+static const char prune_max[] = "5000";
+
+typedef struct sw_boot {
+    sw_work work;
+    sw_store *store;
+    sw_arena *arena;   /* of the look under way */
+    sw_arena *catalog; /* of references; grows only when the schema changes */
+    sw_timer *timer;
+    bool running;
+    size_t step;  /* in steps[] */
+    size_t query; /* being described: index in store->plans */
+    int64_t version, known_version; /* of the schema: seen now, and that the catalog was read from; 0: none */
+} sw_boot;
+
+/* A step adds its statement, or nothing to be skipped; it then takes the result. */
+typedef struct sw_boot_step {
+    void (*ask)(sw_boot *boot, sw_sql *sql);
+    sw_code (*take)(sw_boot *boot, const PGresult *result, sw_error *error);
+    const char *what;
+} sw_boot_step;
+
+static bool is_known(const sw_boot *boot)
+{
+    return boot->version == boot->known_version;
+}
+
+/* --- The schema's version --- */
+
+static void ask_schema(sw_boot *boot, sw_sql *sql)
+{
+    (void)boot;
+    sw_sql_add(sql, "SELECT version::bigint, required::bigint FROM sitewire.schema");
+}
+
+static sw_code take_schema(sw_boot *boot, const PGresult *result, sw_error *error)
+{
+    const sw_store *store = boot->store;
+    if (PQntuples(result) != 1)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "sitewire.schema is empty: run `sitewire migrate`");
+    int64_t version = (int64_t)sw_get_be(PQgetvalue(result, 0, 0), 8);
+    int64_t required = (int64_t)sw_get_be(PQgetvalue(result, 0, 1), 8);
+    if (version < store->schema_minimum)
+        return sw_fail(error, SW_FAILED_PRECONDITION,
+                       "the schema has version %lld, this program needs %d: run `sitewire migrate`",
+                       (long long)version, store->schema_minimum);
+    if (required > store->schema_maximum)
+        return sw_fail(error, SW_FAILED_PRECONDITION,
+                       "the schema has version %lld, this program knows up to %d: install a newer sitewire",
+                       (long long)version, store->schema_maximum);
+    boot->version = version;
+    return SW_OK;
+}
+
+static void ask_key(sw_boot *boot, sw_sql *sql)
+{
+    if (!is_known(boot))
+        sw_sql_add(sql, "SELECT value FROM sitewire.setting WHERE name = 'page_token_key'");
+}
+
+static sw_code take_key(sw_boot *boot, const PGresult *result, sw_error *error)
+{
+    if (PQntuples(result) != 1 || PQgetlength(result, 0, 0) < 16)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "sitewire.setting has no usable page_token_key");
+    crypto_generichash(boot->store->page_key, SW_PAGE_KEY, (const unsigned char *)PQgetvalue(result, 0, 0),
+                       (unsigned long long)PQgetlength(result, 0, 0), NULL, 0);
+    return SW_OK;
+}
+
+/* --- Columns and foreign keys --- */
+
+static void add_tables(sw_boot *boot, sw_sql *sql)
+{
+    const sw_store *store = boot->store;
+    char **names = sw_arena_alloc(boot->arena, (store->table_count + 1) * sizeof(*names));
+    if (!names) {
+        sql->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < store->table_count; i++)
+        names[i] = (char *)store->tables[i]->resource->table;
+    sw_value value = sw_value_texts(boot->arena, names, store->table_count);
+    sw_sql_bind(sql, &value);
+}
+
+static void ask_columns(sw_boot *boot, sw_sql *sql)
+{
+    if (is_known(boot))
+        return;
+    sw_sql_add(sql, "SELECT n.name, a.attname::text, b.oid::text, (a.attnotnull OR t.typnotnull)::text, "
+                    "format_type(b.oid, NULL) "
+                    "FROM unnest($1) WITH ORDINALITY n (name, i) "
+                    "JOIN pg_catalog.pg_attribute a ON a.attrelid = to_regclass(n.name) "
+                    "AND a.attnum > 0 AND NOT a.attisdropped "
+                    "JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
+                    "JOIN pg_catalog.pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END "
+                    "ORDER BY n.i, a.attnum");
+    add_tables(boot, sql);
+}
+
+static sw_code take_columns(sw_boot *boot, const PGresult *result, sw_error *error)
+{
+    int first = 0, rows = PQntuples(result);
+    sw_code code = SW_OK;
+    for (size_t i = 0; i < boot->store->table_count && code == SW_OK; i++) {
+        sw_table *table = boot->store->tables[i];
+        int end = first;
+        while (end < rows && strcmp(PQgetvalue(result, end, 0), table->resource->table) == 0)
+            end++;
+        code = sw_table_load(table, result, first, end, error);
+        first = end;
+    }
+    return code;
+}
+
+static void ask_references(sw_boot *boot, sw_sql *sql)
+{
+    if (is_known(boot))
+        return;
+    sw_sql_add(
+        sql,
+        "SELECT c.conname::text, format('%s.%s', fn.nspname, f.relname), s.names, format('%s.%s', tn.nspname, t.relname), "
+        "d.names, format('SELECT %s FROM %I.%I WHERE %s ORDER BY 1 LIMIT 4', p.key, fn.nspname, f.relname, s.condition) "
+        "FROM pg_catalog.pg_constraint c "
+        "JOIN pg_catalog.pg_class f ON f.oid = c.conrelid JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace "
+        "JOIN pg_catalog.pg_class t ON t.oid = c.confrelid JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace "
+        "CROSS JOIN LATERAL (SELECT string_agg(a.attname, ',' ORDER BY k.i) AS names, "
+        "string_agg(format('%I = $%s', a.attname, k.i), ' AND ' ORDER BY k.i) AS condition "
+        "FROM unnest(c.conkey) WITH ORDINALITY k (n, i) "
+        "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n) s "
+        "CROSS JOIN LATERAL (SELECT string_agg(a.attname, ',' ORDER BY k.i) AS names "
+        "FROM unnest(c.confkey) WITH ORDINALITY k (n, i) "
+        "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n) d "
+        "CROSS JOIN LATERAL (SELECT string_agg(format('%I::text', a.attname), ' || ''/'' || ' ORDER BY k.i) AS key "
+        "FROM pg_catalog.pg_index x CROSS JOIN unnest(x.indkey::int2[]) WITH ORDINALITY k (n, i) "
+        "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n "
+        "WHERE x.indrelid = c.conrelid AND x.indisprimary) p "
+        "WHERE c.contype = 'f' AND p.key IS NOT NULL "
+        "AND (c.confrelid IN (SELECT to_regclass(n) FROM unnest($1) n) "
+        "OR c.conrelid IN (SELECT to_regclass(n) FROM unnest($1) n))");
+    add_tables(boot, sql);
+}
+
+static sw_code take_references(sw_boot *boot, const PGresult *result, sw_error *error)
+{
+    size_t count = (size_t)PQntuples(result);
+    sw_reference *references = sw_arena_alloc(boot->catalog, (count + 1) * sizeof(*references));
+    if (!references)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        const char *texts[6];
+        for (int n = 0; n < 6; n++) {
+            const char *text = PQgetvalue(result, (int)i, n);
+            texts[n] = sw_arena_strndup(boot->catalog, text, strlen(text));
+            if (!texts[n])
+                return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+        }
+        references[i] = (sw_reference){texts[0], texts[1], texts[2], texts[3], texts[4], texts[5]};
+    }
+    boot->store->references = references;
+    boot->store->reference_count = count;
+    return SW_OK;
+}
+
+/* --- Queries, records --- */
+
+static void ask_query(sw_boot *boot, sw_sql *sql)
+{
+    const sw_store *store = boot->store;
+    while (boot->query < store->plan_count && store->plans[boot->query]->verb != SW_VERB_QUERY)
+        boot->query++;
+    if (is_known(boot) || boot->query == store->plan_count)
+        return;
+    sw_sql_add(sql, store->plans[boot->query]->sql);
+    sw_value open = {0, false, NULL, 0}; /* PostgreSQL finds the type */
+    for (int i = 0; i < store->plans[boot->query]->parameter_count; i++)
+        sw_sql_bind(sql, &open);
+    boot->work.describe = true;
+}
+
+static sw_code take_query(sw_boot *boot, const PGresult *result, sw_error *error)
+{
+    boot->step--; /* the next query */
+    return sw_query_load(boot->store->plans[boot->query++], result, error);
+}
+
+static void ask_prune(sw_boot *boot, sw_sql *sql)
+{
+    (void)boot;
+    sw_sql_printf(sql,
+                  "DELETE FROM sitewire.request WHERE request_id IN (SELECT request_id FROM sitewire.request "
+                  "WHERE at < now() - interval '1 day' ORDER BY at LIMIT %s FOR UPDATE SKIP LOCKED)",
+                  prune_max);
+}
+
+static sw_code take_prune(sw_boot *boot, const PGresult *result, sw_error *error)
+{
+    (void)error;
+    if (strcmp(PQcmdTuples((PGresult *)result), prune_max) == 0) /* there are more */
+        boot->step--;
+    return SW_OK;
+}
+
+static const sw_boot_step steps[] = {
+    {ask_schema, take_schema, "schema version"}, {ask_key, take_key, "page token key"},
+    {ask_columns, take_columns, "columns"},      {ask_references, take_references, "foreign keys"},
+    {ask_query, take_query, "query"},            {ask_prune, take_prune, "old records"},
+};
+enum { PRUNE = 5, STEPS = 6 };
+
+/* --- Running them --- */
+
+static void boot_done(sw_work *work, const PGresult *result);
+
+static void set_ready(sw_boot *boot)
+{
+    sw_store *store = boot->store;
+    boot->known_version = boot->version;
+    if (!store->ready) {
+        store->ready = true;
+        store->reason[0] = '\0';
+    }
+    sw_store_tell(store);
+    sw_op_unpark(store);
+}
+
+static void stop(sw_boot *boot, int64_t wait_ms)
+{
+    boot->running = false;
+    sw_timer_start(boot->timer, sw_now_ms() + wait_ms);
+}
+
+static void refuse(sw_boot *boot, const char *reason)
+{
+    sw_store *store = boot->store;
+    store->ready = false;
+    boot->known_version = 0;
+    snprintf(store->reason, sizeof(store->reason), "%s", reason);
+    stop(boot, retry_ms);
+    sw_store_tell(store);
+}
+
+static void advance(sw_boot *boot)
+{
+    for (; boot->step < STEPS; boot->step++) {
+        if (boot->step == PRUNE)
+            set_ready(boot);
+        sw_sql sql;
+        sw_arena_reset(boot->arena);
+        sw_sql_init(&sql, boot->arena);
+        boot->work = (sw_work){.done = boot_done};
+        steps[boot->step].ask(boot, &sql);
+        if (!sql.failed && sql.length == 0)
+            continue;
+        if (!sw_store_submit(boot->store, &boot->work, SW_LANE_CONTROL, &sql))
+            refuse(boot, "out of memory");
+        return;
+    }
+    stop(boot, again_ms);
+}
+
+static void step_failed(sw_boot *boot, const PGresult *result)
+{
+    char reason[400];
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *query = boot->query < boot->store->plan_count ? boot->store->plans[boot->query]->path : "";
+    bool absent = state && (strncmp(state, "42P01", 5) == 0 || strncmp(state, "3F000", 5) == 0);
+    if (boot->step == 0 && absent)
+        snprintf(reason, sizeof(reason), "the database has no sitewire schema: run `sitewire migrate`");
+    else
+        snprintf(reason, sizeof(reason), "%s%s%s: %s", steps[boot->step].what, *query ? " of " : "",
+                 boot->step + 1 == PRUNE ? query : "", text ? text : "the statement failed");
+    refuse(boot, reason);
+}
+
+static void boot_done(sw_work *work, const PGresult *result)
+{
+    sw_boot *boot = (sw_boot *)work;
+    sw_statement_release(work->statement);
+    if (!result) { /* no connection: coming up again starts a new look */
+        stop(boot, retry_ms);
+        return;
+    }
+    ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+        if (boot->step == PRUNE)
+            stop(boot, again_ms);
+        else
+            step_failed(boot, result);
+        return;
+    }
+    sw_error error;
+    if (steps[boot->step].take(boot, result, &error) != SW_OK) {
+        refuse(boot, error.message);
+        return;
+    }
+    boot->step++;
+    advance(boot);
+}
+
+void sw_boot_start(sw_boot *boot)
+{
+    if (boot->running || boot->store->closing || !sw_pool_is_up(boot->store->pool, SW_LANE_CONTROL))
+        return;
+    boot->running = true;
+    boot->step = boot->query = 0;
+    sw_timer_stop(boot->timer);
+    advance(boot);
+}
+
+static void on_timer(void *context)
+{
+    sw_boot_start(context);
+}
+
+sw_code sw_boot_new(sw_store *store, sw_boot **out, sw_error *error)
+{
+    sw_boot *boot = calloc(1, sizeof(*boot));
+    if (boot) {
+        boot->store = store;
+        boot->arena = sw_arena_new(0);
+        boot->catalog = sw_arena_new(0);
+        boot->timer = sw_loop_timer(store->loop, on_timer, boot);
+    }
+    *out = boot;
+    if (boot && boot->arena && boot->catalog && boot->timer)
+        return SW_OK;
+    sw_boot_destroy(out);
+    return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+}
+
+void sw_boot_destroy(sw_boot **boot)
+{
+    if (!*boot)
+        return;
+    sw_timer_destroy(&(*boot)->timer);
+    sw_arena_destroy(&(*boot)->arena);
+    sw_arena_destroy(&(*boot)->catalog);
+    free(*boot);
+    *boot = NULL;
+}

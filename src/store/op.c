@@ -1,0 +1,357 @@
+/* Operations: a call from its request to its reply, over one statement or a few (engine.h). Registered as handlers
+ * by store.c.
+ *
+ * A mutation with a request_id writes a record in the same statement. Whatever keeps it from succeeding, the record
+ * is looked up before the call fails: an earlier or simultaneous try may have done it. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "store/engine.h"
+#include "store/sqlstate.h"
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int tries_max = 5;
+
+static void done(sw_work *work, const PGresult *result);
+
+/* --- Life --- */
+
+static sw_op *new_op(sw_store *store)
+{
+    sw_op *op = store->spare;
+    if (op)
+        store->spare = op->next;
+    else
+        op = malloc(sizeof(*op));
+    if (op)
+        memset(op, 0, sizeof(*op));
+    return op;
+}
+
+static void free_op(sw_op *op)
+{
+    op->next = op->store->spare;
+    op->store->spare = op;
+}
+
+static void park(sw_op *op)
+{
+    sw_store *store = op->store;
+    if (!store->parked)
+        sw_timer_start(store->parked_timer, sw_now_ms() + 100);
+    op->parked_ms = sw_now_ms();
+    op->next = NULL;
+    op->link = store->parked_last;
+    *store->parked_last = op;
+    store->parked_last = &op->next;
+}
+
+static void unpark(sw_op *op)
+{
+    *op->link = op->next;
+    if (op->next)
+        op->next->link = op->link;
+    else
+        op->store->parked_last = op->link;
+    op->link = NULL;
+}
+
+/* Ends the call and the op, which has no work under way. */
+static void fail(sw_op *op, const sw_error *error)
+{
+    sw_call_fail(op->call, error);
+    free_op(op);
+}
+
+static void fail_unavailable(sw_op *op, bool may_have_run)
+{
+    sw_error error;
+    if (may_have_run)
+        sw_fail(&error, SW_UNAVAILABLE,
+                "the database connection was lost while it ran: it may have taken effect; look before trying again");
+    else
+        sw_fail(&error, SW_UNAVAILABLE, "%s",
+                op->store->ready ? "the database cannot be reached; try again" : op->store->reason);
+    error.retry_safe = !may_have_run;
+    fail(op, &error);
+}
+
+static void on_cancel(sw_call *call, void *context)
+{
+    sw_op *op = context;
+    sw_error error;
+    sw_code code = sw_call_cancel_code(call);
+    bool ran = op->work.sent && op->plan->writes;
+    sw_fail(&error, code, "%s%s", code == SW_DEADLINE_EXCEEDED ? "the time is over" : "cancelled",
+            ran ? "; it may have taken effect" : "");
+    error.retry_safe = !ran;
+    bool idle = true;
+    if (op->link)
+        unpark(op);
+    else
+        idle = sw_pool_drop(op->store->pool, &op->work);
+    op->call = NULL;
+    if (idle) {
+        sw_statement_release(op->work.statement);
+        free_op(op);
+    }
+    sw_call_fail(call, &error);
+}
+
+/* --- Statements --- */
+
+bool sw_store_submit(sw_store *store, sw_work *work, sw_lane_kind kind, const sw_sql *sql)
+{
+    work->kind = kind;
+    work->statement = sql->failed ? NULL
+                                  : sw_statements_get(sw_pool_statements(store->pool), sql->text, sql->length,
+                                                      sql->types, sql->count);
+    if (!work->statement)
+        return false;
+    work->values = sql->values;
+    work->sizes = sql->sizes;
+    work->formats = sql->formats;
+    work->alone = false;
+    work->again = 0;
+    sw_pool_submit(store->pool, work);
+    return true;
+}
+
+static void submit(sw_op *op, sw_step step, const sw_sql *sql)
+{
+    op->step = step;
+    op->work.done = done;
+    op->work.rolls_back = step == SW_STEP_MAIN && op->validate_only;
+    sw_lane_kind kind = op->plan->writes && step != SW_STEP_REFERRERS ? SW_LANE_WRITE : SW_LANE_READ;
+    if (sw_store_submit(op->store, &op->work, kind, sql))
+        return;
+    sw_error error;
+    sw_fail(&error, SW_RESOURCE_EXHAUSTED, "too many different statements at once, or out of memory; try again");
+    error.retry_safe = true;
+    fail(op, &error);
+}
+
+/* Makes the main statement (for a List that counts, the count first) and sends it. */
+static void start(sw_op *op, bool count)
+{
+    sw_error error;
+    sw_code code;
+    sw_sql_init(&op->main, op->arena);
+    switch (op->plan->verb) {
+    case SW_VERB_GET:
+        code = sw_read_build(op, &error);
+        break;
+    case SW_VERB_LIST:
+        code = sw_list_build(op, count, &error);
+        break;
+    case SW_VERB_QUERY:
+        code = sw_query_build(op, &error);
+        break;
+    default:
+        code = sw_write_build(op, &error);
+    }
+    if (code != SW_OK)
+        fail(op, &error);
+    else
+        submit(op, count ? SW_STEP_COUNT : SW_STEP_MAIN, &op->main);
+}
+
+/* What makes two requests the same: every byte of them. */
+static bool hash_request(sw_op *op)
+{
+    size_t size = protobuf_c_message_get_packed_size(op->request);
+    uint8_t *bytes = sw_arena_alloc(op->arena, size + 1);
+    if (!bytes)
+        return false;
+    protobuf_c_message_pack(op->request, bytes);
+    return crypto_generichash(op->hash, sizeof(op->hash), bytes, size, NULL, 0) == 0;
+}
+
+static void begin(sw_op *op)
+{
+    const sw_plan *plan = op->plan;
+    sw_view id = sw_call_get_header(op->call)->request_id;
+    op->validate_only = plan->validate_only && sw_field_bool(op->request, plan->validate_only);
+    if (plan->writes && plan->table && id.size && !op->validate_only) {
+        op->request_id = sw_arena_strndup(op->arena, id.data, id.size);
+        if (!op->request_id || !hash_request(op)) {
+            sw_error error;
+            sw_fail(&error, SW_RESOURCE_EXHAUSTED, "the request needs too much memory");
+            fail(op, &error);
+            return;
+        }
+    }
+    start(op, plan->show_total_size && sw_field_bool(op->request, plan->show_total_size));
+}
+
+void sw_op_handle(sw_call *call, const ProtobufCMessage *request, void *context)
+{
+    const sw_plan *plan = context;
+    sw_op *op = new_op(plan->store);
+    if (!op) {
+        sw_error error;
+        sw_fail(&error, SW_RESOURCE_EXHAUSTED, "out of memory");
+        sw_call_fail(call, &error);
+        return;
+    }
+    op->store = plan->store;
+    op->plan = plan;
+    op->call = call;
+    op->arena = sw_call_arena(call);
+    op->request = (ProtobufCMessage *)request; /* it lives in the call's arena, and hooks may change it */
+    op->total = -1;
+    sw_call_on_cancel(call, on_cancel, op);
+    if (plan->store->ready)
+        begin(op);
+    else
+        park(op);
+}
+
+void sw_op_unpark(sw_store *store)
+{
+    int64_t now = sw_now_ms();
+    for (sw_op *op; (op = store->parked);) {
+        if (!store->ready && !store->closing && now - op->parked_ms < SW_PARK_MS) {
+            sw_timer_start(store->parked_timer, now + 100);
+            return;
+        }
+        unpark(op);
+        if (store->ready && !store->closing)
+            begin(op);
+        else
+            fail_unavailable(op, false);
+    }
+}
+
+/* --- Results --- */
+
+static void look_up_record(sw_op *op)
+{
+    sw_sql sql;
+    sw_sql_init(&sql, op->arena);
+    sw_record_build(op, &sql);
+    submit(op, SW_STEP_RECORD, &sql);
+}
+
+/* The error is kept while the record, or what refers to the row, is looked up. */
+static sw_error *keep_failure(sw_op *op)
+{
+    if (!op->failure)
+        op->failure = sw_arena_alloc(op->arena, sizeof(*op->failure));
+    return op->failure;
+}
+
+/* Fails with what was kept, after finding out what refers to a row that a delete left in place. */
+static void fail_kept(sw_op *op)
+{
+    sw_sql sql;
+    sw_sql_init(&sql, op->arena);
+    if (op->reference && sw_referrers_build(op, op->reference, &sql))
+        submit(op, SW_STEP_REFERRERS, &sql);
+    else
+        fail(op, op->failure);
+}
+
+static void main_failed(sw_op *op, const PGresult *result)
+{
+    const sw_sqlstate *state = sw_sqlstate_find(PQresultErrorField(result, PG_DIAG_SQLSTATE));
+    if (state->again && op->tries++ < tries_max) {
+        submit(op, op->step, &op->main);
+        return;
+    }
+    sw_error error;
+    sw_fault_fill(op, result, &error);
+    op->reference = op->plan->table ? sw_fault_reference(op, result) : NULL;
+    if (!keep_failure(op)) {
+        fail(op, &error);
+        return;
+    }
+    *op->failure = error;
+    if (op->request_id)
+        look_up_record(op);
+    else
+        fail_kept(op);
+}
+
+static void finish(sw_op *op, const PGresult *result, void (*reply)(sw_op *, const PGresult *))
+{
+    reply(op, result);
+    free_op(op);
+}
+
+static void main_succeeded(sw_op *op, const PGresult *result)
+{
+    if (op->request_id && PQntuples(result) == 0 && keep_failure(op)) {
+        sw_fault_not_found(op, op->failure);
+        look_up_record(op);
+        return;
+    }
+    finish(op, result, sw_op_reply);
+}
+
+/* Without a record the failure stands. */
+static void record_read(sw_op *op, const PGresult *result, bool fine)
+{
+    if (fine && PQntuples(result) > 0)
+        finish(op, result, sw_op_replay);
+    else
+        fail_kept(op);
+}
+
+/* No answer: the connection was lost, or there was none. */
+static void lost(sw_op *op)
+{
+    bool once = op->plan->writes && op->step == SW_STEP_MAIN && !op->request_id && !op->validate_only;
+    if (op->store->closing || !op->work.sent || op->tries >= tries_max || once)
+        fail_unavailable(op, op->work.sent && once);
+    else if (op->step == SW_STEP_RECORD)
+        look_up_record(op);
+    else if (op->step == SW_STEP_REFERRERS)
+        fail(op, op->failure);
+    else {
+        op->tries++;
+        submit(op, op->step, &op->main);
+    }
+}
+
+static void done(sw_work *work, const PGresult *result)
+{
+    sw_op *op = (sw_op *)work;
+    sw_statement_release(work->statement);
+    work->statement = NULL;
+    if (!op->call) {
+        free_op(op);
+        return;
+    }
+    if (work->sent)
+        sw_call_add_sql_us(op->call, sw_now_us() - work->sent_us);
+    if (!result) {
+        lost(op);
+        return;
+    }
+    bool fine = PQresultStatus(result) == PGRES_TUPLES_OK;
+    switch (op->step) {
+    case SW_STEP_RECORD:
+        record_read(op, result, fine);
+        return;
+    case SW_STEP_REFERRERS:
+        if (fine)
+            sw_fault_referrers(op->reference, result, op->failure);
+        fail(op, op->failure);
+        return;
+    case SW_STEP_COUNT:
+        if (!fine)
+            break;
+        op->total = (int64_t)sw_get_be(PQgetvalue(result, 0, 0), 8);
+        start(op, false);
+        return;
+    default:
+        if (!fine)
+            break;
+        main_succeeded(op, result);
+        return;
+    }
+    main_failed(op, result);
+}
