@@ -1,0 +1,76 @@
+/* The broker as a running thing: sockets around the core. What main.c uses, and what frontend.c, backend.c,
+ * send.c, self.c and loop.c share. One thread. */
+#ifndef SW_BROKER_BROKER_H
+#define SW_BROKER_BROKER_H
+
+#include "broker/body.h"
+#include "broker/core.h"
+#include "broker/events.h"
+#include "broker/peer.h"
+#include "broker/self.h"
+#include "wire/loop.h"
+
+typedef struct sw_broker_options {
+    sw_core_config core;
+    const char *frontend, *backend; /* endpoints, comma-separated */
+    const char *events, *publish;   /* the same; NULL or "": none */
+    const char *instance;           /* NULL: made from the process id */
+    const char *caller;             /* name handed to services as the caller of every call; "": none */
+    int64_t message_max;            /* bytes of a message */
+    int64_t replies_max;            /* messages unsent to a client before it is cut off */
+    int64_t drain_ms;               /* default of Drain */
+} sw_broker_options;
+
+typedef struct sw_broker {
+    const sw_broker_options *options;
+    sw_loop *loop;
+    void *context;
+    sw_core *core;
+    sw_pool pool;
+    sw_side frontend, backend;
+    sw_events events;
+    sw_self self;
+    sw_timer *tick, *drain_end;
+    sw_peer **broken; /* found while sending; dealt with after the batch */
+    size_t broken_count, broken_room;
+    uint64_t malformed_frames, clients_cut_off;
+    int64_t now_us;      /* read once for a batch */
+    int64_t deadline_us; /* of draining, or SW_NEVER */
+    char instance[SW_INSTANCE_MAX + 1];
+} sw_broker;
+
+/* --- loop.c, for main.c --- */
+
+sw_code sw_broker_open(sw_broker *broker, sw_loop *loop, const sw_broker_options *options, sw_error *error);
+/* Takes no new calls; the loop is stopped once nothing is in flight or the time is over (0: the default). */
+void sw_broker_drain(sw_broker *broker, int64_t timeout_ms);
+/* Answers what is left, says good-bye and closes. Accepts what open left half-built. */
+void sw_broker_close(sw_broker *broker);
+
+/* --- between the files --- */
+
+/* Counts a message that cannot be understood, and logs the first of a peer. */
+void sw_broker_malformed(sw_broker *broker, sw_peer *peer, const char *side, const char *why);
+
+/* frontend.c, backend.c: read a batch. True if there may be more. */
+bool sw_frontend_read(sw_broker *broker);
+bool sw_backend_read(sw_broker *broker);
+/* A client or worker whose connection ended or that is cut off. */
+void sw_frontend_lost(sw_broker *broker, sw_peer *peer);
+void sw_backend_lost(sw_broker *broker, sw_peer *peer);
+
+/* send.c: carries out all actions, those that follow from them too. */
+void sw_broker_flush(sw_broker *broker);
+/* DISCONNECT to a peer that is no worker. */
+void sw_send_disconnect(sw_broker *broker, sw_peer *peer);
+/* The answer of a management service of RFC 8. */
+void sw_send_management(sw_broker *broker, sw_peer *peer, sw_view service, const char *code,
+                        const char *more);
+
+/* auth.c: who calls. The one place that knows; the name goes into every handover. */
+sw_view sw_broker_caller(const sw_broker *broker, const sw_peer *peer);
+
+/* The sum of a message's frames after the identity. */
+size_t sw_broker_message_size(const sw_message *message);
+
+#endif

@@ -1,0 +1,236 @@
+/* What clients say, turned into events of the core. */
+#include "broker/broker.h"
+
+#include <string.h>
+
+#define BATCH 256
+
+enum { IDENTITY, PROTOCOL, COMMAND, SERVICE, BODY }; /* frames of an MDP message */
+enum { MDP_REQUEST = 0x01, MDP_CANCEL = 0x10, MDP_CREDIT = 0x11 };
+
+static void refuse(sw_broker *broker, const sw_core_request *request, sw_answer answer)
+{
+    sw_core_refuse(broker->core, request, answer);
+}
+
+/* The header has been decoded: who shall answer, for how long. */
+static void request_in(sw_broker *broker, sw_core_request *request, const sw_call_header *header)
+{
+    request->time_left_ms = header->time_left_ms;
+    request->credit = header->credit;
+    uint64_t route = sw_core_request_in(broker->core, request, broker->now_us);
+    if (route == 0)
+        return;
+    sw_body *packed = sw_body_pack(&broker->pool, request->body);
+    if (packed != NULL)
+        sw_core_hold(broker->core, route, packed);
+}
+
+static void set_payload_frame(sw_body *body, zmq_msg_t *frame)
+{
+    body->frames = frame;
+    body->count = 1;
+    body->payload_frame = 0;
+    body->payload = (sw_view){zmq_msg_data(frame), zmq_msg_size(frame)};
+}
+
+/* --- compact framing --- */
+
+static void compact_request(sw_broker *broker, sw_live *live, sw_core_request *request)
+{
+    sw_call_header header;
+    sw_body *body = &live->body;
+    bool good = sw_call_header_decode(body->header.data, body->header.size, &header);
+    sw_view service = good ? sw_method_service(header.method) : (sw_view){0};
+    request->service = good && header.destination.size > 0 ? header.destination : service;
+    if (!good)
+        refuse(broker, request, SW_ANSWER_BAD_HEADER);
+    else if (request->call_id == 0 || (header.call_id != 0 && header.call_id != request->call_id))
+        refuse(broker, request, SW_ANSWER_BAD_CALL_ID);
+    else if (service.size == 0)
+        refuse(broker, request, SW_ANSWER_BAD_METHOD);
+    else if (request->bytes > (size_t)broker->options->message_max)
+        refuse(broker, request, SW_ANSWER_TOO_LARGE);
+    else
+        request_in(broker, request, &header);
+}
+
+/* Each function of this kind returns NULL, or what is wrong with a message that it did not take over. */
+static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_live *live)
+{
+    sw_compact compact;
+    const sw_message *message = &live->message;
+    sw_view frame = sw_message_view(message, 1);
+    if (!sw_compact_decode(frame.data, frame.size, &compact) || compact.handover.size > 0)
+        return "a broken compact frame";
+    if (message->count != (compact.payload_follows ? 3 : 2))
+        return "a compact message with the wrong number of frames";
+    sw_call_header header;
+    switch (compact.command) {
+    case SW_COMPACT_CANCEL:
+        sw_core_cancel(broker->core, peer->number, compact.tag, broker->now_us);
+        sw_body_free(&broker->pool, &live->body);
+        return NULL;
+    case SW_COMPACT_CREDIT:
+        if (!sw_call_header_decode(compact.header.data, compact.header.size, &header))
+            return "a CREDIT without a CallHeader";
+        sw_core_credit(broker->core, peer->number, compact.tag, header.credit, broker->now_us);
+        sw_body_free(&broker->pool, &live->body);
+        return NULL;
+    case SW_COMPACT_REQUEST:
+        break;
+    default:
+        return "a command that clients do not send";
+    }
+    sw_body *body = &live->body;
+    body->header = compact.header;
+    body->payload = compact.payload;
+    body->count = 0;
+    body->payload_frame = -1;
+    body->framing = SW_FRAMING_COMPACT;
+    if (compact.payload_follows)
+        set_payload_frame(body, &live->message.frames[2]);
+    sw_core_request request = {.client = peer->number,
+                               .framing = SW_FRAMING_COMPACT,
+                               .call_id = compact.tag,
+                               .body = body,
+                               .bytes = body->header.size + body->payload.size};
+    compact_request(broker, live, &request);
+    return NULL;
+}
+
+/* --- MDP framing --- */
+
+static void manage(sw_broker *broker, sw_peer *peer, sw_view service, sw_view body)
+{
+    if (sw_view_equal(service, SW_VIEW("mmi.service")))
+        sw_send_management(broker, peer, service, sw_core_is_serving(broker->core, body) ? "200" : "404",
+                           NULL);
+    else if (sw_view_equal(service, SW_VIEW("mmi.framing")))
+        sw_send_management(broker, peer, service, "200", "SW1");
+    else
+        sw_send_management(broker, peer, service, "501", NULL);
+}
+
+static const char *mdp_request(sw_broker *broker, sw_peer *peer, sw_live *live)
+{
+    sw_message *message = &live->message;
+    sw_view service = sw_message_view(message, SERVICE);
+    if (message->count <= BODY)
+        return "a REQUEST without a body";
+    if (service.size == 0 || service.size > SW_NAME_MAX)
+        return "a REQUEST with an empty service name, or one over 255 bytes";
+    if (service.size >= 4 && memcmp(service.data, "mmi.", 4) == 0) {
+        manage(broker, peer, service, sw_message_view(message, BODY));
+        sw_body_free(&broker->pool, &live->body);
+        return NULL;
+    }
+    sw_call_header header;
+    sw_view first = sw_message_view(message, BODY);
+    bool rpc = message->count == BODY + 2 && sw_call_header_decode(first.data, first.size, &header) &&
+               header.method.size > 0 && header.method.data[0] == '/';
+    sw_body *body = &live->body;
+    sw_core_request request = {.client = peer->number,
+                               .framing = rpc ? SW_FRAMING_MDP : SW_FRAMING_PLAIN,
+                               .call_id = rpc ? header.call_id : 0,
+                               .service = service,
+                               .body = body,
+                               .bytes = sw_broker_message_size(message)};
+    body->framing = (uint8_t)request.framing;
+    body->frames = &message->frames[BODY];
+    body->count = (uint8_t)(message->count - BODY);
+    body->payload_frame = -1;
+    if (rpc) {
+        body->header = first;
+        set_payload_frame(body, &message->frames[BODY + 1]);
+    } else {
+        header.time_left_ms = header.credit = 0;
+    }
+    if (request.bytes > (size_t)broker->options->message_max)
+        refuse(broker, &request, SW_ANSWER_TOO_LARGE);
+    else if (rpc && sw_method_service(header.method).size == 0)
+        refuse(broker, &request, SW_ANSWER_BAD_METHOD);
+    else
+        request_in(broker, &request, &header);
+    return NULL;
+}
+
+static const char *read_mdp(sw_broker *broker, sw_peer *peer, sw_live *live)
+{
+    sw_message *message = &live->message;
+    sw_view command = sw_message_view(message, COMMAND);
+    if (!sw_view_equal(sw_message_view(message, PROTOCOL), SW_VIEW(SW_MDP_CLIENT)))
+        return "neither MDPC02 nor compact framing";
+    if (command.size != 1)
+        return "a command that is not one byte";
+    if (command.data[0] == MDP_REQUEST)
+        return mdp_request(broker, peer, live);
+    if (command.data[0] != MDP_CANCEL && command.data[0] != MDP_CREDIT)
+        return "a command that clients do not send";
+    sw_call_header header;
+    sw_view view = sw_message_view(message, BODY);
+    if (message->count != BODY + 1 || !sw_call_header_decode(view.data, view.size, &header))
+        return "a CANCEL or CREDIT without a CallHeader";
+    if (command.data[0] == MDP_CANCEL)
+        sw_core_cancel(broker->core, peer->number, header.call_id, broker->now_us);
+    else
+        sw_core_credit(broker->core, peer->number, header.call_id, header.credit, broker->now_us);
+    sw_body_free(&broker->pool, &live->body);
+    return NULL;
+}
+
+/* --- the socket --- */
+
+void sw_frontend_lost(sw_broker *broker, sw_peer *peer)
+{
+    sw_core_client_lost(broker->core, peer->number, broker->now_us);
+    peer->number = SW_NONE;
+}
+
+/* The client that spoke, known to the core from now on; NULL if it is not heard. */
+static sw_peer *find_client(sw_broker *broker, sw_message *message)
+{
+    sw_peer *displaced, *peer;
+    while ((peer = sw_side_peer(&broker->frontend, &message->frames[0], &message->frames[1], &displaced)) ==
+           NULL) {
+        if (displaced == NULL)
+            return NULL;
+        sw_frontend_lost(broker, displaced);
+        sw_broker_flush(broker); /* before the peer's memory is another's */
+        sw_side_forget(&broker->frontend, displaced);
+    }
+    if (peer->cut)
+        return NULL;
+    if (peer->number == SW_NONE)
+        peer->number = sw_core_client_open(broker->core, peer);
+    if (peer->number == SW_NONE)
+        sw_broker_malformed(broker, peer, "frontend", "one client too many");
+    return peer->number == SW_NONE ? NULL : peer;
+}
+
+bool sw_frontend_read(sw_broker *broker)
+{
+    for (int i = 0; i < BATCH; i++) {
+        sw_live *live = sw_pool_take(&broker->pool);
+        if (live == NULL || sw_message_recv(broker->frontend.socket, &live->message) != 0) {
+            sw_body_free(&broker->pool, live == NULL ? NULL : &live->body);
+            return false;
+        }
+        sw_message *message = &live->message;
+        sw_peer *peer = message->count < 2 ? NULL : find_client(broker, message);
+        const char *wrong = NULL;
+        if (peer != NULL) {
+            if (message->overflow || message->count > SW_FRAMES_MAX + 1)
+                wrong = "more than 16 frames";
+            else if (sw_compact_is(zmq_msg_data(&message->frames[1]), zmq_msg_size(&message->frames[1])))
+                wrong = read_compact(broker, peer, live);
+            else
+                wrong = read_mdp(broker, peer, live);
+        }
+        if (wrong != NULL)
+            sw_broker_malformed(broker, peer, "frontend", wrong);
+        if (peer == NULL || wrong != NULL)
+            sw_body_free(&broker->pool, &live->body);
+    }
+    return true;
+}

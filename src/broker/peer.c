@@ -1,0 +1,214 @@
+/* Identities and connections. A descriptor is used again soon after it is closed, so a message says whose it
+ * is only together with the monitor's story: ZeroMQ tells it in order, "accepted" before the first message of
+ * a connection can be read. It is therefore read up to now whenever a new peer speaks. With one I/O thread
+ * (loop.c sees to that) it is complete then. */
+#include "broker/peer.h"
+
+#include "base/error.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define CONNECTIONS_MAX (1 << 20)
+
+sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *error)
+{
+    *side = (sw_side){.secret = secret, .peers.size = sizeof(sw_peer)};
+    int unbounded = 0, now = 0;
+    char name[64];
+    side->socket = zmq_socket(context, ZMQ_ROUTER);
+    side->monitor = zmq_socket(context, ZMQ_PAIR);
+    snprintf(name, sizeof(name), "inproc://monitor-%p", (void *)side);
+    if (side->socket == NULL || side->monitor == NULL ||
+        zmq_setsockopt(side->monitor, ZMQ_RCVHWM, &unbounded, sizeof(unbounded)) != 0 ||
+        zmq_setsockopt(side->monitor, ZMQ_LINGER, &now, sizeof(now)) != 0 ||
+        zmq_socket_monitor(side->socket, name, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) != 0 ||
+        zmq_connect(side->monitor, name) != 0)
+        return sw_fail(error, SW_INTERNAL, "making a socket: %s", zmq_strerror(zmq_errno()));
+    return SW_OK;
+}
+
+void sw_side_close(sw_side *side)
+{
+    if (side->socket != NULL) {
+        zmq_socket_monitor(side->socket, NULL, 0);
+        zmq_close(side->socket);
+    }
+    if (side->monitor != NULL)
+        zmq_close(side->monitor);
+    sw_slab_clear(&side->peers);
+    sw_table_clear(&side->ids);
+    free(side->connections);
+    free(side->lost);
+    *side = (sw_side){0};
+}
+
+/* NULL for a descriptor that cannot be. */
+static sw_connection *connection_of(sw_side *side, int fd)
+{
+    if (fd < 0 || fd >= CONNECTIONS_MAX)
+        return NULL;
+    if (fd >= side->connection_room) {
+        int room = side->connection_room == 0 ? 64 : side->connection_room;
+        while (room <= fd)
+            room *= 2;
+        sw_connection *grown = realloc(side->connections, (size_t)room * sizeof(*grown));
+        if (grown == NULL)
+            return NULL;
+        for (int i = side->connection_room; i < room; i++)
+            grown[i] = (sw_connection){.peer = SW_NONE};
+        side->connections = grown;
+        side->connection_room = room;
+    }
+    return &side->connections[fd];
+}
+
+static uint32_t number_of(const sw_side *side, const sw_peer *peer)
+{
+    uint32_t at = peer->hash, number;
+    while ((number = sw_table_next(&side->ids, peer->hash, &at)) != SW_NONE)
+        if (sw_slab_at(&side->peers, number) == peer)
+            return number;
+    return SW_NONE;
+}
+
+/* Puts a peer on the list of the lost. Out of memory leaves it to heartbeats. */
+static void lose(sw_side *side, uint32_t number)
+{
+    sw_peer *peer = sw_slab_at(&side->peers, number);
+    if (peer->lost)
+        return;
+    if (side->lost_count == side->lost_room) {
+        size_t room = side->lost_room == 0 ? 16 : side->lost_room * 2;
+        uint32_t *grown = realloc(side->lost, room * sizeof(*grown));
+        if (grown == NULL)
+            return;
+        side->lost = grown;
+        side->lost_room = room;
+    }
+    peer->lost = true;
+    side->lost[side->lost_count++] = number;
+}
+
+static void observe(sw_side *side, uint16_t event, int fd)
+{
+    sw_connection *connection = connection_of(side, fd);
+    if (connection == NULL)
+        return;
+    if (connection->peer != SW_NONE)
+        lose(side, connection->peer);
+    connection->peer = SW_NONE;
+    connection->open = event == ZMQ_EVENT_ACCEPTED;
+}
+
+void sw_side_watch(sw_side *side)
+{
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    /* Two frames: event number (16 bits) and value (32 bits), in host order and unaligned; and the endpoint.
+     */
+    while (zmq_msg_recv(&frame, side->monitor, ZMQ_DONTWAIT) >= 0) {
+        uint16_t event = 0;
+        int32_t fd = -1;
+        if (zmq_msg_size(&frame) == 6) {
+            memcpy(&event, zmq_msg_data(&frame), 2);
+            memcpy(&fd, (char *)zmq_msg_data(&frame) + 2, 4);
+        }
+        while (zmq_msg_more(&frame) && zmq_msg_recv(&frame, side->monitor, ZMQ_DONTWAIT) >= 0)
+            ;
+        if (event == ZMQ_EVENT_ACCEPTED || event == ZMQ_EVENT_DISCONNECTED)
+            observe(side, event, fd);
+    }
+    zmq_msg_close(&frame);
+}
+
+static sw_peer *find(const sw_side *side, uint32_t hash, const void *id, size_t size)
+{
+    uint32_t at = hash, number;
+    while ((number = sw_table_next(&side->ids, hash, &at)) != SW_NONE) {
+        sw_peer *peer = sw_slab_at(&side->peers, number);
+        if (peer->id_size == size && memcmp(peer->id, id, size) == 0)
+            return peer;
+    }
+    return NULL;
+}
+
+static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, int fd)
+{
+    sw_side_watch(side);
+    uint32_t number = sw_slab_take(&side->peers);
+    if (number == SW_NONE)
+        return NULL;
+    if (!sw_table_insert(&side->ids, hash, number)) {
+        sw_slab_give(&side->peers, number);
+        return NULL;
+    }
+    sw_peer *peer = sw_slab_at(&side->peers, number);
+    peer->side = side;
+    peer->number = SW_NONE;
+    peer->hash = hash;
+    peer->fd = fd;
+    peer->id_size = (uint8_t)size;
+    memcpy(peer->id, id, size);
+    sw_connection *connection = connection_of(side, fd);
+    if (connection != NULL && connection->open)
+        connection->peer = number;
+    else if (connection != NULL)
+        lose(side, number); /* it spoke and left */
+    return peer;
+}
+
+sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **displaced)
+{
+    const uint8_t *bytes = zmq_msg_data(id);
+    size_t size = zmq_msg_size(id);
+    *displaced = NULL;
+    if (size == 0 || size > 255)
+        return NULL;
+    uint32_t hash = sw_hash_bytes(side->secret, bytes, size);
+    sw_peer *peer = find(side, hash, bytes, size);
+    /* ZeroMQ's own identities begin with 0 and are never used twice; others come back with a new connection.
+     */
+    if (peer != NULL && bytes[0] == 0)
+        return peer;
+    int fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    if (peer != NULL && (peer->fd != fd || peer->lost)) {
+        sw_side_watch(side);
+        sw_connection *connection = connection_of(side, fd);
+        /* The same descriptor again: a new connection, unless these are last words. */
+        if (peer->fd != fd || (connection != NULL && connection->open && connection->peer == SW_NONE)) {
+            *displaced = peer;
+            return NULL;
+        }
+    }
+    return peer != NULL ? peer : add(side, hash, bytes, size, fd);
+}
+
+void sw_side_forget(sw_side *side, sw_peer *peer)
+{
+    uint32_t number = number_of(side, peer);
+    sw_connection *connection =
+        peer->fd >= 0 && peer->fd < side->connection_room ? &side->connections[peer->fd] : NULL;
+    if (connection != NULL && connection->peer == number)
+        connection->peer = SW_NONE;
+    for (size_t i = 0; i < side->lost_count; i++)
+        if (side->lost[i] == number)
+            side->lost[i--] = side->lost[--side->lost_count];
+    sw_table_remove(&side->ids, peer->hash, number);
+    sw_slab_give(&side->peers, number);
+}
+
+sw_peer *sw_side_next_lost(sw_side *side)
+{
+    return side->lost_count == 0 ? NULL : sw_slab_at(&side->peers, side->lost[side->lost_count - 1]);
+}
+
+void sw_side_cut(sw_side *side, sw_peer *peer)
+{
+    peer->cut = true;
+    sw_side_watch(side);
+    /* ZeroMQ has no call for this; its I/O thread finds the connection ended. */
+    if (peer->fd >= 0 && !peer->lost)
+        shutdown(peer->fd, SHUT_RDWR);
+}
