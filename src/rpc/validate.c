@@ -73,6 +73,13 @@ static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
     return false;
 }
 
+/* A key or a length: protobuf-c takes no longer form than five bytes. */
+static bool read_short(const uint8_t **at, const uint8_t *end, uint64_t *value)
+{
+    const uint8_t *start = *at;
+    return read_varint(at, end, value) && *at - start <= 5;
+}
+
 static unsigned wire_type_of(ProtobufCType type)
 {
     switch (type) {
@@ -151,7 +158,7 @@ static bool read_value(unsigned type, const uint8_t **at, const uint8_t *end, co
     case VARINT:
         return read_varint(at, end, &number);
     case BYTES:
-        if (!read_varint(at, end, &number) || number > (uint64_t)(end - *at))
+        if (!read_short(at, end, &number) || number > (uint64_t)(end - *at))
             return false;
         *data = *at;
         *size = (size_t)number;
@@ -213,7 +220,7 @@ static bool check_message(walk *w, const ProtobufCMessageDescriptor *type, const
     level here = {.parent = parent};
     while (at < end) {
         uint64_t key;
-        if (!read_varint(&at, end, &key) || key >> 3 == 0 || key >> 3 > 0x1fffffff)
+        if (!read_short(&at, end, &key) || key >> 3 == 0 || key >> 3 > 0x1fffffff)
             return broken(w, parent, "a field's key is broken");
         unsigned wire = key & 7;
         here.number = (uint32_t)(key >> 3);
