@@ -1,149 +1,154 @@
 #!/usr/bin/env python3
-"""A sitewire client in one file, from docs/protocol.md alone (Debian: python3-zmq, python3-protobuf). As a program:
+"""A client for sitewire in Python, written from docs/protocol.md alone: plain MDP framing, one call at a time.
 
-    python3 sitewire.py Referential/GetWebsite '{"code": "saint-gobain.com"}'
-    python3 sitewire.py Referential/ListWebsites '{"page_size": 3}'
-    python3 sitewire.py Health/Watch          # a stream: one line per message
+    sitewire.py METHOD [JSON]      any method, such as Health/Check or Referential/GetWebsite '{"code": "x"}'
+    sitewire.py websites [PREFIX]  the codes of all websites, page by page
+    sitewire.py watch [SERVICE]    prints the health of the broker, or of a service, at every change
 
-It asks the services for their schema (Reflection) and speaks plain MDP/0.2 to the first of $SITEWIRE_ENDPOINT.
-"""
-import json
+Needs pyzmq, protobuf and, once, protoc. SITEWIRE_ENDPOINT says where the broker is (the first of a list is used).
+SITEWIRE_PROTO names the folder of the .proto files, if they are not found beside this file or in the prefix."""
+import glob
+import hashlib
+import importlib
+import itertools
 import os
+import subprocess
 import sys
+import tempfile
 import time
 import uuid
 
 import zmq
-from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+from google.protobuf import json_format, symbol_database
 
-REQUEST, PARTIAL, FINAL, CREDIT = b"\x01", b"\x02", b"\x03", b"\x11"
 CODES = ("OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED "
          "RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS "
          "UNAUTHENTICATED").split()
-RPC = "sitewire.rpc.v1."
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def load_protos():
+    """Compiles the .proto files into a cache folder, once for each state of them, and imports the modules."""
+    places = [os.environ.get("SITEWIRE_PROTO", ""), os.path.join(HERE, "..", "..", "proto"),
+              "/usr/local/share/sitewire/proto", "/usr/share/sitewire/proto"]
+    root = next((place for place in places if os.path.isdir(os.path.join(place, "sitewire"))), None)
+    if root is None:
+        sys.exit("error: no .proto files found; set SITEWIRE_PROTO to the folder that holds sitewire/")
+    files = sorted(glob.glob(os.path.join(root, "sitewire", "*", "v1", "*.proto")))
+    digest = hashlib.sha256(b"".join(open(file, "rb").read() for file in files)).hexdigest()[:16]
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    cache = os.path.join(base, "sitewire", "python-" + digest)
+    if not os.path.isdir(cache):
+        os.makedirs(os.path.dirname(cache), exist_ok=True)
+        fresh = tempfile.mkdtemp(dir=os.path.dirname(cache))
+        subprocess.run(["protoc", f"-I{root}", f"--python_out={fresh}", *files], check=True)
+        try:
+            os.rename(fresh, cache)
+        except OSError:  # somebody else was faster
+            subprocess.run(["rm", "-r", fresh], check=True)
+    sys.path.insert(0, cache)
+    names = [os.path.relpath(file, root)[:-len(".proto")].replace(os.sep, ".") + "_pb2" for file in files]
+    return [importlib.import_module(name) for name in names]
 
 
 class Failure(Exception):
-    """A status other than OK: code (a number), message, and details as dicts."""
+    """A call that failed: its code and what the peer says."""
 
-    def __init__(self, code, message, details=()):
+    def __init__(self, code, message):
         super().__init__(f"{CODES[code] if code < len(CODES) else code}: {message}")
-        self.code, self.message, self.details = code, message, list(details)
-
-
-def _bootstrap():
-    """The few messages that must be known before Reflection can be asked: fields as section 2 says."""
-    file = descriptor_pb2.FileDescriptorProto(name="bootstrap.proto", package="bootstrap", syntax="proto3")
-    text, number, u64, data, many, one = 9, 13, 4, 12, 3, 1
-
-    def message(name, *fields):
-        m = file.message_type.add(name=name)
-        for field, tag, kind, label, *type_name in fields:
-            m.field.add(name=field, number=tag, type=kind, label=label, type_name=type_name[0] if type_name else None)
-    message("Violation", ("field", 1, text, one), ("description", 2, text, one))
-    message("Detail", ("field_violation", 1, 11, one, ".bootstrap.Violation"))
-    message("CallHeader", ("method", 1, text, one), ("call_id", 2, u64, one), ("time_left_ms", 3, number, one),
-            ("request_id", 4, text, one), ("credit", 5, number, one))
-    message("ReplyHeader", ("call_id", 1, u64, one), ("code", 2, number, one), ("message", 3, text, one),
-            ("details", 4, 11, many, ".bootstrap.Detail"))
-    message("Schema", ("file_descriptor_set", 1, data, one))
-    message("Service", ("service", 1, text, one))
-    message("Stats", ("services", 10, 11, many, ".bootstrap.Service"))
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    classes = message_factory.MessageFactory(pool)
-    return {m.name: classes.GetPrototype(pool.FindMessageTypeByName("bootstrap." + m.name)) for m in file.message_type}
-
-
-MESSAGES = _bootstrap()
+        self.code = code
 
 
 class Client:
-    """One connection. Not for several threads."""
+    """A connection to one broker."""
 
-    def __init__(self, endpoint=None, timeout=30.0):
-        self.timeout, self.last_id = timeout, 0
-        self.pool, self.methods, self.known = descriptor_pool.DescriptorPool(), {}, set()
+    def __init__(self, endpoint=None):
+        modules = load_protos()
+        self.rpc = next(module for module in modules if module.__name__.endswith("rpc_pb2"))
+        self.services = {service.full_name: service for module in modules
+                         for service in module.DESCRIPTOR.services_by_name.values()}
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.linger = 0
-        self.socket.connect((endpoint or os.environ["SITEWIRE_ENDPOINT"]).split(",")[0])
+        self.socket.connect((endpoint or os.environ["SITEWIRE_ENDPOINT"]).split(",")[0].strip())
+        self.ids = itertools.count(1)
 
-    def call_bytes(self, service, path, payload, credit=0, timeout=None):
-        """Yields the payload of each message of the reply: one, or those of a stream if credit is given."""
-        deadline = time.monotonic() + (timeout or self.timeout)
-        self.last_id += 1
-        header = MESSAGES["CallHeader"](method=path, call_id=self.last_id, request_id=str(uuid.uuid4()), credit=credit,
-                                        time_left_ms=max(1, int((deadline - time.monotonic()) * 1000)))
-        self.socket.send_multipart([b"MDPC02", REQUEST, service.encode(), header.SerializeToString(), payload])
+    def method(self, name):
+        """The descriptor of `Service/Method`, with or without the package."""
+        service, _, method = name.lstrip("/").rpartition("/")
+        for full_name, descriptor in self.services.items():
+            if service in (full_name, full_name.rpartition(".")[2]) and method in descriptor.methods_by_name:
+                return descriptor.methods_by_name[method]
+        raise Failure(12, f"no method {name}")
+
+    def stream(self, name, request, timeout=30.0, credit=0):
+        """Yields the messages of a reply: those of a stream, or the only one."""
+        method = self.method(name)
+        service = method.containing_service.full_name
+        types = symbol_database.Default()
+        if isinstance(request, dict):
+            request = json_format.ParseDict(request, types.GetPrototype(method.input_type)())
+        header = self.rpc.CallHeader(method=f"/{service}/{method.name}", call_id=next(self.ids), credit=credit,
+                                     time_left_ms=int(timeout * 1000), request_id=str(uuid.uuid4()))
+        end = time.monotonic() + timeout
+        self.send(1, service, header, request.SerializeToString())
         while True:
-            left = int((deadline - time.monotonic()) * 1000)
-            if left <= 0 or not self.socket.poll(left):
-                raise Failure(4, f"no reply within {timeout or self.timeout} s")
+            if not self.socket.poll(max(0, (end - time.monotonic()) * 1000)):
+                raise Failure(4, f"no reply within {timeout:g} s")
             frames = self.socket.recv_multipart()
-            if len(frames) != 5 or frames[0] != b"MDPC02" or frames[1] not in (PARTIAL, FINAL):
-                continue  # not for us to understand
-            reply = MESSAGES["ReplyHeader"].FromString(frames[3])
-            if reply.call_id != self.last_id:
-                continue  # late: the call it answers was given up
+            reply = self.rpc.ReplyHeader.FromString(frames[3])
+            if frames[0] != b"MDPC02" or reply.call_id != header.call_id:
+                continue  # late, of a call that we gave up
+            final = frames[1] == b"\x03"
             if reply.code:
-                raise Failure(reply.code, reply.message, [json_format.MessageToDict(d, preserving_proto_field_name=True)
-                                                          for d in reply.details])
-            if frames[1] == FINAL:
-                if not credit:
-                    yield frames[4]
+                raise Failure(reply.code, reply.message)
+            if not (final and credit):  # the end of a stream carries no message
+                yield types.GetPrototype(method.output_type).FromString(frames[4])
+            if final:
                 return
-            yield frames[4]
-            more = MESSAGES["CallHeader"](call_id=self.last_id, credit=1)
-            self.socket.send_multipart([b"MDPC02", CREDIT, service.encode(), more.SerializeToString()])
+            self.send(0x11, service, self.rpc.CallHeader(call_id=header.call_id, method=header.method, credit=1))
 
-    def learn(self, destination):
-        """Adds what `destination` offers to the methods known."""
-        data, = self.call_bytes(destination, f"/{RPC}Reflection/GetSchema", b"")
-        files = descriptor_pb2.FileDescriptorSet.FromString(MESSAGES["Schema"].FromString(data).file_descriptor_set)
-        for file in files.file:
-            if file.name not in self.known:
-                self.known.add(file.name)
-                self.pool.Add(file)
-                for service in file.service:
-                    for method in service.method:
-                        self.methods[f"{file.package}.{service.name}/{method.name}"] = method
+    def call(self, name, request, timeout=30.0):
+        """One request, one reply. `request` is a message or a dict."""
+        return next(self.stream(name, request, timeout))
 
-    def find(self, name):
-        """The full name of `Service/Method`, with or without the package."""
-        if not self.methods:
-            self.learn(RPC + "Reflection")
-            data, = self.call_bytes(RPC + "Stats", f"/{RPC}Stats/GetStats", b"")
-            for entry in MESSAGES["Stats"].FromString(data).services:
-                self.learn(entry.service)
-        found = [full for full in self.methods if ("." + full).endswith("." + name.lstrip("/"))]
-        if len(found) != 1:
-            raise Failure(12, f"no method {name}" if not found else f"{name} may be any of {', '.join(found)}")
-        return found[0]
+    def send(self, command, service, header, *payload):
+        self.socket.send_multipart([b"MDPC02", bytes([command]), service.encode(), header.SerializeToString(),
+                                    *payload])
 
-    def call(self, name, request=None, timeout=None):
-        """Yields the messages of the reply as dicts; `request` is a dict in proto3 JSON form."""
-        full = self.find(name)
-        method, factory = self.methods[full], message_factory.MessageFactory(self.pool)
-        kinds = [factory.GetPrototype(self.pool.FindMessageTypeByName(t.lstrip(".")))
-                 for t in (method.input_type, method.output_type)]
-        payload = json_format.ParseDict(request or {}, kinds[0]()).SerializeToString()
-        credit = 16 if method.server_streaming else 0
-        for data in self.call_bytes(full.split("/")[0], "/" + full, payload, credit, timeout):
-            yield json_format.MessageToDict(kinds[1].FromString(data), preserving_proto_field_name=True)
+    def websites(self, prefix=""):
+        """Yields every website whose code begins so."""
+        request = {"page_size": 500, "filters": [{"field": "code", "op": "prefix", "values": [prefix]}] * bool(prefix)}
+        while True:
+            page = self.call("Referential/ListWebsites", request)
+            yield from page.items
+            if not page.next_page_token:
+                return
+            request["page_token"] = page.next_page_token
 
 
 def main(arguments):
-    if len(arguments) not in (1, 2) or arguments[0].startswith("-"):
-        sys.exit(__doc__)
-    try:
-        for message in Client().call(arguments[0], json.loads(arguments[1]) if len(arguments) == 2 else {}):
-            print(json.dumps(message), flush=True)
-    except Failure as failure:
-        print(f"error: {failure}", *(d["field_violation"]["field"] for d in failure.details if d.get("field_violation")),
-              sep="\nfield: ", file=sys.stderr)
-        return failure.code
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    client, command, rest = Client(), arguments[0], "".join(arguments[1:2])
+    if command == "websites":
+        for website in client.websites(rest):
+            print(website.code, flush=True)
+    elif command == "watch":
+        for health in client.stream("Health/Watch", {"service": rest}, timeout=86400, credit=1):
+            print(json_format.MessageToJson(health, indent=None, including_default_value_fields=True), flush=True)
+    else:
+        request = json_format.Parse(rest or "{}", symbol_database.Default().GetPrototype(
+            client.method(command).input_type)())
+        print(json_format.MessageToJson(client.call(command, request), preserving_proto_field_name=True))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (Failure, json_format.ParseError) as failure:
+        print(f"error: {failure}", file=sys.stderr)
+        sys.exit(getattr(failure, "code", 3))
+    except KeyboardInterrupt:
+        sys.exit(1)
