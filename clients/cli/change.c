@@ -109,7 +109,7 @@ static sw_code read_words(sw_cli *cli, const sw_resource *resource, json_t *body
 {
     const sw_args *args = &cli->args;
     size_t keys = 1, used;
-    while (keys < args->word_count && !sw_value_is_assignment(args->words[keys]))
+    while (keys < args->word_count && !sw_word_is_assignment(args->words[keys]))
         keys++;
     sw_code code = SW_OK;
     if (keys > 1) {
@@ -119,7 +119,7 @@ static sw_code read_words(sw_cli *cli, const sw_resource *resource, json_t *body
     }
     for (size_t i = keys; code == SW_OK && i < args->word_count; i++) {
         const ProtobufCFieldDescriptor *field;
-        code = sw_value_assign(resource->message, args->words[i], body, &field, error);
+        code = sw_word_assign(resource->message, args->words[i], body, &field, error);
         if (code == SW_OK && mask != NULL)
             json_object_set_new(mask, field->name, json_true());
     }

@@ -39,7 +39,7 @@ static void print_fields(const sw_schema *schema, const ProtobufCMessageDescript
     size_t name_width = 0, type_width = 0;
     for (unsigned i = 0; i < message->n_fields; i++) {
         size_t n = strlen(message->fields[i].name);
-        size_t t = strlen(sw_value_type_name(&message->fields[i], type, sizeof(type)));
+        size_t t = strlen(sw_word_type_name(&message->fields[i], type, sizeof(type)));
         name_width = n > name_width ? n : name_width;
         type_width = t > type_width ? t : type_width;
     }
@@ -49,7 +49,7 @@ static void print_fields(const sw_schema *schema, const ProtobufCMessageDescript
         const ProtobufCFieldDescriptor *field = &message->fields[i];
         char comment[240];
         first_line(sw_schema_comment(schema, message, field->name), comment, sizeof(comment));
-        sw_value_type_name(field, type, sizeof(type));
+        sw_word_type_name(field, type, sizeof(type));
         if (*comment != '\0')
             printf("  %-*s  %-*s  %s\n", (int)name_width, field->name, (int)type_width, type, comment);
         else

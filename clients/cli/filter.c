@@ -93,9 +93,9 @@ static sw_code read_values(const ProtobufCFieldDescriptor *field, const char *op
         if (is_substring_op(op) || *text == '\0')
             value = json_string(text);
         else
-            code = sw_value_parse(field, text, &value, error);
+            code = sw_word_parse(field, text, &value, error);
         free(text);
-        char *plain = code == SW_OK ? sw_value_text(value) : NULL;
+        char *plain = code == SW_OK ? sw_cell_text(value) : NULL;
         if (plain != NULL)
             json_array_append_new(values, json_string(plain));
         free(plain);

@@ -2,8 +2,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli.h"
+#include "grid.h"
 #include "method.h"
-#include "table.h"
 #include <poll.h>
 #include <string.h>
 
@@ -49,7 +49,7 @@ static sw_code check_until(sw_cli *cli, const char *service, int64_t deadline_ms
     }
 }
 
-static void report(sw_cli *cli, sw_table *table, const char *name, const char *text, bool good)
+static void report(sw_cli *cli, sw_grid *table, const char *name, const char *text, bool good)
 {
     if (cli->json) {
         json_t *line = json_pack("{s:s,s:b,s:s}", "service", name, "serving", good, "status", text);
@@ -58,8 +58,8 @@ static void report(sw_cli *cli, sw_table *table, const char *name, const char *t
         json_decref(line);
         return;
     }
-    sw_table_add(table, name);
-    sw_table_add(table, text);
+    sw_grid_add(table, name);
+    sw_grid_add(table, text);
 }
 
 /* The services that the broker knows. */
@@ -85,7 +85,7 @@ static const char *full_name(sw_cli *cli, const char *name)
 
 sw_code sw_cmd_health(sw_cli *cli, sw_error *error)
 {
-    static const sw_column columns[] = {{"service", false, true}, {"status", false, true}};
+    static const sw_grid_column columns[] = {{"service", false, true}, {"status", false, true}};
     int64_t wait_ms;
     char text[SW_ERROR_MESSAGE_SIZE + 32];
     sw_client *client;
@@ -97,7 +97,7 @@ sw_code sw_cmd_health(sw_cli *cli, sw_error *error)
     if (code != SW_OK)
         return code;
     int64_t deadline_ms = sw_now_ms() + wait_ms;
-    sw_table *table = sw_table_new(columns, 2);
+    sw_grid *table = sw_grid_new(columns, 2);
     json_t *services = NULL, *item;
     size_t index;
     const char *one = cli->args.word_count == 1 ? cli->args.words[0] : NULL;
@@ -121,8 +121,8 @@ sw_code sw_cmd_health(sw_cli *cli, sw_error *error)
         report(cli, table, name, text, code == SW_OK);
     }
     if (!cli->json)
-        sw_table_print(table, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
-    sw_table_destroy(&table);
+        sw_grid_print(table, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
+    sw_grid_destroy(&table);
     json_decref(services);
     if (code != SW_OK && error->message[0] == '\0')
         error->code = code; /* the table has said it */

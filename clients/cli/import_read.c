@@ -249,7 +249,7 @@ static sw_code set_field(json_t *fields, const ProtobufCFieldDescriptor *field, 
         return json_object_set_new(fields, field->name, list) == 0 ? SW_OK : no_memory(error);
     list = repeated ? json_array() : NULL;
     for (size_t i = 0; i < count && code == SW_OK; i++) {
-        code = sw_value_parse(field, cells[i], &value, error);
+        code = sw_word_parse(field, cells[i], &value, error);
         if (code == SW_OK && repeated)
             json_array_append_new(list, value);
     }

@@ -2,12 +2,12 @@
 #include "store/migrate.h"
 #include "base/error.h"
 #include "cli.h"
-#include "table.h"
+#include "grid.h"
 #include <stdlib.h>
 
 typedef struct report {
     const sw_cli *cli;
-    sw_table *table;
+    sw_grid *table;
     size_t count, pending;
     bool dry_run;
 } report;
@@ -25,9 +25,9 @@ static void on_status(const sw_migration_state *state, void *context)
         json_decref(line);
         return;
     }
-    sw_table_addf(r->table, "%d", state->version);
-    sw_table_add(r->table, state->name);
-    sw_table_add(r->table, state->applied ? state->applied_at : "pending");
+    sw_grid_addf(r->table, "%d", state->version);
+    sw_grid_add(r->table, state->name);
+    sw_grid_add(r->table, state->applied ? state->applied_at : "pending");
 }
 
 static void on_applied(const sw_migration_state *state, void *context)
@@ -58,17 +58,17 @@ sw_code sw_cmd_migrate(sw_cli *cli, sw_error *error)
             printf("the schema is at version %d already\n", sw_migrate_latest());
         return code;
     }
-    static const sw_column columns[] = {
+    static const sw_grid_column columns[] = {
         {"version", true, true}, {"name", false, true}, {"applied at", false, true}};
-    r.table = sw_table_new(columns, 3);
+    r.table = sw_grid_new(columns, 3);
     if (r.table == NULL)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     sw_code code = sw_migrate_status(conninfo, on_status, &r, error);
     if (code == SW_OK && !cli->json) {
-        sw_table_print(r.table, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
+        sw_grid_print(r.table, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
         if (r.pending > 0)
             printf("%zu pending: `sitewire migrate` applies %s\n", r.pending, r.pending == 1 ? "it" : "them");
     }
-    sw_table_destroy(&r.table);
+    sw_grid_destroy(&r.table);
     return code;
 }

@@ -53,7 +53,7 @@ void sw_print_record(const sw_cli *cli, const ProtobufCMessageDescriptor *messag
             width = strlen(message->fields[i].name);
     for (unsigned i = 0; i < message->n_fields; i++) {
         const char *name = message->fields[i].name;
-        char *text = sw_value_text(json_object_get(item, name));
+        char *text = sw_cell_text(json_object_get(item, name));
         if (text != NULL && *text != '\0') {
             printf("%s%-*s%s  ", cli->out_color ? "\033[1m" : "", (int)width, name,
                    cli->out_color ? "\033[0m" : "");
@@ -106,12 +106,12 @@ sw_code sw_output_begin(sw_output *output, const sw_cli *cli, const ProtobufCMes
     if (code != SW_OK)
         return code;
     if (output->form == SW_OUTPUT_TABLE) {
-        sw_column columns[SW_FIELDS_MAX];
+        sw_grid_column columns[SW_FIELDS_MAX];
         for (size_t i = 0; i < output->count; i++)
-            columns[i] = (sw_column){.title = output->fields[i]->name,
-                                     .right = sw_value_is_number(output->fields[i]),
-                                     .key = is_key(output->fields[i], keys, key_count)};
-        output->table = sw_table_new(columns, output->count);
+            columns[i] = (sw_grid_column){.title = output->fields[i]->name,
+                                          .right = sw_word_is_number(output->fields[i]),
+                                          .key = is_key(output->fields[i], keys, key_count)};
+        output->table = sw_grid_new(columns, output->count);
         return output->table != NULL ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
     if (output->form == SW_OUTPUT_CSV) {
@@ -145,9 +145,9 @@ void sw_output_item(sw_output *output, const json_t *item)
         return;
     }
     for (size_t i = 0; i < output->count; i++) {
-        char *text = sw_value_text(json_object_get(item, output->fields[i]->name));
+        char *text = sw_cell_text(json_object_get(item, output->fields[i]->name));
         if (output->form == SW_OUTPUT_TABLE) {
-            sw_table_add(output->table, text != NULL ? text : "");
+            sw_grid_add(output->table, text != NULL ? text : "");
         } else {
             if (i > 0)
                 putchar(',');
@@ -165,14 +165,14 @@ void sw_output_end(sw_output *output, bool failed)
         return;
     size_t hidden = 0;
     if (!output->chosen)
-        sw_table_drop_empty(output->table);
+        sw_grid_drop_empty(output->table);
     if (output->rows > 0 || !failed)
-        sw_table_print(output->table, stdout, sw_terminal_width(output->cli->out_terminal),
-                       output->cli->out_color, &hidden);
+        sw_grid_print(output->table, stdout, sw_terminal_width(output->cli->out_terminal),
+                      output->cli->out_color, &hidden);
     if (output->cli->out_terminal && !failed) {
         printf("(%zu row%s%s", output->rows, output->rows == 1 ? "" : "s", hidden > 0 ? "; " : ")\n");
         if (hidden > 0)
             printf("%zu column%s left out: --fields chooses)\n", hidden, hidden == 1 ? "" : "s");
     }
-    sw_table_destroy(&output->table);
+    sw_grid_destroy(&output->table);
 }

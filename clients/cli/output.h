@@ -4,7 +4,7 @@
 #define SW_CLI_OUTPUT_H
 
 #include "cli.h"
-#include "table.h"
+#include "grid.h"
 
 #define SW_FIELDS_MAX        128
 #define SW_FIELD_BOOKKEEPING 100 /* fields from this number on are shown only if asked for, or one by one */
@@ -19,7 +19,7 @@ typedef struct sw_output {
     bool chosen; /* by --fields: nothing is left out */
     size_t count;
     const ProtobufCFieldDescriptor *fields[SW_FIELDS_MAX];
-    sw_table *table;
+    sw_grid *table;
     size_t rows;
 } sw_output;
 

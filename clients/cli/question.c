@@ -55,7 +55,7 @@ static sw_code set(const sw_schema *schema, const question *q, const sw_schema_m
         if (code == SW_OK)
             value = json_string(sw_short_name(resource.message->name));
     } else if (code == SW_OK) {
-        code = sw_value_parse(field, text, &value, error);
+        code = sw_word_parse(field, text, &value, error);
     }
     if (code == SW_OK)
         json_object_set_new(request, field->name, value);

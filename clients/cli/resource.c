@@ -247,7 +247,7 @@ sw_code sw_resource_read_key(const sw_resource *resource, const char *const *wor
         char *text = strndup(part, length);
         json_t *value = NULL;
         sw_code code = text == NULL ? sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory")
-                                    : sw_value_parse(resource->keys[i], text, &value, error);
+                                    : sw_word_parse(resource->keys[i], text, &value, error);
         free(text);
         if (code != SW_OK)
             return code;
@@ -262,7 +262,7 @@ char *sw_resource_key_text(const sw_resource *resource, const json_t *item)
 {
     char *text = NULL;
     for (size_t i = 0; i < resource->key_count; i++) {
-        char *part = sw_value_text(json_object_get(item, resource->keys[i]->name)), *joined = NULL;
+        char *part = sw_cell_text(json_object_get(item, resource->keys[i]->name)), *joined = NULL;
         if (part == NULL ||
             asprintf(&joined, "%s%s%s", text != NULL ? text : "", text != NULL ? "/" : "", part) < 0)
             joined = NULL;

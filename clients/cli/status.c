@@ -2,10 +2,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli.h"
+#include "grid.h"
 #include "method.h"
 #include "sample.h"
 #include "stats.h"
-#include "table.h"
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,13 +46,13 @@ static double rate(uint64_t now, uint64_t before, int64_t us, int64_t age_s)
     return age_s > 0 ? (double)now / (double)age_s : (double)now;
 }
 
-static void print_table(const sw_cli *cli, sw_table *table)
+static void print_table(const sw_cli *cli, sw_grid *table)
 {
-    if (sw_table_rows(table) > 0) {
-        sw_table_print(table, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
+    if (sw_grid_rows(table) > 0) {
+        sw_grid_print(table, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
         putchar('\n');
     }
-    sw_table_destroy(&table);
+    sw_grid_destroy(&table);
 }
 
 static uint64_t sum_calls(const json_t *stats)
@@ -66,24 +66,24 @@ static uint64_t sum_calls(const json_t *stats)
 
 static void print_processes(const sw_cli *cli, const sw_sample *sample)
 {
-    static const sw_column columns[] = {{"process", false, true},   {"instance", false, true},
-                                        {"health", false, true},    {"version", false, false},
-                                        {"up", true, false},        {"memory", true, false},
-                                        {"in flight", true, false}, {"calls", true, false}};
-    sw_table *table = sw_table_new(columns, sizeof(columns) / sizeof(*columns));
+    static const sw_grid_column columns[] = {{"process", false, true},   {"instance", false, true},
+                                             {"health", false, true},    {"version", false, false},
+                                             {"up", true, false},        {"memory", true, false},
+                                             {"in flight", true, false}, {"calls", true, false}};
+    sw_grid *table = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
     char text[64];
     for (size_t i = 0; table != NULL && i < sample->count; i++) {
         const sw_process *p = &sample->processes[i];
-        sw_table_add(table, p->stats != NULL ? text_of(p->stats, "process") : p->is_broker ? "broker" : "");
-        sw_table_add(table, p->name != NULL ? p->name : "");
-        sw_table_add(table, json_is_true(json_object_get(p->stats, "draining")) ? "DRAINING" : p->health);
-        sw_table_add(table, text_of(p->stats, "version"));
-        sw_table_add(table, p->stats != NULL ? sw_format_age(age_of(p->stats), text, sizeof(text)) : "");
-        sw_table_add(table, p->stats != NULL ? sw_format_bytes(sw_json_number(p->stats, "resident_bytes"),
-                                                               text, sizeof(text))
-                                             : "");
-        sw_table_addf(table, "%llu", (unsigned long long)sw_json_number(p->stats, "in_flight"));
-        sw_table_addf(table, "%llu", (unsigned long long)sum_calls(p->stats));
+        sw_grid_add(table, p->stats != NULL ? text_of(p->stats, "process") : p->is_broker ? "broker" : "");
+        sw_grid_add(table, p->name != NULL ? p->name : "");
+        sw_grid_add(table, json_is_true(json_object_get(p->stats, "draining")) ? "DRAINING" : p->health);
+        sw_grid_add(table, text_of(p->stats, "version"));
+        sw_grid_add(table, p->stats != NULL ? sw_format_age(age_of(p->stats), text, sizeof(text)) : "");
+        sw_grid_add(table, p->stats != NULL ? sw_format_bytes(sw_json_number(p->stats, "resident_bytes"),
+                                                              text, sizeof(text))
+                                            : "");
+        sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(p->stats, "in_flight"));
+        sw_grid_addf(table, "%llu", (unsigned long long)sum_calls(p->stats));
     }
     if (table != NULL)
         print_table(cli, table);
@@ -92,11 +92,11 @@ static void print_processes(const sw_cli *cli, const sw_sample *sample)
 /* Services as the brokers see them: their queues above all. */
 static void print_services(const sw_cli *cli, const sw_sample *sample, const sw_sample *before)
 {
-    static const sw_column columns[] = {{"service", false, true},  {"instances", true, false},
-                                        {"queued", true, true},    {"queued bytes", true, false},
-                                        {"in flight", true, true}, {"calls", true, false},
-                                        {"calls/s", true, true},   {"broker", false, false}};
-    sw_table *table = sw_table_new(columns, sizeof(columns) / sizeof(*columns));
+    static const sw_grid_column columns[] = {{"service", false, true},  {"instances", true, false},
+                                             {"queued", true, true},    {"queued bytes", true, false},
+                                             {"in flight", true, true}, {"calls", true, false},
+                                             {"calls/s", true, true},   {"broker", false, false}};
+    sw_grid *table = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
     char text[64];
     for (size_t i = 0; table != NULL && i < sample->count; i++) {
         const sw_process *p = &sample->processes[i];
@@ -109,17 +109,17 @@ static void print_services(const sw_cli *cli, const sw_sample *sample, const sw_
             const json_t *was =
                 old != NULL ? entry(json_object_get(old->stats, "services"), "service", name) : NULL;
             uint64_t calls = sw_json_number(item, "calls");
-            sw_table_add(table, name);
-            sw_table_addf(table, "%llu", (unsigned long long)sw_json_number(item, "instances"));
-            sw_table_addf(table, "%llu", (unsigned long long)sw_json_number(item, "queued"));
-            sw_table_add(table, sw_format_bytes(sw_json_number(item, "queued_bytes"), text, sizeof(text)));
-            sw_table_addf(table, "%llu", (unsigned long long)sw_json_number(item, "in_flight"));
-            sw_table_addf(table, "%llu", (unsigned long long)calls);
-            sw_table_add(
+            sw_grid_add(table, name);
+            sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(item, "instances"));
+            sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(item, "queued"));
+            sw_grid_add(table, sw_format_bytes(sw_json_number(item, "queued_bytes"), text, sizeof(text)));
+            sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(item, "in_flight"));
+            sw_grid_addf(table, "%llu", (unsigned long long)calls);
+            sw_grid_add(
                 table, sw_format_rate(rate(calls, sw_json_number(was, "calls"),
                                            was != NULL ? sample->at_us - before->at_us : 0, age_of(p->stats)),
                                       text, sizeof(text)));
-            sw_table_add(table, p->name != NULL ? p->name : "");
+            sw_grid_add(table, p->name != NULL ? p->name : "");
         }
     }
     if (table != NULL)
@@ -157,10 +157,10 @@ static uint64_t errors_of(const json_t *method)
 
 static void print_methods(const sw_cli *cli, const sw_sample *sample, const sw_sample *before)
 {
-    static const sw_column columns[] = {
+    static const sw_grid_column columns[] = {
         {"method", false, true}, {"calls", true, false}, {"calls/s", true, true}, {"errors", true, false},
         {"p50", true, true},     {"p99", true, true},    {"SQL", true, false},    {"instance", false, false}};
-    sw_table *table = sw_table_new(columns, sizeof(columns) / sizeof(*columns));
+    sw_grid *table = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
     char text[64];
     for (size_t i = 0; table != NULL && i < sample->count; i++) {
         const sw_process *p = &sample->processes[i];
@@ -177,18 +177,18 @@ static void print_methods(const sw_cli *cli, const sw_sample *sample, const sw_s
             if (calls == 0)
                 continue;
             size_t count = histogram(item, was, buckets);
-            sw_table_add(table, sw_short_name(name));
-            sw_table_addf(table, "%llu", (unsigned long long)calls);
-            sw_table_add(
+            sw_grid_add(table, sw_short_name(name));
+            sw_grid_addf(table, "%llu", (unsigned long long)calls);
+            sw_grid_add(
                 table, sw_format_rate(rate(calls, sw_json_number(was, "calls"),
                                            was != NULL ? sample->at_us - before->at_us : 0, age_of(p->stats)),
                                       text, sizeof(text)));
-            sw_table_addf(table, "%llu", (unsigned long long)errors_of(item));
-            sw_table_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.5), text, sizeof(text)));
-            sw_table_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.99), text, sizeof(text)));
-            sw_table_addf(table, total > 0 ? "%.0f%%" : "",
-                          100.0 * (double)sw_json_number(item, "sql_us") / (double)(total > 0 ? total : 1));
-            sw_table_add(table, p->name != NULL ? p->name : "");
+            sw_grid_addf(table, "%llu", (unsigned long long)errors_of(item));
+            sw_grid_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.5), text, sizeof(text)));
+            sw_grid_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.99), text, sizeof(text)));
+            sw_grid_addf(table, total > 0 ? "%.0f%%" : "",
+                         100.0 * (double)sw_json_number(item, "sql_us") / (double)(total > 0 ? total : 1));
+            sw_grid_add(table, p->name != NULL ? p->name : "");
         }
     }
     if (table != NULL)

@@ -1,5 +1,5 @@
-/* Text on a terminal: display width, cutting, and making it harmless. See table.h. */
-#include "table.h"
+/* Text on a terminal: display width, cutting, and making it harmless. See grid.h. */
+#include "grid.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

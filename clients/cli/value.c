@@ -33,7 +33,7 @@ static const integer_type *integer_of(const ProtobufCFieldDescriptor *field)
     return NULL;
 }
 
-bool sw_value_is_number(const ProtobufCFieldDescriptor *field)
+bool sw_word_is_number(const ProtobufCFieldDescriptor *field)
 {
     return field->label != PROTOBUF_C_LABEL_REPEATED &&
            (integer_of(field) != NULL || field->type == PROTOBUF_C_TYPE_DOUBLE ||
@@ -52,7 +52,7 @@ static bool is_timestamp(const ProtobufCFieldDescriptor *field)
                   "google.protobuf.Timestamp") == 0;
 }
 
-const char *sw_value_type_name(const ProtobufCFieldDescriptor *field, char *text, size_t size)
+const char *sw_word_type_name(const ProtobufCFieldDescriptor *field, char *text, size_t size)
 {
     const integer_type *integer = integer_of(field);
     const char *name = integer != NULL                         ? integer->name
@@ -148,8 +148,8 @@ static sw_code parse_base64(const ProtobufCFieldDescriptor *field, const char *t
     return SW_OK;
 }
 
-sw_code sw_value_parse(const ProtobufCFieldDescriptor *field, const char *text, json_t **value,
-                       sw_error *error)
+sw_code sw_word_parse(const ProtobufCFieldDescriptor *field, const char *text, json_t **value,
+                      sw_error *error)
 {
     const integer_type *integer = integer_of(field);
     sw_code code = SW_OK;
@@ -184,7 +184,7 @@ sw_code sw_value_parse(const ProtobufCFieldDescriptor *field, const char *text, 
     return code;
 }
 
-bool sw_value_is_assignment(const char *word)
+bool sw_word_is_assignment(const char *word)
 {
     size_t length = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
     return length > 0 && word[length] == '=' && isalpha((unsigned char)word[0]);
@@ -199,7 +199,7 @@ static sw_code assign_list(const ProtobufCFieldDescriptor *field, const char *te
         char *part = strndup(text, length);
         json_t *value = NULL;
         sw_code code = part == NULL ? sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory")
-                                    : sw_value_parse(field, part, &value, error);
+                                    : sw_word_parse(field, part, &value, error);
         free(part);
         if (code != SW_OK)
             return code;
@@ -225,14 +225,14 @@ static sw_code assign(const ProtobufCFieldDescriptor *field, const char *text, j
         }
         return assign_list(field, text, list, error);
     }
-    sw_code code = sw_value_parse(field, text, &value, error);
+    sw_code code = sw_word_parse(field, text, &value, error);
     if (code == SW_OK)
         json_object_set_new(object, field->name, value);
     return code;
 }
 
-sw_code sw_value_assign(const ProtobufCMessageDescriptor *message, const char *word, json_t *object,
-                        const ProtobufCFieldDescriptor **field, sw_error *error)
+sw_code sw_word_assign(const ProtobufCMessageDescriptor *message, const char *word, json_t *object,
+                       const ProtobufCFieldDescriptor **field, sw_error *error)
 {
     const char *text = strchr(word, '=');
     if (text == NULL)
@@ -261,7 +261,7 @@ static char *list_text(const json_t *list)
 {
     char *text = strdup("");
     for (size_t i = 0; text != NULL && i < json_array_size(list); i++) {
-        char *part = sw_value_text(json_array_get(list, i)), *joined = NULL;
+        char *part = sw_cell_text(json_array_get(list, i)), *joined = NULL;
         if (part == NULL || asprintf(&joined, "%s%s%s", text, i > 0 ? "," : "", part) < 0)
             joined = NULL;
         free(part);
@@ -271,7 +271,7 @@ static char *list_text(const json_t *list)
     return text;
 }
 
-char *sw_value_text(const json_t *value)
+char *sw_cell_text(const json_t *value)
 {
     if (value == NULL || json_is_null(value))
         return strdup("");

@@ -10,23 +10,23 @@
 /* One value of a field (one element, if it is repeated). Numbers are checked for range; a bool is true,
  * false, yes, no, 1 or 0; an enum its name or number; a Timestamp an RFC 3339 time or a date; a message is
  * JSON. *value is a new reference. INVALID_ARGUMENT names field and type. */
-sw_code sw_value_parse(const ProtobufCFieldDescriptor *field, const char *text, json_t **value,
-                       sw_error *error);
+sw_code sw_word_parse(const ProtobufCFieldDescriptor *field, const char *text, json_t **value,
+                      sw_error *error);
 
 /* `field=value` into `object`: a repeated field takes its values separated by commas, and adds to those of
  * earlier words; `field=@FILE` reads a file (`@-`: stdin, `@@x`: the text @x); `field=` clears (the value is
  * left out). *field is set for masks. */
-sw_code sw_value_assign(const ProtobufCMessageDescriptor *message, const char *word, json_t *object,
-                        const ProtobufCFieldDescriptor **field, sw_error *error);
+sw_code sw_word_assign(const ProtobufCMessageDescriptor *message, const char *word, json_t *object,
+                       const ProtobufCFieldDescriptor **field, sw_error *error);
 /* Whether a word has the form `field=...`. */
-bool sw_value_is_assignment(const char *word);
+bool sw_word_is_assignment(const char *word);
 
 /* "string", "int64", "Timestamp", "repeated string", ...: what describe and messages say. Static, or `text`.
  */
-const char *sw_value_type_name(const ProtobufCFieldDescriptor *field, char *text, size_t size);
-bool sw_value_is_number(const ProtobufCFieldDescriptor *field);
+const char *sw_word_type_name(const ProtobufCFieldDescriptor *field, char *text, size_t size);
+bool sw_word_is_number(const ProtobufCFieldDescriptor *field);
 
 /* The text of a cell: "" for NULL or null, lists joined with commas, objects as JSON. malloc'ed. */
-char *sw_value_text(const json_t *value);
+char *sw_cell_text(const json_t *value);
 
 #endif

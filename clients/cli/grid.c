@@ -1,5 +1,5 @@
-/* Tables: see table.h. */
-#include "table.h"
+/* Tables: see grid.h. */
+#include "grid.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,32 +9,32 @@
 #define CELL_LEAST  12 /* a column that is no key is not cut below this: it is left out */
 #define KEY_LEAST   8
 
-struct sw_table {
+struct sw_grid {
     size_t columns, cells, room;
-    sw_column *column;
+    sw_grid_column *column;
     bool *dropped;
     char **cell;
 };
 
-sw_table *sw_table_new(const sw_column *columns, size_t count)
+sw_grid *sw_grid_new(const sw_grid_column *columns, size_t count)
 {
-    sw_table *table = count <= COLUMNS_MAX ? calloc(1, sizeof(*table)) : NULL;
+    sw_grid *table = count <= COLUMNS_MAX ? calloc(1, sizeof(*table)) : NULL;
     if (table == NULL)
         return NULL;
     table->columns = count;
     table->column = calloc(count + 1, sizeof(*table->column));
     table->dropped = calloc(count + 1, sizeof(*table->dropped));
     if (table->column == NULL || table->dropped == NULL) {
-        sw_table_destroy(&table);
+        sw_grid_destroy(&table);
         return NULL;
     }
     memcpy(table->column, columns, count * sizeof(*columns));
     return table;
 }
 
-void sw_table_destroy(sw_table **table)
+void sw_grid_destroy(sw_grid **table)
 {
-    sw_table *t = *table;
+    sw_grid *t = *table;
     if (t == NULL)
         return;
     for (size_t i = 0; i < t->cells; i++)
@@ -46,7 +46,7 @@ void sw_table_destroy(sw_table **table)
     *table = NULL;
 }
 
-void sw_table_add(sw_table *table, const char *text)
+void sw_grid_add(sw_grid *table, const char *text)
 {
     if (table->cells == table->room) {
         size_t room = table->room > 0 ? table->room * 2 : 64;
@@ -59,30 +59,30 @@ void sw_table_add(sw_table *table, const char *text)
     table->cell[table->cells++] = sw_text_safe(text, false);
 }
 
-void sw_table_addf(sw_table *table, const char *format, ...)
+void sw_grid_addf(sw_grid *table, const char *format, ...)
 {
     char text[512];
     va_list list;
     va_start(list, format);
     vsnprintf(text, sizeof(text), format, list);
     va_end(list);
-    sw_table_add(table, text);
+    sw_grid_add(table, text);
 }
 
-size_t sw_table_rows(const sw_table *table)
+size_t sw_grid_rows(const sw_grid *table)
 {
     return table->columns > 0 ? table->cells / table->columns : 0;
 }
 
-static const char *cell(const sw_table *table, size_t row, size_t column)
+static const char *cell(const sw_grid *table, size_t row, size_t column)
 {
     const char *text = table->cell[row * table->columns + column];
     return text != NULL ? text : "";
 }
 
-void sw_table_drop_empty(sw_table *table)
+void sw_grid_drop_empty(sw_grid *table)
 {
-    size_t rows = sw_table_rows(table);
+    size_t rows = sw_grid_rows(table);
     for (size_t c = 0; c < table->columns; c++) {
         bool empty = true, lines = false;
         for (size_t r = 0; r < rows; r++) {
@@ -94,7 +94,7 @@ void sw_table_drop_empty(sw_table *table)
     }
 }
 
-static size_t least(const sw_column *column, size_t natural, size_t title)
+static size_t least(const sw_grid_column *column, size_t natural, size_t title)
 {
     size_t floor = column->key ? KEY_LEAST : CELL_LEAST;
     floor = floor < title ? title : floor;
@@ -103,8 +103,8 @@ static size_t least(const sw_column *column, size_t natural, size_t title)
 
 /* Cuts the widest columns of a kind to a common cap, so that `excess` is saved; returns what is left of it.
  */
-static size_t shrink(const size_t *titles, const sw_column *columns, size_t count, bool keys, size_t excess,
-                     size_t *widths)
+static size_t shrink(const size_t *titles, const sw_grid_column *columns, size_t count, bool keys,
+                     size_t excess, size_t *widths)
 {
     while (excess > 0) {
         size_t widest = count;
@@ -129,8 +129,8 @@ static size_t total(const size_t *widths, size_t count)
     return sum > GAP ? sum - GAP : 0;
 }
 
-void sw_table_layout(const size_t *natural, const size_t *titles, const sw_column *columns, size_t count,
-                     size_t width, size_t *widths)
+void sw_grid_layout(const size_t *natural, const size_t *titles, const sw_grid_column *columns, size_t count,
+                    size_t width, size_t *widths)
 {
     for (size_t i = 0; i < count; i++)
         widths[i] = natural[i];
@@ -168,9 +168,9 @@ static void print_cell(FILE *out, const char *text, size_t width, bool right, bo
             right || last ? 0 : (int)pad, "");
 }
 
-void sw_table_print(const sw_table *table, FILE *out, size_t width, bool color, size_t *hidden)
+void sw_grid_print(const sw_grid *table, FILE *out, size_t width, bool color, size_t *hidden)
 {
-    size_t count = table->columns, rows = sw_table_rows(table), left_out = 0, last = 0;
+    size_t count = table->columns, rows = sw_grid_rows(table), left_out = 0, last = 0;
     size_t natural[COLUMNS_MAX] = {0}, titles[COLUMNS_MAX] = {0}, widths[COLUMNS_MAX] = {0};
     for (size_t c = 0; c < count; c++) {
         titles[c] = sw_text_width(table->column[c].title);
@@ -182,7 +182,7 @@ void sw_table_print(const sw_table *table, FILE *out, size_t width, bool color, 
         if (table->dropped[c])
             natural[c] = 0;
     }
-    sw_table_layout(natural, titles, table->column, count, width, widths);
+    sw_grid_layout(natural, titles, table->column, count, width, widths);
     for (size_t c = 0; c < count; c++) {
         left_out += natural[c] > 0 && widths[c] == 0;
         last = widths[c] > 0 ? c : last;
