@@ -54,9 +54,9 @@ sw_bind sw_bind_find(const ProtobufCFieldDescriptor *field, Oid type)
 
 Oid sw_bind_default_type(const ProtobufCFieldDescriptor *field)
 {
-    static const Oid types[] = {[SW_BIND_TEXT] = SW_OID_TEXT,   [SW_BIND_BOOL] = SW_OID_BOOL,
-                                [SW_BIND_INT] = SW_OID_INT8,    [SW_BIND_FLOAT] = SW_OID_FLOAT8,
-                                [SW_BIND_BYTES] = SW_OID_BYTEA, [SW_BIND_TIME] = SW_OID_TIMESTAMPTZ};
+    static const Oid types[] = {
+        [SW_BIND_TEXT] = SW_OID_TEXT,    [SW_BIND_BOOL] = SW_OID_BOOL,   [SW_BIND_INT] = SW_OID_INT8,
+        [SW_BIND_FLOAT] = SW_OID_FLOAT8, [SW_BIND_BYTES] = SW_OID_BYTEA, [SW_BIND_TIME] = SW_OID_TIMESTAMPTZ};
     sw_bind bind = family(field);
     if (field->label == PROTOBUF_C_LABEL_REPEATED)
         return bind == SW_BIND_TEXT ? SW_OID_TEXT_ARRAY : 0;
@@ -159,7 +159,8 @@ void sw_field_set_int(ProtobufCMessage *message, const ProtobufCFieldDescriptor 
 
 /* --- Fields as parameters --- */
 
-static sw_code bind_int(int64_t number, const sw_column *column, sw_arena *arena, sw_value *value, sw_error *error)
+static sw_code bind_int(int64_t number, const sw_column *column, sw_arena *arena, sw_value *value,
+                        sw_error *error)
 {
     size_t size = column->type == SW_OID_INT2 ? 2 : column->type == SW_OID_INT4 ? 4 : 8;
     int64_t most = size == 2 ? INT16_MAX : size == 4 ? INT32_MAX : INT64_MAX;
@@ -186,22 +187,25 @@ static void bind_string(const char *text, const sw_column *column, sw_value *val
     *value = (sw_value){cast ? column->type : SW_OID_TEXT, !cast, text, (int)strnlen(text, INT_MAX)};
 }
 
-static sw_code bind_timestamp(const ProtobufCMessage *message, sw_arena *arena, sw_value *value, sw_error *error)
+static sw_code bind_timestamp(const ProtobufCMessage *message, sw_arena *arena, sw_value *value,
+                              sw_error *error)
 {
     const Google__Protobuf__Timestamp *time = (const Google__Protobuf__Timestamp *)message;
     int64_t us;
     if (!sw_time_from_parts(time->seconds, time->nanos, &us))
-        return sw_fail(error, SW_INVALID_ARGUMENT, "a time must lie in the years 1 to 9999, nanos in 0 to 999999999");
+        return sw_fail(error, SW_INVALID_ARGUMENT,
+                       "a time must lie in the years 1 to 9999, nanos in 0 to 999999999");
     return bind_eight((uint64_t)us, SW_OID_TIMESTAMPTZ, arena, value);
 }
 
-sw_code sw_bind_field(const ProtobufCMessage *message, const sw_column *column, sw_arena *arena, sw_value *value,
-                      sw_error *error)
+sw_code sw_bind_field(const ProtobufCMessage *message, const sw_column *column, sw_arena *arena,
+                      sw_value *value, sw_error *error)
 {
     const ProtobufCFieldDescriptor *field = column->field;
     *value = (sw_value){column->bind == SW_BIND_TEXT ? SW_OID_TEXT : column->type, true, NULL, 0};
     if (column->bind == SW_BIND_TEXTS) {
-        *value = sw_value_texts(arena, *(char ***)member(message, field), *(size_t *)quantifier(message, field));
+        *value =
+            sw_value_texts(arena, *(char ***)member(message, field), *(size_t *)quantifier(message, field));
         return SW_OK;
     }
     if (!sw_field_is_set(message, field))
@@ -238,7 +242,8 @@ sw_code sw_bind_field(const ProtobufCMessage *message, const sw_column *column, 
 
 /* --- Text as parameters --- */
 
-sw_code sw_bind_text(const char *text, const sw_column *column, sw_arena *arena, sw_value *value, sw_error *error)
+sw_code sw_bind_text(const char *text, const sw_column *column, sw_arena *arena, sw_value *value,
+                     sw_error *error)
 {
     char *end;
     errno = 0;

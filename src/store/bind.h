@@ -9,9 +9,9 @@
 
 /* How a value travels. All but SW_BIND_CAST in binary format. */
 typedef enum {
-    SW_BIND_NONE,  /* a field that no column type fits */
-    SW_BIND_TEXT,  /* string <-> text, varchar */
-    SW_BIND_CAST,  /* string <-> any other type, by its text form: inet, uuid ... */
+    SW_BIND_NONE, /* a field that no column type fits */
+    SW_BIND_TEXT, /* string <-> text, varchar */
+    SW_BIND_CAST, /* string <-> any other type, by its text form: inet, uuid ... */
     SW_BIND_BOOL,
     SW_BIND_INT,   /* any integer field <-> int2, int4, int8 */
     SW_BIND_FLOAT, /* double <-> float8 */
@@ -38,7 +38,8 @@ Oid sw_bind_default_type(const ProtobufCFieldDescriptor *field);
 bool sw_field_is_set(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
 void sw_field_clear(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
 /* Of a singular field; the default where it is unset. */
-const char *sw_field_string(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field); /* or NULL */
+const char *sw_field_string(const ProtobufCMessage *message,
+                            const ProtobufCFieldDescriptor *field); /* or NULL */
 int64_t sw_field_int(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
 bool sw_field_bool(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
 ProtobufCMessage *sw_field_message(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
@@ -47,15 +48,15 @@ void sw_field_set_int(ProtobufCMessage *message, const ProtobufCFieldDescriptor 
 
 /* The field as a parameter, lent or in the arena. Unset is NULL, and so is the empty string in a nullable column.
  * INVALID_ARGUMENT says what is wrong, without naming the field. */
-sw_code sw_bind_field(const ProtobufCMessage *message, const sw_column *column, sw_arena *arena, sw_value *value,
-                      sw_error *error);
+sw_code sw_bind_field(const ProtobufCMessage *message, const sw_column *column, sw_arena *arena,
+                      sw_value *value, sw_error *error);
 /* A value in text form (filters), checked. */
 sw_code sw_bind_text(const char *text, const sw_column *column, sw_arena *arena, sw_value *value,
                      sw_error *error);
 
 /* Reads row `row` of a result in binary format into a message: result column i goes into columns[i], a column with
  * no field is skipped. Strings point into the result. INTERNAL for a size that does not fit the type. */
-sw_code sw_bind_row(const PGresult *result, int row, const sw_column *columns, int count, ProtobufCMessage *message,
-                    sw_arena *arena, sw_error *error);
+sw_code sw_bind_row(const PGresult *result, int row, const sw_column *columns, int count,
+                    ProtobufCMessage *message, sw_arena *arena, sw_error *error);
 
 #endif

@@ -19,8 +19,8 @@ typedef struct sw_boot {
     sw_arena *catalog; /* of references; grows only when the schema changes */
     sw_timer *timer;
     bool running;
-    size_t step;  /* in steps[] */
-    size_t query; /* being described: index in store->plans */
+    size_t step;                    /* in steps[] */
+    size_t query;                   /* being described: index in store->plans */
     int64_t version, known_version; /* of the schema: seen now, and that the catalog was read from; 0: none */
 } sw_boot;
 
@@ -98,14 +98,15 @@ static void ask_columns(sw_boot *boot, sw_sql *sql)
 {
     if (is_known(boot))
         return;
-    sw_sql_add(sql, "SELECT n.name, a.attname::text, b.oid::text, (a.attnotnull OR t.typnotnull)::text, "
-                    "format_type(b.oid, NULL) "
-                    "FROM unnest($1) WITH ORDINALITY n (name, i) "
-                    "JOIN pg_catalog.pg_attribute a ON a.attrelid = to_regclass(n.name) "
-                    "AND a.attnum > 0 AND NOT a.attisdropped "
-                    "JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
-                    "JOIN pg_catalog.pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END "
-                    "ORDER BY n.i, a.attnum");
+    sw_sql_add(
+        sql, "SELECT n.name, a.attname::text, b.oid::text, (a.attnotnull OR t.typnotnull)::text, "
+             "format_type(b.oid, NULL) "
+             "FROM unnest($1) WITH ORDINALITY n (name, i) "
+             "JOIN pg_catalog.pg_attribute a ON a.attrelid = to_regclass(n.name) "
+             "AND a.attnum > 0 AND NOT a.attisdropped "
+             "JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
+             "JOIN pg_catalog.pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END "
+             "ORDER BY n.i, a.attnum");
     add_tables(boot, sql);
 }
 
@@ -128,27 +129,30 @@ static void ask_references(sw_boot *boot, sw_sql *sql)
 {
     if (is_known(boot))
         return;
-    sw_sql_add(
-        sql,
-        "SELECT c.conname::text, format('%s.%s', fn.nspname, f.relname), s.names, format('%s.%s', tn.nspname, t.relname), "
-        "d.names, format('SELECT %s FROM %I.%I WHERE %s ORDER BY 1 LIMIT 4', p.key, fn.nspname, f.relname, s.condition) "
-        "FROM pg_catalog.pg_constraint c "
-        "JOIN pg_catalog.pg_class f ON f.oid = c.conrelid JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace "
-        "JOIN pg_catalog.pg_class t ON t.oid = c.confrelid JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace "
-        "CROSS JOIN LATERAL (SELECT string_agg(a.attname, ',' ORDER BY k.i) AS names, "
-        "string_agg(format('%I = $%s', a.attname, k.i), ' AND ' ORDER BY k.i) AS condition "
-        "FROM unnest(c.conkey) WITH ORDINALITY k (n, i) "
-        "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n) s "
-        "CROSS JOIN LATERAL (SELECT string_agg(a.attname, ',' ORDER BY k.i) AS names "
-        "FROM unnest(c.confkey) WITH ORDINALITY k (n, i) "
-        "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n) d "
-        "CROSS JOIN LATERAL (SELECT string_agg(format('%I::text', a.attname), ' || ''/'' || ' ORDER BY k.i) AS key "
-        "FROM pg_catalog.pg_index x CROSS JOIN unnest(x.indkey::int2[]) WITH ORDINALITY k (n, i) "
-        "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n "
-        "WHERE x.indrelid = c.conrelid AND x.indisprimary) p "
-        "WHERE c.contype = 'f' AND p.key IS NOT NULL "
-        "AND (c.confrelid IN (SELECT to_regclass(n) FROM unnest($1) n) "
-        "OR c.conrelid IN (SELECT to_regclass(n) FROM unnest($1) n))");
+    sw_sql_add(sql, "SELECT c.conname::text, format('%s.%s', fn.nspname, f.relname), s.names, "
+                    "format('%s.%s', tn.nspname, t.relname), "
+                    "d.names, format('SELECT %s FROM %I.%I WHERE %s ORDER BY 1 LIMIT 4', p.key, fn.nspname, "
+                    "f.relname, s.condition) "
+                    "FROM pg_catalog.pg_constraint c "
+                    "JOIN pg_catalog.pg_class f ON f.oid = c.conrelid JOIN pg_catalog.pg_namespace fn ON "
+                    "fn.oid = f.relnamespace "
+                    "JOIN pg_catalog.pg_class t ON t.oid = c.confrelid JOIN pg_catalog.pg_namespace tn ON "
+                    "tn.oid = t.relnamespace "
+                    "CROSS JOIN LATERAL (SELECT string_agg(a.attname, ',' ORDER BY k.i) AS names, "
+                    "string_agg(format('%I = $%s', a.attname, k.i), ' AND ' ORDER BY k.i) AS condition "
+                    "FROM unnest(c.conkey) WITH ORDINALITY k (n, i) "
+                    "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n) s "
+                    "CROSS JOIN LATERAL (SELECT string_agg(a.attname, ',' ORDER BY k.i) AS names "
+                    "FROM unnest(c.confkey) WITH ORDINALITY k (n, i) "
+                    "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n) d "
+                    "CROSS JOIN LATERAL (SELECT string_agg(format('%I::text', a.attname), ' || ''/'' || ' "
+                    "ORDER BY k.i) AS key "
+                    "FROM pg_catalog.pg_index x CROSS JOIN unnest(x.indkey::int2[]) WITH ORDINALITY k (n, i) "
+                    "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n "
+                    "WHERE x.indrelid = c.conrelid AND x.indisprimary) p "
+                    "WHERE c.contype = 'f' AND p.key IS NOT NULL "
+                    "AND (c.confrelid IN (SELECT to_regclass(n) FROM unnest($1) n) "
+                    "OR c.conrelid IN (SELECT to_regclass(n) FROM unnest($1) n))");
     add_tables(boot, sql);
 }
 
@@ -213,9 +217,12 @@ static sw_code take_prune(sw_boot *boot, const PGresult *result, sw_error *error
 }
 
 static const sw_boot_step steps[] = {
-    {ask_schema, take_schema, "schema version"}, {ask_key, take_key, "page token key"},
-    {ask_columns, take_columns, "columns"},      {ask_references, take_references, "foreign keys"},
-    {ask_query, take_query, "query"},            {ask_prune, take_prune, "old records"},
+    {ask_schema, take_schema, "schema version"},
+    {ask_key, take_key, "page token key"},
+    {ask_columns, take_columns, "columns"},
+    {ask_references, take_references, "foreign keys"},
+    {ask_query, take_query, "query"},
+    {ask_prune, take_prune, "old records"},
 };
 enum { PRUNE = 5, STEPS = 6 };
 

@@ -8,7 +8,15 @@
 #include "store/pool.h"
 #include "store/store.h"
 
-typedef enum { SW_VERB_GET, SW_VERB_LIST, SW_VERB_CREATE, SW_VERB_UPDATE, SW_VERB_DELETE, SW_VERB_RENAME, SW_VERB_QUERY } sw_verb;
+typedef enum {
+    SW_VERB_GET,
+    SW_VERB_LIST,
+    SW_VERB_CREATE,
+    SW_VERB_UPDATE,
+    SW_VERB_DELETE,
+    SW_VERB_RENAME,
+    SW_VERB_QUERY
+} sw_verb;
 
 /* A method, with the fields of its messages found by name. Those that a verb does not have are NULL. */
 typedef struct sw_plan {
@@ -18,8 +26,8 @@ typedef struct sw_plan {
     const ProtobufCMethodDescriptor *method;
     char *path; /* `/package.Service/Method` */
     sw_table *table;
-    const ProtobufCFieldDescriptor *keys[SW_KEYS_MAX], *resource, *new_key, *revision, *validate_only, *allow_missing,
-        *update_mask, *page_size, *page_token, *filters, *order_by, *search, *show_total_size;
+    const ProtobufCFieldDescriptor *keys[SW_KEYS_MAX], *resource, *new_key, *revision, *validate_only,
+        *allow_missing, *update_mask, *page_size, *page_token, *filters, *order_by, *search, *show_total_size;
     const ProtobufCFieldDescriptor *items, *next_page_token, *total_size; /* of the reply */
     /* Of a query: */
     char *sql;
@@ -57,7 +65,7 @@ typedef struct sw_op {
     sw_selection selection;
     sw_order order;
     uint8_t shape[SW_PAGE_SHAPE];
-    sw_error *failure; /* kept while something is looked up */
+    sw_error *failure;             /* kept while something is looked up */
     const sw_reference *reference; /* what a delete ran into */
 } sw_op;
 

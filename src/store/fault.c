@@ -14,7 +14,8 @@ static const char *diagnostic(const PGresult *result, int field)
 /* Whether `schema.table` is the one that the failure is about. */
 static bool is_table(const PGresult *result, const char *name)
 {
-    const char *schema = diagnostic(result, PG_DIAG_SCHEMA_NAME), *table = diagnostic(result, PG_DIAG_TABLE_NAME);
+    const char *schema = diagnostic(result, PG_DIAG_SCHEMA_NAME),
+               *table = diagnostic(result, PG_DIAG_TABLE_NAME);
     size_t length = strlen(schema);
     return strncmp(name, schema, length) == 0 && name[length] == '.' && strcmp(name + length + 1, table) == 0;
 }
@@ -45,7 +46,8 @@ static const char *value_text(const sw_op *op, int i)
 {
     const ProtobufCFieldDescriptor *field = NULL;
     const ProtobufCMessage *message = i < 0 ? NULL : holder(op, i, &field);
-    if (!message || !field || field->type != PROTOBUF_C_TYPE_STRING || field->label == PROTOBUF_C_LABEL_REPEATED)
+    if (!message || !field || field->type != PROTOBUF_C_TYPE_STRING ||
+        field->label == PROTOBUF_C_LABEL_REPEATED)
         return "";
     const char *text = sw_field_string(message, field);
     return text ? text : "";
@@ -54,7 +56,8 @@ static const char *value_text(const sw_op *op, int i)
 const char *sw_key_text(const sw_op *op)
 {
     const char *text = "";
-    for (int i = 0; op->plan->table && op->plan->verb != SW_VERB_LIST && i < op->plan->table->key_count && text; i++)
+    for (int i = 0;
+         op->plan->table && op->plan->verb != SW_VERB_LIST && i < op->plan->table->key_count && text; i++)
         text = sw_arena_printf(op->arena, "%s%s%s", text, i ? "/" : "", value_text(op, i));
     return text ? text : "";
 }
@@ -80,7 +83,8 @@ static const sw_reference *find_reference(const sw_op *op, const PGresult *resul
 {
     const char *name = diagnostic(result, PG_DIAG_CONSTRAINT_NAME);
     for (size_t i = 0; i < op->store->reference_count; i++)
-        if (strcmp(op->store->references[i].name, name) == 0 && is_table(result, op->store->references[i].from))
+        if (strcmp(op->store->references[i].name, name) == 0 &&
+            is_table(result, op->store->references[i].from))
             return &op->store->references[i];
     return NULL;
 }
@@ -127,7 +131,8 @@ static void fill_constraint(const sw_op *op, const PGresult *result, sw_error *e
     snprintf(error->message, sizeof(error->message), "%s", rule->remedy);
     const sw_reference *reference = strcmp(state, "23503") == 0 ? find_reference(op, result) : NULL;
     if (reference && op->plan->verb == SW_VERB_DELETE)
-        snprintf(error->message, sizeof(error->message), "still referred to by %s.%s: remove or change that first",
+        snprintf(error->message, sizeof(error->message),
+                 "still referred to by %s.%s: remove or change that first",
                  diagnostic(result, PG_DIAG_TABLE_NAME), field);
     else if (reference)
         missing_reference(op, reference, error);
@@ -152,8 +157,8 @@ void sw_fault_fill(const sw_op *op, const PGresult *result, sw_error *error)
     else if (state->kind == SW_FAULT_RAISED)
         snprintf(error->field, sizeof(error->field), "%s", diagnostic(result, PG_DIAG_MESSAGE_HINT));
     else if (state->kind == SW_FAULT_REVISION) {
-        snprintf(error->field, sizeof(error->field), "%s%srevision", op->plan->resource ? op->plan->resource->name : "",
-                 op->plan->resource ? "." : "");
+        snprintf(error->field, sizeof(error->field), "%s%srevision",
+                 op->plan->resource ? op->plan->resource->name : "", op->plan->resource ? "." : "");
         snprintf(error->message, sizeof(error->message), "%s: read it again, and decide again", message);
     }
 }
@@ -198,10 +203,13 @@ void sw_fault_referrers(const sw_reference *reference, const PGresult *keys, sw_
     size_t used = 0;
     int count = PQntuples(keys);
     for (int i = 0; i < count && i < SHOWN && used < sizeof(list); i++)
-        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", PQgetvalue(keys, i, 0));
+        used +=
+            (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", PQgetvalue(keys, i, 0));
     if (!count)
         return;
     const char *table = strchr(reference->from, '.');
-    snprintf(error->message, sizeof(error->message), "still referred to by %s.%s (%s%s): remove or change that first",
-             table ? table + 1 : reference->from, reference->from_columns, list, count > SHOWN ? ", ..." : "");
+    snprintf(error->message, sizeof(error->message),
+             "still referred to by %s.%s (%s%s): remove or change that first",
+             table ? table + 1 : reference->from, reference->from_columns, list,
+             count > SHOWN ? ", ..." : "");
 }

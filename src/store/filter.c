@@ -13,11 +13,11 @@ typedef struct op {
 } operator;
 
 static const operator ops[] = {
-    {"=", OP_COMPARE, "="},     {"!=", OP_COMPARE, "IS DISTINCT FROM"},
-    {"<", OP_COMPARE, "<"},     {"<=", OP_COMPARE, "<="},
-    {">", OP_COMPARE, ">"},     {">=", OP_COMPARE, ">="},
-    {"prefix", OP_PREFIX, ""},  {"contains", OP_CONTAINS, ""},
-    {"in", OP_IN, ""},          {"is_null", OP_IS_NULL, ""},
+    {"=", OP_COMPARE, "="},    {"!=", OP_COMPARE, "IS DISTINCT FROM"},
+    {"<", OP_COMPARE, "<"},    {"<=", OP_COMPARE, "<="},
+    {">", OP_COMPARE, ">"},    {">=", OP_COMPARE, ">="},
+    {"prefix", OP_PREFIX, ""}, {"contains", OP_CONTAINS, ""},
+    {"in", OP_IN, ""},         {"is_null", OP_IS_NULL, ""},
 };
 
 /* One filter on its way: what its errors name. */
@@ -36,7 +36,7 @@ static sw_code fail_part(const context *at, const char *part, const char *text)
     return sw_fail_field(at->error, SW_INVALID_ARGUMENT, path, "%s", text);
 }
 
-static const operator *find_op(const char *name)
+static const operator* find_op(const char *name)
 {
     if (!name || !*name)
         return &ops[0];
@@ -84,13 +84,14 @@ static void add_empty(const context *at, bool empty)
         sw_sql_add(at->sql, empty ? " IS NULL" : " IS NOT NULL");
 }
 
-static sw_code add_compare(const context *at, const operator *op)
+static sw_code add_compare(const context *at, const operator* op)
 {
     sw_value value;
     if (at->filter->n_values != 1)
         return fail_part(at, "values", "give exactly one value");
     if (at->column->bind == SW_BIND_TEXTS)
-        return fail_part(at, "op", "a list cannot be compared: use contains with one of its elements, or is_null");
+        return fail_part(at, "op",
+                         "a list cannot be compared: use contains with one of its elements, or is_null");
     sw_code code = bind_value(at, 0, &value);
     if (code != SW_OK)
         return code;
@@ -137,7 +138,8 @@ static sw_code add_in(const context *at)
     if (filter->n_values == 0 || filter->n_values > SW_FILTER_VALUES_MAX)
         return fail_part(at, "values", "give 1 to 1000 values");
     if (at->column->bind == SW_BIND_TEXTS)
-        return fail_part(at, "op", "a list cannot be compared: use contains with one of its elements, or is_null");
+        return fail_part(at, "op",
+                         "a list cannot be compared: use contains with one of its elements, or is_null");
     for (size_t i = 0; i < filter->n_values; i++) {
         sw_value value;
         sw_code code = bind_value(at, i, &value);
@@ -176,7 +178,7 @@ static sw_code add_filter(const sw_table *table, context *at)
         return fail_part(at, "field", text);
     }
     at->column = &table->columns[i];
-    const operator *op = find_op(at->filter->op);
+    const operator* op = find_op(at->filter->op);
     if (!op)
         return fail_part(at, "op", "unknown; use = != < <= > >= prefix contains in or is_null");
     if (at->column->bind == SW_BIND_BYTES && op->kind != OP_IS_NULL)
@@ -213,8 +215,8 @@ static char *like_pattern(const char *text, sw_arena *arena)
 static sw_code add_search(const sw_table *table, const char *search, sw_sql *sql, sw_error *error)
 {
     if (strlen(search) > SW_SEARCH_MAX)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "search", "longer than %d bytes: search for a part of it",
-                             SW_SEARCH_MAX);
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "search",
+                             "longer than %d bytes: search for a part of it", SW_SEARCH_MAX);
     sw_value pattern = sw_value_text(like_pattern(search, sql->arena));
     int n = sw_sql_bind(sql, &pattern);
     const char *before = " AND (";

@@ -6,10 +6,10 @@
 #include "sitewire/rpc/v1/rpc.pb-c.h"
 #include "store/table.h"
 
-#define SW_FILTERS_MAX 32
+#define SW_FILTERS_MAX       32
 #define SW_FILTER_VALUES_MAX 1000
-#define SW_ORDER_MAX 16
-#define SW_SEARCH_MAX 256 /* bytes */
+#define SW_ORDER_MAX         16
+#define SW_SEARCH_MAX        256 /* bytes */
 
 /* What rows are asked for. */
 typedef struct sw_selection {
@@ -33,7 +33,8 @@ typedef struct sw_order {
  * in the request and the remedy. */
 sw_code sw_filter_where(const sw_table *table, const sw_selection *selection, sw_sql *sql, sw_error *error);
 
-sw_code sw_order_resolve(const sw_table *table, const sw_selection *selection, sw_order *order, sw_error *error);
+sw_code sw_order_resolve(const sw_table *table, const sw_selection *selection, sw_order *order,
+                         sw_error *error);
 /* Appends ` ORDER BY ...`. */
 void sw_order_by(const sw_table *table, const sw_order *order, sw_sql *sql);
 /* Appends ` AND (...)`: the rows after the one with these values, one for each key of the order. */

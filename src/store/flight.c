@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const int batch_max = 8;         /* reads that share a sync */
-static const int slots_per_work = 8;    /* at the most */
+static const int batch_max = 8;      /* reads that share a sync */
+static const int slots_per_work = 8; /* at the most */
 static const int again_max = 8;
 static const int depth[SW_LANE_KINDS] = {[SW_LANE_READ] = 16, [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4};
 
@@ -115,8 +115,8 @@ static bool send_statement(sw_lane *lane, sw_work *work)
     if (!prepare(lane, work, name))
         return false;
     bool sent = work->describe ? PQsendDescribePrepared(lane->connection, name)
-                               : PQsendQueryPrepared(lane->connection, name, work->statement->count, work->values,
-                                                     work->sizes, work->formats, 1);
+                               : PQsendQueryPrepared(lane->connection, name, work->statement->count,
+                                                     work->values, work->sizes, work->formats, 1);
     if (!sent)
         return false;
     push(lane, (sw_slot){.kind = SLOT_WORK, .work = work});

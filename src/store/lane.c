@@ -1,6 +1,6 @@
 /* A connection's life: connecting, events, loss and reconnection (lane.h). flight.c has what is in flight. */
-#include "store/lane_private.h"
 #include "base/clock.h"
+#include "store/lane_private.h"
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>

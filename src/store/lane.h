@@ -29,9 +29,9 @@ struct sw_work {
     bool alone;      /* with a sync of its own: a neighbour failed before */
     bool dropped;    /* nobody waits for it any more: it is not sent again */
     bool sent;
-    int again;       /* times it was sent again because of a neighbour */
+    int again; /* times it was sent again because of a neighbour */
     int64_t queued_ms, sent_us;
-    PGresult *held;  /* until the sync tells that it is committed */
+    PGresult *held; /* until the sync tells that it is committed */
 };
 
 typedef struct sw_lane_events {

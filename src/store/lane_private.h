@@ -13,8 +13,8 @@ typedef enum { SLOT_PLAIN, SLOT_PREPARE, SLOT_WORK, SLOT_SYNC } slot_kind;
 /* One expected answer, in the order of sending. */
 typedef struct sw_slot {
     slot_kind kind;
-    sw_work *work;       /* of WORK, and of PREPARE the one that it is for */
-    int statement;       /* of PREPARE */
+    sw_work *work; /* of WORK, and of PREPARE the one that it is for */
+    int statement; /* of PREPARE */
     uint32_t generation;
 } sw_slot;
 
@@ -37,9 +37,9 @@ struct sw_lane {
     int watched;   /* descriptor, or -1 */
     short watched_events;
     int64_t backoff_ms;
-    int load;      /* work in flight */
-    int batch;     /* messages since the last sync */
-    sw_work *held; /* a mutation that awaits its sync */
+    int load;            /* work in flight */
+    int batch;           /* messages since the last sync */
+    sw_work *held;       /* a mutation that awaits its sync */
     unsigned head, tail; /* of slots; their difference is the count */
     sw_slot slots[LANE_SLOTS];
     sw_prepared prepared[SW_STATEMENTS_MAX];

@@ -70,7 +70,8 @@ static void fail_unavailable(sw_op *op, bool may_have_run)
     sw_error error;
     if (may_have_run)
         sw_fail(&error, SW_UNAVAILABLE,
-                "the database connection was lost while it ran: it may have taken effect; look before trying again");
+                "the database connection was lost while it ran: it may have taken effect; look before trying "
+                "again");
     else
         sw_fail(&error, SW_UNAVAILABLE, "%s",
                 op->store->ready ? "the database cannot be reached; try again" : op->store->reason);
@@ -128,7 +129,8 @@ static void submit(sw_op *op, sw_step step, const sw_sql *sql)
     if (sw_store_submit(op->store, &op->work, kind, sql))
         return;
     sw_error error;
-    sw_fail(&error, SW_RESOURCE_EXHAUSTED, "too many different statements at once, or out of memory; try again");
+    sw_fail(&error, SW_RESOURCE_EXHAUSTED,
+            "too many different statements at once, or out of memory; try again");
     error.retry_safe = true;
     fail(op, &error);
 }

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-sw_code sw_order_resolve(const sw_table *table, const sw_selection *selection, sw_order *order, sw_error *error)
+sw_code sw_order_resolve(const sw_table *table, const sw_selection *selection, sw_order *order,
+                         sw_error *error)
 {
     sw_fields seen = 0;
     order->count = 0;

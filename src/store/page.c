@@ -52,8 +52,8 @@ static void authenticate(const uint8_t *key, const char *bytes, size_t size, uin
     crypto_generichash(mac, MAC, (const unsigned char *)bytes + MAC, size - MAC, key, SW_PAGE_KEY);
 }
 
-char *sw_page_encode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PAGE_SHAPE], const sw_order *order,
-                     const PGresult *result, int row, sw_arena *arena)
+char *sw_page_encode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PAGE_SHAPE],
+                     const sw_order *order, const PGresult *result, int row, sw_arena *arena)
 {
     size_t size = HEAD;
     for (int i = 0; i < order->count; i++)
@@ -76,7 +76,8 @@ char *sw_page_encode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PAGE
         at += 4 + length;
     }
     authenticate(key, bytes, size, (uint8_t *)bytes);
-    return sodium_bin2base64(token, room, (unsigned char *)bytes, size, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    return sodium_bin2base64(token, room, (unsigned char *)bytes, size,
+                             sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 static sw_code fail_token(sw_error *error, const char *why)
@@ -85,8 +86,9 @@ static sw_code fail_token(sw_error *error, const char *why)
                          "%s: pass next_page_token as it came, or none for the first page", why);
 }
 
-sw_code sw_page_decode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PAGE_SHAPE], const sw_table *table,
-                       const sw_order *order, const char *token, sw_arena *arena, sw_value *values, sw_error *error)
+sw_code sw_page_decode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PAGE_SHAPE],
+                       const sw_table *table, const sw_order *order, const char *token, sw_arena *arena,
+                       sw_value *values, sw_error *error)
 {
     size_t length = strlen(token), size;
     uint8_t mac[MAC];

@@ -152,7 +152,8 @@ static void cancel_lane(sw_pool *pool, const sw_lane *lane)
     static const Oid type = SW_OID_INT4;
     static const char text[] = "SELECT pg_cancel_backend($1)";
     sw_cancel *cancel = calloc(1, sizeof(*cancel));
-    sw_statement *statement = cancel ? sw_statements_get(pool->statements, text, sizeof(text) - 1, &type, 1) : NULL;
+    sw_statement *statement =
+        cancel ? sw_statements_get(pool->statements, text, sizeof(text) - 1, &type, 1) : NULL;
     if (!statement) {
         free(cancel);
         return;
@@ -242,13 +243,15 @@ sw_pool *sw_pool_new(sw_loop *loop, const sw_pool_options *options)
     pool->conninfo = strdup(options->conninfo ? options->conninfo : "");
     pool->statements = sw_statements_new();
     pool->timer = sw_loop_timer(loop, on_tick, pool);
-    bool fine = pool->conninfo && pool->statements && pool->timer && sw_loop_idle(loop, on_idle, pool) == SW_OK;
+    bool fine =
+        pool->conninfo && pool->statements && pool->timer && sw_loop_idle(loop, on_idle, pool) == SW_OK;
     sw_lane_events events = {on_up, on_down, on_again, pool};
     for (int kind = 0; kind < SW_LANE_KINDS; kind++) {
         pool->queues[kind].last = &pool->queues[kind].first;
         pool->lanes[kind] = calloc((size_t)options->lanes[kind], sizeof(sw_lane *));
         for (int i = 0; fine && pool->lanes[kind] && i < options->lanes[kind]; i++)
-            fine = (pool->lanes[kind][i] = sw_lane_new(loop, (sw_lane_kind)kind, pool->conninfo, &events)) != NULL;
+            fine = (pool->lanes[kind][i] = sw_lane_new(loop, (sw_lane_kind)kind, pool->conninfo, &events)) !=
+                   NULL;
         fine = fine && pool->lanes[kind];
     }
     if (!fine)

@@ -100,8 +100,7 @@ sw_code sw_query_parse(sw_plan *plan, const char *sql, sw_error *error)
 
 static sw_code load_columns(sw_plan *plan, const PGresult *description, sw_error *error)
 {
-    const ProtobufCMessageDescriptor *message =
-        plan->items ? plan->items->descriptor : plan->method->output;
+    const ProtobufCMessageDescriptor *message = plan->items ? plan->items->descriptor : plan->method->output;
     int count = PQnfields(description);
     sw_column *columns = calloc((size_t)count + 1, sizeof(*columns));
     if (!columns)
@@ -114,12 +113,12 @@ static sw_code load_columns(sw_plan *plan, const PGresult *description, sw_error
         columns[i].field = protobuf_c_message_descriptor_get_field_by_name(message, name);
         columns[i].type = PQftype(description, i);
         if (!columns[i].field)
-            return sw_fail(error, SW_FAILED_PRECONDITION, "%s: column `%s` is no field of %s", plan->path, name,
-                           message->name);
+            return sw_fail(error, SW_FAILED_PRECONDITION, "%s: column `%s` is no field of %s", plan->path,
+                           name, message->name);
         columns[i].bind = sw_bind_find(columns[i].field, columns[i].type);
         if (columns[i].bind == SW_BIND_NONE || columns[i].bind == SW_BIND_CAST)
-            return sw_fail(error, SW_FAILED_PRECONDITION, "%s: the type of column `%s` does not fit its field",
-                           plan->path, name);
+            return sw_fail(error, SW_FAILED_PRECONDITION,
+                           "%s: the type of column `%s` does not fit its field", plan->path, name);
     }
     return SW_OK;
 }
@@ -131,8 +130,9 @@ sw_code sw_query_load(sw_plan *plan, const PGresult *description, sw_error *erro
         parameter->type = PQparamtype(description, i);
         parameter->bind = sw_bind_find(parameter->field, parameter->type);
         if (parameter->bind == SW_BIND_NONE)
-            return sw_fail(error, SW_FAILED_PRECONDITION, "%s: the type of parameter `:%s` does not fit its field",
-                           plan->path, parameter->field->name);
+            return sw_fail(error, SW_FAILED_PRECONDITION,
+                           "%s: the type of parameter `:%s` does not fit its field", plan->path,
+                           parameter->field->name);
     }
     return load_columns(plan, description, error);
 }

@@ -18,8 +18,8 @@ static sw_code fail_memory(sw_error *error)
 }
 
 /* `count` rows into the repeated `items` of a reply, in one piece of memory. */
-static sw_code fill_items(sw_op *op, const PGresult *result, int count, const sw_column *columns, int column_count,
-                          ProtobufCMessage *reply, sw_error *error)
+static sw_code fill_items(sw_op *op, const PGresult *result, int count, const sw_column *columns,
+                          int column_count, ProtobufCMessage *reply, sw_error *error)
 {
     const ProtobufCFieldDescriptor *items = op->plan->items;
     const ProtobufCMessageDescriptor *type = items->descriptor;
@@ -47,9 +47,11 @@ static sw_code fill_list(sw_op *op, const PGresult *result, ProtobufCMessage *re
     bool more = rows > op->page_size;
     if (more) {
         rows = op->page_size;
-        const char *token = sw_page_encode(op->store->page_key, op->shape, &op->order, result, rows - 1, op->arena);
+        const char *token =
+            sw_page_encode(op->store->page_key, op->shape, &op->order, result, rows - 1, op->arena);
         if (!token)
-            return sw_fail_field(error, SW_INVALID_ARGUMENT, "order_by", "these values are too long to page by");
+            return sw_fail_field(error, SW_INVALID_ARGUMENT, "order_by",
+                                 "these values are too long to page by");
         sw_field_set_string(reply, plan->next_page_token, token);
     }
     if (op->total >= 0)

@@ -65,7 +65,8 @@ static bool read_texts(const char *data, int size, void *member, size_t *count, 
     return true;
 }
 
-static bool read_int(const char *data, int size, const ProtobufCFieldDescriptor *field, ProtobufCMessage *message)
+static bool read_int(const char *data, int size, const ProtobufCFieldDescriptor *field,
+                     ProtobufCMessage *message)
 {
     int64_t number;
     if (size == 8)
@@ -119,8 +120,8 @@ static bool read_value(const char *data, int size, const sw_column *column, Prot
     }
 }
 
-sw_code sw_bind_row(const PGresult *result, int row, const sw_column *columns, int count, ProtobufCMessage *message,
-                    sw_arena *arena, sw_error *error)
+sw_code sw_bind_row(const PGresult *result, int row, const sw_column *columns, int count,
+                    ProtobufCMessage *message, sw_arena *arena, sw_error *error)
 {
     if (PQnfields(result) < count)
         return sw_fail(error, SW_INTERNAL, "the result has %d columns, not %d", PQnfields(result), count);

@@ -16,8 +16,8 @@ typedef struct sw_sqlstate {
     const char *prefix; /* of the five characters; the longest that fits counts */
     sw_code code;
     sw_fault_kind kind;
-    bool again;         /* the same statement may well succeed now */
-    const char *text;   /* before the server's message, or NULL */
+    bool again;       /* the same statement may well succeed now */
+    const char *text; /* before the server's message, or NULL */
 } sw_sqlstate;
 
 /* Never NULL. `state` may be NULL. */

@@ -14,7 +14,8 @@ sw_code sw_key_condition(sw_op *op, sw_sql *sql, sw_error *error)
         column.field = plan->keys[i];
         sw_value value;
         if (!sw_field_is_set(op->request, column.field) || !*sw_field_string(op->request, column.field))
-            return sw_fail_field(error, SW_INVALID_ARGUMENT, column.field->name, "required: it is part of the key");
+            return sw_fail_field(error, SW_INVALID_ARGUMENT, column.field->name,
+                                 "required: it is part of the key");
         sw_code code = sw_bind_field(op->request, &column, op->arena, &value, error);
         if (code != SW_OK)
             return code;
@@ -51,8 +52,8 @@ static sw_code read_request(sw_op *op, sw_error *error)
     const sw_plan *plan = op->plan;
     int64_t size = sw_field_int(op->request, plan->page_size);
     if (size < 0)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "page_size", "negative: leave it out, or give 1 to %d",
-                             page_max);
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "page_size",
+                             "negative: leave it out, or give 1 to %d", page_max);
     op->page_size = size == 0 ? page_default : size > page_max ? page_max : (int)size;
     op->selection = (sw_selection){.filters = *(Sw__Filter ***)member(op, plan->filters),
                                    .filter_count = repeated(op, plan->filters),
@@ -71,14 +72,15 @@ static sw_code list_page(sw_op *op, sw_error *error)
     if (!values)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "the call needs too much memory");
     if (token && *token) {
-        sw_code code = sw_page_decode(op->store->page_key, op->shape, plan->table, &op->order, token, op->arena,
-                                      values, error);
+        sw_code code = sw_page_decode(op->store->page_key, op->shape, plan->table, &op->order, token,
+                                      op->arena, values, error);
         if (code != SW_OK)
             return code;
         sw_order_after(plan->table, &op->order, values, &op->main);
     }
     sw_order_by(plan->table, &op->order, &op->main);
-    sw_value limit = sw_value_int8(op->arena, op->page_size + 1); /* one more tells whether there is a next page */
+    sw_value limit =
+        sw_value_int8(op->arena, op->page_size + 1); /* one more tells whether there is a next page */
     sw_sql_add(&op->main, " LIMIT ");
     sw_sql_param(&op->main, &limit);
     return SW_OK;

@@ -15,7 +15,8 @@ static const char outcome_upserted[] =
 
 static const char *field_path(const sw_op *op, int i)
 {
-    return sw_arena_printf(op->arena, "%s.%s", op->plan->resource->name, op->plan->table->columns[i].field->name);
+    return sw_arena_printf(op->arena, "%s.%s", op->plan->resource->name,
+                           op->plan->table->columns[i].field->name);
 }
 
 static sw_fields fields_set(const sw_table *table, const ProtobufCMessage *resource)
@@ -79,8 +80,10 @@ static void end(sw_op *op, const char *outcome)
     sw_value id = sw_value_text(op->request_id), method = sw_value_text(op->plan->path),
              hash = sw_value_bytes(op->hash, sizeof(op->hash)),
              who = sw_value_text(sw_arena_strndup(op->arena, caller.data, caller.size));
-    sw_sql_printf(sql, " RETURNING *, %s AS sw_outcome), q AS (INSERT INTO sitewire.request "
-                       "(request_id, method, request_hash, caller, reply) SELECT ", outcome);
+    sw_sql_printf(sql,
+                  " RETURNING *, %s AS sw_outcome), q AS (INSERT INTO sitewire.request "
+                  "(request_id, method, request_hash, caller, reply) SELECT ",
+                  outcome);
     sw_sql_param(sql, &id);
     sw_sql_add(sql, ", ");
     sw_sql_param(sql, &method);
@@ -97,7 +100,8 @@ void sw_record_build(const sw_op *op, sw_sql *sql)
     sw_value id = sw_value_text(op->request_id), method = sw_value_text(op->plan->path),
              hash = sw_value_bytes(op->hash, sizeof(op->hash)),
              who = sw_value_text(sw_arena_strndup(op->arena, caller.data, caller.size));
-    sw_sql_printf(sql, "SELECT %s, sw_reply->>'sw_outcome', sw_same FROM (SELECT reply AS sw_reply, method = ",
+    sw_sql_printf(sql,
+                  "SELECT %s, sw_reply->>'sw_outcome', sw_same FROM (SELECT reply AS sw_reply, method = ",
                   op->plan->table->select);
     sw_sql_param(sql, &method);
     sw_sql_add(sql, " AND request_hash = ");
@@ -116,12 +120,13 @@ static sw_code prepare(sw_op *op, ProtobufCMessage **resource, sw_error *error)
     const sw_table *table = op->plan->table;
     *resource = sw_field_message(op->request, op->plan->resource);
     if (!*resource)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, op->plan->resource->name, "required: it holds the %s",
-                             table->type);
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, op->plan->resource->name,
+                             "required: it holds the %s", table->type);
     for (int i = 0; i < table->key_count; i++)
         if (!sw_field_is_set(*resource, table->columns[i].field) ||
             !*sw_field_string(*resource, table->columns[i].field))
-            return sw_fail_field(error, SW_INVALID_ARGUMENT, field_path(op, i), "required: it is part of the key");
+            return sw_fail_field(error, SW_INVALID_ARGUMENT, field_path(op, i),
+                                 "required: it is part of the key");
     clear_fields(table, *resource, table->computed);
     return SW_OK;
 }
@@ -190,17 +195,17 @@ static sw_code read_mask(const sw_op *op, sw_fields *mask, sw_error *error)
         }
         int i = sw_table_find(table, paths->paths[p]);
         if (i < 0)
-            return sw_fail_field(error, SW_INVALID_ARGUMENT, where, "%s has no field `%.64s`; its fields: %s",
-                                 table->type, paths->paths[p],
-                                 sw_table_names(table, ~(table->keys | table->bookkeeping | table->computed),
-                                                op->arena));
+            return sw_fail_field(
+                error, SW_INVALID_ARGUMENT, where, "%s has no field `%.64s`; its fields: %s", table->type,
+                paths->paths[p],
+                sw_table_names(table, ~(table->keys | table->bookkeeping | table->computed), op->arena));
         sw_fields bit = (sw_fields)1 << i;
         if (bit & table->keys)
             return sw_fail_field(error, SW_INVALID_ARGUMENT, where,
                                  "`%s` is part of the key, which an update cannot change", paths->paths[p]);
         if (bit & (table->bookkeeping | table->computed))
-            return sw_fail_field(error, SW_INVALID_ARGUMENT, where, "`%s` is set by the registry: leave it out",
-                                 paths->paths[p]);
+            return sw_fail_field(error, SW_INVALID_ARGUMENT, where,
+                                 "`%s` is set by the registry: leave it out", paths->paths[p]);
         *mask |= bit;
     }
     if (table->count < SW_FIELDS_MAX)
@@ -213,8 +218,8 @@ static void show_cleared(const sw_table *table, ProtobufCMessage *resource, sw_f
 {
     for (int i = 0; i < table->count; i++) {
         const ProtobufCFieldDescriptor *field = table->columns[i].field;
-        if (mask >> i & 1 && field->type == PROTOBUF_C_TYPE_STRING && field->label != PROTOBUF_C_LABEL_REPEATED &&
-            !sw_field_is_set(resource, field))
+        if (mask >> i & 1 && field->type == PROTOBUF_C_TYPE_STRING &&
+            field->label != PROTOBUF_C_LABEL_REPEATED && !sw_field_is_set(resource, field))
             sw_field_set_string(resource, field, "");
     }
 }
@@ -317,7 +322,8 @@ static sw_code build_delete(sw_op *op, sw_error *error)
     sw_sql_printf(&op->main, "DELETE FROM %s WHERE ", op->plan->table->name);
     sw_code code = sw_key_condition(op, &op->main, error);
     char outcome[96];
-    snprintf(outcome, sizeof(outcome), "CASE WHEN sitewire.next_revision(revision, $%d) > 0 THEN 'deleted' END", n);
+    snprintf(outcome, sizeof(outcome),
+             "CASE WHEN sitewire.next_revision(revision, $%d) > 0 THEN 'deleted' END", n);
     end(op, outcome);
     return code;
 }

@@ -10,12 +10,12 @@
 typedef struct sw_statement {
     char *text;
     Oid *types;
-    int count;           /* parameters */
-    int slot;            /* 0 to SW_STATEMENTS_MAX - 1; a slot is used again with another generation */
+    int count; /* parameters */
+    int slot;  /* 0 to SW_STATEMENTS_MAX - 1; a slot is used again with another generation */
     uint32_t generation;
-    uint32_t users;      /* work that refers to it: not evicted */
+    uint32_t users; /* work that refers to it: not evicted */
     uint64_t hash, used;
-    int next;            /* in its hash bucket, or -1 */
+    int next; /* in its hash bucket, or -1 */
 } sw_statement;
 
 typedef struct sw_statements sw_statements;

@@ -59,12 +59,13 @@ sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **
     store->context = options->context;
     store->parked_last = &store->parked;
     snprintf(store->reason, sizeof(store->reason), "the database cannot be reached yet; try again");
-    sw_pool_options pool = {.conninfo = options->conninfo,
-                            .lanes = {[SW_LANE_READ] = options->read_lanes ? options->read_lanes : read_lanes,
-                                      [SW_LANE_WRITE] = options->write_lanes ? options->write_lanes : write_lanes,
-                                      [SW_LANE_CONTROL] = 1},
-                            .on_change = on_change,
-                            .context = store};
+    sw_pool_options pool = {
+        .conninfo = options->conninfo,
+        .lanes = {[SW_LANE_READ] = options->read_lanes ? options->read_lanes : read_lanes,
+                  [SW_LANE_WRITE] = options->write_lanes ? options->write_lanes : write_lanes,
+                  [SW_LANE_CONTROL] = 1},
+        .on_change = on_change,
+        .context = store};
     store->pool = sw_pool_new(loop, &pool);
     store->parked_timer = sw_loop_timer(loop, on_parked, store);
     if (!store->pool || !store->parked_timer || sw_boot_new(store, &store->boot, error) != SW_OK) {
@@ -132,8 +133,8 @@ static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor
 }
 
 /* A plan for the method, or NULL if the service has no such method. */
-static sw_code new_plan(sw_store *store, const ProtobufCServiceDescriptor *service, const char *name, sw_plan **out,
-                        sw_error *error)
+static sw_code new_plan(sw_store *store, const ProtobufCServiceDescriptor *service, const char *name,
+                        sw_plan **out, sw_error *error)
 {
     const ProtobufCMethodDescriptor *method = protobuf_c_service_descriptor_get_method_by_name(service, name);
     *out = NULL;
@@ -183,7 +184,8 @@ static sw_code find_key(sw_plan *plan, sw_error *error)
 {
     sw_code code = SW_OK;
     for (int i = 0; i < plan->table->key_count && code == SW_OK; i++)
-        code = find_field(plan, plan->method->input, plan->table->columns[i].field->name, true, &plan->keys[i], error);
+        code = find_field(plan, plan->method->input, plan->table->columns[i].field->name, true,
+                          &plan->keys[i], error);
     if (code == SW_OK && plan->verb == SW_VERB_RENAME) {
         char name[72];
         snprintf(name, sizeof(name), "new_%.64s", plan->keys[0]->name);
@@ -200,10 +202,10 @@ static sw_code find_list(sw_plan *plan, sw_error *error)
         const char *name;
         const ProtobufCFieldDescriptor **field;
     } fields[] = {
-        {in, "page_size", &plan->page_size}, {in, "page_token", &plan->page_token},
-        {in, "filters", &plan->filters},     {in, "order_by", &plan->order_by},
-        {in, "search", &plan->search},       {in, "show_total_size", &plan->show_total_size},
-        {out, "items", &plan->items},        {out, "next_page_token", &plan->next_page_token},
+        {in, "page_size", &plan->page_size},    {in, "page_token", &plan->page_token},
+        {in, "filters", &plan->filters},        {in, "order_by", &plan->order_by},
+        {in, "search", &plan->search},          {in, "show_total_size", &plan->show_total_size},
+        {out, "items", &plan->items},           {out, "next_page_token", &plan->next_page_token},
         {out, "total_size", &plan->total_size},
     };
     sw_code code = SW_OK;
@@ -232,7 +234,8 @@ static sw_code find_fields(sw_plan *plan, sw_error *error)
     if (code == SW_OK)
         code = find_field(plan, in, "revision", verbs[plan->verb].revision, &plan->revision, error);
     if (code == SW_OK)
-        code = find_field(plan, in, "validate_only", verbs[plan->verb].validate_only, &plan->validate_only, error);
+        code = find_field(plan, in, "validate_only", verbs[plan->verb].validate_only, &plan->validate_only,
+                          error);
     bool update = plan->verb == SW_VERB_UPDATE;
     if (code == SW_OK)
         code = find_field(plan, in, "update_mask", update, &plan->update_mask, error);
@@ -244,11 +247,13 @@ static sw_code find_fields(sw_plan *plan, sw_error *error)
 static sw_code add_method(sw_dispatch *dispatch, const ProtobufCServiceDescriptor *service, sw_plan *plan,
                           sw_error *error)
 {
-    sw_method method = {.service = service, .name = plan->method->name, .handler = sw_op_handle, .context = plan};
+    sw_method method = {
+        .service = service, .name = plan->method->name, .handler = sw_op_handle, .context = plan};
     return sw_dispatch_add(dispatch, &method, error);
 }
 
-static sw_code add_resource(sw_store *store, sw_dispatch *dispatch, const sw_resource *resource, sw_error *error)
+static sw_code add_resource(sw_store *store, sw_dispatch *dispatch, const sw_resource *resource,
+                            sw_error *error)
 {
     sw_table *table;
     sw_code code = sw_table_new(resource, &table, error);
@@ -294,8 +299,8 @@ static sw_code add_query(sw_store *store, sw_dispatch *dispatch, const sw_query 
     return code == SW_OK ? add_method(dispatch, query->service, plan, error) : code;
 }
 
-sw_code sw_store_add(sw_store *store, sw_dispatch *dispatch, const sw_resource *resources, const sw_query *queries,
-                     sw_error *error)
+sw_code sw_store_add(sw_store *store, sw_dispatch *dispatch, const sw_resource *resources,
+                     const sw_query *queries, sw_error *error)
 {
     sw_code code = SW_OK;
     for (; resources && resources->service && code == SW_OK; resources++)

@@ -9,10 +9,10 @@
 typedef struct sw_store sw_store;
 
 typedef struct sw_store_options {
-    const char *conninfo;     /* libpq, passed through untouched; NULL or "" means PG* */
-    int read_lanes;           /* connections for reads; 0 means 2 */
-    int write_lanes;          /* connections for mutations; 0 means 8 */
-    int schema_minimum;       /* schema versions that this program works with */
+    const char *conninfo; /* libpq, passed through untouched; NULL or "" means PG* */
+    int read_lanes;       /* connections for reads; 0 means 2 */
+    int write_lanes;      /* connections for mutations; 0 means 8 */
+    int schema_minimum;   /* schema versions that this program works with */
     int schema_maximum;
     void (*on_serving)(void *context, bool serving, const char *reason);
     void *context;
@@ -30,11 +30,12 @@ typedef sw_code sw_resource_hook(ProtobufCMessage *resource, sw_arena *arena, sw
 struct sw_resource {
     const ProtobufCServiceDescriptor *service;
     const ProtobufCMessageDescriptor *message;
-    const char *plural;      /* `WebsitesDeployed` in ListWebsitesDeployed */
-    const char *table;       /* `referential.website` */
-    int key_count;           /* its first key_count fields are the key */
-    const char *computed;    /* space-separated fields that a caller may not set (besides created_at ...), or NULL */
-    sw_resource_hook *hook;  /* or NULL */
+    const char *plural; /* `WebsitesDeployed` in ListWebsitesDeployed */
+    const char *table;  /* `referential.website` */
+    int key_count;      /* its first key_count fields are the key */
+    const char
+        *computed; /* space-separated fields that a caller may not set (besides created_at ...), or NULL */
+    sw_resource_hook *hook; /* or NULL */
 };
 
 /* One method with a statement of its own: parameters `:name` name request fields, columns name fields of the
@@ -42,15 +43,15 @@ struct sw_resource {
 typedef struct sw_query {
     const ProtobufCServiceDescriptor *service;
     const char *method;
-    const char *sql;  /* text of sql/queries/<name>.sql, embedded */
+    const char *sql; /* text of sql/queries/<name>.sql, embedded */
     bool writes;
 } sw_query;
 
 sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **store, sw_error *error);
 void sw_store_destroy(sw_store **store);
 /* Registers a handler for each method of the rows (ended by a NULL service). Call before sw_store_start. */
-sw_code sw_store_add(sw_store *store, sw_dispatch *dispatch, const sw_resource *resources, const sw_query *queries,
-                     sw_error *error);
+sw_code sw_store_add(sw_store *store, sw_dispatch *dispatch, const sw_resource *resources,
+                     const sw_query *queries, sw_error *error);
 /* Connects (in the background; it keeps trying), checks the schema version and every statement by name. Fails at
  * once only for what waiting cannot mend. */
 sw_code sw_store_start(sw_store *store, sw_error *error);

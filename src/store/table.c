@@ -115,14 +115,16 @@ sw_code sw_table_load(sw_table *table, const PGresult *rows, int first, int end,
         while (row < end && strcmp(PQgetvalue(rows, row, 1), name) != 0)
             row++;
         if (row == end)
-            return sw_fail(error, SW_FAILED_PRECONDITION, "table %s has no column `%s`", table->resource->table, name);
+            return sw_fail(error, SW_FAILED_PRECONDITION, "table %s has no column `%s`",
+                           table->resource->table, name);
         column->type = (Oid)strtoul(PQgetvalue(rows, row, 2), NULL, 10);
         column->nullable = *PQgetvalue(rows, row, 3) != 't';
         snprintf(column->type_name, sizeof(column->type_name), "%s", PQgetvalue(rows, row, 4));
         column->bind = sw_bind_find(column->field, column->type);
         if (column->bind == SW_BIND_NONE)
-            return sw_fail(error, SW_FAILED_PRECONDITION, "column `%s` of %s has type %s, which its field cannot take",
-                           name, table->resource->table, column->type_name);
+            return sw_fail(error, SW_FAILED_PRECONDITION,
+                           "column `%s` of %s has type %s, which its field cannot take", name,
+                           table->resource->table, column->type_name);
     }
     return make_select(table, error);
 }

@@ -7,7 +7,7 @@
 #include "store/store.h"
 
 #define SW_FIELDS_MAX 64 /* fields of a resource: a bit each */
-#define SW_KEYS_MAX 4    /* key fields */
+#define SW_KEYS_MAX   4  /* key fields */
 
 typedef uint64_t sw_fields; /* a set of fields, by index in the descriptor */
 
@@ -18,8 +18,8 @@ typedef struct sw_table {
     int count, key_count; /* fields; they come in the order of their numbers, so the key comes first */
     int revision;         /* index of that field */
     sw_fields keys, bookkeeping, computed;
-    sw_column *columns;   /* one for each field */
-    char *select;         /* the columns as a select list, strings of other types cast to text */
+    sw_column *columns; /* one for each field */
+    char *select;       /* the columns as a select list, strings of other types cast to text */
 } sw_table;
 
 /* INTERNAL by name for a row that does not fit its descriptor. */

@@ -53,7 +53,8 @@ static bool offset(const char **at, int *seconds)
     if (skip(at, 'Z') || skip(at, 'z'))
         return true;
     int sign = skip(at, '+') ? 1 : skip(at, '-') ? -1 : 0, hour, minute;
-    if (!sign || !digits(at, 2, &hour) || !skip(at, ':') || !digits(at, 2, &minute) || hour > 23 || minute > 59)
+    if (!sign || !digits(at, 2, &hour) || !skip(at, ':') || !digits(at, 2, &minute) || hour > 23 ||
+        minute > 59)
         return false;
     *seconds = sign * (hour * 3600 + minute * 60);
     return true;

@@ -19,11 +19,12 @@
 const sw_resource test_resources[] = {
     {SERVICE, &sw__cms__descriptor, "Cms", "referential.cms", 1, NULL, NULL},
     {SERVICE, &sw__website__descriptor, "Websites", "referential.website", 1, NULL, NULL},
-    {SERVICE, &sw__hosting_provider__descriptor, "HostingProviders", "referential.hosting_provider", 1, NULL, NULL},
+    {SERVICE, &sw__hosting_provider__descriptor, "HostingProviders", "referential.hosting_provider", 1, NULL,
+     NULL},
     {SERVICE, &sw__docroot__descriptor, "Docroots", "referential.docroot", 1, NULL, NULL},
     {SERVICE, &sw__environment__descriptor, "Environments", "referential.environment", 1, NULL, NULL},
-    {SERVICE, &sw__docroot_environment__descriptor, "DocrootEnvironments", "referential.docroot_environment", 2, NULL,
-     NULL},
+    {SERVICE, &sw__docroot_environment__descriptor, "DocrootEnvironments", "referential.docroot_environment",
+     2, NULL, NULL},
     {SERVICE, &sw__certificate__descriptor, "Certificates", "referential.certificate", 1,
      "not_before not_after subject alternative_names", NULL},
     {SERVICE, &sw__domain__descriptor, "Domains", "referential.domain", 1, NULL, NULL},
@@ -205,6 +206,6 @@ void test_store_failed(sw_code code, const char *field, const char *text)
     if (last.error.code != code || (field && strcmp(field, last.error.field) != 0) ||
         (text && !strstr(last.error.message, text)))
         fail_msg("%s expected, field `%s`, text `%s`; got %s, field `%s`, text `%s`", sw_code_name(code),
-                 field ? field : "(any)", text ? text : "(any)", sw_code_name(last.error.code), last.error.field,
-                 last.error.message);
+                 field ? field : "(any)", text ? text : "(any)", sw_code_name(last.error.code),
+                 last.error.field, last.error.message);
 }

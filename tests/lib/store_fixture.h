@@ -11,9 +11,9 @@
 /* A call and, once it has ended, its outcome. */
 typedef struct test_call {
     bool ended;
-    sw_error error;         /* code SW_OK after a success */
+    sw_error error;          /* code SW_OK after a success */
     ProtobufCMessage *reply; /* or NULL */
-    char outcome[32];       /* trailer sitewire-outcome */
+    char outcome[32];        /* trailer sitewire-outcome */
     bool replayed;
     uint32_t sql_us;
     const ProtobufCMessageDescriptor *reply_type;

@@ -83,7 +83,8 @@ static void create_refused(void **state)
     docroot.hosting_provider = "nobody";
     request.docroot = &docroot;
     assert_null(test_store_call(&test, "CreateDocroot", &request.base, NULL));
-    test_store_failed(SW_FAILED_PRECONDITION, "docroot.hosting_provider", "no such HostingProvider \"nobody\"");
+    test_store_failed(SW_FAILED_PRECONDITION, "docroot.hosting_provider",
+                      "no such HostingProvider \"nobody\"");
     docroot.hosting_provider = ""; /* stored as NULL */
     const Sw__Docroot *made = test_store_call(&test, "CreateDocroot", &request.base, NULL);
     assert_non_null(made);
@@ -209,7 +210,8 @@ static void validate_only(void **state)
     website.code = "only"; /* the connections are fine after the failure */
     for (int i = 0; i < 20; i++)
         assert_non_null(test_store_call(&test, "CreateWebsite", &request.base, NULL));
-    assert_string_equal(db_rows(test.conn, "SELECT count(*) FROM sitewire.request WHERE request_id = 'only-1'"), "0");
+    assert_string_equal(
+        db_rows(test.conn, "SELECT count(*) FROM sitewire.request WHERE request_id = 'only-1'"), "0");
 }
 
 /* inet through text, times, lists, composite keys. */
@@ -253,7 +255,8 @@ static void types(void **state)
     certificate.alternative_names = names; /* computed: what a caller sets is not kept */
     certificate.n_alternative_names = 1;
     certificate_request.certificate = &certificate;
-    const Sw__Certificate *kept = test_store_call(&test, "CreateCertificate", &certificate_request.base, NULL);
+    const Sw__Certificate *kept =
+        test_store_call(&test, "CreateCertificate", &certificate_request.base, NULL);
     assert_non_null(kept);
     assert_int_equal(kept->n_alternative_names, 0);
     db_run(test.conn, "UPDATE referential.certificate SET alternative_names = '{a.example,b.example}'");

@@ -1,0 +1,248 @@
+/* The connections: loss of PostgreSQL, neighbours that fail, cancellation, schemas that do not fit, queries. */
+#include "base/clock.h"
+#include "db.h"
+#include "pg.h"
+#include "store/migrate.h"
+#include "store_fixture.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+static test_store test;
+
+/* Stand-ins for real questions, which are slow or fail as their arguments say. */
+static const sw_query queries[] = {
+    {&sw__referential__descriptor, "FindVersions",
+     "-- it's a comment with :nothing\n"
+     "SELECT ':nothing' AS type, :code::text AS code, :version AS version, $x$:nothing$x$ AS docroot,\n"
+     "       CASE WHEN :type = 'slow' THEN pg_sleep(:code::float)::text\n"
+     "            WHEN :type = 'fail' THEN sitewire.fail('SW002', 'code', 'bad code')\n"
+     "            WHEN :type = 'divide' THEN (1 / (length(:code) - 1))::text END AS environment /* :nothing "
+     "*/",
+     false},
+    {0},
+};
+
+static void start(test_call *call, const char *type, const char *code, uint32_t timeout_ms)
+{
+    Sw__FindVersionsRequest request = SW__FIND_VERSIONS_REQUEST__INIT;
+    request.type = (char *)type;
+    request.code = (char *)code;
+    test_store_start(&test, call, "FindVersions", &request.base, NULL, timeout_ms);
+}
+
+static void a_query(void **state)
+{
+    (void)state;
+    test_call call;
+    start(&call, "", "x", 0);
+    test_store_end(&test, &call);
+    assert_int_equal(call.error.code, SW_OK);
+    const Sw__FindVersionsResponse *reply = (const Sw__FindVersionsResponse *)call.reply;
+    assert_int_equal(reply->n_items, 1);
+    assert_string_equal(reply->items[0]->type, ":nothing");
+    assert_string_equal(reply->items[0]->code, "x");
+    assert_null(reply->items[0]->version);
+    test_call_clear(&call);
+    start(&call, "fail", "x", 0);
+    test_store_end(&test, &call);
+    assert_int_equal(call.error.code, SW_INVALID_ARGUMENT);
+    assert_string_equal(call.error.field, "code");
+    assert_string_equal(call.error.message, "bad code");
+}
+
+/* Reads share syncs: the ones beside a failing one are answered all the same. */
+static void failing_neighbours(void **state)
+{
+    (void)state;
+    enum { TIMES = 200 };
+    static test_call calls[TIMES];
+    for (int i = 0; i < TIMES; i++)
+        start(&calls[i], i % 3 ? "divide" : "", i % 3 == 1 ? "x" : "xyz", 0);
+    for (int i = 0; i < TIMES; i++) {
+        test_store_end(&test, &calls[i]);
+        assert_int_equal(calls[i].error.code, i % 3 == 1 ? SW_INVALID_ARGUMENT : SW_OK);
+        test_call_clear(&calls[i]);
+    }
+}
+
+static const char *sleeping(void)
+{
+    return db_rows(test.conn, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+}
+
+static void wait_sleeping(const char *count)
+{
+    int64_t until = sw_now_ms() + 5000;
+    while (strcmp(sleeping(), count) != 0) {
+        assert_true(sw_now_ms() < until);
+        test_store_turn(&test);
+    }
+}
+
+/* A call that is cancelled or late ends at once, its SQL soon, and the calls behind it are served. */
+static void cancelled(void **state)
+{
+    (void)state;
+    test_call slow[2], late[2], behind[20];
+    for (int i = 0; i < 2; i++) { /* one on each read lane */
+        start(&slow[i], "slow", "60", 0);
+        test_store_turn(&test);
+    }
+    wait_sleeping("2");
+    for (int i = 0; i < 20; i++)
+        start(&behind[i], "", "x", 0);
+    int64_t before = sw_now_ms();
+    for (int i = 0; i < 2; i++) {
+        test_store_cancel(&test, &slow[i]);
+        test_store_end(&test, &slow[i]);
+        assert_int_equal(slow[i].error.code, SW_CANCELLED);
+    }
+    for (int i = 0; i < 20; i++) {
+        test_store_end(&test, &behind[i]);
+        assert_int_equal(behind[i].error.code, SW_OK);
+        test_call_clear(&behind[i]);
+    }
+    assert_string_equal(sleeping(), "0");
+    for (int i = 0; i < 2; i++)
+        start(&late[i], "slow", "60", 300);
+    for (int i = 0; i < 2; i++) {
+        test_store_end(&test, &late[i]);
+        assert_int_equal(late[i].error.code, SW_DEADLINE_EXCEEDED);
+    }
+    wait_sleeping("0");
+    assert_true(sw_now_ms() - before < 10000);
+}
+
+/* PostgreSQL is killed and comes back: calls are answered within their time, serving ends and resumes by itself. */
+static void crash(void **state)
+{
+    (void)state;
+    test_call flying, parked;
+    start(&flying, "slow", "60", 3000);
+    test_store_turn(&test);
+    wait_sleeping("1");
+    PQfinish(test.conn);
+    test.conn = NULL;
+    assert_true(pg_fixture_crash());
+    test_store_wait(&test, false);
+    assert_non_null(strstr(test.reason, "no connection"));
+    int64_t before = sw_now_ms();
+    start(&parked, "", "x", 0);
+    test_store_end(&test, &parked);
+    assert_int_equal(parked.error.code, SW_UNAVAILABLE);
+    assert_true(sw_now_ms() - before < 1500);
+    test_store_end(&test, &flying);
+    assert_true(flying.error.code == SW_UNAVAILABLE || flying.error.code == SW_DEADLINE_EXCEEDED);
+    assert_true(pg_fixture_restart());
+    test_store_wait(&test, true);
+    test.conn = db_open(test.conninfo);
+    start(&parked, "", "x", 0);
+    test_store_end(&test, &parked);
+    assert_int_equal(parked.error.code, SW_OK);
+    test_call_clear(&parked);
+}
+
+static void columns_change(void **state)
+{
+    (void)state;
+    test_call call;
+    Sw__GetWebsiteRequest request = SW__GET_WEBSITE_REQUEST__INIT;
+    request.code = "c";
+    db_run(test.conn, "INSERT INTO referential.website (code) VALUES ('c')");
+    for (int i = 0; i < 40; i++) {
+        test_store_start(&test, &call, "GetWebsite", &request.base, NULL, 0);
+        test_store_end(&test, &call);
+        assert_int_equal(call.error.code, SW_OK);
+        test_call_clear(&call);
+        if (i == 20) /* prepared statements see another type from here on */
+            db_run(test.conn, "ALTER TABLE referential.website ALTER COLUMN organization TYPE varchar(300)");
+    }
+}
+
+static int open_store(void **state)
+{
+    (void)state;
+    test_store_open(&test, "lanes", queries);
+    return 0;
+}
+
+static int close_store(void **state)
+{
+    (void)state;
+    test_store_close(&test);
+    return 0;
+}
+
+/* --- Stores that cannot serve --- */
+
+static void schema_missing(void **state)
+{
+    (void)state;
+    test_call call;
+    test_store other;
+    test_store_open_bare(&other, "bare", NULL);
+    int64_t until = sw_now_ms() + 5000;
+    while (!strstr(other.reason, "sitewire migrate")) {
+        assert_true(sw_now_ms() < until);
+        test_store_turn(&other);
+    }
+    assert_false(other.serving);
+    Sw__GetWebsiteRequest request = SW__GET_WEBSITE_REQUEST__INIT;
+    request.code = "c";
+    test_store_start(&other, &call, "GetWebsite", &request.base, NULL, 0);
+    test_store_end(&other, &call);
+    assert_int_equal(call.error.code, SW_UNAVAILABLE);
+    assert_non_null(strstr(call.error.message, "sitewire migrate"));
+    test_store_migrate(&other); /* no restart is needed */
+    test_store_wait(&other, true);
+    test_store_close(&other);
+}
+
+static void refused_by_name(void **state)
+{
+    (void)state;
+    static const sw_query no_field[] = {{&sw__referential__descriptor, "FindVersions", "SELECT :nope", false},
+                                        {0}};
+    static const sw_query no_method[] = {{&sw__referential__descriptor, "Nope", "SELECT 1", false}, {0}};
+    static const sw_query no_column[] = {
+        {&sw__referential__descriptor, "FindVersions", "SELECT 'x'::text AS nope", false}, {0}};
+    sw_error error;
+    sw_loop *loop = sw_loop_new();
+    sw_dispatch *dispatch = sw_dispatch_new();
+    sw_store *store;
+    sw_store_options options = {.schema_maximum = 1};
+    assert_int_equal(sw_store_new(loop, &options, &store, &error), SW_OK);
+    assert_int_equal(sw_store_add(store, dispatch, NULL, no_field, &error), SW_INTERNAL);
+    assert_non_null(strstr(error.message, "`:nope`"));
+    assert_int_equal(sw_store_add(store, dispatch, NULL, no_method, &error), SW_INTERNAL);
+    assert_non_null(strstr(error.message, "Nope"));
+    sw_store_destroy(&store);
+    sw_dispatch_destroy(&dispatch);
+    sw_loop_destroy(&loop);
+    test_store other;
+    test_store_open_bare(&other, "no_column", no_column);
+    test_store_migrate(&other);
+    int64_t until = sw_now_ms() + 5000;
+    while (!strstr(other.reason, "column `nope`")) {
+        assert_true(sw_now_ms() < until);
+        test_store_turn(&other);
+    }
+    test_store_close(&other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_query),         cmocka_unit_test(failing_neighbours),
+        cmocka_unit_test(cancelled),       cmocka_unit_test(columns_change),
+        cmocka_unit_test(crash),           cmocka_unit_test(schema_missing),
+        cmocka_unit_test(refused_by_name),
+    };
+    return cmocka_run_group_tests(tests, open_store, close_store);
+}
