@@ -111,7 +111,7 @@ bool sw_call_partial(sw_call *call, const ProtobufCMessage *message)
     begin_header(call, &header, sw_now_us() - call->started_us);
     if (!call->transport->send(call->transport, &call->route, false, &header, message)) {
         /* Leaving one out would break the stream's promise; its maker learns of it as of a cancel. */
-        sw_call_cancel(call, SW_CANCELLED);
+        sw_call_cancel(call, SW_RESOURCE_EXHAUSTED);
         return false;
     }
     call->credit--;

@@ -42,7 +42,8 @@ const ProtobufCMethodDescriptor *sw_call_method(const sw_call *call);
  * served. The handler still ends the call. NULL removes it. */
 void sw_call_on_cancel(sw_call *call, void (*fn)(sw_call *call, void *context), void *context);
 bool sw_call_is_cancelled(const sw_call *call);
-/* How a cancelled call shall end: CANCELLED or DEADLINE_EXCEEDED; OK for a call that is not cancelled. */
+/* How a cancelled call shall end: CANCELLED, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED after a message of a stream
+ * that is too large to send; OK for a call that is not cancelled. */
 sw_code sw_call_cancel_code(const sw_call *call);
 
 /* What the reply's header will say. Texts are copied. */
