@@ -71,8 +71,7 @@ class TestUp(unittest.TestCase):
 
     def tearDown(self):
         for up in self.ups:
-            if up.popen.returncode is None:
-                up.end()
+            up.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def up(self, *options, data=None, wait=True):

@@ -50,13 +50,14 @@ def free_port():
 
 
 def children(pid):
-    """pids of the direct children of a process, by program name (the first 15 characters)."""
+    """pids of the living direct children of a process, by program name (the first 15 characters)."""
     found = {}
     for task in glob.glob(f"/proc/{pid}/task/*/children"):
         with open(task, encoding="ascii") as file:
             for child in map(int, file.read().split()):
-                with open(f"/proc/{child}/comm", encoding="utf-8") as comm:
-                    found.setdefault(comm.read().strip(), []).append(child)
+                if is_alive(child):
+                    with open(f"/proc/{child}/comm", encoding="utf-8") as comm:
+                        found.setdefault(comm.read().strip(), []).append(child)
     return found
 
 
