@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "google/protobuf/timestamp.pb-c.h"
 #include "store/time.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -181,10 +182,16 @@ static sw_code bind_eight(uint64_t bits, Oid type, sw_arena *arena, sw_value *va
     return SW_OK;
 }
 
-static void bind_string(const char *text, const sw_column *column, sw_value *value)
+/* What is cast by the database fails there without a name; addresses are the common case, so they are checked here. */
+static sw_code bind_string(const char *text, const sw_column *column, sw_value *value, sw_error *error)
 {
     bool cast = column->bind == SW_BIND_CAST;
+    struct in6_addr address;
+    if (cast && column->type == SW_OID_INET && *text && inet_pton(AF_INET, text, &address) != 1 &&
+        inet_pton(AF_INET6, text, &address) != 1)
+        return sw_fail(error, SW_INVALID_ARGUMENT, "`%.64s` is no IPv4 or IPv6 address", text);
     *value = (sw_value){cast ? column->type : SW_OID_TEXT, !cast, text, (int)strnlen(text, INT_MAX)};
+    return SW_OK;
 }
 
 static sw_code bind_timestamp(const ProtobufCMessage *message, sw_arena *arena, sw_value *value,
@@ -214,7 +221,7 @@ sw_code sw_bind_field(const ProtobufCMessage *message, const sw_column *column, 
     case SW_BIND_TEXT:
     case SW_BIND_CAST:
         if (!column->nullable || *sw_field_string(message, field))
-            bind_string(sw_field_string(message, field), column, value);
+            return bind_string(sw_field_string(message, field), column, value, error);
         return SW_OK;
     case SW_BIND_BOOL:
         *value = sw_value_bool(arena, sw_field_bool(message, field));
@@ -251,10 +258,7 @@ sw_code sw_bind_text(const char *text, const sw_column *column, sw_arena *arena,
     case SW_BIND_TEXT:
     case SW_BIND_CAST:
     case SW_BIND_TEXTS:
-        bind_string(text, column, value);
-        if (column->bind == SW_BIND_TEXTS)
-            value->type = SW_OID_TEXT;
-        return SW_OK;
+        return bind_string(text, column, value, error);
     case SW_BIND_BOOL:
         if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
             return sw_fail(error, SW_INVALID_ARGUMENT, "`%.64s` is neither true nor false", text);

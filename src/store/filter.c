@@ -59,9 +59,10 @@ static sw_code bind_value(const context *at, size_t i, sw_value *value)
 
 static void add_column(const context *at, bool as_text)
 {
+    bool cast = as_text && at->column->bind == SW_BIND_CAST; /* see make_select in table.c */
+    sw_sql_add(at->sql, cast ? "concat(" : "");
     sw_sql_name(at->sql, at->column->field->name);
-    if (as_text && at->column->bind == SW_BIND_CAST)
-        sw_sql_add(at->sql, "::text");
+    sw_sql_add(at->sql, cast ? ")" : "");
 }
 
 static bool is_string(const sw_column *column)
@@ -100,6 +101,8 @@ static sw_code add_compare(const context *at, const operator* op)
         add_empty(at, op == &ops[0]);
         return SW_OK;
     }
+    if (at->column->bind == SW_BIND_CAST && value.size == 0)
+        return fail_part(at, "values[0]", "an empty value goes with = and != only");
     add_column(at, false);
     sw_sql_printf(at->sql, " %s ", op->sql);
     sw_sql_param(at->sql, &value);
@@ -131,7 +134,7 @@ static sw_code add_part(const context *at, op_kind kind)
 }
 
 /* All values as one text[] parameter, cast to the column's type: the statement's text does not depend on how many
- * there are. Numbers and times are checked here so that the fault is named. */
+ * there are. Numbers and times are checked here so that the fault is named. An empty reference is asked for as NULL. */
 static sw_code add_in(const context *at)
 {
     const Sw__Filter *filter = at->filter;
@@ -146,12 +149,28 @@ static sw_code add_in(const context *at)
         if (code != SW_OK)
             return code;
     }
-    sw_value values = sw_value_texts(at->sql->arena, filter->values, filter->n_values);
+    char **texts = sw_arena_alloc(at->sql->arena, filter->n_values * sizeof(*texts));
+    size_t count = 0;
+    bool empty = false;
+    for (size_t i = 0; texts && i < filter->n_values; i++) {
+        bool none = is_string(at->column) && at->column->nullable && !*filter->values[i];
+        if (!none)
+            texts[count++] = filter->values[i];
+        empty |= none;
+    }
+    sw_value values = sw_value_texts(at->sql->arena, texts, count);
+    at->sql->failed |= !texts;
+    sw_sql_add(at->sql, "(");
     add_column(at, false);
     sw_sql_add(at->sql, " = ANY(");
     sw_sql_param(at->sql, &values);
     if (at->column->bind != SW_BIND_TEXT)
         sw_sql_printf(at->sql, "::%s[]", at->column->type_name);
+    sw_sql_add(at->sql, ")");
+    if (empty) {
+        sw_sql_add(at->sql, " OR ");
+        add_empty(at, true);
+    }
     sw_sql_add(at->sql, ")");
     return SW_OK;
 }
@@ -226,9 +245,9 @@ static sw_code add_search(const sw_table *table, const char *search, sw_sql *sql
             continue;
         sw_sql_add(sql, before);
         before = " OR ";
-        sw_sql_add(sql, bind == SW_BIND_TEXTS ? "array_to_string(" : "");
+        sw_sql_add(sql, bind == SW_BIND_TEXTS ? "array_to_string(" : bind == SW_BIND_CAST ? "concat(" : "");
         sw_sql_name(sql, table->columns[i].field->name);
-        sw_sql_add(sql, bind == SW_BIND_TEXTS ? ", ' ')" : bind == SW_BIND_CAST ? "::text" : "");
+        sw_sql_add(sql, bind == SW_BIND_TEXTS ? ", ' ')" : bind == SW_BIND_CAST ? ")" : "");
         /* Columns are compared byte by byte; letter case is a matter of the database's locale. */
         sw_sql_printf(sql, " COLLATE \"default\" ILIKE $%d", n);
     }

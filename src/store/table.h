@@ -19,7 +19,7 @@ typedef struct sw_table {
     int revision;         /* index of that field */
     sw_fields keys, bookkeeping, computed;
     sw_column *columns; /* one for each field */
-    char *select;       /* the columns as a select list, strings of other types cast to text */
+    char *select;       /* the columns as a select list, strings of other types in their text form */
 } sw_table;
 
 /* INTERNAL by name for a row that does not fit its descriptor. */
