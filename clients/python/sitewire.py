@@ -32,20 +32,19 @@ def load_protos():
     places = [os.environ.get("SITEWIRE_PROTO", ""), os.path.join(HERE, "..", "..", "proto"),
               "/usr/local/share/sitewire/proto", "/usr/share/sitewire/proto"]
     root = next((place for place in places if os.path.isdir(os.path.join(place, "sitewire"))), None)
-    if root is None:
-        sys.exit("error: no .proto files found; set SITEWIRE_PROTO to the folder that holds sitewire/")
+    root or sys.exit("error: no .proto files; set SITEWIRE_PROTO to the folder that holds sitewire/")
     files = sorted(glob.glob(os.path.join(root, "sitewire", "*", "v1", "*.proto")))
     digest = hashlib.sha256(b"".join(open(file, "rb").read() for file in files)).hexdigest()[:16]
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    cache = os.path.join(base, "sitewire", "python-" + digest)
+    cache = os.path.join(base, "sitewire-python-" + digest)
     if not os.path.isdir(cache):
-        os.makedirs(os.path.dirname(cache), exist_ok=True)
-        fresh = tempfile.mkdtemp(dir=os.path.dirname(cache))
+        os.makedirs(base, exist_ok=True)
+        fresh = tempfile.mkdtemp(dir=base)
         subprocess.run(["protoc", f"-I{root}", f"--python_out={fresh}", *files], check=True)
         try:
             os.rename(fresh, cache)
         except OSError:  # somebody else was faster
-            subprocess.run(["rm", "-r", fresh], check=True)
+            cache = fresh
     sys.path.insert(0, cache)
     names = [os.path.relpath(file, root)[:-len(".proto")].replace(os.sep, ".") + "_pb2" for file in files]
     return [importlib.import_module(name) for name in names]
@@ -81,7 +80,7 @@ class Client:
         raise Failure(12, f"no method {name}")
 
     def stream(self, name, request, timeout=30.0, credit=0):
-        """Yields the messages of a reply: those of a stream, or the only one."""
+        """Yields the messages of a stream, or the only reply. `request` is a message or a dict."""
         method = self.method(name)
         service = method.containing_service.full_name
         types = symbol_database.Default()
@@ -108,7 +107,6 @@ class Client:
             self.send(0x11, service, self.rpc.CallHeader(call_id=header.call_id, method=header.method, credit=1))
 
     def call(self, name, request, timeout=30.0):
-        """One request, one reply. `request` is a message or a dict."""
         return next(self.stream(name, request, timeout))
 
     def send(self, command, service, header, *payload):
@@ -127,9 +125,8 @@ class Client:
 
 
 def main(arguments):
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(__doc__)
-        return 0
+    if not arguments:
+        return print(__doc__)
     client, command, rest = Client(), arguments[0], "".join(arguments[1:2])
     if command == "websites":
         for website in client.websites(rest):
@@ -150,5 +147,3 @@ if __name__ == "__main__":
     except (Failure, json_format.ParseError) as failure:
         print(f"error: {failure}", file=sys.stderr)
         sys.exit(getattr(failure, "code", 3))
-    except KeyboardInterrupt:
-        sys.exit(1)
