@@ -9,45 +9,40 @@ Needs pyzmq, protobuf and, once, protoc. SITEWIRE_ENDPOINT says where the broker
 SITEWIRE_PROTO names the folder of the .proto files, if they are not found beside this file or in the prefix."""
 import glob
 import hashlib
-import importlib
 import itertools
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 
 import zmq
-from google.protobuf import json_format, symbol_database
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
 CODES = ("OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED "
          "RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS "
          "UNAUTHENTICATED").split()
-HERE = os.path.dirname(os.path.abspath(__file__))
+RPC, HERE = "sitewire.rpc.v1.", os.path.dirname(os.path.abspath(__file__))
 
 
 def load_protos():
-    """Compiles the .proto files into a cache folder, once for each state of them, and imports the modules."""
+    """The .proto files, compiled into a cache folder once for each state of them, as a FileDescriptorSet."""
     places = [os.environ.get("SITEWIRE_PROTO", ""), os.path.join(HERE, "..", "..", "proto"),
               "/usr/local/share/sitewire/proto", "/usr/share/sitewire/proto"]
     root = next((place for place in places if os.path.isdir(os.path.join(place, "sitewire"))), None)
-    root or sys.exit("error: no .proto files; set SITEWIRE_PROTO to the folder that holds sitewire/")
+    if root is None:
+        sys.exit("error: no .proto files; set SITEWIRE_PROTO to the folder that holds sitewire/")
     files = sorted(glob.glob(os.path.join(root, "sitewire", "*", "v1", "*.proto")))
     digest = hashlib.sha256(b"".join(open(file, "rb").read() for file in files)).hexdigest()[:16]
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    cache = os.path.join(base, "sitewire-python-" + digest)
-    if not os.path.isdir(cache):
+    cache = os.path.join(base, f"sitewire-python-{digest}.pb")
+    if not os.path.exists(cache):
         os.makedirs(base, exist_ok=True)
-        fresh = tempfile.mkdtemp(dir=base)
-        subprocess.run(["protoc", f"-I{root}", f"--python_out={fresh}", *files], check=True)
-        try:
-            os.rename(fresh, cache)
-        except OSError:  # somebody else was faster
-            cache = fresh
-    sys.path.insert(0, cache)
-    names = [os.path.relpath(file, root)[:-len(".proto")].replace(os.sep, ".") + "_pb2" for file in files]
-    return [importlib.import_module(name) for name in names]
+        fresh = f"{cache}.{os.getpid()}"  # appears whole, also if two do this at once
+        subprocess.run(["protoc", f"-I{root}", "--include_imports", f"--descriptor_set_out={fresh}", *files], check=True)
+        os.rename(fresh, cache)
+    with open(cache, "rb") as file:
+        return descriptor_pb2.FileDescriptorSet.FromString(file.read())
 
 
 class Failure(Exception):
@@ -62,10 +57,15 @@ class Client:
     """A connection to one broker."""
 
     def __init__(self, endpoint=None):
-        modules = load_protos()
-        self.rpc = next(module for module in modules if module.__name__.endswith("rpc_pb2"))
-        self.services = {service.full_name: service for module in modules
-                         for service in module.DESCRIPTOR.services_by_name.values()}
+        pool, self.services = descriptor_pool.DescriptorPool(), {}
+        for file in load_protos().file:
+            pool.Add(file)
+            for service in file.service:
+                self.services[f"{file.package}.{service.name}"] = pool.FindServiceByName(
+                    f"{file.package}.{service.name}")
+        make = message_factory.MessageFactory(pool).GetPrototype
+        self.type = lambda name: make(pool.FindMessageTypeByName(name))
+        self.CallHeader, self.ReplyHeader = self.type(RPC + "CallHeader"), self.type(RPC + "ReplyHeader")
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.linger = 0
         self.socket.connect((endpoint or os.environ["SITEWIRE_ENDPOINT"]).split(",")[0].strip())
@@ -83,10 +83,9 @@ class Client:
         """Yields the messages of a stream, or the only reply. `request` is a message or a dict."""
         method = self.method(name)
         service = method.containing_service.full_name
-        types = symbol_database.Default()
         if isinstance(request, dict):
-            request = json_format.ParseDict(request, types.GetPrototype(method.input_type)())
-        header = self.rpc.CallHeader(method=f"/{service}/{method.name}", call_id=next(self.ids), credit=credit,
+            request = json_format.ParseDict(request, self.type(method.input_type.full_name)())
+        header = self.CallHeader(method=f"/{service}/{method.name}", call_id=next(self.ids), credit=credit,
                                      time_left_ms=int(timeout * 1000), request_id=str(uuid.uuid4()))
         end = time.monotonic() + timeout
         self.send(1, service, header, request.SerializeToString())
@@ -94,17 +93,17 @@ class Client:
             if not self.socket.poll(max(0, (end - time.monotonic()) * 1000)):
                 raise Failure(4, f"no reply within {timeout:g} s")
             frames = self.socket.recv_multipart()
-            reply = self.rpc.ReplyHeader.FromString(frames[3])
+            reply = self.ReplyHeader.FromString(frames[3])
             if frames[0] != b"MDPC02" or reply.call_id != header.call_id:
                 continue  # late, of a call that we gave up
             final = frames[1] == b"\x03"
             if reply.code:
                 raise Failure(reply.code, reply.message)
             if not (final and credit):  # the end of a stream carries no message
-                yield types.GetPrototype(method.output_type).FromString(frames[4])
+                yield self.type(method.output_type.full_name).FromString(frames[4])
             if final:
                 return
-            self.send(0x11, service, self.rpc.CallHeader(call_id=header.call_id, method=header.method, credit=1))
+            self.send(0x11, service, self.CallHeader(call_id=header.call_id, method=header.method, credit=1))
 
     def call(self, name, request, timeout=30.0):
         return next(self.stream(name, request, timeout))
@@ -135,8 +134,7 @@ def main(arguments):
         for health in client.stream("Health/Watch", {"service": rest}, timeout=86400, credit=1):
             print(json_format.MessageToJson(health, indent=None, including_default_value_fields=True), flush=True)
     else:
-        request = json_format.Parse(rest or "{}", symbol_database.Default().GetPrototype(
-            client.method(command).input_type)())
+        request = json_format.Parse(rest or "{}", client.type(client.method(command).input_type.full_name)())
         print(json_format.MessageToJson(client.call(command, request), preserving_proto_field_name=True))
     return 0
 

@@ -39,7 +39,7 @@ class Failover(unittest.TestCase):
     """Two brokers, one service connected to both. One broker dies by kill -9 while calls are out."""
 
     def test_failover_under_load(self):
-        with System(services=0) as system:
+        with System() as system:
             ends = [f"ipc://{system.folder}/{name}-{{}}".format for name in ("front", "back", "events")]
             for number in (1, 2):
                 self.start_broker(system, ends, number)
