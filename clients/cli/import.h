@@ -48,7 +48,8 @@ typedef struct sw_import {
     uint64_t sent, finished;           /* of the plan; sent counts a row each time */
     sw_unplaced *unplaced;
     size_t unplaced_count;
-    sw_code first_code; /* of the first failure, or OK */
+    sw_code first_code; /* of the first row of the input that failed, or OK */
+    uint32_t first_origin;
     bool interrupted;
     bool unreachable; /* gave up because nobody answers */
     int64_t started_us, sending_us, ended_us, drawn_us;

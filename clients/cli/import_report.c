@@ -38,8 +38,10 @@ void sw_import_fail(sw_import *import, uint32_t origin, const sw_resource_type *
     char shown[SW_KEY_SIZE] = "";
     if (key != NULL)
         sw_model_key_print(strcpy(shown, key)); /* plan keys fit */
-    if (import->first_code == SW_OK)
+    if (import->first_code == SW_OK || origin < import->first_origin) {
         import->first_code = error->code;
+        import->first_origin = origin;
+    }
     if (at->reason == NULL)
         import->rows_rejected++;
     if (import->cli->json) {

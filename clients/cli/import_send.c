@@ -37,8 +37,8 @@ static void count_outcome(sw_import *import, const sw_row *row, const sw_reply *
             outcome = reply->trailers[i].value;
     if (strcmp(outcome, "unchanged") == 0)
         tally->unchanged++;
-    else if (strcmp(outcome, "updated") == 0)
-        tally->updated++;
+    else if (strcmp(outcome, "updated") == 0 || (import->dry_run && row->same_key != SW_NO_ROW))
+        tally->updated++; /* in a trial, the row before it was not kept */
     else
         tally->created++;
 }
