@@ -54,7 +54,8 @@ static void on_reply(const sw_reply *reply, void *context)
         *call->error = *reply->error;
     if (reply->code == SW_OK && !call->streams)
         print_json(call->cli, reply, call->cli->json);
-    if (call->cli->timing) {
+    /* Where the time went is what one wants to know when it is over. */
+    if (call->cli->timing || reply->code == SW_DEADLINE_EXCEEDED) {
         sw_cli_print_timing(reply);
         for (size_t i = 0; i < reply->trailer_count; i++)
             fprintf(stderr, "trailer: %s=%s\n", reply->trailers[i].key, reply->trailers[i].value);

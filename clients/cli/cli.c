@@ -55,16 +55,13 @@ static void print_error(const sw_cli *cli, const sw_error *error)
         fprintf(stderr, "field: %s\n", error->field);
     if (error->resource[0] != '\0')
         fprintf(stderr, "resource: %s\n", error->resource);
-    const char *hint = remedy(error->code);
-    if (cli->usage_error && cli->command != NULL)
-        fprintf(stderr, "hint: see `sitewire %s --help`\n", cli->command->name);
-    else if (cli->usage_error)
-        fputs("hint: see `sitewire --help`\n", stderr);
-    else if (hint != NULL && !error->local)
-        fprintf(stderr, "hint: %s\n", hint);
-    else if (hint != NULL && error->code != SW_UNAVAILABLE && error->code != SW_ABORTED)
-        fprintf(stderr, "hint: %s\n", hint);
-    else if (hint != NULL && cli->client != NULL)
+    /* What we found ourselves has said already what to do, except when nobody answered. */
+    bool silent = error->code == SW_UNAVAILABLE || error->code == SW_DEADLINE_EXCEEDED;
+    const char *hint = !error->local || (silent && cli->client != NULL) ? remedy(error->code) : NULL;
+    if (cli->usage_error)
+        fprintf(stderr, "hint: see `sitewire%s%s --help`\n", cli->command != NULL ? " " : "",
+                cli->command != NULL ? cli->command->name : "");
+    else if (hint != NULL)
         fprintf(stderr, "hint: %s\n", hint);
 }
 

@@ -121,12 +121,12 @@ const sw_command sw_commands[] = {
      "A filter is FIELD OP VALUE, as --filter or as a word of its own. OP is one of\n"
      "  =  !=  <  <=  >  >=      compared as text, number, truth or time, as the field is\n"
      "  ^=  or  prefix           begins with\n"
-     "  ~   or  contains         holds, in any case\n"
+     "  ~   or  contains         holds\n"
      "  in A,B,C                 is one of them\n"
      "  is null, is not null     is empty, is set\n"
      "Quote a value with ' or \" to keep spaces and commas.\n",
      "# the live sites of one organization\n"
-     "sitewire list websites live=true 'organization ~ energy' --order -updated_at\n"
+     "sitewire list websites live=true 'organization ~ Energy' --order -updated_at\n"
      "# how many are there?\n"
      "sitewire list websites --count\n"
      "# domains without a certificate, as CSV\n"
@@ -168,12 +168,12 @@ const sw_command sw_commands[] = {
      "# its docroots, domains and deployments follow\n"
      "sitewire rename website isover.fr www.isover.fr\n",
      false},
-    {"where", sw_cmd_question, "Where does a version run?", "RESOURCE [CODE [VERSION]]", answer_flags,
-     "RESOURCE is what has versions: website, drupal-docroot-core or cms.\n",
+    {"where", sw_cmd_question, "Where does a version run?", "RESOURCE CODE [VERSION]", answer_flags,
+     "RESOURCE is what has versions: website, drupal-docroot-core or cms. A CODE of '' means any of them.\n",
      "# every place of one website\n"
      "sitewire where website isover.fr\n"
-     "# where is this version of a CMS?\n"
-     "sitewire where cms drupal8 8.9.20\n",
+     "# where is this version of any CMS?\n"
+     "sitewire where cms '' 8.9.20\n",
      false},
     {"impact", sw_cmd_question, "What is on it, and would be hit if it went away?", "RESOURCE KEY",
      impact_flags,

@@ -21,7 +21,7 @@ typedef struct question {
 } question;
 
 static const question questions[] = {
-    {"where", "FindVersions", {"type", "code", "version"}, 1, "type", NULL, {NULL}, "it runs nowhere"},
+    {"where", "FindVersions", {"type", "code", "version"}, 2, "type", NULL, {NULL}, "it runs nowhere"},
     {"impact", "ListImpact", {"type", "key"}, 2, "type", "key", {"depth"}, "nothing hangs on it"},
     {"diff",
      "CompareEnvironments",

@@ -62,7 +62,8 @@ static void on_reply(const sw_reply *reply, void *context)
         if (call->reply == NULL)
             call->code = sw_fail(call->error, SW_INTERNAL, "the reply is no JSON: %s", why.text);
     }
-    if (call->cli->timing)
+    /* Where the time went is what one wants to know when it is over. */
+    if (call->cli->timing || reply->code == SW_DEADLINE_EXCEEDED)
         sw_cli_print_timing(reply);
 }
 

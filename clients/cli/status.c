@@ -106,6 +106,8 @@ static void print_services(const sw_cli *cli, const sw_sample *sample, const sw_
         json_array_foreach(json_object_get(p->stats, "services"), index, item)
         {
             const char *name = text_of(item, "service");
+            if (strncmp(name, "sitewire.rpc.", 13) == 0)
+                continue; /* every process offers these */
             const json_t *was =
                 old != NULL ? entry(json_object_get(old->stats, "services"), "service", name) : NULL;
             uint64_t calls = sw_json_number(item, "calls");
