@@ -13,12 +13,30 @@
 
 #define FILE_MAX ((size_t)64 << 20)
 
-static volatile sig_atomic_t stopped; /* a signal handler can reach nothing else */
+/* A signal handler can reach nothing else. */
+static volatile sig_atomic_t stopped, blocking;
+
+static void end_now(void)
+{
+    static const char text[] = "error: CANCELLED: interrupted\n";
+    ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
+    (void)written;
+    _exit(SW_CANCELLED);
+}
 
 static void on_signal(int signal_number)
 {
     (void)signal_number;
     stopped = 1;
+    if (blocking)
+        end_now();
+}
+
+void sw_cli_set_blocking(bool is_blocking)
+{
+    blocking = is_blocking;
+    if (stopped && blocking)
+        end_now();
 }
 
 bool sw_cli_stopped(void)

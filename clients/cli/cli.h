@@ -61,6 +61,8 @@ sw_code sw_cli_usage(sw_cli *cli, sw_error *error, const char *format, ...)
 
 /* True once SIGINT or SIGTERM has come: end cleanly. */
 bool sw_cli_stopped(void);
+/* Around a wait that cannot look at sw_cli_stopped, with nothing to clean up: a signal ends the program there. */
+void sw_cli_set_blocking(bool is_blocking);
 
 /* A file, or stdin for `-`, whole, NUL-terminated, malloc'ed for the caller; at most 64 MiB. */
 sw_code sw_cli_read_file(const char *path, char **text, size_t *size, sw_error *error);

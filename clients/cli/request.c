@@ -25,7 +25,12 @@ sw_code sw_cli_schema(sw_cli *cli, const sw_schema **schema, sw_error *error)
 {
     sw_client *client = NULL;
     sw_code code = sw_cli_client(cli, &client, error);
-    return code != SW_OK ? code : sw_client_schema(client, false, schema, error);
+    if (code != SW_OK)
+        return code;
+    sw_cli_set_blocking(true);
+    code = sw_client_schema(client, false, schema, error);
+    sw_cli_set_blocking(false);
+    return code;
 }
 
 void sw_cli_print_timing(const sw_reply *reply)
