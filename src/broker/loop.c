@@ -35,30 +35,59 @@ size_t sw_broker_message_size(const sw_message *message)
     return size;
 }
 
-/* --- a round --- */
+/* --- a round: sockets are read, then `settle` --- */
 
 static void lose_peers(sw_broker *broker, sw_side *side, void (*lost)(sw_broker *, sw_peer *))
 {
     sw_peer *peer;
-    while ((peer = sw_side_next_lost(side)) != NULL) {
+    while (side->drained && (peer = sw_side_next_lost(side)) != NULL) {
         lost(broker, peer);
         sw_broker_flush(broker); /* nothing refers to the peer afterwards */
         sw_side_forget(side, peer);
     }
 }
 
-/* Once after each round of the loop, and after each batch. */
-static void settle(sw_broker *broker)
+static void read_frontend(void *context, short ready)
 {
+    (void)ready;
+    sw_broker *broker = context;
+    broker->now_us = sw_now_us();
+    broker->frontend.drained = !sw_frontend_read(broker);
+}
+
+static void read_backend(void *context, short ready)
+{
+    (void)ready;
+    sw_broker *broker = context;
+    broker->now_us = sw_now_us();
+    broker->backend.drained = !sw_backend_read(broker);
+}
+
+/* What the lost said before they left is read first. */
+static void read_monitors(void *context, short ready)
+{
+    sw_broker *broker = context;
+    sw_side_watch(&broker->frontend);
+    sw_side_watch(&broker->backend);
+    read_frontend(context, ready);
+    read_backend(context, ready);
+}
+
+/* After the events of a round: time, actions, losses. */
+static void settle(void *context)
+{
+    sw_broker *broker = context;
+    sw_broker_flush(broker);
     broker->now_us = sw_now_us();
     if (broker->now_us >= sw_core_next_us(broker->core))
         sw_core_tick(broker->core, broker->now_us);
     sw_self_idle(&broker->self, broker->now_us / 1000);
     sw_broker_flush(broker);
+    lose_peers(broker, &broker->backend, sw_backend_lost);
+    lose_peers(broker, &broker->frontend, sw_frontend_lost);
     bool over = broker->now_us >= broker->deadline_us;
     if (sw_core_is_draining(broker->core) && (over || sw_core_in_flight(broker->core) == 0))
         sw_loop_stop(broker->loop);
-    /* The wheel's times are in microseconds; a millisecond too late is on time. */
     int64_t next_us = sw_core_next_us(broker->core), own_ms = sw_self_next_ms(&broker->self);
     if (broker->deadline_us < next_us)
         next_us = broker->deadline_us;
@@ -66,38 +95,9 @@ static void settle(sw_broker *broker)
     sw_timer_start(broker->tick, own_ms < next_ms ? own_ms : next_ms);
 }
 
-static void idle(void *context)
-{
-    settle(context);
-}
-
 static void tick(void *context)
 {
-    (void)context; /* `idle` follows */
-}
-
-/* Both sides are read at each wakeup, as a reply often makes room for the request behind it. */
-static void read_sockets(void *context, short ready)
-{
-    (void)ready;
-    sw_broker *broker = context;
-    broker->now_us = sw_now_us();
-    bool more = sw_backend_read(broker);
-    more |= sw_frontend_read(broker);
-    sw_broker_flush(broker);
-    /* What the lost had sent has been read now. */
-    if (!more) {
-        lose_peers(broker, &broker->backend, sw_backend_lost);
-        lose_peers(broker, &broker->frontend, sw_frontend_lost);
-    }
-}
-
-static void read_monitors(void *context, short ready)
-{
-    sw_broker *broker = context;
-    sw_side_watch(&broker->backend);
-    sw_side_watch(&broker->frontend);
-    read_sockets(context, ready);
+    (void)context; /* it only wakes the loop: `settle` follows */
 }
 
 /* --- endpoints --- */
@@ -186,15 +186,16 @@ static sw_code set_options(const sw_broker *broker, sw_side *side, int unsent_ma
     return SW_OK;
 }
 
-static sw_code open_side(sw_broker *broker, sw_side *side, uint64_t secret, int unsent_max, sw_error *error)
+static sw_code open_side(sw_broker *broker, sw_side *side, sw_loop_fn *read, uint64_t secret, int unsent_max,
+                         sw_error *error)
 {
     sw_code code = sw_side_open(side, broker->context, secret, error);
     if (code == SW_OK)
         code = set_options(broker, side, unsent_max, error);
     if (code == SW_OK)
-        code = sw_loop_socket(broker->loop, side->socket, ZMQ_POLLIN, read_sockets, broker);
+        code = sw_loop_socket(broker->loop, side->socket, ZMQ_POLLIN, read, broker);
     if (code == SW_OK)
-        code = sw_loop_socket(broker->loop, side->monitor, ZMQ_POLLIN, read_monitors, broker);
+        code = sw_loop_fd(broker->loop, side->monitor_fd, ZMQ_POLLIN, read_monitors, broker);
     return code;
 }
 
@@ -204,9 +205,10 @@ static sw_code open_sockets(sw_broker *broker, uint64_t secret, sw_error *error)
     /* Of a worker no more is unsent than its capacity, each call with a CREDIT and a CANCEL. */
     int worker_max = 4 * SW_CAPACITY_MAX;
     bool events = options->events != NULL && options->events[0] != '\0';
-    sw_code code = open_side(broker, &broker->frontend, secret, (int)options->replies_max, error);
+    sw_code code =
+        open_side(broker, &broker->frontend, read_frontend, secret, (int)options->replies_max, error);
     if (code == SW_OK)
-        code = open_side(broker, &broker->backend, secret, worker_max, error);
+        code = open_side(broker, &broker->backend, read_backend, secret, worker_max, error);
     if (code == SW_OK && events)
         code = sw_events_open(&broker->events, broker->loop, broker->context, error);
     if (code == SW_OK)
@@ -243,7 +245,7 @@ static sw_code open_parts(sw_broker *broker, sw_error *error)
     if (code != SW_OK)
         return sw_fail(error, code, "--instance: a name has 1 to 128 printable characters without spaces");
     broker->tick = sw_loop_timer(broker->loop, tick, broker);
-    if (broker->tick == NULL || sw_loop_idle(broker->loop, idle, broker) != SW_OK)
+    if (broker->tick == NULL || sw_loop_idle(broker->loop, settle, broker) != SW_OK)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     return open_sockets(broker, secret, error);
 }
@@ -285,10 +287,11 @@ void sw_broker_close(sw_broker *broker)
     sw_side *const sides[] = {&broker->frontend, &broker->backend};
     for (int i = 0; i < 2; i++) {
         sw_loop_remove_socket(broker->loop, sides[i]->socket);
-        sw_loop_remove_socket(broker->loop, sides[i]->monitor);
+        if (sides[i]->monitor != NULL)
+            sw_loop_remove_fd(broker->loop, sides[i]->monitor_fd);
         sw_side_close(sides[i]);
     }
-    sw_loop_idle_remove(broker->loop, idle, broker);
+    sw_loop_idle_remove(broker->loop, settle, broker);
     sw_timer_destroy(&broker->tick);
     sw_core_destroy(&broker->core);
     sw_pool_clear(&broker->pool);

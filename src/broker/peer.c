@@ -16,6 +16,7 @@ sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *er
 {
     *side = (sw_side){.secret = secret, .peers.size = sizeof(sw_peer)};
     int unbounded = 0, now = 0;
+    size_t size = sizeof(side->monitor_fd);
     char name[64];
     side->socket = zmq_socket(context, ZMQ_ROUTER);
     side->monitor = zmq_socket(context, ZMQ_PAIR);
@@ -24,7 +25,8 @@ sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *er
         zmq_setsockopt(side->monitor, ZMQ_RCVHWM, &unbounded, sizeof(unbounded)) != 0 ||
         zmq_setsockopt(side->monitor, ZMQ_LINGER, &now, sizeof(now)) != 0 ||
         zmq_socket_monitor(side->socket, name, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) != 0 ||
-        zmq_connect(side->monitor, name) != 0)
+        zmq_connect(side->monitor, name) != 0 ||
+        zmq_getsockopt(side->monitor, ZMQ_FD, &side->monitor_fd, &size) != 0)
         return sw_fail(error, SW_INTERNAL, "making a socket: %s", zmq_strerror(zmq_errno()));
     return SW_OK;
 }

@@ -5,8 +5,9 @@
 
 #include "broker/slab.h"
 
-#define SW_WHEEL_SLOTS   4096U
-#define SW_WHEEL_TICK_US 8192 /* a turn of the wheel is 33 s, a little more than the default time of a call  \
+#define SW_WHEEL_SLOTS 4096U
+#define SW_WHEEL_TICK_US                                                                                     \
+    8192 /* a turn of the wheel is 33 s, a little more than the default time of a call  \
                                */
 
 /* Embedded in the slab's slots. `at_us` is 0 for a timer that is not running. */
