@@ -334,6 +334,7 @@ void sw_core_undelivered(sw_core *core, uint64_t route, void *body, int64_t now_
     }
     sw_core_call_move(core, index, SW_CALL_NEW, SW_NONE, now_us);
     call->body = body;
+    call->arrived_us--; /* before what came in the same batch */
     if (sw_core_queue_ensure(core, index)) {
         sw_core_call_move(core, index, SW_CALL_QUEUED, SW_NONE, now_us);
         return;

@@ -1,0 +1,848 @@
+/* The broker's core, simulated: clients, workers and the clock are numbers here. */
+#include "broker/core.h"
+
+#include "base/clock.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define S       1000000 /* a second */
+#define MS      1000
+#define ACTIONS 65536
+
+static sw_core *core;
+static int64_t now;
+static sw_action actions[ACTIONS];
+static size_t action_count;
+static int bodies; /* tokens that the core holds or has handed out */
+
+/* Carries out nothing, but keeps account of the bodies. */
+static size_t settle(void)
+{
+    sw_action action;
+    for (action_count = 0; sw_core_next_action(core, &action);) {
+        bodies -= action.body != NULL;
+        if (action.kind != SW_ACTION_DISCARD) {
+            assert_true(action_count < ACTIONS);
+            actions[action_count++] = action;
+        }
+    }
+    return action_count;
+}
+
+static void pass(int64_t us)
+{
+    for (int64_t end = now + us; now < end;) {
+        int64_t next = sw_core_next_us(core);
+        now = next > end ? end : next > now ? next : now + 1;
+        sw_core_tick(core, now);
+    }
+}
+
+static sw_core_config config;
+
+static int begin(void **state)
+{
+    (void)state;
+    now = 1000 * S;
+    config = sw_core_defaults;
+    config.grace_ms = 0;
+    core = sw_core_new(&config, 0x1234567890abcdefU, now);
+    bodies = 0;
+    sw_core_tick(core, now);
+    return core == NULL;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    sw_core_stop(core, now);
+    settle();
+    int left = bodies;
+    sw_core_destroy(&core);
+    return left; /* every body was given back */
+}
+
+static void restart(void)
+{
+    end(NULL);
+    core = sw_core_new(&config, 1, now);
+    bodies = 0;
+    sw_core_tick(core, now);
+    settle();
+}
+
+static char tokens[256]; /* addresses of peers */
+
+static uint32_t client(int token)
+{
+    return sw_core_client_open(core, &tokens[token]);
+}
+
+static bool ready(uint32_t *worker, int token, const char *instance, uint32_t capacity)
+{
+    sw_core_hello hello = {.rpc = true,
+                           .compact = true,
+                           .instance = sw_view_of(instance),
+                           .capacity = capacity,
+                           .service_count = 1,
+                           .services = {SW_VIEW("echo")}};
+    return sw_core_ready(core, worker, &hello, &tokens[token], now);
+}
+
+static uint32_t worker(int token, const char *instance, uint32_t capacity)
+{
+    uint32_t number = SW_NONE;
+    assert_true(ready(&number, token, instance, capacity));
+    return number;
+}
+
+static uint32_t plain_worker(int token, const char *service)
+{
+    uint32_t number = SW_NONE;
+    sw_core_hello hello = {.service_count = 1, .services = {sw_view_of(service)}};
+    assert_true(sw_core_ready(core, &number, &hello, &tokens[token], now));
+    return number;
+}
+
+static uint64_t call_for(const char *service, uint32_t from, uint64_t id, uint32_t time_ms, size_t bytes)
+{
+    bodies++;
+    sw_core_request request = {.client = from,
+                               .framing = id == 0 ? SW_FRAMING_PLAIN : SW_FRAMING_COMPACT,
+                               .call_id = id,
+                               .time_left_ms = time_ms,
+                               .service = sw_view_of(service),
+                               .body = &tokens[255],
+                               .bytes = bytes};
+    return sw_core_request_in(core, &request, now);
+}
+
+static uint64_t call(uint32_t from, uint64_t id)
+{
+    return call_for("echo", from, id, 0, 100);
+}
+
+static void reply(uint32_t from, uint64_t route, bool final, bool good)
+{
+    bodies++;
+    assert_int_equal(sw_core_reply(core, from, route, final, &tokens[255], now), good);
+}
+
+static void expect_answer(size_t at, uint64_t id, sw_answer answer)
+{
+    assert_true(at < action_count);
+    assert_int_equal(actions[at].kind, SW_ACTION_ANSWER);
+    assert_int_equal(actions[at].call_id, id);
+    assert_int_equal(actions[at].answer, answer);
+}
+
+static uint64_t expect_request(size_t at, uint64_t id, int token)
+{
+    assert_true(at < action_count);
+    assert_int_equal(actions[at].kind, SW_ACTION_REQUEST);
+    assert_int_equal(actions[at].call_id, id);
+    assert_ptr_equal(actions[at].peer, &tokens[token]);
+    return actions[at].route;
+}
+
+static void a_call_and_its_reply(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 2);
+    assert_int_equal(call(c, 7), 0);
+    assert_int_equal(settle(), 1);
+    uint64_t route = expect_request(0, 7, 1);
+    assert_int_equal(actions[0].time_left_ms, 30000);
+    assert_int_equal(sw_core_in_flight(core), 1);
+    reply(w, route, true, true);
+    assert_int_equal(settle(), 1);
+    assert_int_equal(actions[0].kind, SW_ACTION_REPLY);
+    assert_int_equal(actions[0].call_id, 7);
+    assert_true(actions[0].final);
+    assert_int_equal(sw_core_in_flight(core), 0);
+    reply(w, route, true, false); /* the route is stale */
+    reply(w, route ^ 1, true, false);
+    reply(w, 0, true, false);
+    reply(w, UINT64_MAX, true, false);
+    assert_int_equal(settle(), 0);
+    assert_int_equal(sw_core_get_counters(core)->stale_replies, 4);
+}
+
+static void a_slot_that_is_used_again_has_another_route(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    call(c, 1);
+    settle();
+    uint64_t first = actions[0].route;
+    reply(w, first, true, true);
+    call(c, 2);
+    settle();
+    uint64_t second = actions[1].route;
+    assert_int_equal((uint32_t)first, (uint32_t)second);
+    assert_true(first != second);
+    reply(w, first, true, false);
+    reply(w, second, true, true);
+}
+
+static void only_its_worker_answers_a_call(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    call(c, 1);
+    settle();
+    uint64_t route = actions[0].route;
+    uint32_t other = worker(2, "x", 1);
+    reply(other, route, true, false);
+    reply(w, route, true, true);
+}
+
+static void the_share_of_capacity_decides_and_ties_go_round(void **state)
+{
+    (void)state;
+    uint32_t c = client(0);
+    worker(1, "small", 10);
+    worker(2, "large", 30);
+    for (uint64_t i = 1; i <= 40; i++)
+        call(c, i);
+    assert_int_equal(settle(), 40);
+    int to[3] = {0};
+    for (size_t i = 0; i < 20; i++) /* at every moment about a third */
+        to[(char *)actions[i].peer - tokens]++;
+    assert_in_range(to[1], 4, 6);
+    for (size_t i = 20; i < 40; i++)
+        to[(char *)actions[i].peer - tokens]++;
+    assert_int_equal(to[1], 10);
+    assert_int_equal(to[2], 30);
+    restart();
+    c = client(0);
+    uint32_t w[3];
+    char name[2] = "a";
+    for (int i = 0; i < 3; i++, name[0]++)
+        w[i] = worker(1 + i, name, 5);
+    for (uint64_t i = 1; i <= 9; i++) { /* one in flight: each in turn */
+        call(c, i);
+        settle();
+        long at = (char *)actions[0].peer - tokens - 1;
+        assert_int_equal(at, (i - 1) % 3);
+        reply(w[at], actions[0].route, true, true);
+        settle();
+    }
+}
+
+static void clients_wait_in_turn(void **state)
+{
+    (void)state;
+    uint32_t flood = client(0), modest = client(1), w = worker(2, "w", 1);
+    for (uint64_t i = 1; i <= 1000; i++)
+        call(flood, i);
+    for (uint64_t i = 1; i <= 3; i++)
+        call(modest, i);
+    settle();
+    uint64_t route = actions[0].route;
+    int modest_done = 0;
+    for (int i = 0; i < 8; i++) {
+        reply(w, route, true, true);
+        settle();
+        route = expect_request(1, actions[1].call_id, 2);
+        modest_done += actions[1].caller == &tokens[1];
+    }
+    assert_int_equal(modest_done, 3);
+}
+
+static void queues_are_bounded(void **state)
+{
+    (void)state;
+    config.client_calls = 10;
+    config.service_calls = 15;
+    config.client_bytes = 5000;
+    config.service_bytes = 8000;
+    restart();
+    uint32_t a = client(0), b = client(1);
+    uint32_t w = worker(3, "w", 0); /* known, but takes nothing */
+    for (uint64_t i = 1; i <= 11; i++)
+        call(a, i);
+    assert_int_equal(settle(), 1);
+    expect_answer(0, 11, SW_ANSWER_CLIENT_FULL);
+    for (uint64_t i = 1; i <= 6; i++)
+        call(b, i);
+    assert_int_equal(settle(), 1);
+    expect_answer(0, 6, SW_ANSWER_SERVICE_FULL);
+    sw_core_client_lost(core, a, now);
+    settle();
+    call_for("echo", b, 7, 0, 4500);
+    assert_int_equal(settle(), 0);
+    call_for("echo", b, 8, 0, 1);
+    assert_int_equal(settle(), 1);
+    expect_answer(0, 8, SW_ANSWER_CLIENT_FULL);
+    a = client(0);
+    call_for("echo", a, 1, 0, 4000);
+    settle();
+    expect_answer(0, 1, SW_ANSWER_SERVICE_FULL);
+    assert_int_equal(sw_core_get_counters(core)->queue_full, 4);
+    assert_true(ready(&w, 3, "w", 100)); /* room: they are all handed over */
+    assert_int_equal(settle(), 6);
+    call_for("echo", a, 2, 0, 1 << 20); /* what need not wait has no bound */
+    settle();
+    expect_request(0, 2, 3);
+}
+
+static void time_over_in_the_queue(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    call(c, 1);
+    call_for("echo", c, 2, 100, 10);
+    call_for("echo", c, 3, 5000, 10);
+    settle();
+    uint64_t route = actions[0].route;
+    pass(99 * MS);
+    assert_int_equal(settle(), 0);
+    pass(10 * MS);
+    assert_int_equal(settle(), 1);
+    expect_answer(0, 2, SW_ANSWER_EXPIRED_QUEUED);
+    assert_in_range(actions[0].queue_us, 100 * MS, 110 * MS);
+    reply(w, route, true, true);
+    settle();
+    expect_request(1, 3, 1);
+    assert_in_range(actions[1].time_left_ms, 4880, 4900);
+}
+
+static void an_expired_call_is_never_handed_over(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    call(c, 1);
+    call_for("echo", c, 2, 100, 10);
+    call_for("echo", c, 3, 30000, 10);
+    settle();
+    now += 100 * MS; /* to the microsecond, and no tick in between */
+    reply(w, actions[0].route, true, true);
+    assert_int_equal(settle(), 3);
+    expect_answer(1, 2, SW_ANSWER_EXPIRED_QUEUED);
+    expect_request(2, 3, 1);
+}
+
+static void time_over_at_the_worker(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    call_for("echo", c, 1, 1000, 10);
+    settle();
+    uint64_t route = actions[0].route;
+    call_for("echo", c, 2, 60000, 10);
+    for (int i = 0; i < 12; i++) {
+        pass(100 * MS);
+        sw_core_worker_seen(core, w, now);
+    }
+    for (size_t i = 0; i < settle(); i++)
+        assert_int_equal(actions[i].kind, SW_ACTION_HEARTBEAT);
+    pass(60 * MS); /* 250 ms and a tick after the deadline */
+    settle();
+    expect_answer(0, 1, SW_ANSWER_EXPIRED_RUNNING);
+    assert_int_equal(actions[1].kind, SW_ACTION_CANCEL);
+    assert_int_equal(actions[1].route, route);
+    call(c, 1); /* the number is free again */
+    settle();
+    reply(w, route, true, true); /* late: goes nowhere, and makes room */
+    assert_int_equal(settle(), 1);
+    expect_request(0, 2, 1);
+}
+
+static void an_abandoned_place_is_given_back(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    call_for("echo", c, 1, 1000, 10);
+    call_for("echo", c, 2, 60000, 10);
+    bool handed = false;
+    for (int i = 0; i < 320 && !handed; i++) {
+        pass(100 * MS);
+        sw_core_worker_seen(core, w, now);
+        for (size_t k = settle(), j = 0; j < k; j++)
+            handed |= i > 0 && actions[j].kind == SW_ACTION_REQUEST;
+    }
+    assert_true(handed);
+    assert_in_range(now, 1031 * S, 1032 * S);
+}
+
+static void no_worker_in_time(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    sw_core_worker_lost(core, w, now);
+    call_for("echo", c, 1, 500, 10);
+    assert_int_equal(settle(), 0);
+    pass(S);
+    settle();
+    expect_answer(0, 1, SW_ANSWER_NO_WORKER);
+    call_for("other", c, 2, 500, 10);
+    settle();
+    expect_answer(0, 2, SW_ANSWER_UNKNOWN_SERVICE);
+    call_for("@w", c, 3, 500, 10);
+    settle();
+    expect_answer(0, 3, SW_ANSWER_NO_INSTANCE);
+}
+
+static void unknown_services_have_a_grace(void **state)
+{
+    (void)state;
+    config.grace_ms = 5000;
+    restart();
+    uint32_t c = client(0);
+    call(c, 1);
+    call_for("never", c, 2, 30000, 10);
+    call_for("never", c, 3, 1000, 10);
+    call_for("stranger", c, 0, 0, 10);
+    pass(2 * S);
+    assert_int_equal(settle(), 1);
+    expect_answer(0, 3, SW_ANSWER_NO_WORKER);
+    worker(1, "w", 1);
+    settle();
+    expect_request(0, 1, 1);
+    pass(4 * S);
+    settle();
+    bool answered = false;
+    for (size_t i = 0; i < action_count; i++)
+        if (actions[i].kind == SW_ACTION_ANSWER && actions[i].call_id == 2)
+            answered = actions[i].answer == SW_ANSWER_UNKNOWN_SERVICE;
+    assert_true(answered);
+    plain_worker(2, "stranger"); /* the plain request waits on */
+    settle();
+    expect_request(0, 0, 2);
+}
+
+static void a_lost_worker(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 2);
+    for (uint64_t i = 1; i <= 3; i++)
+        call(c, i);
+    settle();
+    uint32_t other = SW_NONE;
+    sw_core_worker_lost(core, w, now);
+    assert_int_equal(settle(), 2);
+    expect_answer(0, 2, SW_ANSWER_WORKER_LOST);
+    expect_answer(1, 1, SW_ANSWER_WORKER_LOST);
+    assert_true(ready(&other, 2, "x", 2)); /* what waited goes to the next */
+    settle();
+    expect_request(0, 3, 2);
+    sw_core_worker_lost(core, w, now); /* twice is once */
+}
+
+static void a_silent_worker(void **state)
+{
+    (void)state;
+    uint32_t c = client(0);
+    worker(1, "w", 1);
+    call(c, 1);
+    settle();
+    pass(1990 * MS);
+    settle();
+    size_t beats = 0;
+    for (size_t i = 0; i < action_count; i++)
+        beats += actions[i].kind == SW_ACTION_HEARTBEAT;
+    assert_int_equal(beats, 3);
+    pass(20 * MS);
+    settle();
+    expect_answer(0, 1, SW_ANSWER_WORKER_LOST);
+    assert_int_equal(actions[1].kind, SW_ACTION_DISCONNECT);
+}
+
+static void our_own_sleep_is_nobodys_silence(void **state)
+{
+    (void)state;
+    worker(1, "w", 1);
+    settle();
+    now += 60 * S; /* stopped by a debugger */
+    sw_core_tick(core, now);
+    settle();
+    for (size_t i = 0; i < action_count; i++)
+        assert_int_not_equal(actions[i].kind, SW_ACTION_DISCONNECT);
+    assert_true(sw_core_is_serving(core, SW_VIEW("echo")));
+}
+
+static void a_busy_plain_worker_may_be_silent(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = plain_worker(1, "old");
+    call_for("old", c, 0, 0, 10);
+    settle();
+    uint64_t route = actions[0].route;
+    pass(60 * S);
+    settle();
+    reply(w, route, true, true);
+    settle();
+    assert_int_equal(actions[0].kind, SW_ACTION_REPLY);
+    pass(11 * S);
+    assert_false(sw_core_is_serving(core, SW_VIEW("old")));
+}
+
+static void a_restarted_instance_displaces_the_old_one(void **state)
+{
+    (void)state;
+    uint32_t c = client(0);
+    worker(1, "w", 1);
+    call(c, 1);
+    settle();
+    worker(2, "w", 1);
+    settle();
+    expect_answer(0, 1, SW_ANSWER_WORKER_LOST);
+    assert_int_equal(actions[1].kind, SW_ACTION_DISCONNECT);
+    assert_ptr_equal(actions[1].peer, &tokens[1]);
+    call_for("@w", c, 2, 0, 10);
+    settle();
+    expect_request(0, 2, 2);
+}
+
+static void what_was_not_delivered_goes_elsewhere(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    call(c, 1);
+    call(c, 2);
+    settle();
+    bodies++;
+    sw_core_undelivered(core, actions[0].route, &tokens[255], now);
+    sw_core_worker_lost(core, w, now);
+    assert_int_equal(settle(), 0); /* nobody is told: it has not run */
+    worker(2, "x", 1);
+    settle();
+    expect_request(0, 1, 2); /* before what came after it */
+}
+
+static void cancelling(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    call(c, 1);
+    call(c, 2);
+    settle();
+    uint64_t route = actions[0].route;
+    sw_core_cancel(core, c, 2, now);
+    sw_core_cancel(core, c, 99, now);
+    assert_int_equal(settle(), 1);
+    expect_answer(0, 2, SW_ANSWER_CANCELLED_QUEUED);
+    sw_core_cancel(core, c, 1, now);
+    sw_core_cancel(core, c, 1, now);
+    assert_int_equal(settle(), 1); /* told once */
+    assert_int_equal(actions[0].kind, SW_ACTION_CANCEL);
+    reply(w, route, true, true);
+    settle();
+    assert_int_equal(actions[0].kind, SW_ACTION_REPLY); /* it was faster */
+}
+
+static void a_client_that_ends(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    call(c, 1);
+    call(c, 2);
+    settle();
+    uint64_t route = actions[0].route;
+    sw_core_client_lost(core, c, now);
+    assert_int_equal(settle(), 1);
+    assert_int_equal(actions[0].kind, SW_ACTION_CANCEL);
+    uint32_t next = client(2);
+    call(next, 1);
+    assert_int_equal(settle(), 0); /* the place is taken until the worker is done */
+    reply(w, route, false, true);
+    reply(w, route, true, true);
+    assert_int_equal(settle(), 1);
+    expect_request(0, 1, 1);
+}
+
+static void credit(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    bodies++;
+    sw_core_request request = {.client = c,
+                               .framing = SW_FRAMING_MDP,
+                               .call_id = 1,
+                               .credit = 1,
+                               .service = SW_VIEW("echo"),
+                               .body = &tokens[255]};
+    sw_core_request_in(core, &request, now);
+    settle();
+    uint64_t route = actions[0].route;
+    reply(w, route, false, true);
+    settle();
+    assert_false(actions[0].final);
+    sw_core_credit(core, c, 1, 70000, now); /* at most 65 535 outstanding */
+    settle();
+    assert_int_equal(actions[0].kind, SW_ACTION_CREDIT);
+    assert_int_equal(actions[0].credit, 65535);
+    sw_core_credit(core, c, 1, 1, now);
+    assert_int_equal(settle(), 0);
+    for (int i = 0; i < 65535; i++)
+        reply(w, route, false, true);
+    assert_int_equal(settle(), 65535);
+    reply(w, route, false, true); /* one too many */
+    settle();
+    expect_answer(0, 1, SW_ANSWER_CREDIT);
+    assert_int_equal(actions[1].kind, SW_ACTION_CANCEL);
+    reply(w, route, true, true);
+    assert_int_equal(settle(), 0);
+    /* What is granted while the call waits follows it. */
+    worker(1, "w2", 0);
+    call(c, 2);
+    settle();
+    bodies++;
+    request.call_id = 3;
+    request.body = &tokens[255];
+    sw_core_request_in(core, &request, now);
+    sw_core_credit(core, c, 3, 4, now);
+    assert_int_equal(settle(), 0);
+    sw_core_cancel(core, c, 2, now);
+    sw_core_worker_lost(core, w, now);
+    worker(3, "w3", 1);
+    settle();
+    bool granted = false;
+    for (size_t i = 0; i < action_count; i++)
+        granted |= actions[i].kind == SW_ACTION_CREDIT && actions[i].credit == 4 && actions[i].call_id == 3;
+    assert_true(granted);
+}
+
+static void call_ids(void **state)
+{
+    (void)state;
+    uint32_t a = client(0), b = client(1);
+    worker(2, "w", 10);
+    call(a, 5);
+    call(b, 5); /* another client's is another's */
+    call(a, 5);
+    assert_int_equal(settle(), 3);
+    expect_answer(0, 5, SW_ANSWER_CALL_EXISTS);
+    bodies++;
+    sw_core_request request = {
+        .client = a, .framing = SW_FRAMING_MDP, .service = SW_VIEW("echo"), .body = &tokens[255]};
+    sw_core_request_in(core, &request, now);
+    settle();
+    expect_answer(0, 0, SW_ANSWER_BAD_CALL_ID);
+}
+
+static void plain_requests_are_not_for_rpc_services(void **state)
+{
+    (void)state;
+    uint32_t c = client(0);
+    call_for("echo", c, 0, 0, 10); /* waits: nobody knows what echo is */
+    assert_int_equal(settle(), 0);
+    worker(1, "w", 1);
+    settle();
+    expect_answer(0, 0, SW_ANSWER_NOT_RPC);
+    call_for("echo", c, 0, 0, 10);
+    settle();
+    expect_answer(0, 0, SW_ANSWER_NOT_RPC);
+    call_for("nobody", c, 0, 0, 10);
+    pass(61 * S);
+    settle();
+    for (size_t i = 0; i < action_count; i++)
+        assert_int_not_equal(actions[i].kind, SW_ACTION_ANSWER);
+    assert_int_equal(sw_core_get_counters(core)->plain_dropped, 1);
+}
+
+static void draining(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    call(c, 1);
+    call(c, 2);
+    settle();
+    uint64_t route = actions[0].route;
+    sw_core_drain(core);
+    call(c, 3);
+    settle();
+    expect_answer(0, 3, SW_ANSWER_DRAINING);
+    reply(w, route, true, true);
+    settle();
+    route = expect_request(1, 2, 1); /* what waits is still served */
+    reply(w, route, true, true);
+    assert_int_equal(sw_core_in_flight(core), 0);
+}
+
+static void a_draining_worker_finishes(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), one = worker(1, "one", 4);
+    call(c, 1);
+    settle();
+    uint64_t route = actions[0].route;
+    assert_true(ready(&one, 1, "one", 0));
+    uint32_t two = worker(2, "two", 4);
+    for (uint64_t i = 2; i <= 4; i++)
+        call(c, i);
+    settle();
+    for (size_t i = 0; i < 3; i++)
+        expect_request(i, i + 2, 2);
+    reply(one, route, true, true);
+    sw_core_worker_lost(core, one, now);
+    assert_int_equal(settle(), 1);
+    assert_int_equal(actions[0].kind, SW_ACTION_REPLY);
+    assert_true(two != SW_NONE);
+}
+
+static void names_that_are_refused(void **state)
+{
+    (void)state;
+    const char *bad[] = {"",           "mmi.service", "@x",   "sitewire.rpc.v1.Health",
+                         "with space", "\xff\xfe",    "tab\t"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        uint32_t number = SW_NONE;
+        sw_core_hello hello = {.service_count = 1, .services = {sw_view_of(bad[i])}};
+        assert_false(sw_core_ready(core, &number, &hello, &tokens[1], now));
+        assert_int_equal(number, SW_NONE);
+    }
+    uint32_t number = SW_NONE;
+    assert_false(ready(&number, 1, "", 1));
+    assert_false(ready(&number, 1, "w", 70000));
+    assert_true(ready(&number, 1, "w", 1));
+    assert_false(ready(&number, 1, "a b", 1)); /* and what it was is forgotten */
+    assert_false(sw_core_is_serving(core, SW_VIEW("echo")));
+}
+
+static void services_are_bounded(void **state)
+{
+    (void)state;
+    config.services = 20;
+    restart();
+    uint32_t c = client(0);
+    char name[16];
+    for (int i = 0; i < 40; i++) {
+        snprintf(name, sizeof(name), "s%d", i);
+        call_for(name, c, 0, 0, 10);
+    }
+    settle();
+    assert_int_equal(sw_core_get_counters(core)->plain_dropped, 20);
+    pass(61 * S); /* what nobody waits for is forgotten */
+    settle();
+    call_for("new", c, 0, 0, 10);
+    assert_int_equal(sw_core_get_counters(core)->plain_dropped, 40);
+    plain_worker(1, "new");
+    settle();
+    expect_request(0, 0, 1);
+}
+
+/* Everything at random, for long: accounts must balance, and no state may be reached that the tables forbid. */
+static void a_busy_day(void **state)
+{
+    (void)state;
+    uint32_t seed = 42, clients[8], workers[6];
+    uint64_t routes[512] = {0}, next_id = 1;
+    uint32_t of[512] = {0};
+    for (int i = 0; i < 8; i++)
+        clients[i] = client(i);
+    for (int i = 0; i < 6; i++)
+        workers[i] = SW_NONE;
+    for (int step = 0; step < 200000; step++) {
+        seed = seed * 1664525 + 1013904223;
+        uint32_t r = seed >> 8, k = (seed >> 3) % 512;
+        char name[8];
+        snprintf(name, sizeof(name), "w%u", r % 6);
+        switch (r / 64 % 16) {
+        case 0:
+            ready(&workers[r % 6], (int)(16 + r % 6), name, r / 7 % 5);
+            break;
+        case 1:
+            if (r % 11 == 0 && workers[r % 6] != SW_NONE) {
+                sw_core_worker_lost(core, workers[r % 6], now);
+                workers[r % 6] = SW_NONE;
+            }
+            break;
+        case 2:
+            if (r % 13 == 0) {
+                sw_core_client_lost(core, clients[r % 8], now);
+                settle();
+                clients[r % 8] = client((int)(r % 8));
+            }
+            break;
+        case 3:
+            sw_core_cancel(core, clients[r % 8], next_id - r % 64, now);
+            break;
+        case 4:
+            sw_core_credit(core, clients[r % 8], next_id - r % 64, r % 9, now);
+            break;
+        case 5:
+            now += r % 50 * MS;
+            sw_core_tick(core, now);
+            break;
+        case 6:
+        case 7:
+        case 8:
+        case 9:
+            bodies++;
+            sw_core_reply(core, of[k], routes[k], r % 4 != 0, &tokens[255], now);
+            break;
+        default:
+            call_for("echo", clients[r % 8], next_id++, r % 3000, r % 999);
+            break;
+        }
+        for (int i = 0; i < 6; i++)
+            sw_core_worker_seen(core, workers[i], now);
+        settle();
+        for (size_t i = 0; i < action_count; i++) {
+            const sw_action *action = &actions[i];
+            long peer = (char *)action->peer - tokens - 16;
+            if (action->kind == SW_ACTION_DISCONNECT)
+                workers[peer] = SW_NONE;
+            if (action->kind != SW_ACTION_REQUEST)
+                continue;
+            seed = seed * 1664525 + 1013904223;
+            if (seed >> 28 == 0) {
+                bodies++;
+                sw_core_undelivered(core, action->route, &tokens[255], now);
+                sw_core_worker_lost(core, workers[peer], now);
+                workers[peer] = SW_NONE;
+                break; /* the rest of this batch is of workers that answer nothing */
+            }
+            routes[(seed >> 5) % 512] = action->route;
+            of[(seed >> 5) % 512] = workers[peer];
+        }
+    }
+    for (int i = 0; i < 8; i++)
+        sw_core_client_lost(core, clients[i], now);
+    settle();
+    pass(40 * S);
+    settle();
+    assert_int_equal(sw_core_in_flight(core), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_call_and_its_reply, begin, end),
+        cmocka_unit_test_setup_teardown(a_slot_that_is_used_again_has_another_route, begin, end),
+        cmocka_unit_test_setup_teardown(only_its_worker_answers_a_call, begin, end),
+        cmocka_unit_test_setup_teardown(the_share_of_capacity_decides_and_ties_go_round, begin, end),
+        cmocka_unit_test_setup_teardown(clients_wait_in_turn, begin, end),
+        cmocka_unit_test_setup_teardown(queues_are_bounded, begin, end),
+        cmocka_unit_test_setup_teardown(time_over_in_the_queue, begin, end),
+        cmocka_unit_test_setup_teardown(an_expired_call_is_never_handed_over, begin, end),
+        cmocka_unit_test_setup_teardown(time_over_at_the_worker, begin, end),
+        cmocka_unit_test_setup_teardown(an_abandoned_place_is_given_back, begin, end),
+        cmocka_unit_test_setup_teardown(no_worker_in_time, begin, end),
+        cmocka_unit_test_setup_teardown(unknown_services_have_a_grace, begin, end),
+        cmocka_unit_test_setup_teardown(a_lost_worker, begin, end),
+        cmocka_unit_test_setup_teardown(a_silent_worker, begin, end),
+        cmocka_unit_test_setup_teardown(our_own_sleep_is_nobodys_silence, begin, end),
+        cmocka_unit_test_setup_teardown(a_busy_plain_worker_may_be_silent, begin, end),
+        cmocka_unit_test_setup_teardown(a_restarted_instance_displaces_the_old_one, begin, end),
+        cmocka_unit_test_setup_teardown(what_was_not_delivered_goes_elsewhere, begin, end),
+        cmocka_unit_test_setup_teardown(cancelling, begin, end),
+        cmocka_unit_test_setup_teardown(a_client_that_ends, begin, end),
+        cmocka_unit_test_setup_teardown(credit, begin, end),
+        cmocka_unit_test_setup_teardown(call_ids, begin, end),
+        cmocka_unit_test_setup_teardown(plain_requests_are_not_for_rpc_services, begin, end),
+        cmocka_unit_test_setup_teardown(draining, begin, end),
+        cmocka_unit_test_setup_teardown(a_draining_worker_finishes, begin, end),
+        cmocka_unit_test_setup_teardown(names_that_are_refused, begin, end),
+        cmocka_unit_test_setup_teardown(services_are_bounded, begin, end),
+        cmocka_unit_test_setup_teardown(a_busy_day, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
