@@ -68,6 +68,8 @@ void sw_csv_destroy(sw_csv **csv)
 
 static bool append(char **text, size_t *size, size_t *capacity, const void *more, size_t more_size)
 {
+    if (more_size == 0)
+        return true;
     if (*capacity - *size < more_size) {
         size_t wanted = *capacity ? *capacity : 1024;
         while (wanted - *size < more_size)
