@@ -39,7 +39,8 @@ struct sw_resource {
 };
 
 /* One method with a statement of its own: parameters `:name` name request fields, columns name fields of the
- * reply (one row) or, if the reply has a repeated message field `items`, of its items. */
+ * reply (one row) or, if the reply has a repeated message field `items`, of its items. No record is kept of its
+ * request_id: one that writes takes care itself that running twice does no harm. */
 typedef struct sw_query {
     const ProtobufCServiceDescriptor *service;
     const char *method;
