@@ -9,16 +9,16 @@
 typedef struct sw_schema sw_schema;
 
 typedef struct sw_schema_method {
-    const char *name;      /* `GetWebsite` */
-    const char *path;      /* `/sitewire.referential.v1.Referential/GetWebsite` */
-    const char *comment;   /* leading comment from the .proto, or "" */
+    const char *name;    /* `GetWebsite` */
+    const char *path;    /* `/sitewire.referential.v1.Referential/GetWebsite` */
+    const char *comment; /* leading comment from the .proto, or "" */
     const ProtobufCMessageDescriptor *request, *reply;
-    bool streams;          /* server streaming */
-    bool read_only;        /* idempotency_level = NO_SIDE_EFFECTS */
+    bool streams;   /* server streaming */
+    bool read_only; /* idempotency_level = NO_SIDE_EFFECTS */
 } sw_schema_method;
 
 typedef struct sw_schema_service {
-    const char *name;      /* full name */
+    const char *name; /* full name */
     const char *comment;
     size_t method_count;
     const sw_schema_method *methods;
@@ -30,7 +30,8 @@ void sw_schema_destroy(sw_schema **schema);
 size_t sw_schema_services(const sw_schema *schema, const sw_schema_service **services);
 /* By full name or by last part; NULL if there is none or several. */
 const sw_schema_service *sw_schema_find_service(const sw_schema *schema, const char *name);
-const sw_schema_method *sw_schema_find_method(const sw_schema *schema, const char *name); /* any form of METHOD */
+const sw_schema_method *sw_schema_find_method(const sw_schema *schema,
+                                              const char *name); /* any form of METHOD */
 const ProtobufCMessageDescriptor *sw_schema_find_message(const sw_schema *schema, const char *name);
 size_t sw_schema_messages(const sw_schema *schema, const ProtobufCMessageDescriptor *const **messages);
 /* Leading comment of a message, or of a field of it (field NULL: the message itself); "" if none. */
