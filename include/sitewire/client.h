@@ -16,12 +16,12 @@ typedef struct sw_client sw_client;
 
 /* How a client behaves. Zero means the default; start from `= {.size = sizeof(sw_client_options)}`. */
 typedef struct sw_client_options {
-    size_t size;              /* of this struct, so that it can grow */
-    int64_t timeout_ms;       /* time of a call that gives none; default 30 000 */
-    int64_t connect_ms;       /* before an endpoint that does not answer is left for the next; default 2 000 */
-    uint32_t retries;         /* further tries of a call that is safe to repeat; default 8; UINT32_MAX: none */
-    uint32_t in_flight_max;   /* calls at once; default 65 536; one more is RESOURCE_EXHAUSTED */
-    size_t reply_max;         /* bytes of a reply payload; default 64 MiB */
+    size_t size;            /* of this struct, so that it can grow */
+    int64_t timeout_ms;     /* time of a call that gives none; default 30 000 */
+    int64_t connect_ms;     /* before an endpoint that does not answer is left for the next; default 2 000 */
+    uint32_t retries;       /* further tries of a call that is safe to repeat; default 8; UINT32_MAX: none */
+    uint32_t in_flight_max; /* calls at once; default 65 536; one more is RESOURCE_EXHAUSTED */
+    size_t reply_max;       /* bytes of a reply payload; default 64 MiB */
 } sw_client_options;
 
 /* `endpoints`: ZeroMQ endpoints, comma-separated, in order of preference; NULL means $SITEWIRE_ENDPOINT. Connects
@@ -39,29 +39,29 @@ typedef struct sw_metadata {
 
 /* What one call asks for. NULL or zero means the defaults. */
 typedef struct sw_call_options {
-    size_t size;              /* of this struct */
-    int64_t timeout_ms;       /* default: the client's */
-    const char *request_id;   /* default: a random UUID for methods that change something */
-    const char *destination;  /* default: the method's service; `@instance` for one process */
+    size_t size;             /* of this struct */
+    int64_t timeout_ms;      /* default: the client's */
+    const char *request_id;  /* default: a random UUID for methods that change something */
+    const char *destination; /* default: the method's service; `@instance` for one process */
     const sw_metadata *metadata;
     size_t metadata_count;
-    uint32_t credit;          /* > 0: a stream; that many messages before sw_client_credit must be called */
-    bool no_retry;            /* give up at the first failure */
+    uint32_t credit; /* > 0: a stream; that many messages before sw_client_credit must be called */
+    bool no_retry;   /* give up at the first failure */
 } sw_call_options;
 
 /* The outcome of a call, or one message of a stream. Valid during the callback, or until the next call on the
  * client for the synchronous functions. */
 typedef struct sw_reply {
     sw_code code;
-    const sw_error *error;    /* filled in unless code is OK */
-    bool final;               /* false: one message of a stream, more follow */
-    const void *payload;      /* the encoded message, or the JSON text for JSON calls (NUL-terminated) */
+    const sw_error *error; /* filled in unless code is OK */
+    bool final;            /* false: one message of a stream, more follow */
+    const void *payload;   /* the encoded message, or the JSON text for JSON calls (NUL-terminated) */
     size_t payload_size;
     const sw_metadata *trailers;
     size_t trailer_count;
     int64_t total_us, queue_us, service_us, sql_us; /* time spent: all of it, and at each hop */
-    uint32_t tries;           /* 1 for a call that was sent once */
-    const char *endpoint;     /* that answered, or "" */
+    uint32_t tries;                                 /* 1 for a call that was sent once */
+    const char *endpoint;                           /* that answered, or "" */
 } sw_reply;
 
 typedef void sw_reply_fn(const sw_reply *reply, void *context);
@@ -76,11 +76,11 @@ sw_code sw_client_start(sw_client *client, const char *method, const ProtobufCMe
 /* The same with an encoded payload, and with JSON (proto3 JSON in and out; needs Reflection of the destination,
  * which is fetched once). `method` is `Service/Method`, with or without the package, or `/package.Service/Method`. */
 sw_code sw_client_start_bytes(sw_client *client, const char *method, const void *payload, size_t size,
-                              const sw_call_options *options, sw_reply_fn *fn, void *context, uint64_t *call_id,
-                              sw_error *error);
+                              const sw_call_options *options, sw_reply_fn *fn, void *context,
+                              uint64_t *call_id, sw_error *error);
 sw_code sw_client_start_json(sw_client *client, const char *method, const char *json,
-                             const sw_call_options *options, sw_reply_fn *fn, void *context, uint64_t *call_id,
-                             sw_error *error);
+                             const sw_call_options *options, sw_reply_fn *fn, void *context,
+                             uint64_t *call_id, sw_error *error);
 
 /* Asks for the end of a call: its callback comes with CANCELLED, or with the reply that was faster. */
 void sw_client_cancel(sw_client *client, uint64_t call_id);

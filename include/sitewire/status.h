@@ -12,23 +12,23 @@ extern "C" {
 #endif
 
 /* gRPC's 17 canonical codes: name, number, meaning (https://grpc.io/docs/guides/status-codes/). */
-#define SW_CODES(X)                                                                               \
-    X(OK, 0, "success")                                                                           \
-    X(CANCELLED, 1, "cancelled by the caller")                                                    \
-    X(UNKNOWN, 2, "unknown failure")                                                              \
-    X(INVALID_ARGUMENT, 3, "the request itself is wrong")                                         \
-    X(DEADLINE_EXCEEDED, 4, "the time for the call is over")                                      \
-    X(NOT_FOUND, 5, "no such thing")                                                              \
-    X(ALREADY_EXISTS, 6, "there is one already")                                                  \
-    X(PERMISSION_DENIED, 7, "the caller may not do this")                                         \
-    X(RESOURCE_EXHAUSTED, 8, "a bound is reached")                                                \
-    X(FAILED_PRECONDITION, 9, "the system is not in the state that this needs")                   \
-    X(ABORTED, 10, "somebody else changed it first")                                              \
-    X(OUT_OF_RANGE, 11, "past the valid range")                                                   \
-    X(UNIMPLEMENTED, 12, "no such service or method")                                             \
-    X(INTERNAL, 13, "a bug in sitewire")                                                          \
-    X(UNAVAILABLE, 14, "nobody there to serve it now; try again")                                 \
-    X(DATA_LOSS, 15, "data is lost or damaged")                                                   \
+#define SW_CODES(X)                                                                                          \
+    X(OK, 0, "success")                                                                                      \
+    X(CANCELLED, 1, "cancelled by the caller")                                                               \
+    X(UNKNOWN, 2, "unknown failure")                                                                         \
+    X(INVALID_ARGUMENT, 3, "the request itself is wrong")                                                    \
+    X(DEADLINE_EXCEEDED, 4, "the time for the call is over")                                                 \
+    X(NOT_FOUND, 5, "no such thing")                                                                         \
+    X(ALREADY_EXISTS, 6, "there is one already")                                                             \
+    X(PERMISSION_DENIED, 7, "the caller may not do this")                                                    \
+    X(RESOURCE_EXHAUSTED, 8, "a bound is reached")                                                           \
+    X(FAILED_PRECONDITION, 9, "the system is not in the state that this needs")                              \
+    X(ABORTED, 10, "somebody else changed it first")                                                         \
+    X(OUT_OF_RANGE, 11, "past the valid range")                                                              \
+    X(UNIMPLEMENTED, 12, "no such service or method")                                                        \
+    X(INTERNAL, 13, "a bug in sitewire")                                                                     \
+    X(UNAVAILABLE, 14, "nobody there to serve it now; try again")                                            \
+    X(DATA_LOSS, 15, "data is lost or damaged")                                                              \
     X(UNAUTHENTICATED, 16, "the caller is not known")
 
 typedef enum sw_code {
@@ -40,8 +40,8 @@ typedef enum sw_code {
 #define SW_CODE_COUNT 17
 
 /* Capacities of an error's texts, the terminating NUL included. Longer text is cut at a UTF-8 boundary. */
-#define SW_ERROR_MESSAGE_SIZE 512
-#define SW_ERROR_FIELD_SIZE 128
+#define SW_ERROR_MESSAGE_SIZE  512
+#define SW_ERROR_FIELD_SIZE    128
 #define SW_ERROR_RESOURCE_SIZE 192
 
 /* Why something failed. Lives on the caller's stack; any function takes NULL instead. */
@@ -51,7 +51,7 @@ typedef struct sw_error {
     char field[SW_ERROR_FIELD_SIZE];       /* path of the request field at fault, or "" */
     char resource[SW_ERROR_RESOURCE_SIZE]; /* `Website/saint-gobain.com`, or "" */
     bool local;                            /* found on this side; false: the peer said so */
-    bool retry_safe;                       /* it is certain that nothing has run, or running twice is harmless */
+    bool retry_safe; /* it is certain that nothing has run, or running twice is harmless */
 } sw_error;
 
 /* "NOT_FOUND" for 5; "UNKNOWN" for what is no code. Never NULL; static storage. */

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const int batch_max = 8;      /* reads that share a sync */
+static const int batch_max = 32;     /* reads that share a sync */
 static const int slots_per_work = 8; /* at the most */
 static const int again_max = 8;
-static const int depth[SW_LANE_KINDS] = {[SW_LANE_READ] = 16, [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4};
+static const int depth[SW_LANE_KINDS] = {[SW_LANE_READ] = 64, [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4};
 
 void sw_lane_ignore_notice(void *context, const char *message)
 {

@@ -5,7 +5,7 @@
 #include "store/lane.h"
 #include <zmq.h>
 
-#define LANE_SLOTS 256 /* messages in flight that have an answer, a power of two */
+#define LANE_SLOTS 1024 /* messages in flight that have an answer, a power of two */
 
 typedef enum { LANE_DOWN, LANE_CONNECTING, LANE_UP } lane_state;
 typedef enum { SLOT_PLAIN, SLOT_PREPARE, SLOT_WORK, SLOT_SYNC } slot_kind;

@@ -1,6 +1,6 @@
 /* The header codec against protobuf-c's, and the envelope's rules. */
-#include "wire/frame.h"
 #include "base/utf8.h"
+#include "wire/frame.h"
 
 #include "sitewire/rpc/v1/rpc.pb-c.h"
 #include <errno.h>
