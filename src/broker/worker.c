@@ -365,7 +365,8 @@ void sw_core_liveness(sw_core *core, int64_t now_us)
             continue;
         if (slept)
             worker->seen_us = now_us;
-        if (silence_end(core, worker) <= now_us) {
+        bool drained = worker->rpc && worker->state == SW_WORKER_DRAINING && worker->in_flight == 0;
+        if (drained || silence_end(core, worker) <= now_us) {
             dismiss(core, i, now_us);
             continue;
         }

@@ -224,10 +224,14 @@ void sw_connection_drain(sw_connection *connection)
     sw_connection_command(connection, READY);
 }
 
+/* A broker that does not dismiss its workers has read the hello by the second heartbeat: the first may have crossed it,
+ * and the second was sent an interval later. */
 bool sw_connection_is_drained(const sw_connection *connection)
 {
-    return connection->socket == NULL ||
-           (connection->kept_first == NULL && (connection->dismissed || sw_now_ms() >= connection->grace_ms));
+    if (connection->socket == NULL)
+        return true;
+    bool waited = connection->heartbeats >= 2 && sw_now_ms() >= connection->grace_ms;
+    return connection->kept_first == NULL && (connection->dismissed || waited);
 }
 
 void sw_connection_leave(sw_connection *connection)

@@ -35,15 +35,16 @@ struct sw_connection {
     sw_registration *registration;
     char *endpoint;
     void *socket, *monitor;
-    sw_timer *timer;    /* ticks while connected; else the time to connect again */
-    bool up;            /* connected, and READY is sent */
-    bool heard, sent;   /* since the last tick */
-    int silent_ticks;   /* without a message from the broker */
-    int64_t backoff_ms; /* wait before the next connection */
-    bool overrun;       /* too much is kept: nothing is sent any more, the next tick ends the connection */
-    bool complained;    /* about a malformed message of this connection */
-    bool dismissed;     /* while draining: the broker has no calls of ours any more */
-    int64_t grace_ms;   /* while draining: when it surely has read that we take no new calls */
+    sw_timer *timer;     /* ticks while connected; else the time to connect again */
+    bool up;             /* connected, and READY is sent */
+    bool heard, sent;    /* since the last tick */
+    int silent_ticks;    /* without a message from the broker */
+    int64_t backoff_ms;  /* wait before the next connection */
+    bool overrun;        /* too much is kept: nothing is sent any more, the next tick ends the connection */
+    bool complained;     /* about a malformed message of this connection */
+    bool dismissed;      /* while draining: the broker has no calls of ours any more */
+    unsigned heartbeats; /* since the drain began */
+    int64_t grace_ms;    /* while draining: it does not go before this unless dismissed */
     sw_kept *kept_first, *kept_last;
     size_t kept_bytes;
 };

@@ -92,8 +92,10 @@ static bool on_mdp(sw_connection *connection, const sw_message *message)
     sw_view command = sw_message_view(message, 1);
     if (!sw_view_equal(sw_message_view(message, 0), SW_VIEW(SW_MDP_WORKER)) || command.size != 1)
         return false;
-    if (command.data[0] == MDP_HEARTBEAT)
+    if (command.data[0] == MDP_HEARTBEAT) {
+        connection->heartbeats += connection->registration->draining;
         return message->count == 2;
+    }
     if (command.data[0] == MDP_DISCONNECT)
         return message->count == 2 && on_disconnect(connection);
     sw_route route = {.address = sw_message_view(message, 2)};

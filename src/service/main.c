@@ -54,14 +54,17 @@ static const sw_option options[] = {
     {"version", 'V', SW_OPTION_BOOL, &settings.version, NULL, NULL, 0, 0, NULL, "print the version and exit"},
     {0}};
 
+#define REGISTER_MS 2000 /* at the latest, whether the database is there or not */
+
 typedef struct program {
     const sw_service *service;
     sw_loop *loop;
     sw_server *server;
     sw_store *store;
-    sw_timer *watchdog;
+    sw_timer *watchdog, *patience;
     int signals;
-    bool serving, ready;
+    bool serving, ready, registered;
+    sw_error failure; /* of what ended the loop */
 } program;
 
 /* --- what happens while it runs --- */
@@ -93,6 +96,19 @@ static void check_ready(program *p)
     sw_notify("READY=1");
 }
 
+/* Not before the first connection to the database, if that comes soon: else a new instance would be handed calls
+ * that it can only refuse, while others serve. */
+static void register_service(void *context)
+{
+    program *p = context;
+    sw_timer_stop(p->patience);
+    if (p->registered || sw_server_is_draining(p->server))
+        return;
+    p->registered = true;
+    if (sw_server_start(p->server, &p->failure) != SW_OK)
+        sw_loop_stop(p->loop);
+}
+
 static void on_serving(void *context, bool serving, const char *reason)
 {
     program *p = context;
@@ -100,6 +116,8 @@ static void on_serving(void *context, bool serving, const char *reason)
     sw_log(serving ? SW_LOG_INFO : SW_LOG_WARNING, serving ? "serving" : "not serving", "reason",
            reason == NULL ? "" : reason, NULL);
     p->serving = serving;
+    if (serving)
+        register_service(p);
     check_ready(p);
 }
 
@@ -174,9 +192,13 @@ static sw_code start(program *p, sw_error *error)
     if (code != SW_OK)
         return code;
     sw_server_set_serving(p->server, false, "connecting to the database");
+    code = sw_dispatch_check(sw_server_dispatch(p->server), error);
+    if (code == SW_OK && (p->patience = sw_loop_timer(p->loop, register_service, p)) == NULL)
+        code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for a timer");
+    if (code != SW_OK)
+        return code;
+    sw_timer_start(p->patience, sw_now_ms() + REGISTER_MS);
     code = sw_store_start(p->store, error);
-    if (code == SW_OK)
-        code = sw_server_start(p->server, error);
     if (code == SW_OK && sw_notify_watchdog_ms() > 0) {
         p->watchdog = sw_loop_timer(p->loop, on_watchdog, p);
         if (p->watchdog != NULL)
@@ -258,6 +280,10 @@ int main(int argc, char **argv)
     if (code == SW_OK) {
         sw_log(SW_LOG_INFO, "started", "version", SW_VERSION, "backend", settings.backend, NULL);
         code = sw_loop_run(p.loop, &error);
+        if (code == SW_OK && p.failure.code != SW_OK) {
+            error = p.failure;
+            code = error.code;
+        }
     }
     stop(&p);
     if (code != SW_OK)

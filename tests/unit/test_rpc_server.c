@@ -417,6 +417,8 @@ static void test_drain(void **state)
     send_compact(f, SW_COMPACT_REQUEST, 3, ECHO "Echo", 0, (sw_view){0}); /* crossed the hello */
     receive_reply(f, SW_COMPACT_FINAL, 3, SW_OK);
     receive_reply(f, SW_COMPACT_FINAL, 1, SW_OK);
+    for (int i = 0; i < 2; i++)
+        SEND(f, SW_VIEW("MDPW02"), SW_VIEW("\x05"));
     assert_int_equal(sw_loop_run(f->loop, &error), SW_OK); /* it stops by itself */
     receive_other(f);
     assert_int_equal(mdp_command(f), 6);
