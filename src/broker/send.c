@@ -64,7 +64,7 @@ static bool add_compact(sw_message *out, sw_compact *compact, const sw_body *bod
         compact->payload_follows = body->payload.size > SW_COMPACT_INLINE;
     }
     return sw_compact_encode(compact, &frame) && sw_message_move(out, &frame) &&
-           (!compact->payload_follows || add_payload(out, body));
+           (!compact->payload_follows || (body != NULL && add_payload(out, body)));
 }
 
 /* Sends to a peer, or finds that it is not there or does not read. */

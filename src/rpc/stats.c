@@ -114,11 +114,8 @@ bool sw_stats_add_counter(sw_stats *stats, const char *name, const uint64_t *val
     if (grown == NULL)
         return false;
     stats->counters = grown;
-    char *copy = strdup(name);
-    if (copy == NULL)
-        return false;
-    grown[stats->counter_count++] = (counter){copy, value};
-    return true;
+    stats->counters[stats->counter_count] = (counter){strdup(name), value};
+    return stats->counters[stats->counter_count].name != NULL && ++stats->counter_count > 0;
 }
 
 sw_code sw_stats_new(sw_dispatch *dispatch, const sw_builtin_options *options, sw_stats **stats,
