@@ -171,7 +171,7 @@ void sw_call_fail(sw_call *call, const sw_error *error)
         end(call, NULL, error);
         return;
     }
-    sw_error internal;
+    sw_error internal = {.code = SW_INTERNAL};
     sw_fail(&internal, SW_INTERNAL, "the method failed without saying how");
     end(call, NULL, &internal);
 }

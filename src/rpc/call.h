@@ -1,4 +1,4 @@
-/* What a call is, inside rpc/: dispatch.c makes it, call.c is what handlers do with it, calls.c finds it
+/* What a call is, inside rpc/: serve.c makes it, call.c is what handlers do with it, calls.c finds it
  * again. */
 #ifndef SW_RPC_CALL_H
 #define SW_RPC_CALL_H
@@ -60,6 +60,26 @@ sw_call *sw_calls_find(const sw_calls *calls, const sw_transport *transport, con
 /* Gives the call another key in the heap. */
 void sw_calls_move(sw_calls *calls, sw_call *call, int64_t expires_ms);
 void sw_calls_clear(sw_calls *calls);
+
+/* The methods of a process and its calls: dispatch.c has the former, serve.c the latter. */
+struct sw_dispatch {
+    sw_method_entry **methods; /* in the order in which they were added */
+    size_t method_count;
+    sw_method_entry **table; /* by hash of the path, open addressing, at most half full */
+    size_t table_size;
+    const char **services; /* names of services with handlers, without the built-in ones */
+    size_t service_count;
+    sw_calls calls;
+    sw_call *pool;
+    size_t pool_count;
+    size_t payload_max, calls_max;
+    uint64_t unknown_methods;
+};
+
+/* The method with this path, or NULL. */
+sw_method_entry *sw_dispatch_find(const sw_dispatch *dispatch, sw_view path);
+/* Frees the calls in flight and in the pool. */
+void sw_dispatch_free_calls(sw_dispatch *dispatch);
 
 /* Ends the call for its handler: code CANCELLED or DEADLINE_EXCEEDED. At most once; the call may be gone
  * then. */

@@ -242,8 +242,7 @@ static bool check_message(walk *w, const ProtobufCMessageDescriptor *type, const
 sw_code sw_message_validate(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
                             sw_error *error)
 {
-    sw_error local;
-    walk w = {.error = error != NULL ? error : &local};
+    walk w = {.error = error};
     if (size == 0)
         return SW_OK;
     return check_message(&w, type, data, size, NULL, 1) ? SW_OK : SW_INVALID_ARGUMENT;

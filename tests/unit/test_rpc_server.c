@@ -409,7 +409,7 @@ static void test_drain(void **state)
     fixture *f = *state;
     sw_error error;
     expect_ready(f, 7);
-    start_delay(f, 1, 200);
+    start_delay(f, 1, 100);
     send_compact(f, SW_COMPACT_REQUEST, 2, "/sitewire.rpc.v1.Drain/Drain", 0, (sw_view){0});
     expect_ready(f, 0);
     receive_reply(f, SW_COMPACT_FINAL, 2, SW_OK);
@@ -471,8 +471,11 @@ static void test_slow_broker(void **state)
         if (compact)
             break;
     }
-    for (int i = 1; i < 40000; i++)
+    for (int i = 1; i < 40000; i++) {
+        if (i % 200 == 0) /* slow, but alive */
+            SEND(f, SW_VIEW("MDPW02"), SW_VIEW("\x05"));
         receive_reply(f, SW_COMPACT_PARTIAL, 1, SW_OK);
+    }
     receive_reply(f, SW_COMPACT_FINAL, 1, SW_OK);
 }
 
