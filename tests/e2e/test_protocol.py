@@ -203,10 +203,10 @@ class Base(unittest.TestCase):
     def serving(self, service=ECHO, count=1):
         client = self.broker.client()
 
-        def ready():
+        def answered():
             client.socket.send_multipart([b"MDPC02", b"\x01", b"mmi.service", service.encode()])
-            return recv(client.socket)[3] == b"200"
-        wait_for(ready, f"{service} is served")
+            return recv(client.socket)[3] == (b"200" if count > 0 else b"404")
+        wait_for(answered, f"{service} is served" if count > 0 else f"{service} is not served any more")
         if count > 1:
             wait_for(lambda: {s.service: s.instances for s in self.broker.stats().services}.get(service) == count,
                      f"{count} instances of {service}")
@@ -470,6 +470,7 @@ class Rpc(Base):
         worker = self.broker.worker()
         self.serving()
         worker.socket.send_multipart([b"MDPW02", b"\x06"])
+        self.serving(count=0)
         client = self.broker.client()
         header = client.call(ECHO + "/X", time_left_ms=200)[0]
         self.assertEqual((header.code, may_have_run(header)), (UNAVAILABLE, [False]))
