@@ -185,6 +185,23 @@ static bool grow_slots(sw_plan *plan)
 
 /* --- A new row --- */
 
+/* By its name in the .proto or in camelCase: JSON has both. */
+static const ProtobufCFieldDescriptor *find_field(const sw_resource_type *type, const char *name)
+{
+    const ProtobufCFieldDescriptor *field = sw_model_field(type, name);
+    if (field == NULL && sw_field_find(type->message, name, strlen(name), &field, NULL) != SW_OK)
+        return NULL;
+    return field;
+}
+
+static bool is_key(const sw_resource_type *type, const ProtobufCFieldDescriptor *field)
+{
+    for (size_t i = 0; i < type->key_count; i++)
+        if (type->key[i] == field)
+            return true;
+    return false;
+}
+
 /* Leaves out what is computed, and turns nulls into a mask (NULL if there are none). */
 static sw_code clean_fields(sw_plan *plan, const sw_resource_type *type, json_t *fields, json_t **mask,
                             sw_error *error)
@@ -196,7 +213,7 @@ static sw_code clean_fields(sw_plan *plan, const sw_resource_type *type, json_t 
     void *next;
     json_object_foreach_safe(fields, next, name, value)
     {
-        const ProtobufCFieldDescriptor *field = sw_model_field(type, name);
+        const ProtobufCFieldDescriptor *field = find_field(type, name);
         if (field != NULL && sw_model_kind(type, field) == SW_FIELD_COMPUTED) {
             plan->computed += !json_is_null(value);
             json_object_del(fields, name);
@@ -206,7 +223,7 @@ static sw_code clean_fields(sw_plan *plan, const sw_resource_type *type, json_t 
             return sw_fail_field(error, SW_INVALID_ARGUMENT, name, "%s has no field `%.80s`", type->name,
                                  name);
         clears = clears || json_is_null(value);
-        size += strlen(name) + 1;
+        size += field ? strlen(field->name) + 1 : 0;
     }
     *mask = NULL;
     if (!clears)
@@ -216,11 +233,9 @@ static sw_code clean_fields(sw_plan *plan, const sw_resource_type *type, json_t 
         return no_memory(error);
     json_object_foreach_safe(fields, next, name, value)
     {
-        bool is_key = false;
-        for (size_t i = 0; i < type->key_count; i++)
-            is_key = is_key || strcmp(type->key[i]->name, name) == 0;
-        if (!is_key)
-            end = stpcpy(stpcpy(end, end > paths ? "," : ""), name);
+        const ProtobufCFieldDescriptor *field = find_field(type, name);
+        if (field != NULL && !is_key(type, field) && sw_model_kind(type, field) == SW_FIELD_PLAIN)
+            end = stpcpy(stpcpy(end, end > paths ? "," : ""), field->name);
         if (json_is_null(value))
             json_object_del(fields, name);
     }
