@@ -1,5 +1,6 @@
-/* The parts of `sitewire import`: import.c runs them, import_read.c turns files into a plan, import_send.c
- * works it off, import_report.c tells people and programs about it. */
+/* The parts of `sitewire import`: import.c runs them; import_read.c, import_jsonl.c and import_table.c turn files into a
+ * plan; import_send.c works it off; import_report.c tells people and programs about it; import_rejects.c keeps what
+ * failed. */
 #ifndef SW_CLI_IMPORT_H
 #define SW_CLI_IMPORT_H
 
@@ -63,6 +64,19 @@ sw_code sw_import_check_map(sw_import *import, sw_error *error);
 /* Reads one input into the plan. Fails only for what ends the import. */
 sw_code sw_import_read(sw_import *import, uint32_t input, sw_error *error);
 
+/* For the readers of each kind: */
+sw_code sw_import_read_jsonl(sw_import *import, uint32_t input, sw_error *error);
+sw_code sw_import_read_csv(sw_import *import, uint32_t input, sw_error *error);
+sw_code sw_import_no_memory(sw_error *error);
+/* By errno. */
+sw_code sw_import_read_failed(const sw_input *input, sw_error *error);
+/* Reports a row that is none. Returns OK: the others are imported. */
+sw_code sw_import_bad_row(sw_import *import, uint32_t origin, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Adds a row to the plan. What is wrong with it is reported; only a lack of memory ends the import. */
+sw_code sw_import_add(sw_import *import, const sw_resource_type *type, json_t *fields, uint32_t origin,
+                      sw_error *error);
+
 /* --- import_send.c --- */
 
 sw_code sw_import_send(sw_import *import, sw_error *error);
@@ -81,7 +95,12 @@ void sw_import_count_unplaced(sw_import *import, const char *column);
 void sw_import_note(sw_import *import, uint32_t input, uint32_t line, const char *text);
 /* Draws the progress line, at most ten times a second and only on a terminal. */
 void sw_import_progress(sw_import *import, bool last);
-sw_code sw_import_write_rejects(sw_import *import, uint64_t *count, sw_error *error);
+/* `rejected`: rows in the file of rejects. */
 void sw_import_summary(sw_import *import, uint64_t rejected);
+
+/* --- import_rejects.c --- */
+
+/* Writes what --rejects asks for; *count rows of it. */
+sw_code sw_import_write_rejects(sw_import *import, uint64_t *count, sw_error *error);
 
 #endif

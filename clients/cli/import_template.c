@@ -1,224 +1,9 @@
-/* Parsing and evaluating templates. A filter is a row of the table below. */
-#include "import_template.h"
+/* Parsing and evaluating templates. */
+#include "import_filter.h"
 
 #include "base/error.h"
 #include "nearest.h"
 #include <string.h>
-
-#define ARGUMENTS_MAX 2
-#define VALUES_MAX    10000 /* of one cell */
-
-typedef struct sw_filter_type {
-    const char *name;
-    int arguments; /* exactly so many */
-    /* One value to another, or NULL when memory is out. */
-    const char *(*one)(const sw_filter *filter, const sw_template_row *row, size_t column, const char *value);
-    /* Or all values of a cell at once. False when memory is out. */
-    bool (*all)(const sw_filter *filter, const sw_template_row *row, size_t column, sw_values *values);
-} sw_filter_type;
-
-struct sw_filter {
-    const sw_filter_type *type;
-    const char *arguments[ARGUMENTS_MAX];
-    const sw_lookup *lookup;
-    sw_filter *next;
-};
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static bool is_alnum(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-static char to_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-static char to_upper(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - ('a' - 'A')) : c;
-}
-
-/* --- Filters --- */
-
-static const char *trim(const sw_filter *filter, const sw_template_row *row, size_t column, const char *value)
-{
-    (void)filter, (void)column;
-    while (is_space(*value))
-        value++;
-    size_t size = strlen(value);
-    while (size > 0 && is_space(value[size - 1]))
-        size--;
-    return sw_arena_strndup(row->arena, value, size);
-}
-
-static const char *lower(const sw_filter *filter, const sw_template_row *row, size_t column,
-                         const char *value)
-{
-    (void)filter, (void)column;
-    char *text = sw_arena_strndup(row->arena, value, strlen(value));
-    for (char *p = text; p != NULL && *p != '\0'; p++)
-        *p = to_lower(*p);
-    return text;
-}
-
-static const char *upper(const sw_filter *filter, const sw_template_row *row, size_t column,
-                         const char *value)
-{
-    (void)filter, (void)column;
-    char *text = sw_arena_strndup(row->arena, value, strlen(value));
-    for (char *p = text; p != NULL && *p != '\0'; p++)
-        *p = to_upper(*p);
-    return text;
-}
-
-char *sw_slug(const char *text, sw_arena *arena)
-{
-    char *slug = sw_arena_alloc(arena, strlen(text) + 1);
-    if (slug == NULL)
-        return NULL;
-    char *end = slug;
-    for (; *text != '\0'; text++) {
-        if (is_alnum(*text))
-            *end++ = to_lower(*text);
-        else if (end > slug && end[-1] != '-')
-            *end++ = '-';
-    }
-    if (end > slug && end[-1] == '-')
-        end--;
-    *end = '\0';
-    return slug;
-}
-
-static const char *slug(const sw_filter *filter, const sw_template_row *row, size_t column, const char *value)
-{
-    (void)filter, (void)column;
-    return sw_slug(value, row->arena);
-}
-
-static const char *fallback(const sw_filter *filter, const sw_template_row *row, size_t column,
-                            const char *value)
-{
-    (void)row, (void)column;
-    return *value == '\0' ? filter->arguments[0] : value;
-}
-
-static const char *look_up(const sw_filter *filter, const sw_template_row *row, size_t column,
-                           const char *value)
-{
-    const sw_lookup *lookup = filter->lookup;
-    if (*value == '\0')
-        return value;
-    for (size_t i = 0; i < lookup->count; i++)
-        if (strcmp(lookup->from[i], value) == 0)
-            return lookup->to[i];
-    if (lookup->fallback != NULL)
-        return lookup->fallback;
-    const char *reason = sw_arena_printf(row->arena, "not in the table `%s` of the mapping", lookup->name);
-    if (reason == NULL)
-        return NULL;
-    row->unplaced(row->context, column, reason);
-    return "";
-}
-
-static const char *replace(const sw_filter *filter, const sw_template_row *row, size_t column,
-                           const char *value)
-{
-    (void)column;
-    const char *from = filter->arguments[0], *to = filter->arguments[1];
-    size_t from_size = strlen(from), to_size = strlen(to), found = 0;
-    if (from_size == 0)
-        return value;
-    for (const char *p = strstr(value, from); p != NULL; p = strstr(p + from_size, from))
-        found++;
-    char *text = sw_arena_alloc(row->arena, strlen(value) + found * to_size + 1);
-    if (text == NULL)
-        return NULL;
-    char *end = text;
-    for (const char *p = strstr(value, from); p != NULL; p = strstr(value, from)) {
-        end = mempcpy(end, value, (size_t)(p - value));
-        end = mempcpy(end, to, to_size);
-        value = p + from_size;
-    }
-    strcpy(end, value);
-    return text;
-}
-
-static const char *prefix(const sw_filter *filter, const sw_template_row *row, size_t column,
-                          const char *value)
-{
-    (void)column;
-    return *value == '\0' ? value : sw_arena_printf(row->arena, "%s%s", filter->arguments[0], value);
-}
-
-static const char *suffix(const sw_filter *filter, const sw_template_row *row, size_t column,
-                          const char *value)
-{
-    (void)column;
-    return *value == '\0' ? value : sw_arena_printf(row->arena, "%s%s", value, filter->arguments[0]);
-}
-
-/* Pieces are trimmed and empty ones left out: lists in cells are written with and without spaces. */
-static bool split(const sw_filter *filter, const sw_template_row *row, size_t column, sw_values *values)
-{
-    const char *separator = filter->arguments[0];
-    size_t separator_size = strlen(separator), capacity = 0;
-    for (size_t i = 0; i < values->count; i++) {
-        capacity++;
-        for (const char *p = values->items[i]; (p = strstr(p, separator)) != NULL; p += separator_size)
-            capacity++;
-    }
-    if (capacity > VALUES_MAX) {
-        row->unplaced(row->context, column, "more than 10000 values in one cell");
-        capacity = VALUES_MAX;
-    }
-    sw_values pieces = {.items = sw_arena_alloc(row->arena, capacity * sizeof(char *))};
-    if (pieces.items == NULL)
-        return false;
-    for (size_t i = 0; i < values->count; i++) {
-        const char *rest = values->items[i];
-        while (rest != NULL && pieces.count < capacity) {
-            const char *next = strstr(rest, separator);
-            const char *piece =
-                sw_arena_strndup(row->arena, rest, next ? (size_t)(next - rest) : strlen(rest));
-            if (piece == NULL || (piece = trim(NULL, row, column, piece)) == NULL)
-                return false;
-            if (*piece != '\0')
-                pieces.items[pieces.count++] = piece;
-            rest = next ? next + separator_size : NULL;
-        }
-    }
-    *values = pieces;
-    return true;
-}
-
-/* Where the registry has room for one: several are placed nowhere rather than one of them by chance. */
-static bool only(const sw_filter *filter, const sw_template_row *row, size_t column, sw_values *values)
-{
-    if (!split(filter, row, column, values))
-        return false;
-    if (values->count <= 1)
-        return true;
-    const char *reason = sw_arena_printf(row->arena, "names %zu, there is room for one", values->count);
-    if (reason == NULL)
-        return false;
-    row->unplaced(row->context, column, reason);
-    values->count = 0;
-    return true;
-}
-
-static const sw_filter_type filter_types[] = {
-    {"trim", 0, trim, NULL},       {"lower", 0, lower, NULL},      {"upper", 0, upper, NULL},
-    {"slug", 0, slug, NULL},       {"default", 1, fallback, NULL}, {"map", 1, look_up, NULL},
-    {"replace", 2, replace, NULL}, {"prefix", 1, prefix, NULL},    {"suffix", 1, suffix, NULL},
-    {"split", 1, NULL, split},     {"only", 1, NULL, only},
-};
-#define FILTER_COUNT (sizeof filter_types / sizeof *filter_types)
 
 /* --- Parsing --- */
 
@@ -239,10 +24,11 @@ static sw_code no_memory(sw_error *error)
     return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
 }
 
+static const char spaces[] = " \t\r\n";
+
 static void skip_space(parser *p)
 {
-    while (is_space(*p->at))
-        p->at++;
+    p->at += strspn(p->at, spaces);
 }
 
 /* `"text"`, a quote doubled inside; or what stands before one of `stops`, trimmed. */
@@ -253,7 +39,7 @@ static sw_code parse_text(parser *p, const char *stops, const char **text)
         size_t size = strcspn(p->at, stops);
         const char *start = p->at;
         p->at += size;
-        while (size > 0 && is_space(start[size - 1]))
+        while (size > 0 && strchr(spaces, start[size - 1]) != NULL)
             size--;
         *text = sw_arena_strndup(p->arena, start, size);
         return *text ? SW_OK : no_memory(p->error);
@@ -281,7 +67,7 @@ static sw_code parse_arguments(parser *p, sw_filter *filter)
     if (*p->at == '(') {
         do {
             p->at++;
-            if (count == ARGUMENTS_MAX)
+            if (count == SW_FILTER_ARGUMENTS_MAX)
                 return wrong(p, "too many arguments");
             sw_code code = parse_text(p, ",)|}", &filter->arguments[count]);
             if (code != SW_OK)
@@ -309,15 +95,15 @@ static sw_code parse_filter(parser *p, sw_filter **filter)
     *filter = sw_arena_alloc(p->arena, sizeof **filter);
     if (*filter == NULL)
         return no_memory(p->error);
-    for (size_t i = 0; i < FILTER_COUNT; i++)
-        if (strlen(filter_types[i].name) == size && memcmp(filter_types[i].name, p->at, size) == 0)
-            (*filter)->type = &filter_types[i];
+    for (const sw_filter_type *type = sw_filter_types; type->name != NULL; type++)
+        if (strlen(type->name) == size && memcmp(type->name, p->at, size) == 0)
+            (*filter)->type = type;
     if ((*filter)->type == NULL) {
         sw_nearest nearest;
         char near[128];
         sw_nearest_init(&nearest, p->at, size);
-        for (size_t i = 0; i < FILTER_COUNT; i++)
-            sw_nearest_offer(&nearest, filter_types[i].name);
+        for (const sw_filter_type *type = sw_filter_types; type->name != NULL; type++)
+            sw_nearest_offer(&nearest, type->name);
         sw_nearest_text(&nearest, "", near, sizeof near);
         return sw_fail(p->error, SW_INVALID_ARGUMENT, "no filter `%.*s`%s, at character %zu of `%.200s`",
                        (int)(size > 40 ? 40 : size), p->at, near, (size_t)(p->at - p->text) + 1, p->text);
@@ -386,7 +172,7 @@ sw_code sw_template_link(const sw_template *template, const sw_lookup *lookups, 
 {
     for (const sw_part *part = template->parts; part != NULL; part = part->next)
         for (sw_filter *filter = part->filters; filter != NULL; filter = filter->next) {
-            if (filter->type->one != look_up)
+            if (!filter->type->has_lookup)
                 continue;
             for (const sw_lookup *lookup = lookups; lookup != NULL; lookup = lookup->next)
                 if (strcmp(lookup->name, filter->arguments[0]) == 0)

@@ -57,7 +57,4 @@ sw_code sw_template_bind(const sw_template *template, const char *const *header,
 sw_code sw_template_values(const sw_template *template, const sw_template_row *row, sw_values *values,
                            sw_error *error);
 
-/* What slug makes of a text: a-z, 0-9 and single dashes between. */
-char *sw_slug(const char *text, sw_arena *arena);
-
 #endif
