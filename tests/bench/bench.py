@@ -285,8 +285,8 @@ def main():
         out = subprocess.run(["taskset", "-c", "0", sitewire, "import", "--json", *source], env=b.env,
                              capture_output=True, text=True)
         took = time.monotonic() - started
-        summary = json.loads(out.stdout.splitlines()[-1])
-        rows = sum(summary.get(k, 0) for k in ("created", "updated", "unchanged"))
+        total = json.loads(out.stdout.splitlines()[-1])["summary"]["total"]
+        rows = sum(total[k] for k in ("created", "updated", "unchanged"))
         create = create_website(b, True, 8) if set("cd") & set(options.only) else None
         if "d" in options.only and create:
             ratio = rows / took / (create * 0.7)
