@@ -79,7 +79,7 @@ class Install(unittest.TestCase):
 
     def test_cmake(self):
         build = os.path.join(self.folder, "build")
-        run("cmake", "-S", self.folder, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("cmake", "-G", "Ninja", "-S", self.folder, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}")
         run("cmake", "--build", build)
         for name in ("shared", "static"):
             self.assertEqual(run(os.path.join(build, name)), "UNAVAILABLE\n")

@@ -51,7 +51,7 @@ static bool drop_privileges(void)
 }
 
 /* Starts a program of PostgreSQL, its output going to the file `log` in the folder. */
-static pid_t start(const char *program, char *const *arguments)
+static pid_t start(const char *program, char **arguments)
 {
     char path[512], log[128];
     snprintf(path, sizeof(path), "%s%s", fixture.bin, program);
@@ -69,6 +69,7 @@ static pid_t start(const char *program, char *const *arguments)
     dup2(in, 0);
     dup2(out, 1);
     dup2(out, 2);
+    arguments[0] = path; /* PostgreSQL's programs find each other by it */
     execvp(path, arguments);
     _exit(127);
 }
