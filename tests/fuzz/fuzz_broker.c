@@ -1,0 +1,100 @@
+/* Whole messages as hostile peers would send them: the broker with its sockets, frontend and backend, in one process. The input is a script: per message a byte (who speaks: bit 0 worker,
+ * bit 1 another peer, bits 2 to 4 frames less one) and per frame a two-byte length and that many bytes. A frame of
+ * length 0xffff is the route of the last call handed over. */
+#include "broker/broker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include <stdlib.h>
+#include <string.h>
+
+static sw_broker_options options;
+
+/* One broker for all inputs: what one leaves behind, the next one meets. */
+static sw_broker *broker_of_run(void)
+{
+    static sw_broker *broker;
+    static sw_loop *loop;
+    if (broker != NULL)
+        return broker;
+    sw_log_open("fuzz", SW_LOG_ERROR, false);
+    options = (sw_broker_options){.core = sw_core_defaults,
+                                  .frontend = "inproc://fuzz-front",
+                                  .backend = "inproc://fuzz-back",
+                                  .message_max = 1 << 20,
+                                  .replies_max = 100,
+                                  .drain_ms = 1000};
+    options.core.service_calls = options.core.client_calls = 64;
+    broker = calloc(1, sizeof(*broker));
+    loop = sw_loop_new();
+    sw_error error = {0};
+    if (broker == NULL || loop == NULL || sw_broker_open(broker, loop, &options, &error) != SW_OK)
+        abort();
+    return broker;
+}
+
+static void *peer_of(sw_broker *broker, int who)
+{
+    static void *sockets[4];
+    if (sockets[who] == NULL) {
+        int none = 0, bound = 1000;
+        sockets[who] = zmq_socket(broker->context, ZMQ_DEALER);
+        zmq_setsockopt(sockets[who], ZMQ_LINGER, &none, sizeof(none));
+        zmq_setsockopt(sockets[who], ZMQ_SNDHWM, &bound, sizeof(bound));
+        zmq_connect(sockets[who], who & 1 ? options.backend : options.frontend);
+    }
+    return sockets[who];
+}
+
+/* What the broker says is read, and the last route kept. */
+static void listen(sw_broker *broker, uint8_t route[8], size_t *route_size)
+{
+    for (int who = 0; who < 4; who++) {
+        sw_message message;
+        while (sw_message_recv(peer_of(broker, who), &message) == 0) {
+            sw_view first = sw_message_view(&message, 0), address = sw_message_view(&message, 2);
+            sw_compact compact;
+            if (sw_compact_decode(first.data, first.size, &compact) &&
+                compact.command == SW_COMPACT_REQUEST) {
+                memcpy(route, first.data + 16, 8);
+                *route_size = 8;
+            } else if (message.count > 4 && address.size == 8) {
+                memcpy(route, address.data, 8);
+                *route_size = 8;
+            }
+            sw_message_close(&message);
+        }
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    sw_broker *broker = broker_of_run();
+    uint8_t route[8] = {0};
+    size_t route_size = 0;
+    const uint8_t *at = data, *end = data + size;
+    while (at < end) {
+        int who = *at & 3, frames = (*at >> 2 & 7) + 1;
+        void *socket = peer_of(broker, who);
+        at++;
+        for (int i = 0; i < frames; i++) {
+            size_t length = end - at >= 2 ? (size_t)at[0] << 8 | at[1] : 0;
+            at += end - at >= 2 ? 2 : end - at;
+            int more = ZMQ_DONTWAIT | (i + 1 < frames ? ZMQ_SNDMORE : 0);
+            if (length == 0xffff) {
+                zmq_send(socket, route, route_size, more);
+                continue;
+            }
+            if (length > (size_t)(end - at))
+                length = (size_t)(end - at);
+            zmq_send(socket, at, length, more);
+            at += length;
+        }
+        sw_error error;
+        sw_loop_once(broker->loop, 0, &error);
+        listen(broker, route, &route_size);
+    }
+    return 0;
+}
