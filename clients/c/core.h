@@ -31,7 +31,8 @@ typedef struct sw_flight {
     uint32_t failures_max;
     uint32_t credit; /* of a stream: granted and not used */
     bool streams, delivered, cancelled, has_payload;
-    bool harmless; /* for the caller to start anew: read-only, or under a request_id of the caller's */
+    bool may_have_run; /* an earlier try: nobody said that it has not */
+    bool harmless;     /* for the caller to start anew: read-only, or under a request_id of the caller's */
     int64_t started_us, deadline_us;
     int64_t due_us;    /* when the timer must look at it: key of the heap */
     int64_t resume_us; /* PAUSED: when it becomes WAITING */

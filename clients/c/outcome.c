@@ -147,6 +147,7 @@ static bool try_again(sw_client *client, sw_flight *flight, uint32_t code, const
     if (resume >= flight->deadline_us)
         return false; /* this failure says more than that the time is over */
     flight->failures++;
+    flight->may_have_run |= !found->not_run;
     flight->resume_us = resume;
     sw_flight_move(client, flight, SW_FLIGHT_PAUSED);
     sw_flight_schedule(client, flight, resume);
@@ -171,7 +172,7 @@ static void reply_failure(sw_client *client, sw_flight *flight, const sw_reply_h
         return;
     sw_error error;
     sw_error_from_reply_header(header, &error);
-    error.retry_safe = found.not_run || flight->harmless;
+    error.retry_safe = (found.not_run && !flight->may_have_run) || flight->harmless;
     if (error.code == SW_DEADLINE_EXCEEDED)
         add_times(&error, flight, &header->timing);
     deliver_error(client, flight, reply, &error);
@@ -243,6 +244,7 @@ void sw_client_lost(sw_client *client)
                            flight->delivered ? ", and the stream is cut off" : "");
         else {
             flight->failures++;
+            flight->may_have_run = true;
             sw_flight_move(client, flight, SW_FLIGHT_WAITING);
         }
     }

@@ -252,6 +252,28 @@ static void test_retries(void **state)
     assert_true(one.retry_safe);
 }
 
+/* What the last try says of itself does not hold for the ones before it. */
+static void test_earlier_try_may_have_run(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        int first, second;
+        bool safe;
+    } rows[] = {{1, 0, false}, {-1, 0, false}, {0, 1, false}, {0, 0, true}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        seen one = {0};
+        sw_call_options options = {.size = sizeof(options), .timeout_ms = 2000};
+        start(f, CREATE, "x", &options, &one);
+        next(f);
+        fake_fail(&f->fake, &f->request, SW_UNAVAILABLE, rows[i].first, -1);
+        next(f);
+        fake_fail(&f->fake, &f->request, SW_DEADLINE_EXCEEDED, rows[i].second, -1);
+        until(f, &one, 1);
+        assert_int_equal(one.code, SW_DEADLINE_EXCEEDED);
+        assert_int_equal(one.retry_safe, rows[i].safe);
+    }
+}
+
 static void test_strange_replies(void **state)
 {
     fixture *f = *state;
@@ -531,6 +553,7 @@ int main(void)
         TEST(test_request_id),
         cmocka_unit_test_setup_teardown(test_request_id, set_up_mdp, tear_down),
         TEST(test_retries),
+        TEST(test_earlier_try_may_have_run),
         TEST(test_strange_replies),
         TEST(test_late_reply_of_first_try),
         TEST(test_stream),
