@@ -57,6 +57,9 @@ typedef struct sw_op {
     sw_sql main;
     int tries;
     bool validate_only;
+    bool lost;              /* the change went out on a connection that was lost: it may have been made */
+    bool upserts;           /* main inserts the row or, if it is there, updates it */
+    bool update_only;       /* it cannot be inserted as it is: only update it, in spite of allow_missing */
     const char *request_id; /* of a mutation that leaves a record, or NULL */
     uint8_t hash[16];
     /* Of a List: */

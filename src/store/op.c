@@ -65,17 +65,17 @@ static void fail(sw_op *op, const sw_error *error)
     free_op(op);
 }
 
-static void fail_unavailable(sw_op *op, bool may_have_run)
+static void fail_unavailable(sw_op *op)
 {
     sw_error error;
-    if (may_have_run)
+    if (op->lost)
         sw_fail(&error, SW_UNAVAILABLE,
-                "the database connection was lost while it ran: it may have taken effect; look before trying "
-                "again");
+                "the database connection was lost while it ran: it may have taken effect; %s",
+                op->request_id ? "try again with the same request_id" : "look before trying again");
     else
         sw_fail(&error, SW_UNAVAILABLE, "%s",
                 op->store->ready ? "the database cannot be reached; try again" : op->store->reason);
-    error.retry_safe = !may_have_run;
+    error.retry_safe = !op->lost;
     fail(op, &error);
 }
 
@@ -84,7 +84,7 @@ static void on_cancel(sw_call *call, void *context)
     sw_op *op = context;
     sw_error error;
     sw_code code = sw_call_cancel_code(call);
-    bool ran = op->work.sent && op->plan->writes;
+    bool ran = op->lost || (op->work.sent && op->plan->writes && !op->validate_only);
     sw_fail(&error, code, "%s%s", code == SW_DEADLINE_EXCEEDED ? "the time is over" : "cancelled",
             ran ? "; it may have taken effect" : "");
     error.retry_safe = !ran;
@@ -223,7 +223,7 @@ void sw_op_unpark(sw_store *store)
         if (store->ready && !store->closing)
             begin(op);
         else
-            fail_unavailable(op, false);
+            fail_unavailable(op);
     }
 }
 
@@ -256,6 +256,13 @@ static void fail_kept(sw_op *op)
         fail(op, op->failure);
 }
 
+/* PostgreSQL checks the row that allow_missing would insert even where one is there, which the change might suit. */
+static bool cannot_insert(const sw_op *op, const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return op->upserts && state && (strcmp(state, "23502") == 0 || strcmp(state, "23514") == 0);
+}
+
 static void main_failed(sw_op *op, const PGresult *result)
 {
     const sw_sqlstate *state = sw_sqlstate_find(PQresultErrorField(result, PG_DIAG_SQLSTATE));
@@ -271,7 +278,11 @@ static void main_failed(sw_op *op, const PGresult *result)
         return;
     }
     *op->failure = error;
-    if (op->request_id)
+    if (cannot_insert(op, result)) {
+        op->upserts = false;
+        op->update_only = true;
+        start(op, false);
+    } else if (op->request_id)
         look_up_record(op);
     else
         fail_kept(op);
@@ -285,12 +296,15 @@ static void finish(sw_op *op, const PGresult *result, void (*reply)(sw_op *, con
 
 static void main_succeeded(sw_op *op, const PGresult *result)
 {
-    if (op->request_id && PQntuples(result) == 0 && keep_failure(op)) {
+    bool absent = PQntuples(result) == 0 && (op->request_id || op->update_only) && keep_failure(op);
+    if (absent && !op->update_only)
         sw_fault_not_found(op, op->failure);
+    if (!absent)
+        finish(op, result, sw_op_reply);
+    else if (op->request_id)
         look_up_record(op);
-        return;
-    }
-    finish(op, result, sw_op_reply);
+    else
+        fail(op, op->failure);
 }
 
 /* Without a record the failure stands. */
@@ -305,9 +319,10 @@ static void record_read(sw_op *op, const PGresult *result, bool fine)
 /* No answer: the connection was lost, or there was none. */
 static void lost(sw_op *op)
 {
-    bool once = op->plan->writes && op->step == SW_STEP_MAIN && !op->request_id && !op->validate_only;
-    if (op->store->closing || !op->work.sent || op->tries >= tries_max || once)
-        fail_unavailable(op, op->work.sent && once);
+    bool change = op->plan->writes && op->step == SW_STEP_MAIN && !op->validate_only;
+    op->lost |= change && op->work.sent;
+    if (op->store->closing || !op->work.sent || op->tries >= tries_max || (change && !op->request_id))
+        fail_unavailable(op);
     else if (op->step == SW_STEP_RECORD)
         look_up_record(op);
     else if (op->step == SW_STEP_REFERRERS)

@@ -251,6 +251,7 @@ static sw_code build_upsert(sw_op *op, const ProtobufCMessage *resource, sw_fiel
 {
     const sw_table *table = op->plan->table;
     sw_sql *sql = &op->main;
+    op->upserts = true;
     sw_fields insert = (fields_set(table, resource) | fields) & ~table->bookkeeping;
     begin(op);
     sw_code code = add_insert(op, resource, insert, error);
@@ -285,7 +286,7 @@ static sw_code build_update(sw_op *op, sw_error *error)
         return code;
     int64_t revision = sw_field_int(resource, table->columns[table->revision].field);
     /* A row that is not there has no revision to match. */
-    if (sw_field_bool(op->request, op->plan->allow_missing) && !revision)
+    if (sw_field_bool(op->request, op->plan->allow_missing) && !revision && !op->update_only)
         return build_upsert(op, resource, fields, error);
     begin(op);
     sw_sql_printf(sql, "UPDATE %s AS t SET ", table->name);

@@ -146,6 +146,39 @@ static void updates(void **state)
     assert_string_equal(test_store_last()->outcome, "updated");
 }
 
+/* Fields that go together may come one by one, once the row is there. */
+static void updates_in_part_with_allow_missing(void **state)
+{
+    (void)state;
+    db_run(test.conn, "INSERT INTO referential.website (code) VALUES ('part');"
+                      "INSERT INTO referential.environment (code) VALUES ('part1'), ('part2');"
+                      "INSERT INTO referential.docroot (code) VALUES ('part');"
+                      "INSERT INTO referential.docroot_environment (docroot, environment) "
+                      "VALUES ('part', 'part1'), ('part', 'part2');"
+                      "INSERT INTO referential.website_deployed (website, docroot, environment) "
+                      "VALUES ('part', 'part', 'part1'), ('part', 'part', 'part2');"
+                      "INSERT INTO referential.domain (fqdn, website, docroot, environment) "
+                      "VALUES ('part.example', 'part', 'part', 'part1')");
+    Sw__Domain domain = SW__DOMAIN__INIT;
+    Sw__UpdateDomainRequest request = SW__UPDATE_DOMAIN_REQUEST__INIT;
+    request.domain = &domain;
+    request.has_allow_missing = request.allow_missing = 1;
+    domain.environment = "part2";
+    for (int with_id = 0; with_id < 2; with_id++) {
+        domain.fqdn = "part.example";
+        const Sw__Domain *changed =
+            test_store_call(&test, "UpdateDomain", &request.base, with_id ? "part-1" : NULL);
+        if (!changed)
+            fail_msg("%s", test_store_last()->error.message);
+        assert_string_equal(changed->website, "part");
+        assert_string_equal(changed->environment, "part2");
+        assert_string_equal(test_store_last()->outcome, with_id ? "unchanged" : "updated");
+        domain.fqdn = "absent.example";
+        assert_null(test_store_call(&test, "UpdateDomain", &request.base, with_id ? "part-2" : NULL));
+        test_store_failed(SW_INVALID_ARGUMENT, "domain.website", "go together");
+    }
+}
+
 static void deletes(void **state)
 {
     (void)state;
@@ -284,9 +317,10 @@ static int close_store(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(create_and_get), cmocka_unit_test(create_refused), cmocka_unit_test(updates),
-        cmocka_unit_test(deletes),        cmocka_unit_test(renames),        cmocka_unit_test(validate_only),
-        cmocka_unit_test(types),
+        cmocka_unit_test(create_and_get), cmocka_unit_test(create_refused),
+        cmocka_unit_test(updates),        cmocka_unit_test(updates_in_part_with_allow_missing),
+        cmocka_unit_test(deletes),        cmocka_unit_test(renames),
+        cmocka_unit_test(validate_only),  cmocka_unit_test(types),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);
 }
