@@ -95,6 +95,9 @@ static bool prepare(sw_lane *lane, sw_work *work, const char *name)
         return true;
     if (prepared->generation) {
         char text[64], old[32];
+        /* First in its batch, so that no failure can have it skipped: the server would keep the old one for ever. */
+        if (lane->kind == SW_LANE_READ && lane->batch > 0 && !sw_lane_sync(lane))
+            return false;
         statement_name(old, statement->slot, prepared->generation);
         snprintf(text, sizeof(text), "DEALLOCATE %s", old);
         if (!sw_lane_plain(lane, text, NULL))

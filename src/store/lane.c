@@ -2,10 +2,13 @@
 #include "base/clock.h"
 #include "store/lane_private.h"
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const int64_t connect_ms = 5000, backoff_min_ms = 50, backoff_max_ms = 2000;
+
+static const char *const where[SW_LANE_WHERE] = {"host", "hostaddr", "port"};
 
 static void on_timer(void *context);
 static void on_ready(void *context, short events);
@@ -47,6 +50,14 @@ static void close_connection(sw_lane *lane)
     memset(lane->prepared, 0, sizeof(lane->prepared));
 }
 
+static void forget_where(sw_lane *lane)
+{
+    for (int i = 0; i < SW_LANE_WHERE; i++) {
+        free(lane->where[i]);
+        lane->where[i] = NULL;
+    }
+}
+
 void sw_lane_destroy(sw_lane **lane)
 {
     if (!*lane)
@@ -54,6 +65,7 @@ void sw_lane_destroy(sw_lane **lane)
     close_connection(*lane);
     sw_lane_abandon(*lane);
     sw_timer_destroy(&(*lane)->timer);
+    forget_where(*lane);
     free(*lane);
     *lane = NULL;
 }
@@ -109,10 +121,40 @@ static void poll_connect(sw_lane *lane)
         watch(lane, fd, status == PGRES_POLLING_WRITING ? ZMQ_POLLOUT : ZMQ_POLLIN);
 }
 
+/* libpq tries several hosts one after the other, but waits for one that is silent. The next attempt begins with the
+ * host behind the first: the first item of each list that has several goes to its end. */
+static void turn_hosts(sw_lane *lane)
+{
+    PQconninfoOption *options = PQconninfo(lane->connection);
+    forget_where(lane);
+    for (const PQconninfoOption *option = options; option && option->keyword; option++)
+        for (int i = 0; i < SW_LANE_WHERE; i++) {
+            const char *comma = option->val ? strchr(option->val, ',') : NULL;
+            if (comma && strcmp(option->keyword, where[i]) == 0 &&
+                asprintf(&lane->where[i], "%s,%.*s", comma + 1, (int)(comma - option->val), option->val) < 0)
+                lane->where[i] = NULL;
+        }
+    PQconninfoFree(options);
+}
+
+/* What stands before dbname, the conninfo can change; what stands behind it, not. Without the first ones a server that
+ * vanishes from the network would be waited for a quarter of an hour. */
 void sw_lane_connect(sw_lane *lane)
 {
-    const char *const names[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
-    const char *const values[] = {lane->conninfo, "sitewire", "UTF8", NULL};
+    const char *const names[] = {"keepalives_idle",
+                                 "keepalives_interval",
+                                 "keepalives_count",
+                                 "tcp_user_timeout",
+                                 "dbname",
+                                 "fallback_application_name",
+                                 "client_encoding",
+                                 where[0],
+                                 where[1],
+                                 where[2],
+                                 NULL};
+    const char *const values[] = {
+        "10",           "5", "3", "15000", lane->conninfo, "sitewire", "UTF8", lane->where[0], lane->where[1],
+        lane->where[2], NULL};
     lane->connection = PQconnectStartParams(names, values, 1);
     lane->state = LANE_CONNECTING;
     if (!lane->connection || PQstatus(lane->connection) == CONNECTION_BAD) {
@@ -128,9 +170,10 @@ void sw_lane_connect(sw_lane *lane)
 static void on_timer(void *context)
 {
     sw_lane *lane = context;
-    if (lane->state == LANE_CONNECTING)
+    if (lane->state == LANE_CONNECTING) {
+        turn_hosts(lane);
         go_down(lane);
-    else if (lane->state == LANE_DOWN)
+    } else if (lane->state == LANE_DOWN)
         sw_lane_connect(lane);
 }
 

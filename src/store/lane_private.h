@@ -7,6 +7,8 @@
 
 #define LANE_SLOTS 1024 /* messages in flight that have an answer, a power of two */
 
+#define SW_LANE_WHERE 3 /* host, hostaddr, port */
+
 typedef enum { LANE_DOWN, LANE_CONNECTING, LANE_UP } lane_state;
 typedef enum { SLOT_PLAIN, SLOT_PREPARE, SLOT_WORK, SLOT_SYNC } slot_kind;
 
@@ -28,6 +30,8 @@ struct sw_lane {
     sw_loop *loop;
     sw_lane_kind kind;
     const char *conninfo;
+    char *where
+        [SW_LANE_WHERE]; /* instead of the conninfo's hosts, once one of several did not answer; or NULL */
     sw_lane_events events;
     sw_timer *timer;
     PGconn *connection;

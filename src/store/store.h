@@ -9,10 +9,11 @@
 typedef struct sw_store sw_store;
 
 typedef struct sw_store_options {
-    const char *conninfo; /* libpq, passed through untouched; NULL or "" means PG* */
-    int read_lanes;       /* connections for reads; 0 means 2 */
-    int write_lanes;      /* connections for mutations; 0 means 8 */
-    int schema_minimum;   /* schema versions that this program works with */
+    /* libpq's, several hosts too; NULL or "" means PG*. TCP keepalives and tcp_user_timeout are shorter by default. */
+    const char *conninfo;
+    int read_lanes;     /* connections for reads; 0 means 2 */
+    int write_lanes;    /* connections for mutations; 0 means 8 */
+    int schema_minimum; /* schema versions that this program works with */
     int schema_maximum;
     void (*on_serving)(void *context, bool serving, const char *reason);
     void *context;

@@ -10,8 +10,14 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 static test_store test;
 
@@ -21,6 +27,7 @@ static const sw_query queries[] = {
      "-- it's a comment with :nothing\n"
      "SELECT ':nothing' AS type, :code::text AS code, :version AS version, $x$:nothing$x$ AS docroot,\n"
      "       CASE WHEN :type = 'slow' THEN pg_sleep(:code::float)::text\n"
+     "            WHEN :type = 'prepared' THEN (SELECT count(*)::text FROM pg_prepared_statements)\n"
      "            WHEN :type = 'fail' THEN sitewire.fail('SW002', 'code', 'bad code')\n"
      "            WHEN :type = 'divide' THEN (1 / (length(:code) - 1))::text END AS environment /* :nothing "
      "*/",
@@ -148,6 +155,74 @@ static void crash(void **state)
     test_call_clear(&parked);
 }
 
+/* A change that was sent when PostgreSQL went, and cannot be sent again as it stays away, may have been committed. */
+static void change_lost(void **state)
+{
+    (void)state;
+    Sw__Website website = SW__WEBSITE__INIT;
+    Sw__UpdateWebsiteRequest request = SW__UPDATE_WEBSITE_REQUEST__INIT;
+    test_call unavailable, late;
+    website.code = "lost";
+    website.name = "new";
+    request.website = &website;
+    db_run(test.conn, "INSERT INTO referential.website (code) VALUES ('lost')");
+    db_run(test.conn, "BEGIN; UPDATE referential.website SET live = true WHERE code = 'lost'");
+    test_store_start(&test, &unavailable, "UpdateWebsite", &request.base, "lost-1", 0);
+    test_store_start(&test, &late, "UpdateWebsite", &request.base, "lost-2", 700);
+    int64_t until = sw_now_ms() + 600;
+    while (strcmp(db_rows(test.conn, "SELECT count(*) FROM pg_locks WHERE NOT granted"), "2") != 0) {
+        assert_true(sw_now_ms() < until);
+        test_store_turn(&test);
+    }
+    PQfinish(test.conn);
+    test.conn = NULL;
+    assert_true(pg_fixture_crash());
+    test_store_end(&test, &late);
+    test_store_end(&test, &unavailable);
+    assert_true(pg_fixture_restart());
+    test_store_wait(&test, true);
+    test.conn = db_open(test.conninfo);
+    assert_int_equal(late.error.code, SW_DEADLINE_EXCEEDED);
+    assert_false(late.error.retry_safe);
+    assert_int_equal(unavailable.error.code, SW_UNAVAILABLE);
+    assert_false(unavailable.error.retry_safe);
+    assert_non_null(strstr(unavailable.error.message, "may have taken effect"));
+}
+
+/* Statements that make room for others leave the server too, also where one before them failed. */
+static void prepared_statements(void **state)
+{
+    (void)state;
+    enum { SHAPES = 600 };
+    test_call bad[2], call; /* one on each read lane, the third behind the first */
+    for (int i = 0; i < SHAPES; i++) {
+        Sw__Filter filters[10], *list[10];
+        Sw__ListWebsitesRequest request = SW__LIST_WEBSITES_REQUEST__INIT;
+        request.filters = list;
+        request.n_filters = 10;
+        for (int n = 0; n < 10; n++) { /* a shape for each number */
+            sw__filter__init(list[n] = &filters[n]);
+            filters[n].field = (char *)(i >> n & 1 ? "name" : "code");
+            filters[n].op = "is_null";
+        }
+        for (int n = 0; n < 2; n++)
+            start(&bad[n], "divide", "x", 0);
+        test_store_start(&test, &call, "ListWebsites", &request.base, NULL, 0);
+        for (int n = 0; n < 2; n++)
+            test_store_end(&test, &bad[n]);
+        test_store_end(&test, &call);
+        assert_int_equal(call.error.code, SW_OK);
+        test_call_clear(&call);
+    }
+    start(&call, "prepared", "", 0);
+    test_store_end(&test, &call);
+    assert_int_equal(call.error.code, SW_OK);
+    int count = atoi(((const Sw__FindVersionsResponse *)call.reply)->items[0]->environment);
+    if (count > 256)
+        fail_msg("%d prepared statements", count);
+    test_call_clear(&call);
+}
+
 static void columns_change(void **state)
 {
     (void)state;
@@ -181,6 +256,12 @@ static int close_store(void **state)
 
 /* --- Stores that cannot serve --- */
 
+static void keep_serving(void *context, bool serving, const char *reason)
+{
+    (void)reason;
+    ((test_store *)context)->serving = serving;
+}
+
 static void schema_missing(void **state)
 {
     (void)state;
@@ -202,6 +283,74 @@ static void schema_missing(void **state)
     test_store_migrate(&other); /* no restart is needed */
     test_store_wait(&other, true);
     test_store_close(&other);
+}
+
+/* The first of two hosts takes connections and never answers: the second one is tried after a while. */
+static void silent_host(void **state)
+{
+    (void)state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char folder[] = "/tmp/swsilent-XXXXXX", conninfo[512];
+    assert_non_null(mkdtemp(folder));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/.s.PGSQL.5432", folder);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 100), 0);
+    sw_error error;
+    test_store other = {0};
+    snprintf(conninfo, sizeof(conninfo), "host=%s,%s dbname=lanes user=%s", folder, PQhost(test.conn),
+             PQuser(test.conn));
+    sw_store_options options = {.conninfo = conninfo, .schema_maximum = sw_migrate_latest()};
+    other.loop = sw_loop_new();
+    options.context = &other;
+    options.on_serving = keep_serving;
+    assert_int_equal(sw_store_new(other.loop, &options, &other.store, &error), SW_OK);
+    assert_int_equal(sw_store_start(other.store, &error), SW_OK);
+    int64_t until = sw_now_ms() + 15000;
+    while (!other.serving && sw_now_ms() < until)
+        assert_int_equal(sw_loop_once(other.loop, 100, &error), SW_OK);
+    sw_store_destroy(&other.store);
+    sw_loop_destroy(&other.loop);
+    close(fd);
+    unlink(address.sun_path);
+    rmdir(folder);
+    assert_true(other.serving);
+}
+
+/* A server that vanishes from the network must be noticed soon. */
+static void short_timeouts(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}}, peer;
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), lanes = 0;
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(fd, 100), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    char conninfo[64];
+    sw_error error;
+    sw_store *store;
+    sw_loop *loop = sw_loop_new();
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d keepalives_idle=7", ntohs(address.sin_port));
+    sw_store_options options = {.conninfo = conninfo, .schema_maximum = 1};
+    assert_int_equal(sw_store_new(loop, &options, &store, &error), SW_OK);
+    assert_int_equal(sw_store_start(store, &error), SW_OK);
+    for (int i = 0; i < 256; i++) {
+        int idle = 0, user_ms = 0;
+        socklen_t peer_size = sizeof(peer), int_size = sizeof(int);
+        if (getpeername(i, (struct sockaddr *)&peer, &peer_size) != 0 || peer.sin_family != AF_INET ||
+            peer.sin_port != address.sin_port)
+            continue;
+        lanes++;
+        assert_int_equal(getsockopt(i, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &int_size), 0);
+        assert_int_equal(getsockopt(i, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, &int_size), 0);
+        assert_int_equal(idle, 7); /* the conninfo has the last word */
+        assert_int_equal(user_ms, 15000);
+    }
+    assert_true(lanes > 0);
+    sw_store_destroy(&store);
+    sw_loop_destroy(&loop);
+    close(fd);
 }
 
 static void refused_by_name(void **state)
@@ -242,7 +391,9 @@ int main(void)
         cmocka_unit_test(a_query),         cmocka_unit_test(failing_neighbours),
         cmocka_unit_test(cancelled),       cmocka_unit_test(columns_change),
         cmocka_unit_test(crash),           cmocka_unit_test(schema_missing),
-        cmocka_unit_test(refused_by_name),
+        cmocka_unit_test(refused_by_name), cmocka_unit_test(prepared_statements),
+        cmocka_unit_test(change_lost),     cmocka_unit_test(silent_host),
+        cmocka_unit_test(short_timeouts),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);
 }
