@@ -13,6 +13,7 @@
 #include <string.h>
 
 static const int tries_max = 5;
+static const size_t request_id_max = 128; /* docs/protocol.md, section 3 */
 
 static void done(sw_work *work, const PGresult *result);
 
@@ -177,6 +178,13 @@ static void begin(sw_op *op)
     sw_view id = sw_call_get_header(op->call)->request_id;
     op->validate_only = plan->validate_only && sw_field_bool(op->request, plan->validate_only);
     if (plan->writes && plan->table && id.size && !op->validate_only) {
+        if (id.size > request_id_max) {
+            sw_error error;
+            sw_fail_field(&error, SW_INVALID_ARGUMENT, "request_id", "it has %zu bytes; at most %zu", id.size,
+                          request_id_max);
+            fail(op, &error);
+            return;
+        }
         op->request_id = sw_arena_strndup(op->arena, id.data, id.size);
         if (!op->request_id || !hash_request(op)) {
             sw_error error;

@@ -161,29 +161,32 @@ static void change_lost(void **state)
     (void)state;
     Sw__Website website = SW__WEBSITE__INIT;
     Sw__UpdateWebsiteRequest request = SW__UPDATE_WEBSITE_REQUEST__INIT;
-    test_call unavailable, late;
+    test_call unavailable, dropped;
     website.code = "lost";
     website.name = "new";
     request.website = &website;
     db_run(test.conn, "INSERT INTO referential.website (code) VALUES ('lost')");
     db_run(test.conn, "BEGIN; UPDATE referential.website SET live = true WHERE code = 'lost'");
     test_store_start(&test, &unavailable, "UpdateWebsite", &request.base, "lost-1", 0);
-    test_store_start(&test, &late, "UpdateWebsite", &request.base, "lost-2", 700);
-    int64_t until = sw_now_ms() + 600;
+    test_store_start(&test, &dropped, "UpdateWebsite", &request.base, "lost-2", 0);
+    int64_t until = sw_now_ms() + 10000;
     while (strcmp(db_rows(test.conn, "SELECT count(*) FROM pg_locks WHERE NOT granted"), "2") != 0) {
         assert_true(sw_now_ms() < until);
         test_store_turn(&test);
     }
-    PQfinish(test.conn);
-    test.conn = NULL;
     assert_true(pg_fixture_crash());
-    test_store_end(&test, &late);
+    PQfinish(test.conn); /* not before: it holds the lock that keeps the changes waiting */
+    test.conn = NULL;
+    test_store_wait(&test, false);
+    test_store_turn(&test);
+    test_store_cancel(&test, &dropped);
+    test_store_end(&test, &dropped);
     test_store_end(&test, &unavailable);
     assert_true(pg_fixture_restart());
     test_store_wait(&test, true);
     test.conn = db_open(test.conninfo);
-    assert_int_equal(late.error.code, SW_DEADLINE_EXCEEDED);
-    assert_false(late.error.retry_safe);
+    assert_int_equal(dropped.error.code, SW_CANCELLED);
+    assert_false(dropped.error.retry_safe);
     assert_int_equal(unavailable.error.code, SW_UNAVAILABLE);
     assert_false(unavailable.error.retry_safe);
     assert_non_null(strstr(unavailable.error.message, "may have taken effect"));

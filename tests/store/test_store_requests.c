@@ -49,6 +49,23 @@ static void replays(void **state)
     assert_non_null(create("good", "id-3"));
 }
 
+/* Too long for an index once it is random enough; the bound is the protocol's. */
+static void long_id(void **state)
+{
+    (void)state;
+    char id[5001];
+    unsigned seed = 1;
+    for (size_t i = 0; i < sizeof(id) - 1; i++) {
+        seed = seed * 1103515245 + 12345;
+        id[i] = (char)('!' + (seed >> 16) % 90);
+    }
+    id[sizeof(id) - 1] = '\0';
+    assert_null(create("long", id));
+    test_store_failed(SW_INVALID_ARGUMENT, "request_id", "128");
+    id[128] = '\0';
+    assert_non_null(create("long", id));
+}
+
 static void replays_of_each_verb(void **state)
 {
     (void)state;
@@ -189,7 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replays),      cmocka_unit_test(replays_of_each_verb),
         cmocka_unit_test(simultaneous), cmocka_unit_test(losses),
-        cmocka_unit_test(pruning),
+        cmocka_unit_test(pruning),      cmocka_unit_test(long_id),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);
 }
