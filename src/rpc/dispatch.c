@@ -2,6 +2,7 @@
 #include "rpc/call.h"
 
 #include "base/error.h"
+#include "base/hash.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,24 +11,10 @@
 #define TABLE_FIRST     64 /* slots of the method table at first; a power of two */
 #define BUILTIN_PACKAGE "sitewire.rpc.v1"
 
-static size_t hash_path(const char *path, size_t size)
-{
-    uint64_t hash = size, word;
-    for (; size >= 8; path += 8, size -= 8) {
-        memcpy(&word, path, 8);
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15U;
-        hash ^= hash >> 32;
-    }
-    word = 0;
-    memcpy(&word, path, size);
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15U;
-    return hash >> 32;
-}
-
 /* The slot that holds the path, or the empty one where it belongs. */
 static sw_method_entry **slot_of(const sw_dispatch *dispatch, const char *path, size_t size)
 {
-    size_t at = hash_path(path, size);
+    size_t at = sw_hash(path, size);
     for (;; at++) {
         sw_method_entry **slot = &dispatch->table[at & (dispatch->table_size - 1)];
         if (*slot == NULL || ((*slot)->path_size == size && memcmp((*slot)->path, path, size) == 0))

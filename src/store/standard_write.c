@@ -61,6 +61,19 @@ static void add_revision(sw_op *op, const char *current, int64_t expected)
     sw_sql_add(&op->main, ")");
 }
 
+/* What tells a record of a request_id from others. */
+typedef struct record {
+    sw_value id, method, hash, caller;
+} record;
+
+static record record_of(const sw_op *op)
+{
+    sw_view caller = sw_call_caller(op->call);
+    return (record){sw_value_text(op->request_id), sw_value_text(op->plan->path),
+                    sw_value_bytes(op->hash, sizeof(op->hash)),
+                    sw_value_text(sw_arena_strndup(op->arena, caller.data, caller.size))};
+}
+
 /* `WITH r AS (` before a mutation that leaves a record. */
 static void begin(sw_op *op)
 {
@@ -76,40 +89,34 @@ static void end(sw_op *op, const char *outcome)
         sw_sql_printf(sql, " RETURNING %s, %s AS sw_outcome", select, outcome);
         return;
     }
-    sw_view caller = sw_call_caller(op->call);
-    sw_value id = sw_value_text(op->request_id), method = sw_value_text(op->plan->path),
-             hash = sw_value_bytes(op->hash, sizeof(op->hash)),
-             who = sw_value_text(sw_arena_strndup(op->arena, caller.data, caller.size));
+    record of = record_of(op);
     sw_sql_printf(sql,
                   " RETURNING *, %s AS sw_outcome), q AS (INSERT INTO sitewire.request "
                   "(request_id, method, request_hash, caller, reply) SELECT ",
                   outcome);
-    sw_sql_param(sql, &id);
+    sw_sql_param(sql, &of.id);
     sw_sql_add(sql, ", ");
-    sw_sql_param(sql, &method);
+    sw_sql_param(sql, &of.method);
     sw_sql_add(sql, ", ");
-    sw_sql_param(sql, &hash);
+    sw_sql_param(sql, &of.hash);
     sw_sql_add(sql, ", ");
-    sw_sql_param(sql, &who);
+    sw_sql_param(sql, &of.caller);
     sw_sql_printf(sql, ", to_jsonb(r) FROM r) SELECT %s, sw_outcome FROM r", select);
 }
 
 void sw_record_build(const sw_op *op, sw_sql *sql)
 {
-    sw_view caller = sw_call_caller(op->call);
-    sw_value id = sw_value_text(op->request_id), method = sw_value_text(op->plan->path),
-             hash = sw_value_bytes(op->hash, sizeof(op->hash)),
-             who = sw_value_text(sw_arena_strndup(op->arena, caller.data, caller.size));
+    record of = record_of(op);
     sw_sql_printf(sql,
                   "SELECT %s, sw_reply->>'sw_outcome', sw_same FROM (SELECT reply AS sw_reply, method = ",
                   op->plan->table->select);
-    sw_sql_param(sql, &method);
+    sw_sql_param(sql, &of.method);
     sw_sql_add(sql, " AND request_hash = ");
-    sw_sql_param(sql, &hash);
+    sw_sql_param(sql, &of.hash);
     sw_sql_add(sql, " AND caller = ");
-    sw_sql_param(sql, &who);
+    sw_sql_param(sql, &of.caller);
     sw_sql_add(sql, " AS sw_same FROM sitewire.request WHERE request_id = ");
-    sw_sql_param(sql, &id);
+    sw_sql_param(sql, &of.id);
     sw_sql_printf(sql, ") q LEFT JOIN LATERAL jsonb_populate_record(NULL::%s, sw_reply) p ON true",
                   op->plan->table->name);
 }

@@ -1,5 +1,6 @@
 /* The cache of statement shapes (statement.h). */
 #include "store/statement.h"
+#include "base/hash.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,21 +33,6 @@ void sw_statements_destroy(sw_statements **statements)
     *statements = NULL;
 }
 
-/* Eight bytes at a time; only equality of texts decides, so the mixing need not be strong. */
-static uint64_t hash_text(const char *text, size_t length)
-{
-    uint64_t hash = 0x9e3779b97f4a7c15u ^ length, word;
-    for (; length >= 8; text += 8, length -= 8) {
-        memcpy(&word, text, 8);
-        hash = (hash ^ word) * 0xff51afd7ed558ccdu;
-        hash ^= hash >> 32;
-    }
-    word = 0;
-    memcpy(&word, text, length);
-    hash = (hash ^ word) * 0xff51afd7ed558ccdu;
-    return hash ^ hash >> 32;
-}
-
 static void unlink_slot(sw_statements *statements, int slot)
 {
     int *at = &statements->buckets[statements->slots[slot].hash % BUCKETS];
@@ -73,7 +59,7 @@ static int take_slot(sw_statements *statements)
 sw_statement *sw_statements_get(sw_statements *statements, const char *text, size_t length, const Oid *types,
                                 int count)
 {
-    uint64_t hash = hash_text(text, length);
+    uint64_t hash = sw_hash(text, length);
     size_t types_size = (size_t)count * sizeof(Oid);
     int *bucket = &statements->buckets[hash % BUCKETS];
     sw_statement *statement = NULL;
