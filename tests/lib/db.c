@@ -1,6 +1,7 @@
 /* Statements and what they do: see db.h. */
 #include "db.h"
 #include "pg.h"
+#include "store/migrate.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 PGconn *db_open(const char *conninfo)
@@ -39,6 +41,18 @@ char *db_create(const char *name)
     PQfinish(conn);
     assert_true(asprintf(&conninfo, "%s dbname=%s", base, name) > 0);
     return conninfo;
+}
+
+PGconn *db_open_registry(const char *name)
+{
+    char *conninfo = db_create(name);
+    sw_error error;
+    if (sw_migrate_apply(conninfo, false, NULL, NULL, &error) != SW_OK)
+        fail_msg("migrate: %s", error.message);
+    PGconn *conn = db_open(conninfo);
+    free(conninfo);
+    db_run(conn, "SET search_path = referential");
+    return conn;
 }
 
 const char *db_rows(PGconn *conn, const char *sql)

@@ -7,6 +7,8 @@
 /* Conninfo of a new, empty database of the fixture's cluster. The caller frees it. */
 char *db_create(const char *name);
 PGconn *db_open(const char *conninfo);
+/* A new database with the registry's schema, which is its search_path. */
+PGconn *db_open_registry(const char *name);
 /* Runs SQL that must succeed. */
 void db_run(PGconn *conn, const char *sql);
 /* The statement's rows as text: columns are joined with `|`, rows with `\n`. Static storage of 64 KiB. */

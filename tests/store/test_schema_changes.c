@@ -1,14 +1,12 @@
 /* What the schema does by itself: revisions, renames that carry references along, projects, states of its
  * own. */
 #include "db.h"
-#include "store/migrate.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdlib.h>
 #include <string.h>
 
 static PGconn *conn;
@@ -129,14 +127,7 @@ static void test_page_token_key(void **state)
 
 int main(void)
 {
-    char *conninfo = db_create("changes");
-    sw_error error;
-    if (sw_migrate_apply(conninfo, false, NULL, NULL, &error)) {
-        print_error("%s\n", error.message);
-        return 1;
-    }
-    conn = db_open(conninfo);
-    db_run(conn, "SET search_path = referential");
+    conn = db_open_registry("changes");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_revision, begin, rollback),
         cmocka_unit_test_setup_teardown(test_revision_detail, begin, rollback),
@@ -146,6 +137,5 @@ int main(void)
     };
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     PQfinish(conn);
-    free(conninfo);
     return failures;
 }

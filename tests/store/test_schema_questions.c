@@ -2,7 +2,6 @@
  * refuse. */
 #include "db.h"
 #include "service/service.h"
-#include "store/migrate.h"
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +9,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdlib.h>
 #include <string.h>
 
 static PGconn *conn;
@@ -228,14 +226,7 @@ static void test_empty(void **state)
 
 int main(void)
 {
-    char *conninfo = db_create("questions");
-    sw_error error;
-    if (sw_migrate_apply(conninfo, false, NULL, NULL, &error)) {
-        print_error("%s\n", error.message);
-        return 1;
-    }
-    conn = db_open(conninfo);
-    db_run(conn, "SET search_path = referential");
+    conn = db_open_registry("questions");
     db_run(conn, fleet);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find_versions),      cmocka_unit_test(test_impact),
@@ -244,6 +235,5 @@ int main(void)
     };
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     PQfinish(conn);
-    free(conninfo);
     return failures;
 }

@@ -1,14 +1,12 @@
 /* Every rule of the schema: what a violation says, by SQLSTATE and name of the constraint, and what is
  * allowed. */
 #include "db.h"
-#include "store/migrate.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdlib.h>
 #include <string.h>
 
 static PGconn *conn;
@@ -253,14 +251,7 @@ static void test_names(void **state)
 
 int main(void)
 {
-    char *conninfo = db_create("rules");
-    sw_error error;
-    if (sw_migrate_apply(conninfo, false, NULL, NULL, &error)) {
-        print_error("%s\n", error.message);
-        return 1;
-    }
-    conn = db_open(conninfo);
-    db_run(conn, "SET search_path = referential");
+    conn = db_open_registry("rules");
     db_run(conn, rows);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_violations),
@@ -269,6 +260,5 @@ int main(void)
     };
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     PQfinish(conn);
-    free(conninfo);
     return failures;
 }
