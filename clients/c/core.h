@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "schema.h"
-#include "wire/frame.h"
+#include "wire/batch.h"
 #include <sitewire/client.h>
 
 #define SW_FLIGHT_CHUNK     256U       /* calls allocated at once */
@@ -62,7 +62,10 @@ typedef struct sw_link {
     size_t count, current;
     void *context, *socket, *monitor;
     sw_link_state state;
-    bool compact;      /* the broker speaks compact framing */
+    bool compact;    /* the broker speaks compact framing */
+    sw_batch batch;  /* calls that leave with the next flush */
+    zmq_msg_t frame; /* a batch that found no room, if frame_waits */
+    bool frame_waits;
     int64_t due_us;    /* DOWN: when to try; CONNECTING: when to give up */
     uint32_t failures; /* attempts in a row without a reply */
     int64_t looked_us; /* when the monitor was last read */

@@ -121,6 +121,10 @@ static void close_sockets(sw_client *client)
         zmq_close(link->socket);
     if (link->monitor != NULL)
         zmq_close(link->monitor);
+    if (link->frame_waits)
+        zmq_msg_close(&link->frame);
+    link->frame_waits = false;
+    sw_batch_clear(&link->batch);
     link->socket = link->monitor = NULL;
     link->compact = false;
 }

@@ -7,9 +7,8 @@
 #define COMMAND_PARTIAL 0x02
 #define COMMAND_FINAL   0x03
 
-static void take_compact(sw_client *client, const sw_message *message)
+static void take_compact(sw_client *client, const sw_message *message, sw_view frame)
 {
-    sw_view frame = sw_message_view(message, 0);
     sw_compact compact;
     if (!sw_compact_decode(frame.data, frame.size, &compact))
         return;
@@ -22,6 +21,13 @@ static void take_compact(sw_client *client, const sw_message *message)
         return;
     sw_view payload = compact.payload_follows ? sw_message_view(message, 1) : compact.payload;
     sw_flight_reply(client, flight, compact.command == SW_COMPACT_FINAL, compact.header, payload);
+}
+
+static void take_batch(sw_client *client, const sw_message *message)
+{
+    sw_view rest = sw_message_view(message, 0), frame;
+    while (message->count == 1 && sw_batch_next(&rest, &frame))
+        take_compact(client, message, frame);
 }
 
 static void take_mdp(sw_client *client, const sw_message *message)
@@ -56,8 +62,11 @@ int sw_client_receive(sw_client *client, int limit)
             return i;
         }
         client->link.failures = 0; /* this endpoint is alive */
-        if (sw_compact_is(zmq_msg_data(&message.frames[0]), zmq_msg_size(&message.frames[0])))
-            take_compact(client, &message);
+        sw_view first = sw_message_view(&message, 0);
+        if (sw_batch_is(first))
+            take_batch(client, &message);
+        else if (sw_compact_is(first.data, first.size))
+            take_compact(client, &message, first);
         else
             take_mdp(client, &message);
         sw_message_close(&message);

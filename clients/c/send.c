@@ -118,6 +118,33 @@ static bool send_mdp(sw_client *client, const sw_flight *flight)
     return send_message(client, &message);
 }
 
+/* False if there is no room: the batch stays, and is sent by a later flush. */
+static bool send_batch(sw_client *client)
+{
+    sw_link *link = &client->link;
+    if (!link->frame_waits && link->batch.count > 0)
+        link->frame_waits = sw_batch_take(&link->batch, &link->frame);
+    if (!link->frame_waits)
+        return link->batch.count == 0;
+    if (!send_shared(client, &link->frame, 0))
+        return false;
+    zmq_msg_close(&link->frame);
+    link->frame_waits = false;
+    return true;
+}
+
+/* Puts an encoded call aside until the end of the flush. */
+static bool put_aside(sw_client *client, zmq_msg_t *frame)
+{
+    sw_batch *batch = &client->link.batch;
+    if (batch->size > SW_BATCH_FULL && !send_batch(client))
+        return false;
+    uint8_t *at = sw_batch_append(batch, zmq_msg_size(frame));
+    if (at != NULL)
+        memcpy(at, zmq_msg_data(frame), zmq_msg_size(frame));
+    return at != NULL;
+}
+
 static bool send_call(sw_client *client, sw_flight *flight, int64_t now_us)
 {
     bool stale = flight->tries > 0 || now_us - flight->started_us > STAMP_US;
@@ -126,8 +153,10 @@ static bool send_call(sw_client *client, sw_flight *flight, int64_t now_us)
         return false;
     if (!client->link.compact)
         return send_mdp(client, flight);
-    return send_shared(client, &flight->frame, flight->has_payload ? ZMQ_SNDMORE : 0) &&
-           (!flight->has_payload || send_shared(client, &flight->payload, 0));
+    if (!flight->has_payload)
+        return put_aside(client, &flight->frame);
+    return send_batch(client) && send_shared(client, &flight->frame, ZMQ_SNDMORE) &&
+           send_shared(client, &flight->payload, 0);
 }
 
 void sw_client_flush(sw_client *client, int64_t now_us)
@@ -136,11 +165,13 @@ void sw_client_flush(sw_client *client, int64_t now_us)
         sw_flight *flight = client->waiting.first;
         if (!send_call(client, flight, now_us)) {
             flight->tries--;
-            return; /* no room or no memory: it goes on waiting, until its deadline at the latest */
+            break; /* no room or no memory: it goes on waiting, until its deadline at the latest */
         }
         flight->sent_us = now_us;
         sw_flight_move(client, flight, SW_FLIGHT_SENT);
     }
+    if (client->link.socket != NULL)
+        send_batch(client);
 }
 
 static void send_command(sw_client *client, const sw_flight *flight, sw_compact_command command,
@@ -155,6 +186,8 @@ static void send_command(sw_client *client, const sw_flight *flight, sw_compact_
                              .credit = credit};
     uint8_t bytes[SW_HEADER_MAX];
     sw_view view = {(const char *)bytes, sw_call_header_encode(&header, bytes, sizeof(bytes))};
+    if (!send_batch(client))
+        return; /* the call has not left: its deadline ends it on both sides */
     if (client->link.compact) {
         sw_compact out = {.command = command, .tag = header.call_id, .header = view};
         zmq_msg_t frame;

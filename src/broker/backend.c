@@ -103,12 +103,11 @@ static const char *mdp_reply(sw_broker *broker, sw_peer *peer, sw_live *live, bo
     return NULL;
 }
 
-static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_live *live)
+static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_live *live, sw_view frame)
 {
     sw_compact compact;
     sw_message *message = &live->message;
     sw_body *body = &live->body;
-    sw_view frame = sw_message_view(message, 1);
     if (!peer->compact)
         return "compact framing of a worker that did not announce it";
     if (!sw_compact_decode(frame.data, frame.size, &compact) || compact.handover.size > 0)
@@ -131,6 +130,22 @@ static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_live *live
     sw_core_reply(broker->core, peer->number, compact.tag, compact.command == SW_COMPACT_FINAL, body,
                   broker->now_us);
     return NULL;
+}
+
+/* Each reply of a batch is read as if it had come alone; all share the frame. */
+static const char *batch_reply(sw_broker *broker, sw_peer *peer, sw_live *live)
+{
+    sw_view rest = sw_message_view(&live->message, 1), frame;
+    while (sw_batch_next(&rest, &frame)) {
+        sw_live *part = sw_pool_share(&broker->pool, live);
+        const char *wrong = part == NULL ? "a message for which there is no memory"
+                                         : compact_reply(broker, peer, part, frame);
+        if (wrong == NULL)
+            continue;
+        sw_broker_malformed(broker, peer, "backend", wrong);
+        sw_body_free(&broker->pool, part == NULL ? NULL : &part->body);
+    }
+    return rest.data == NULL ? "a broken batch" : NULL;
 }
 
 void sw_backend_lost(sw_broker *broker, sw_peer *peer)
@@ -181,8 +196,10 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_live *live,
     sw_core_worker_seen(broker->core, peer->number, broker->now_us);
     if (sw_broker_message_size(message) > (size_t)broker->options->message_max)
         return "a message over 64 MiB";
+    if (sw_batch_is(protocol))
+        return batch_reply(broker, peer, live);
     if (compact)
-        wrong = compact_reply(broker, peer, live);
+        wrong = compact_reply(broker, peer, live, protocol);
     else if (kind == MDP_PARTIAL || kind == MDP_FINAL)
         wrong = mdp_reply(broker, peer, live, kind == MDP_FINAL);
     else

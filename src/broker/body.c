@@ -16,6 +16,20 @@ sw_live *sw_pool_take(sw_pool *pool)
     return live;
 }
 
+sw_live *sw_pool_share(sw_pool *pool, sw_live *live)
+{
+    sw_live *part = sw_pool_take(pool);
+    if (part == NULL)
+        return NULL;
+    zmq_msg_init(&part->message.frames[0]);
+    zmq_msg_init(&part->message.frames[1]);
+    part->message.count = 2;
+    if (zmq_msg_copy(&part->message.frames[1], &live->message.frames[1]) == 0)
+        return part;
+    sw_body_free(pool, &part->body);
+    return NULL;
+}
+
 void sw_pool_clear(sw_pool *pool)
 {
     while (pool->free != NULL) {

@@ -29,6 +29,8 @@ typedef struct sw_pool {
 
 /* With an empty message. NULL when out of memory. */
 sw_live *sw_pool_take(sw_pool *pool);
+/* One that shares the second frame of `live`: for a message in a batch. NULL when out of memory. */
+sw_live *sw_pool_share(sw_pool *pool, sw_live *live);
 void sw_pool_clear(sw_pool *pool);
 
 /* Closes its frames. NULL is nothing. */

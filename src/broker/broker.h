@@ -33,6 +33,7 @@ typedef struct sw_broker {
     sw_timer *tick, *drain_end;
     sw_peer **broken; /* found while sending; dealt with after the batch */
     size_t broken_count, broken_room;
+    sw_peer *waiting; /* peers with a batch to be sent */
     uint64_t malformed_frames, clients_cut_off;
     int64_t now_us;      /* read once for a batch */
     int64_t deadline_us; /* of draining, or SW_NEVER */

@@ -56,11 +56,10 @@ static void compact_request(sw_broker *broker, sw_live *live, sw_core_request *r
 }
 
 /* Each function of this kind returns NULL, or what is wrong with a message that it did not take over. */
-static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_live *live)
+static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_live *live, sw_view frame)
 {
     sw_compact compact;
     const sw_message *message = &live->message;
-    sw_view frame = sw_message_view(message, 1);
     if (!sw_compact_decode(frame.data, frame.size, &compact) || compact.handover.size > 0)
         return "a broken compact frame";
     if (message->count != (compact.payload_follows ? 3 : 2))
@@ -96,6 +95,25 @@ static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_live *live)
                                .body = body,
                                .bytes = body->header.size + body->payload.size};
     compact_request(broker, live, &request);
+    return NULL;
+}
+
+/* Each message of a batch is read as if it had come alone; all share the frame. */
+static const char *read_batch(sw_broker *broker, sw_peer *peer, sw_live *live)
+{
+    sw_view rest = sw_message_view(&live->message, 1), frame;
+    while (sw_batch_next(&rest, &frame)) {
+        sw_live *part = sw_pool_share(&broker->pool, live);
+        const char *wrong =
+            part == NULL ? "a message for which there is no memory" : read_compact(broker, peer, part, frame);
+        if (wrong == NULL)
+            continue;
+        sw_broker_malformed(broker, peer, "frontend", wrong);
+        sw_body_free(&broker->pool, part == NULL ? NULL : &part->body);
+    }
+    if (rest.data == NULL)
+        return "a broken batch";
+    sw_body_free(&broker->pool, &live->body);
     return NULL;
 }
 
@@ -222,8 +240,10 @@ bool sw_frontend_read(sw_broker *broker)
         if (peer != NULL) {
             if (message->overflow || message->count > SW_FRAMES_MAX + 1)
                 wrong = "more than 16 frames";
+            else if (sw_batch_is(sw_message_view(message, 1)))
+                wrong = read_batch(broker, peer, live);
             else if (sw_compact_is(zmq_msg_data(&message->frames[1]), zmq_msg_size(&message->frames[1])))
-                wrong = read_compact(broker, peer, live);
+                wrong = read_compact(broker, peer, live, sw_message_view(message, 1));
             else
                 wrong = read_mdp(broker, peer, live);
         }

@@ -197,6 +197,7 @@ void sw_side_forget(sw_side *side, sw_peer *peer)
     for (size_t i = 0; i < side->lost_count; i++)
         if (side->lost[i] == number)
             side->lost[i--] = side->lost[--side->lost_count];
+    sw_batch_clear(&peer->batch);
     sw_table_remove(&side->ids, peer->hash, number);
     sw_slab_give(&side->peers, number);
 }

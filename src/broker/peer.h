@@ -4,6 +4,7 @@
 #define SW_BROKER_PEER_H
 
 #include "broker/slab.h"
+#include "wire/batch.h"
 #include <sitewire/status.h>
 #include <zmq.h>
 
@@ -18,6 +19,9 @@ typedef struct sw_peer {
     bool broken;     /* could not be sent to; dealt with after the batch */
     bool complained; /* a malformed message was logged */
     bool rpc, compact;
+    bool waiting;   /* on the list of peers whose batch is to be sent */
+    sw_batch batch; /* compact messages to it, sent at the end of the round */
+    struct sw_peer *next_waiting;
     uint8_t id_size;
     uint8_t id[255];
 } sw_peer;

@@ -137,8 +137,8 @@ static bool send_reply(sw_transport *transport, const sw_route *route, bool fina
     sw_message *frames = &live->message;
     int count = 0;
     zmq_msg_init(&frames->frames[0]);
-    if (!sw_reply_encode_compact(route->tag, final, header, message, &frames->frames[1], &frames->frames[2],
-                                 &count)) {
+    if (!sw_reply_encode_compact(route->tag, final, header, message, NULL, &frames->frames[1],
+                                 &frames->frames[2], &count)) {
         frames->count = 1;
         sw_body_free(&broker->pool, &live->body);
         return false;

@@ -68,7 +68,7 @@ static bool add_compact(sw_message *out, sw_compact *compact, const sw_body *bod
 }
 
 /* Sends to a peer, or finds that it is not there or does not read. */
-static bool send_to(sw_broker *broker, sw_peer *peer, sw_message *out, bool built)
+static bool send_now(sw_broker *broker, sw_peer *peer, sw_message *out, bool built)
 {
     int failure = built ? sw_message_send(peer->side->socket, out) : ENOMEM;
     if (failure == 0)
@@ -99,6 +99,59 @@ static bool address_to(sw_message *out, const sw_peer *peer)
     return sw_message_add(out, peer->id, peer->id_size);
 }
 
+static void send_batch(sw_broker *broker, sw_peer *peer)
+{
+    sw_message out;
+    if (peer->batch.count == 0)
+        return;
+    bool built = address_to(&out, peer) && sw_batch_take(&peer->batch, &out.frames[1]);
+    out.count += built;
+    sw_batch_clear(&peer->batch);
+    send_now(broker, peer, &out, built);
+}
+
+/* What was put aside for it goes first. */
+static bool send_to(sw_broker *broker, sw_peer *peer, sw_message *out, bool built)
+{
+    send_batch(broker, peer);
+    return send_now(broker, peer, out, built);
+}
+
+/* Compact messages without a frame of their own are put aside until the end of the round. */
+static bool send_compact(sw_broker *broker, sw_peer *peer, sw_compact *compact, const sw_body *body)
+{
+    sw_view payload = body == NULL ? (sw_view){0} : body->payload;
+    if (body != NULL)
+        compact->header = body->header;
+    size_t size = peer->broken ? 0 : sw_compact_size(compact, payload.size);
+    uint8_t *at = size == 0 ? NULL : sw_batch_append(&peer->batch, size);
+    if (at == NULL) {
+        sw_message out;
+        bool built = address_to(&out, peer) && add_compact(&out, compact, body);
+        return send_to(broker, peer, &out, built);
+    }
+    at = sw_compact_write(compact, at);
+    if (payload.size > 0)
+        memcpy(at, payload.data, payload.size);
+    if (peer->batch.size > SW_BATCH_FULL)
+        send_batch(broker, peer);
+    else if (!peer->waiting) {
+        peer->waiting = true;
+        peer->next_waiting = broker->waiting;
+        broker->waiting = peer;
+    }
+    return true;
+}
+
+static void send_batches(sw_broker *broker)
+{
+    for (sw_peer *peer; (peer = broker->waiting) != NULL;) {
+        broker->waiting = peer->next_waiting;
+        peer->waiting = false;
+        send_batch(broker, peer);
+    }
+}
+
 /* --- to clients --- */
 
 static bool add_client_head(sw_message *out, bool final, sw_view service)
@@ -115,20 +168,19 @@ static void send_answer(sw_broker *broker, const sw_action *action, sw_answer an
     uint8_t bytes[SW_ANSWER_TEXT_SIZE * 2];
     sw_answer_fill(answer, action->call_id, action->queue_us, action->service, text, &header);
     size_t size = sw_reply_header_encode(&header, bytes, sizeof(bytes));
-    sw_message out;
-    bool built = address_to(&out, peer) && size <= sizeof(bytes);
-    sw_view view = {(const char *)bytes, size};
+    sw_view view = {(const char *)bytes, size < sizeof(bytes) ? size : 0};
     if (action->framing == SW_FRAMING_COMPACT) {
         sw_compact compact = {.command = SW_COMPACT_FINAL, .tag = action->call_id, .header = view};
-        built = built && add_compact(&out, &compact, NULL);
-    } else {
-        built = built && add_client_head(&out, true, action->service) && add_view(&out, view) &&
-                sw_message_add(&out, NULL, 0);
+        send_compact(broker, peer, &compact, NULL);
+        return;
     }
+    sw_message out;
+    bool built = address_to(&out, peer) && add_client_head(&out, true, action->service) &&
+                 add_view(&out, view) && sw_message_add(&out, NULL, 0);
     send_to(broker, peer, &out, built);
 }
 
-/* The received frames with another identity and tag: nothing is copied. */
+/* The received frames with another identity and tag: nothing is copied. For a large payload, which is in no batch. */
 static void pass_on(sw_broker *broker, const sw_action *action, sw_live *live)
 {
     sw_peer *peer = action->peer;
@@ -155,7 +207,8 @@ static void send_reply(sw_broker *broker, const sw_action *action)
 {
     sw_peer *peer = action->peer;
     sw_body *body = action->body;
-    if (action->framing == SW_FRAMING_COMPACT && body->framing == SW_FRAMING_COMPACT) {
+    bool compact_both = action->framing == SW_FRAMING_COMPACT && body->framing == SW_FRAMING_COMPACT;
+    if (compact_both && body->payload_frame >= 0) {
         pass_on(broker, action, (sw_live *)body);
         return;
     }
@@ -165,19 +218,18 @@ static void send_reply(sw_broker *broker, const sw_action *action)
             send_answer(broker, action, SW_ANSWER_BAD_REPLY);
         return;
     }
-    sw_message out;
-    bool built = address_to(&out, peer);
     if (action->framing == SW_FRAMING_COMPACT) {
         sw_compact compact = {.command = action->final ? SW_COMPACT_FINAL : SW_COMPACT_PARTIAL,
                               .tag = action->call_id};
-        built = built && add_compact(&out, &compact, body);
-    } else {
-        built = built && add_client_head(&out, action->final, action->service);
-        if (body->framing == SW_FRAMING_COMPACT)
-            built = built && add_view(&out, body->header) && add_payload(&out, body);
-        for (uint8_t i = 0; body->framing != SW_FRAMING_COMPACT && i < body->count; i++)
-            built = built && add_frame(&out, &body->frames[i]);
+        send_compact(broker, peer, &compact, body);
+        return;
     }
+    sw_message out;
+    bool built = address_to(&out, peer) && add_client_head(&out, action->final, action->service);
+    if (body->framing == SW_FRAMING_COMPACT)
+        built = built && add_view(&out, body->header) && add_payload(&out, body);
+    for (uint8_t i = 0; body->framing != SW_FRAMING_COMPACT && i < body->count; i++)
+        built = built && add_frame(&out, &body->frames[i]);
     send_to(broker, peer, &out, built);
 }
 
@@ -211,19 +263,18 @@ static bool send_request(sw_broker *broker, const sw_action *action)
     sw_body *body = action->body;
     uint8_t bytes[HANDOVER_MAX];
     sw_view handover = {(const char *)bytes, action->rpc ? write_handover(broker, action, bytes) : 0};
-    sw_message out;
-    bool built = address_to(&out, peer);
     if (action->framing == SW_FRAMING_COMPACT) {
         sw_compact compact = {.command = SW_COMPACT_REQUEST, .tag = action->route, .handover = handover};
-        built = built && add_compact(&out, &compact, body);
-    } else {
-        built = built && add_worker_head(&out, WORKER_REQUEST) && add_address(&out, action->route);
-        if (body->framing != SW_FRAMING_PLAIN)
-            built = built && add_view(&out, body->header) && add_payload(&out, body);
-        for (uint8_t i = 0; body->framing == SW_FRAMING_PLAIN && i < body->count; i++)
-            built = built && add_frame(&out, &body->frames[i]);
-        built = built && (!action->rpc || add_view(&out, handover));
+        return send_compact(broker, peer, &compact, body);
     }
+    sw_message out;
+    bool built =
+        address_to(&out, peer) && add_worker_head(&out, WORKER_REQUEST) && add_address(&out, action->route);
+    if (body->framing != SW_FRAMING_PLAIN)
+        built = built && add_view(&out, body->header) && add_payload(&out, body);
+    for (uint8_t i = 0; body->framing == SW_FRAMING_PLAIN && i < body->count; i++)
+        built = built && add_frame(&out, &body->frames[i]);
+    built = built && (!action->rpc || add_view(&out, handover));
     return send_to(broker, peer, &out, built);
 }
 
@@ -234,16 +285,15 @@ static void send_command(sw_broker *broker, const sw_action *action)
     uint8_t bytes[64];
     sw_call_header header = {.call_id = action->call_id, .credit = action->credit};
     sw_view view = {(const char *)bytes, cancel ? 0 : sw_call_header_encode(&header, bytes, sizeof(bytes))};
-    sw_message out;
-    bool built = address_to(&out, peer);
     if (action->framing == SW_FRAMING_COMPACT) {
         sw_compact compact = {
             .command = cancel ? SW_COMPACT_CANCEL : SW_COMPACT_CREDIT, .tag = action->route, .header = view};
-        built = built && add_compact(&out, &compact, NULL);
-    } else {
-        built = built && add_worker_head(&out, cancel ? WORKER_CANCEL : WORKER_CREDIT) &&
-                add_address(&out, action->route) && (cancel || add_view(&out, view));
+        send_compact(broker, peer, &compact, NULL);
+        return;
     }
+    sw_message out;
+    bool built = address_to(&out, peer) && add_worker_head(&out, cancel ? WORKER_CANCEL : WORKER_CREDIT) &&
+                 add_address(&out, action->route) && (cancel || add_view(&out, view));
     send_to(broker, peer, &out, built);
 }
 
@@ -302,6 +352,7 @@ void sw_broker_flush(sw_broker *broker)
     do {
         while (sw_core_next_action(broker->core, &action))
             carry_out(broker, &action);
+        send_batches(broker);
         /* What follows from a broken peer comes after what was meant for it. */
         while (broker->broken_count > 0) {
             sw_peer *peer = broker->broken[--broker->broken_count];

@@ -30,6 +30,7 @@ static void close_socket(sw_connection *connection, int linger_ms)
 {
     sw_loop *loop = connection->registration->loop;
     sw_connection_forget_kept(connection);
+    sw_batch_clear(&connection->batch);
     if (connection->monitor != NULL) {
         sw_loop_remove_socket(loop, connection->monitor);
         zmq_close(connection->monitor);
@@ -231,13 +232,15 @@ bool sw_connection_is_drained(const sw_connection *connection)
     if (connection->socket == NULL)
         return true;
     bool waited = connection->heartbeats >= 2 && sw_now_ms() >= connection->grace_ms;
-    return connection->kept_first == NULL && (connection->dismissed || waited);
+    return connection->kept_first == NULL && connection->batch.count == 0 &&
+           (connection->dismissed || waited);
 }
 
 void sw_connection_leave(sw_connection *connection)
 {
     if (connection->socket == NULL)
         return;
+    sw_connection_send_batch(connection);
     if (connection->up && !connection->dismissed)
         sw_connection_command(connection, DISCONNECT);
     sw_timer_stop(connection->timer);

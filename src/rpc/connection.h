@@ -47,6 +47,7 @@ struct sw_connection {
     int64_t grace_ms;    /* while draining: it does not go before this unless dismissed */
     sw_kept *kept_first, *kept_last;
     size_t kept_bytes;
+    sw_batch batch; /* compact replies, sent at the end of the round */
 };
 
 /* Does not connect yet. The endpoint is copied. NULL when out of memory. */
@@ -72,6 +73,8 @@ void sw_connection_receive(sw_connection *connection);
 void sw_connection_command(sw_connection *connection, uint8_t command);
 /* Takes the message; keeps it if the socket is full. False if it is lost, with the connection. */
 bool sw_connection_send(sw_connection *connection, sw_message *message);
+/* Sends the replies of this round. */
+void sw_connection_send_batch(sw_connection *connection);
 /* Sends what was kept. */
 void sw_connection_flush(sw_connection *connection);
 void sw_connection_forget_kept(sw_connection *connection);

@@ -53,10 +53,9 @@ static bool credit(sw_connection *connection, const sw_route *route, sw_view hea
     return true;
 }
 
-static bool on_compact(sw_connection *connection, const sw_message *message)
+static bool on_compact(sw_connection *connection, const sw_message *message, sw_view first)
 {
     sw_compact compact;
-    sw_view first = sw_message_view(message, 0);
     if (!sw_compact_decode(first.data, first.size, &compact) ||
         message->count != (compact.payload_follows ? 2 : 1))
         return false;
@@ -74,6 +73,15 @@ static bool on_compact(sw_connection *connection, const sw_message *message)
     default:
         return false;
     }
+}
+
+static bool on_batch(sw_connection *connection, const sw_message *message)
+{
+    sw_view rest = sw_message_view(message, 0), frame;
+    bool good = message->count == 1;
+    while (good && connection->socket != NULL && sw_batch_next(&rest, &frame))
+        good = on_compact(connection, message, frame);
+    return good && rest.data != NULL;
 }
 
 static bool on_disconnect(sw_connection *connection)
@@ -124,9 +132,13 @@ void sw_connection_receive(sw_connection *connection)
             return;
         connection->heard = true;
         sw_view first = sw_message_view(&message, 0);
-        bool good =
-            !message.overflow && (sw_compact_is(first.data, first.size) ? on_compact(connection, &message)
-                                                                        : on_mdp(connection, &message));
+        bool good = !message.overflow;
+        if (sw_batch_is(first))
+            good = good && on_batch(connection, &message);
+        else if (sw_compact_is(first.data, first.size))
+            good = good && on_compact(connection, &message, first);
+        else
+            good = good && on_mdp(connection, &message);
         if (!good)
             complain(connection);
         else if (connection->socket != NULL)
@@ -165,7 +177,7 @@ static bool keep(sw_connection *connection, sw_message *message)
     return true;
 }
 
-bool sw_connection_send(sw_connection *connection, sw_message *message)
+static bool send_now(sw_connection *connection, sw_message *message)
 {
     bool good = connection->socket != NULL && !connection->overrun;
     if (good) {
@@ -181,6 +193,27 @@ bool sw_connection_send(sw_connection *connection, sw_message *message)
     }
     sw_message_close(message);
     return good;
+}
+
+void sw_connection_send_batch(sw_connection *connection)
+{
+    sw_message message;
+    message.count = 0;
+    if (connection->batch.count == 0)
+        return;
+    if (sw_batch_take(&connection->batch, &message.frames[0])) {
+        message.count = 1;
+        send_now(connection, &message);
+    } else {
+        connection->overrun = true; /* replies are lost, so the connection ends, with all its calls */
+        sw_batch_clear(&connection->batch);
+    }
+}
+
+bool sw_connection_send(sw_connection *connection, sw_message *message)
+{
+    sw_connection_send_batch(connection); /* in order */
+    return send_now(connection, message);
 }
 
 void sw_connection_flush(sw_connection *connection)
@@ -266,11 +299,13 @@ bool sw_connection_reply(sw_transport *transport, const sw_route *route, bool fi
     message.count = 0;
     bool good = route->address.size > 0
                     ? fill_mdp(&message, route, final, header, payload)
-                    : sw_reply_encode_compact(route->tag, final, header, payload, &message.frames[0],
-                                              &message.frames[1], &message.count);
-    if (good)
+                    : sw_reply_encode_compact(route->tag, final, header, payload, &connection->batch,
+                                              &message.frames[0], &message.frames[1], &message.count);
+    if (good && message.count > 0)
         sw_connection_send(connection, &message);
-    else
+    else if (!good)
         sw_message_close(&message);
+    if (connection->batch.size > SW_BATCH_FULL)
+        sw_connection_send_batch(connection);
     return good;
 }

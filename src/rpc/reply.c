@@ -31,8 +31,8 @@ static bool pack(const ProtobufCMessage *message, size_t size, zmq_msg_t *frame)
 }
 
 bool sw_reply_encode_compact(uint64_t tag, bool final, const sw_reply_header *header,
-                             const ProtobufCMessage *message, zmq_msg_t *frame, zmq_msg_t *payload,
-                             int *count)
+                             const ProtobufCMessage *message, sw_batch *batch, zmq_msg_t *frame,
+                             zmq_msg_t *payload, int *count)
 {
     uint8_t room[HEADER_USUAL], *owned;
     size_t size = message == NULL ? 0 : protobuf_c_message_get_packed_size(message);
@@ -46,12 +46,16 @@ bool sw_reply_encode_compact(uint64_t tag, bool final, const sw_reply_header *he
                           .tag = tag,
                           .header = encoded,
                           .payload_follows = follows};
-    void *place;
-    bool good = sw_compact_reserve(&compact, follows ? 0 : size, frame, &place);
+    void *place = NULL;
+    uint8_t *aside =
+        batch == NULL || follows ? NULL : sw_batch_append(batch, sw_compact_size(&compact, size));
+    if (aside != NULL)
+        place = sw_compact_write(&compact, aside);
+    bool good = aside != NULL || sw_compact_reserve(&compact, follows ? 0 : size, frame, &place);
     free(owned);
     if (!good)
         return false;
-    *count = 1;
+    *count = aside == NULL;
     if (!follows) {
         if (size > 0)
             protobuf_c_message_pack(message, place);

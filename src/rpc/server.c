@@ -148,10 +148,12 @@ static void on_deadline(void *context)
     sw_dispatch_expire(server->dispatch, sw_now_ms());
 }
 
-/* After each round: the timer follows the next deadline. It may ring early, never late. */
+/* After each round: replies leave together, and the timer follows the next deadline. It may ring early, never late. */
 static void on_idle(void *context)
 {
     sw_server *server = context;
+    for (size_t i = 0; i < server->connection_count; i++)
+        sw_connection_send_batch(server->connections[i]);
     int64_t next = sw_dispatch_deadline_ms(server->dispatch);
     if (next >= server->deadline_ms)
         return;

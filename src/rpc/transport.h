@@ -4,7 +4,7 @@
 #define SW_RPC_TRANSPORT_H
 
 #include "rpc/dispatch.h"
-#include <zmq.h>
+#include "wire/batch.h"
 
 /* Names a call to its transport: the tag of compact framing, or the address of MDP framing. */
 typedef struct sw_route {
@@ -55,11 +55,11 @@ size_t sw_dispatch_in_flight(const sw_dispatch *dispatch);
 void sw_dispatch_set_bounds(sw_dispatch *dispatch, size_t payload_max, size_t calls_max);
 
 /* Makes the compact frame or frames of a reply, the payload packed in place: *frame, and *payload if that is
- * larger than SW_COMPACT_INLINE (*count is 2 then). The caller closes them. False when out of memory,
+ * larger than SW_COMPACT_INLINE (*count is 2 then). With a batch (or NULL) a small one is put in there (*count is 0). The caller closes them. False when out of memory,
  * or if the payload is over SW_REPLY_MAX or the header over SW_HEADER_MAX. */
 bool sw_reply_encode_compact(uint64_t tag, bool final, const sw_reply_header *header,
-                             const ProtobufCMessage *message, zmq_msg_t *frame, zmq_msg_t *payload,
-                             int *count);
+                             const ProtobufCMessage *message, sw_batch *batch, zmq_msg_t *frame,
+                             zmq_msg_t *payload, int *count);
 /* The two frames of an MDP reply body. False as above. */
 bool sw_reply_encode_body(const sw_reply_header *header, const ProtobufCMessage *message,
                           zmq_msg_t *header_frame, zmq_msg_t *payload);

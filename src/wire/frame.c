@@ -63,15 +63,16 @@ void sw_compact_set_tag(void *frame, uint64_t tag)
     put_u32((uint8_t *)frame + 20, (uint32_t)tag);
 }
 
-bool sw_compact_reserve(const sw_compact *message, size_t payload_size, zmq_msg_t *frame, void **payload)
+size_t sw_compact_size(const sw_compact *message, size_t payload_size)
 {
     if (message->header.size > SW_HEADER_MAX || message->handover.size > HANDOVER_MAX ||
         payload_size > SW_COMPACT_INLINE || (message->payload_follows && payload_size > 0))
-        return false;
-    if (zmq_msg_init_size(frame, SW_COMPACT_PREFIX + message->header.size + message->handover.size +
-                                     payload_size) != 0)
-        return false;
-    uint8_t *at = zmq_msg_data(frame);
+        return 0;
+    return SW_COMPACT_PREFIX + message->header.size + message->handover.size + payload_size;
+}
+
+uint8_t *sw_compact_write(const sw_compact *message, uint8_t *at)
+{
     at[0] = 'S';
     at[1] = 'W';
     at[2] = COMPACT_VERSION;
@@ -80,7 +81,15 @@ bool sw_compact_reserve(const sw_compact *message, size_t payload_size, zmq_msg_
     put_u32(at + 8, (uint32_t)message->handover.size);
     put_u32(at + 12, message->payload_follows ? FLAG_PAYLOAD_FOLLOWS : 0);
     sw_compact_set_tag(at, message->tag);
-    *payload = append(append(at + SW_COMPACT_PREFIX, message->header), message->handover);
+    return append(append(at + SW_COMPACT_PREFIX, message->header), message->handover);
+}
+
+bool sw_compact_reserve(const sw_compact *message, size_t payload_size, zmq_msg_t *frame, void **payload)
+{
+    size_t size = sw_compact_size(message, payload_size);
+    if (size == 0 || zmq_msg_init_size(frame, size) != 0)
+        return false;
+    *payload = sw_compact_write(message, zmq_msg_data(frame));
     return true;
 }
 

@@ -40,6 +40,11 @@ bool sw_compact_encode(const sw_compact *message, zmq_msg_t *frame);
 /* The same with room for payload_size bytes, which the caller writes to *payload (message->payload is ignored). */
 bool sw_compact_reserve(const sw_compact *message, size_t payload_size, zmq_msg_t *frame, void **payload);
 
+/* The two steps of the above, for memory of the caller's: the bytes of a message with payload_size bytes of payload in
+ * it, 0 if a length is over its bound; and all but the payload written to `to`. Returns where the payload goes. */
+size_t sw_compact_size(const sw_compact *message, size_t payload_size);
+uint8_t *sw_compact_write(const sw_compact *message, uint8_t *to);
+
 /* Changes the tag of an encoded compact frame where it stands. */
 void sw_compact_set_tag(void *frame, uint64_t tag);
 

@@ -280,7 +280,7 @@ static sw_code do_round(sw_loop *loop, int64_t timeout_ms, sw_error *error)
             each->fn(each->context, (short)now);
     }
     sw_timers_run(&loop->timers);
-    for (size_t i = 0; i < loop->idle_count; i++)
+    for (size_t i = loop->idle_count; i-- > 0;)
         loop->idle[i].fn(loop->idle[i].context);
     return SW_OK;
 }

@@ -111,9 +111,9 @@ void fake_fail(fake_broker *fake, const fake_request *to, sw_code code, int may_
     fake_send(fake, to, true, &header, "", 0);
 }
 
-static bool take(fake_broker *fake, fake_request *request, const sw_message *message)
+static bool take(fake_broker *fake, fake_request *request, const sw_message *message, sw_view first)
 {
-    sw_view identity = sw_message_view(message, 0), first = sw_message_view(message, 1), header, payload;
+    sw_view identity = sw_message_view(message, 0), header, payload;
     memcpy(request->identity, identity.data, identity.size);
     request->identity_size = identity.size;
     request->compact = sw_compact_is(first.data, first.size);
@@ -159,12 +159,21 @@ bool fake_next(fake_broker *fake, sw_client *client, fake_request *request, int 
     int64_t end = sw_now_ms() + timeout_ms;
     do {
         sw_message message;
+        sw_view one;
+        if (sw_batch_next(&fake->rest, &one))
+            return take(fake, request, &fake->held, one);
+        sw_message_close(&fake->held);
         if (client != NULL)
             sw_client_process(client, 0);
         zmq_pollitem_t item = {.socket = fake->socket, .events = ZMQ_POLLIN};
         if (zmq_poll(&item, 1, 2) <= 0 || sw_message_recv(fake->socket, &message) != 0)
             continue;
-        bool taken = take(fake, request, &message);
+        if (sw_batch_is(sw_message_view(&message, 1))) {
+            fake->held = message;
+            fake->rest = sw_message_view(&fake->held, 1);
+            continue;
+        }
+        bool taken = take(fake, request, &message, sw_message_view(&message, 1));
         sw_message_close(&message);
         if (taken)
             return true;

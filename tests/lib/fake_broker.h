@@ -3,7 +3,7 @@
 #ifndef SW_TEST_FAKE_BROKER_H
 #define SW_TEST_FAKE_BROKER_H
 
-#include "wire/frame.h"
+#include "wire/batch.h"
 #include <sitewire/client.h>
 
 typedef enum { FAKE_COMPACT, FAKE_MDP, FAKE_SILENT } fake_framing; /* its answer to mmi.framing */
@@ -13,6 +13,8 @@ typedef struct fake_broker {
     char folder[64], endpoint[128];
     fake_framing framing;
     int asked; /* times somebody asked for the framing */
+    sw_message held;  /* a batch that is being read */
+    sw_view rest;     /* of it; in `held` */
 } fake_broker;
 
 typedef struct fake_request {

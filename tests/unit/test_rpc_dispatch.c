@@ -441,7 +441,7 @@ static void test_encoding(void **state)
     memset(text, 'x', 8192);
     message.text = text;
     sw_reply_header header = {.call_id = 9, .message = sw_view_of(text)}; /* a long header */
-    assert_true(sw_reply_encode_compact(5, true, &header, &message.base, &frame, &payload, &count));
+    assert_true(sw_reply_encode_compact(5, true, &header, &message.base, NULL, &frame, &payload, &count));
     assert_int_equal(count, 2);
     assert_int_equal(zmq_msg_size(&payload), 8192 + 3);
     assert_true(zmq_msg_size(&frame) > 24 + 8192);
@@ -449,7 +449,7 @@ static void test_encoding(void **state)
     zmq_msg_close(&payload);
     header.message = (sw_view){0};
     text[8000] = '\0';
-    assert_true(sw_reply_encode_compact(5, false, &header, &message.base, &frame, &payload, &count));
+    assert_true(sw_reply_encode_compact(5, false, &header, &message.base, NULL, &frame, &payload, &count));
     assert_int_equal(count, 1);
     assert_int_equal(zmq_msg_size(&frame), 24 + 2 + 8000 + 3);
     zmq_msg_close(&frame);
@@ -457,7 +457,7 @@ static void test_encoding(void **state)
     text = calloc(1, SW_HEADER_MAX + 1);
     memset(text, 'x', SW_HEADER_MAX);
     header.message = sw_view_of(text); /* with its key over the bound */
-    assert_false(sw_reply_encode_compact(5, false, &header, NULL, &frame, &payload, &count));
+    assert_false(sw_reply_encode_compact(5, false, &header, NULL, NULL, &frame, &payload, &count));
     assert_false(sw_reply_encode_body(&header, NULL, &frame, &payload));
     free(text);
 }

@@ -30,6 +30,7 @@ typedef struct {
     char worker[256]; /* routing id of the worker */
     size_t worker_size;
     sw_message message; /* the last one received, without the routing id's frame */
+    sw_view rest;       /* of a batch in it that is being read */
     unsigned connected, lost, malformed;
 } fixture;
 
@@ -211,8 +212,15 @@ static sw_view receive_reply(fixture *f, sw_compact_command command, uint64_t ta
 {
     sw_compact compact;
     sw_reply_header header;
-    receive_other(f);
-    sw_view first = sw_message_view(&f->message, 0);
+    sw_view first;
+    if (!sw_batch_next(&f->rest, &first)) {
+        receive_other(f);
+        first = f->rest = sw_message_view(&f->message, 0);
+        if (sw_batch_is(first))
+            assert_true(sw_batch_next(&f->rest, &first));
+        else
+            f->rest = (sw_view){0};
+    }
     assert_true(sw_compact_decode(first.data, first.size, &compact));
     assert_int_equal(compact.command, command);
     assert_int_equal(compact.tag, tag);
@@ -460,18 +468,7 @@ static void test_slow_broker(void **state)
     request.count = 40000; /* more than both high-water marks */
     request.size = 100;
     send_message(f, 1, ECHO "Stream", 65535, &request.base);
-    while (sw_dispatch_in_flight(sw_server_dispatch(f->server)) ==
-           0) { /* all handed to the socket, or kept */
-        turn(f);
-        sw_message raw;
-        if (sw_message_recv(f->router, &raw) != 0)
-            continue;
-        bool compact = sw_compact_is(sw_message_view(&raw, 1).data, sw_message_view(&raw, 1).size);
-        sw_message_close(&raw);
-        if (compact)
-            break;
-    }
-    for (int i = 1; i < 40000; i++) {
+    for (int i = 0; i < 40000; i++) {
         if (i % 200 == 0) /* slow, but alive */
             SEND(f, SW_VIEW("MDPW02"), SW_VIEW("\x05"));
         receive_reply(f, SW_COMPACT_PARTIAL, 1, SW_OK);
