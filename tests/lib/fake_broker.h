@@ -12,9 +12,9 @@ typedef struct fake_broker {
     void *context, *socket;
     char folder[64], endpoint[128];
     fake_framing framing;
-    int asked; /* times somebody asked for the framing */
-    sw_message held;  /* a batch that is being read */
-    sw_view rest;     /* of it; in `held` */
+    int asked;       /* times somebody asked for the framing */
+    sw_message held; /* a batch that is being read */
+    sw_view rest;    /* of it; in `held` */
 } fake_broker;
 
 typedef struct fake_request {

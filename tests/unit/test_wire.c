@@ -1,6 +1,6 @@
 /* The header codec against protobuf-c's, and the envelope's rules. */
 #include "base/utf8.h"
-#include "wire/frame.h"
+#include "wire/batch.h"
 
 #include "sitewire/rpc/v1/rpc.pb-c.h"
 #include <errno.h>
@@ -148,6 +148,49 @@ static void compact_golden_bytes(void **state)
     zmq_msg_close(&frame);
 }
 
+static void batches(void **state)
+{
+    (void)state;
+    sw_batch batch = {0};
+    zmq_msg_t frame;
+    sw_view rest, one;
+    memcpy(sw_batch_append(&batch, 3), "SW1", 3);
+    assert_true(sw_batch_take(&batch, &frame)); /* a single one travels as it is */
+    assert_int_equal(zmq_msg_size(&frame), 3);
+    zmq_msg_close(&frame);
+    memcpy(sw_batch_append(&batch, 2), "ab", 2);
+    assert_non_null(sw_batch_append(&batch, 0));
+    memcpy(sw_batch_append(&batch, 1), "c", 1);
+    assert_true(sw_batch_take(&batch, &frame));
+    static const char golden[] = "SW\x01\x06\0\0\0\x02"
+                                 "ab\0\0\0\0\0\0\0\x01"
+                                 "c";
+    assert_int_equal(zmq_msg_size(&frame), sizeof(golden) - 1);
+    assert_memory_equal(zmq_msg_data(&frame), golden, sizeof(golden) - 1);
+    rest = (sw_view){zmq_msg_data(&frame), zmq_msg_size(&frame)};
+    assert_true(sw_batch_is(rest));
+    assert_true(sw_batch_next(&rest, &one) && sw_view_equal(one, SW_VIEW("ab")));
+    assert_true(sw_batch_next(&rest, &one) && one.size == 0);
+    assert_true(sw_batch_next(&rest, &one) && sw_view_equal(one, SW_VIEW("c")));
+    assert_false(sw_batch_next(&rest, &one));
+    assert_non_null(rest.data); /* whole */
+    zmq_msg_close(&frame);
+    static const char *const broken[] = {"SW\x01\x06xyz", "SW\x01\x06\xff\xff\xff\xff",
+                                         "SW\x01\x06\x01\x01\x01\x01z"};
+    for (size_t i = 0; i < sizeof(broken) / sizeof(*broken); i++) {
+        rest = sw_view_of(broken[i]);
+        assert_false(sw_batch_next(&rest, &one));
+        assert_null(rest.data);
+    }
+    /* Up to SW_BATCH_FULL there is room for the largest message, and over the most there is none. */
+    while (batch.size <= SW_BATCH_FULL)
+        assert_non_null(sw_batch_append(&batch, SW_COMPACT_PREFIX + SW_COMPACT_INLINE));
+    assert_non_null(sw_batch_append(&batch, 1000));
+    assert_null(sw_batch_append(&batch, SW_BATCH_MAX));
+    assert_null(sw_batch_append(&batch, SIZE_MAX));
+    sw_batch_clear(&batch);
+}
+
 static void messages_are_bounded(void **state)
 {
     (void)state;
@@ -198,6 +241,7 @@ int main(void)
         cmocka_unit_test(compact_golden_bytes),
         cmocka_unit_test(messages_are_bounded),
         cmocka_unit_test(utf8),
+        cmocka_unit_test(batches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
