@@ -2,6 +2,8 @@
  * every program that calls sitewire. */
 #include "core.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -167,11 +169,12 @@ static bool wait_for_work(sw_client *client, int64_t until_us)
     int64_t due = next_due(client), now_us = sw_now_us();
     due = due < until_us ? due : until_us;
     long timeout_ms = due == SW_NEVER ? -1 : due <= now_us ? 0 : (long)((due - now_us + 999) / 1000);
-    zmq_pollitem_t items[] = {{.socket = client->link.monitor, .events = ZMQ_POLLIN},
-                              {.socket = client->link.socket, .events = ZMQ_POLLIN}};
-    int count = client->link.socket != NULL ? 2 : 0;
-    /* A signal ends it early: nothing is lost. */
-    return zmq_poll(items, count, timeout_ms) > 0 && (items[0].revents & ZMQ_POLLIN) != 0;
+    /* Both sockets have been read to their end since they were last used (`unread`), so their descriptors will do. A
+     * signal ends it early: nothing is lost. */
+    struct pollfd items[] = {{.fd = client->link.monitor_fd, .events = POLLIN},
+                             {.fd = client->link.socket_fd, .events = POLLIN}};
+    nfds_t count = client->link.socket != NULL ? 2 : 0;
+    return poll(items, count, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms) > 0 && items[0].revents != 0;
 }
 
 int sw_client_process(sw_client *client, int64_t timeout_ms)

@@ -61,6 +61,7 @@ typedef struct sw_link {
     char **endpoints;
     size_t count, current;
     void *context, *socket, *monitor;
+    int socket_fd, monitor_fd; /* readable when the socket wants to be looked at */
     sw_link_state state;
     bool compact;    /* the broker speaks compact framing */
     sw_batch batch;  /* calls that leave with the next flush */

@@ -92,18 +92,11 @@ const char *sw_link_endpoint(const sw_client *client)
 
 /* --- One connection --- */
 
-static int descriptor(void *socket)
-{
-    int fd = -1;
-    size_t size = sizeof(fd);
-    return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
-}
-
 static void watch(sw_client *client, void *socket, bool on)
 {
     struct epoll_event event = {.events = EPOLLIN};
     if (client->epoll >= 0 && socket != NULL)
-        epoll_ctl(client->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, descriptor(socket), &event);
+        epoll_ctl(client->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, sw_socket_fd(socket), &event);
 }
 
 void sw_link_watch(sw_client *client)
@@ -198,6 +191,8 @@ static void begin_attempt(sw_client *client, int64_t now_us)
         fail_attempt(client, zmq_strerror(zmq_errno()), now_us);
         return;
     }
+    link->socket_fd = sw_socket_fd(link->socket);
+    link->monitor_fd = sw_socket_fd(link->monitor);
     sw_link_watch(client);
 }
 

@@ -6,6 +6,7 @@
 #include "wire/loop.h"
 
 typedef struct sw_events {
+    sw_timer *again;                /* when a batch was full */
     void *publishers, *subscribers; /* XSUB, XPUB; NULL when not in use */
 } sw_events;
 

@@ -32,7 +32,7 @@ static void close_socket(sw_connection *connection, int linger_ms)
     sw_connection_forget_kept(connection);
     sw_batch_clear(&connection->batch);
     if (connection->monitor != NULL) {
-        sw_loop_remove_socket(loop, connection->monitor);
+        sw_loop_remove_fd(loop, sw_socket_fd(connection->monitor));
         zmq_close(connection->monitor);
     }
     if (connection->socket != NULL) {
@@ -110,8 +110,11 @@ static bool watch(sw_connection *connection)
                            ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) != 0)
         return false;
     connection->monitor = zmq_socket(r->zmq, ZMQ_PAIR);
+    /* The monitor is always read to its end, so its descriptor will do; the first reading finds nothing yet. */
     return connection->monitor != NULL && zmq_connect(connection->monitor, address) == 0 &&
-           sw_loop_socket(r->loop, connection->monitor, ZMQ_POLLIN, on_monitor, connection) == SW_OK &&
+           monitor_event(connection->monitor) == 0 &&
+           sw_loop_fd(r->loop, sw_socket_fd(connection->monitor), ZMQ_POLLIN, on_monitor, connection) ==
+               SW_OK &&
            sw_loop_socket(r->loop, connection->socket, ZMQ_POLLIN, on_readable, connection) == SW_OK;
 }
 

@@ -103,6 +103,13 @@ bool sw_compact_encode(const sw_compact *message, zmq_msg_t *frame)
     return true;
 }
 
+int sw_socket_fd(void *socket)
+{
+    int fd = -1;
+    size_t size = sizeof(fd);
+    return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
+}
+
 int sw_message_recv(void *socket, sw_message *message)
 {
     message->count = 0;

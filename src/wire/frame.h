@@ -55,6 +55,11 @@ typedef struct sw_message {
     zmq_msg_t frames[SW_FRAMES_MAX + 2];
 } sw_message;
 
+/* The descriptor that becomes readable when there is something to look at, ZMQ_FD; -1 if the socket is closed. It tells of a
+ * change only once, so it may be watched instead of the socket by who reads to EAGAIN at first and
+ * after every other use of the socket. */
+int sw_socket_fd(void *socket);
+
 /* 0, or an errno: EAGAIN when there is none. On success the caller closes it with sw_message_close. */
 int sw_message_recv(void *socket, sw_message *message);
 void sw_message_close(sw_message *message);

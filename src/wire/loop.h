@@ -1,5 +1,6 @@
 /* One poll loop: ZeroMQ sockets, file descriptors and timers, on one thread. Used by broker, services,
- * client. A ZeroMQ socket's callback must read until EAGAIN or accept being called again at once. */
+ * client. A ZeroMQ socket's callback must read until EAGAIN or accept being called again at once; it may find
+ * nothing to read. */
 #ifndef SW_WIRE_LOOP_H
 #define SW_WIRE_LOOP_H
 
