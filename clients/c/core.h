@@ -70,7 +70,6 @@ typedef struct sw_link {
     int64_t due_us;    /* DOWN: when to try; CONNECTING: when to give up */
     uint32_t failures; /* attempts in a row without a reply */
     int64_t looked_us; /* when the monitor was last read */
-    uint32_t serial;   /* makes monitor addresses unique */
     char reason[160];  /* why the last attempt or connection ended */
 } sw_link;
 

@@ -1,6 +1,7 @@
 /* The link of a client to its broker: one DEALER to one endpoint of the list, watched by a socket monitor so
  * that a loss is seen at once, and the walk along the list when it is lost. Used by client.c. */
 #include "core.h"
+#include "wire/monitor.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -110,15 +111,14 @@ static void close_sockets(sw_client *client)
     sw_link *link = &client->link;
     watch(client, link->socket, false);
     watch(client, link->monitor, false);
+    sw_monitor_close(link->socket, &link->monitor);
     if (link->socket != NULL)
         zmq_close(link->socket);
-    if (link->monitor != NULL)
-        zmq_close(link->monitor);
     if (link->frame_waits)
         zmq_msg_close(&link->frame);
     link->frame_waits = false;
     sw_batch_clear(&link->batch);
-    link->socket = link->monitor = NULL;
+    link->socket = NULL;
     link->compact = false;
 }
 
@@ -142,15 +142,11 @@ static bool open_sockets(sw_client *client)
 {
     sw_link *link = &client->link;
     const char *endpoint = sw_link_endpoint(client);
-    char address[48];
-    snprintf(address, sizeof(address), "inproc://sw-monitor-%u", link->serial++);
     uint64_t largest = client->options.reply_max > MESSAGE_MAX ? client->options.reply_max : MESSAGE_MAX;
     int64_t message_max = (int64_t)(largest + SW_HEADER_MAX + SW_COMPACT_PREFIX);
     int replies_max = client->options.in_flight_max > 1000 ? (int)client->options.in_flight_max : 1000;
     link->socket = zmq_socket(link->context, ZMQ_DEALER);
-    link->monitor = zmq_socket(link->context, ZMQ_PAIR);
-    return link->socket != NULL && link->monitor != NULL && set_int(link->socket, ZMQ_LINGER, 0) &&
-           set_int(link->monitor, ZMQ_LINGER, 0) &&
+    return link->socket != NULL && set_int(link->socket, ZMQ_LINGER, 0) &&
            set_int(link->socket, ZMQ_SNDHWM, 0) && /* calls in flight are the bound */
            set_int(link->socket, ZMQ_RCVHWM, replies_max) &&
            set_int(link->socket, ZMQ_RECONNECT_IVL, RECONNECT_NEVER) &&
@@ -158,8 +154,8 @@ static bool open_sockets(sw_client *client)
            set_int(link->socket, ZMQ_HEARTBEAT_TIMEOUT, SILENCE_MS) &&
            set_int(link->socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL) &&
            zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)) == 0 &&
-           zmq_socket_monitor(link->socket, address, ZMQ_EVENT_ALL) == 0 &&
-           zmq_connect(link->monitor, address) == 0 && zmq_connect(link->socket, endpoint) == 0;
+           (link->monitor = sw_monitor_open(link->context, link->socket, ZMQ_EVENT_ALL)) != NULL &&
+           zmq_connect(link->socket, endpoint) == 0;
 }
 
 /* The attempt on the current endpoint failed: to the next, and once round the list, a pause. */
@@ -225,7 +221,7 @@ static const char *guess_reason(const char *endpoint)
     return "nobody accepts connections there";
 }
 
-static void handle_event(sw_client *client, uint16_t event, int64_t now_us)
+static void handle_event(sw_client *client, int event, int64_t now_us)
 {
     sw_link *link = &client->link;
     switch (event) {
@@ -267,18 +263,10 @@ bool sw_link_work(sw_client *client, bool look, int64_t now_us)
     look = look || link->state != SW_LINK_UP || now_us - link->looked_us >= LOOK_US;
     if (look)
         link->looked_us = now_us;
-    while (look && link->monitor != NULL) { /* an event may close it */
-        sw_message message;
-        if (sw_message_recv(link->monitor, &message) != 0)
-            break;
-        sw_view view = sw_message_view(&message, 0);
-        uint16_t event = 0;
-        if (view.size >= sizeof(event))
-            memcpy(&event, view.data, sizeof(event));
-        sw_message_close(&message);
+    /* An event may close the monitor. */
+    for (int event; look && link->monitor != NULL && (event = sw_monitor_next(link->monitor, NULL)) != 0;
+         worked = true)
         handle_event(client, event, now_us);
-        worked = true;
-    }
     if (link->state == SW_LINK_CONNECTING && now_us >= link->due_us) {
         char reason[64];
         snprintf(reason, sizeof(reason), "it does not answer within %lld ms",

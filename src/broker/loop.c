@@ -195,7 +195,7 @@ static sw_code open_side(sw_broker *broker, sw_side *side, sw_loop_fn *read, uin
     if (code == SW_OK)
         code = sw_loop_socket(broker->loop, side->socket, ZMQ_POLLIN, read, broker);
     if (code == SW_OK)
-        code = sw_loop_fd(broker->loop, side->monitor_fd, ZMQ_POLLIN, read_monitors, broker);
+        code = sw_loop_fd(broker->loop, sw_socket_fd(side->monitor), ZMQ_POLLIN, read_monitors, broker);
     return code;
 }
 
@@ -288,7 +288,7 @@ void sw_broker_close(sw_broker *broker)
     for (int i = 0; i < 2; i++) {
         sw_loop_remove_socket(broker->loop, sides[i]->socket);
         if (sides[i]->monitor != NULL)
-            sw_loop_remove_fd(broker->loop, sides[i]->monitor_fd);
+            sw_loop_remove_fd(broker->loop, sw_socket_fd(sides[i]->monitor));
         sw_side_close(sides[i]);
     }
     sw_loop_idle_remove(broker->loop, settle, broker);

@@ -5,6 +5,7 @@
 #include "broker/peer.h"
 
 #include "base/error.h"
+#include "wire/monitor.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,30 +16,19 @@
 sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *error)
 {
     *side = (sw_side){.secret = secret, .peers.size = sizeof(sw_peer)};
-    int unbounded = 0, now = 0;
-    size_t size = sizeof(side->monitor_fd);
-    char name[64];
     side->socket = zmq_socket(context, ZMQ_ROUTER);
-    side->monitor = zmq_socket(context, ZMQ_PAIR);
-    snprintf(name, sizeof(name), "inproc://monitor-%p", (void *)side);
-    if (side->socket == NULL || side->monitor == NULL ||
-        zmq_setsockopt(side->monitor, ZMQ_RCVHWM, &unbounded, sizeof(unbounded)) != 0 ||
-        zmq_setsockopt(side->monitor, ZMQ_LINGER, &now, sizeof(now)) != 0 ||
-        zmq_socket_monitor(side->socket, name, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) != 0 ||
-        zmq_connect(side->monitor, name) != 0 ||
-        zmq_getsockopt(side->monitor, ZMQ_FD, &side->monitor_fd, &size) != 0)
+    if (side->socket == NULL ||
+        (side->monitor =
+             sw_monitor_open(context, side->socket, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED)) == NULL)
         return sw_fail(error, SW_INTERNAL, "making a socket: %s", zmq_strerror(zmq_errno()));
     return SW_OK;
 }
 
 void sw_side_close(sw_side *side)
 {
-    if (side->socket != NULL) {
-        zmq_socket_monitor(side->socket, NULL, 0);
+    sw_monitor_close(side->socket, &side->monitor);
+    if (side->socket != NULL)
         zmq_close(side->socket);
-    }
-    if (side->monitor != NULL)
-        zmq_close(side->monitor);
     sw_slab_clear(&side->peers);
     sw_table_clear(&side->ids);
     free(side->connections);
@@ -93,7 +83,7 @@ static void lose(sw_side *side, uint32_t number)
     side->lost[side->lost_count++] = number;
 }
 
-static void observe(sw_side *side, uint16_t event, int fd)
+static void observe(sw_side *side, int event, int fd)
 {
     sw_connection *connection = connection_of(side, fd);
     if (connection == NULL)
@@ -106,23 +96,10 @@ static void observe(sw_side *side, uint16_t event, int fd)
 
 void sw_side_watch(sw_side *side)
 {
-    zmq_msg_t frame;
-    zmq_msg_init(&frame);
-    /* Two frames: event number (16 bits) and value (32 bits), in host order and unaligned; and the endpoint.
-     */
-    while (zmq_msg_recv(&frame, side->monitor, ZMQ_DONTWAIT) >= 0) {
-        uint16_t event = 0;
-        int32_t fd = -1;
-        if (zmq_msg_size(&frame) == 6) {
-            memcpy(&event, zmq_msg_data(&frame), 2);
-            memcpy(&fd, (char *)zmq_msg_data(&frame) + 2, 4);
-        }
-        while (zmq_msg_more(&frame) && zmq_msg_recv(&frame, side->monitor, ZMQ_DONTWAIT) >= 0)
-            ;
+    int32_t fd;
+    for (int event; (event = sw_monitor_next(side->monitor, &fd)) != 0;)
         if (event == ZMQ_EVENT_ACCEPTED || event == ZMQ_EVENT_DISCONNECTED)
             observe(side, event, fd);
-    }
-    zmq_msg_close(&frame);
 }
 
 static sw_peer *find(const sw_side *side, uint32_t hash, const void *id, size_t size)

@@ -33,9 +33,6 @@ typedef struct sw_connection {
 
 typedef struct sw_side {
     void *socket, *monitor;
-    /* Of the monitor: readable when there is something to watch. It may be polled like any other, as the
-     * monitor is always read to its end. */
-    int monitor_fd;
     bool drained; /* the last read found the socket's end */
     sw_slab peers;
     sw_table ids;

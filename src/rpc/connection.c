@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "wire/monitor.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,15 +34,14 @@ static void close_socket(sw_connection *connection, int linger_ms)
     sw_batch_clear(&connection->batch);
     if (connection->monitor != NULL) {
         sw_loop_remove_fd(loop, sw_socket_fd(connection->monitor));
-        zmq_close(connection->monitor);
+        sw_monitor_close(connection->socket, &connection->monitor);
     }
     if (connection->socket != NULL) {
         sw_loop_remove_socket(loop, connection->socket);
-        zmq_socket_monitor(connection->socket, NULL, 0);
         zmq_setsockopt(connection->socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
         zmq_close(connection->socket);
     }
-    connection->socket = connection->monitor = NULL;
+    connection->socket = NULL;
     connection->up = false;
 }
 
@@ -75,25 +75,12 @@ static void register_worker(sw_connection *connection)
     tell(connection, "broker connected");
 }
 
-/* The event of the monitor's next message, 0 if there is none. */
-static int monitor_event(void *monitor)
-{
-    uint16_t event = 0;
-    sw_message message;
-    if (sw_message_recv(monitor, &message) != 0)
-        return 0;
-    sw_view first = sw_message_view(&message, 0);
-    if (first.size >= sizeof(event))
-        memcpy(&event, first.data, sizeof(event));
-    sw_message_close(&message);
-    return event;
-}
-
 static void on_monitor(void *context, short events)
 {
     (void)events;
     sw_connection *connection = context;
-    for (int event; connection->monitor != NULL && (event = monitor_event(connection->monitor)) != 0;) {
+    for (int event;
+         connection->monitor != NULL && (event = sw_monitor_next(connection->monitor, NULL)) != 0;) {
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED && !connection->up)
             register_worker(connection);
         else if (event == ZMQ_EVENT_DISCONNECTED && connection->up)
@@ -104,15 +91,9 @@ static void on_monitor(void *context, short events)
 static bool watch(sw_connection *connection)
 {
     sw_registration *r = connection->registration;
-    char address[64];
-    snprintf(address, sizeof(address), "inproc://sw-monitor-%p", connection->socket);
-    if (zmq_socket_monitor(connection->socket, address,
-                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) != 0)
-        return false;
-    connection->monitor = zmq_socket(r->zmq, ZMQ_PAIR);
-    /* The monitor is always read to its end, so its descriptor will do; the first reading finds nothing yet. */
-    return connection->monitor != NULL && zmq_connect(connection->monitor, address) == 0 &&
-           monitor_event(connection->monitor) == 0 &&
+    connection->monitor =
+        sw_monitor_open(r->zmq, connection->socket, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
+    return connection->monitor != NULL &&
            sw_loop_fd(r->loop, sw_socket_fd(connection->monitor), ZMQ_POLLIN, on_monitor, connection) ==
                SW_OK &&
            sw_loop_socket(r->loop, connection->socket, ZMQ_POLLIN, on_readable, connection) == SW_OK;
