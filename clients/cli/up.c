@@ -32,6 +32,7 @@ typedef struct service {
 
 static const service services[] = {
     {"sitewire-referential", "sitewire.referential.v1.Referential"},
+    {"sitewire-user", "sitewire.user.v1.Users"},
 };
 #define SERVICES (sizeof(services) / sizeof(*services))
 

@@ -19,7 +19,7 @@
 extern const unsigned char sw_schema[];
 extern const size_t sw_schema_size;
 
-static const sw_service *const services[] = {&sw_service_referential};
+static const sw_service *const services[] = {&sw_service_referential, &sw_service_user};
 
 static struct {
     const char *backend, *database, *instance, *log_level, *log_format;

@@ -15,5 +15,6 @@ typedef struct sw_service {
 } sw_service;
 
 extern const sw_service sw_service_referential;
+extern const sw_service sw_service_user;
 
 #endif

@@ -28,6 +28,9 @@ static const sw_sqlstate states[] = {
     {"SW001", SW_ABORTED, SW_FAULT_REVISION, false, NULL},
     {"SW002", SW_INVALID_ARGUMENT, SW_FAULT_RAISED, false, NULL},
     {"SW003", SW_NOT_FOUND, SW_FAULT_RAISED, false, NULL},
+    {"SW004", SW_UNAUTHENTICATED, SW_FAULT_RAISED, false, NULL},
+    {"SW005", SW_PERMISSION_DENIED, SW_FAULT_RAISED, false, NULL},
+    {"SW006", SW_FAILED_PRECONDITION, SW_FAULT_RAISED, false, NULL},
 };
 
 const sw_sqlstate *sw_sqlstate_find(const char *state)
@@ -58,6 +61,8 @@ static const sw_rule rules[] = {
     {"login", SW_INVALID_ARGUMENT, "an account is at most 128 characters without spaces and colons"},
     {"text", SW_INVALID_ARGUMENT, "the text is too long or has control characters"},
     {"pem", SW_INVALID_ARGUMENT, "it must be PEM text (-----BEGIN ...-----), at most 256 KiB"},
+    {"email", SW_INVALID_ARGUMENT, "an e-mail address is lower case, name@host, at most 254 characters"},
+    {"public_key", SW_INVALID_ARGUMENT, "a public key is 32 bytes in Z85: 40 characters"},
     {"address", SW_INVALID_ARGUMENT, "it must be one IPv4 or IPv6 address, without a network mask"},
     {"range", SW_INVALID_ARGUMENT, "it is out of range"},
     {"together", SW_INVALID_ARGUMENT, "these fields go together: set all of them or none"},

@@ -48,7 +48,7 @@ class Failover(unittest.TestCase):
                          system.postgres.conninfo, "--instance", "both")
             for number in (1, 2):
                 client = system.client(ends[0](number))
-                wait_for(lambda: client.health(System.SERVICE) == "SERVING", f"broker {number} serves")
+                wait_for(lambda: client.health(System.SERVICES[0]) == "SERVING", f"broker {number} serves")
                 client.close()
             endpoints = ",".join(ends[0](number) for number in (1, 2))
             load = subprocess.Popen([os.path.join(BUILD, "tests", "fault-load"), endpoints, "x", "10", "20000"],

@@ -224,7 +224,7 @@ class Client:
 class System:
     """PostgreSQL, broker and services, each a process of its own, on ipc and tcp."""
 
-    SERVICE = "sitewire.referential.v1.Referential"
+    SERVICES = ("sitewire.referential.v1.Referential", "sitewire.user.v1.Users")
 
     def __init__(self, services=1, durable=False, broker_options=(), service_options=()):
         self.folder = tempfile.mkdtemp(prefix="swt-")  # short: a socket's path has 107 bytes
@@ -241,6 +241,7 @@ class System:
             self.start_broker()
             for number in range(services):
                 self.start_service(f"referential-{number}")
+            self.start_service("user-0")
             self.wait_ready()
         except BaseException:
             self.stop()
@@ -276,15 +277,17 @@ class System:
                           "--events", self.events, *self.broker_options)
 
     def start_service(self, instance):
-        return self.start(instance, "sitewire-referential", "--backend", self.backend, "--database",
+        """The program is what the instance's name begins with: `referential-0`."""
+        return self.start(instance, "sitewire-" + instance.partition("-")[0], "--backend", self.backend, "--database",
                           self.postgres.conninfo, "--instance", instance, *self.service_options)
 
     def wait_ready(self, seconds=PATIENCE):
         """Until calls are served."""
         client = self.client()
         try:
-            wait_for(lambda: self._check_running() and client.health(self.SERVICE) == "SERVING",
-                     "the service is ready", seconds)
+            wait_for(lambda: self._check_running() and all(client.health(service) == "SERVING"
+                                                        for service in self.SERVICES),
+                     "the services are ready", seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output()}") from None
         finally:

@@ -239,7 +239,7 @@ static void test_names(void **state)
             "SELECT conname FROM pg_constraint WHERE connamespace IN "
             "('sitewire'::regnamespace, 'referential'::regnamespace, 'users'::regnamespace) "
             "AND conname !~ '^[a-z0-9_]+__[a-z0-9_]+__(key|unique|ref|code|host|domain|url|path|login|text|"
-            "pem|address|range|together|within|choice)$' OR length(conname) > 62"),
+            "pem|email|public_key|address|range|together|within|choice)$' OR length(conname) > 62"),
         "");
     /* A foreign key that no index serves makes deletes slow. */
     assert_string_equal(db_rows(conn,

@@ -64,14 +64,22 @@ static void test_resource_names(void **state)
 
 static bool count_resource(const sw_resource *resource, void *context)
 {
+    ++*(size_t *)context;
+    if (strcmp(resource->name, "profile") == 0) /* what follows from others: only Get */
+        return true;
     assert_non_null(resource->list);
+    if (strcmp(resource->name, "project") == 0) { /* made and removed by others */
+        assert_null(resource->create);
+        return true;
+    }
     assert_non_null(resource->create);
     assert_non_null(resource->update);
     assert_non_null(resource->remove);
-    assert_true((resource->rename != NULL) == (resource->key_count == 1));
+    /* A key has no name of its own to change. */
+    assert_true((resource->rename != NULL) ==
+                (resource->key_count == 1 && strcmp(resource->name, "key") != 0));
     assert_string_equal(sw_resource_body_field(resource->create, resource->message),
                         sw_resource_body_field(resource->update, resource->message));
-    ++*(size_t *)context;
     return true;
 }
 
@@ -79,7 +87,7 @@ static void test_resources_are_whole(void **state)
 {
     size_t count = 0;
     sw_resource_each(*state, count_resource, &count);
-    assert_true(count >= 17);
+    assert_true(count >= 22);
 }
 
 static sw_code read_key(const sw_resource *resource, const char *const *words, size_t count, size_t *used,

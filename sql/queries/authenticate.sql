@@ -1,0 +1,5 @@
+-- Users.Authenticate: whose keys these are and who these users are, and why they are refused, if they are.
+SELECT asked.public_key, i."user", i.profile, i.refused, i.expires_at
+FROM (SELECT unnest(:public_keys::text[]) AS public_key, '' AS email
+      UNION ALL SELECT '', unnest(:users::text[])) asked,
+     users.identify(asked.public_key, asked.email) i

@@ -1,0 +1,6 @@
+-- Users.GetProfile: what a user is. Whoever may read the user may read this.
+SELECT u.email, i.profile, u.active, u.first_name, u.last_name, u.company,
+       (SELECT count(DISTINCT project) FROM users.access_right a WHERE a."user" = u.email)::integer AS projects
+FROM (SELECT coalesce(:email, '') AS email) asked
+LEFT JOIN users."user" u USING (email), users.identify('', u.email) i
+WHERE u.email IS NOT NULL OR sitewire.fail('SW003', 'email', format('there is no user "%s"', asked.email)) IS NOT NULL

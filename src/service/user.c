@@ -1,0 +1,38 @@
+/* The user package's service: its resources and its questions, one row each (see referential.c). Who may do what
+ * is in the schema. */
+#include "service/service.h"
+#include "sitewire/user/v1/user.pb-c.h"
+
+/* The text of sql/queries/<name>.sql, as the build embeds it. */
+extern const unsigned char sw_sql_who_am_i[];
+extern const unsigned char sw_sql_get_profile[];
+extern const unsigned char sw_sql_authenticate[];
+
+#define RESOURCE(message_, plural_, table_, keys, ...)                                                       \
+    {                                                                                                        \
+        .service = &sw__users__descriptor, .message = &sw__##message_##__descriptor, .plural = plural_,      \
+        .table = "users." table_, .key_count = keys, __VA_ARGS__                                             \
+    }
+#define QUERY(method_, sql_)                                                                                 \
+    {                                                                                                        \
+        .service = &sw__users__descriptor, .method = method_, .sql = (const char *)sw_sql_##sql_             \
+    }
+
+static const sw_resource resources[] = {RESOURCE(role, "Roles", "role", 1),
+                                        RESOURCE(user, "Users", "user", 1),
+                                        RESOURCE(project, "Projects", "project", 1),
+                                        RESOURCE(access_right, "AccessRights", "access_right", 3),
+                                        RESOURCE(key, "Keys", "key", 1),
+                                        {0}};
+
+static const sw_query queries[] = {
+    QUERY("WhoAmI", who_am_i), QUERY("GetProfile", get_profile), QUERY("Authenticate", authenticate), {0}};
+
+const sw_service sw_service_user = {
+    .program = "sitewire-user",
+    .process = "user",
+    .summary = "Users, their keys and what they may do, offered through the broker.",
+    .resources = resources,
+    .queries = queries,
+    .schema_minimum = 4,
+};
