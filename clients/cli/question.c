@@ -1,4 +1,4 @@
-/* The questions that a registry answers in one call: `where`, `impact`, `diff`, `expiring`. One const table
+/* Questions that one call answers: `where`, `impact`, `diff`, `expiring`, `whoami`. One const table
  * maps them to methods; words are bound to the fields of the request that the row names. */
 #include "base/error.h"
 #include "cli.h"
@@ -32,6 +32,7 @@ static const question questions[] = {
      {NULL},
      "the two are alike"},
     {"expiring", "ListExpirations", {"within_days"}, 0, NULL, NULL, {NULL}, "nothing expires by then"},
+    {"whoami", "WhoAmI", {NULL}, 0, NULL, NULL, {NULL}, NULL},
 };
 
 static const question *find(const char *command)
@@ -97,9 +98,10 @@ static sw_code print_answer(sw_cli *cli, const question *q, const sw_schema_meth
     sw_output output;
     size_t index;
     json_t *item;
-    if (items == NULL || items->type != PROTOBUF_C_TYPE_MESSAGE)
-        return sw_fail(error, SW_UNIMPLEMENTED, "%s answers in a way that this version does not know",
-                       q->method);
+    if (items == NULL || items->type != PROTOBUF_C_TYPE_MESSAGE) { /* one answer */
+        sw_print_record(cli, method->reply, answer);
+        return SW_OK;
+    }
     if (json_array_size(list) == 0 && !cli->json && !sw_args_has(&cli->args, "csv")) {
         fprintf(stderr, "%s\n", q->nothing);
         return SW_OK;
