@@ -22,6 +22,11 @@ sw_view sw_call_caller(const sw_call *call)
     return call->caller;
 }
 
+sw_view sw_call_key(const sw_call *call)
+{
+    return call->key;
+}
+
 int64_t sw_call_deadline_ms(const sw_call *call)
 {
     return call->deadline_ms;

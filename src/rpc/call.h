@@ -28,7 +28,7 @@ struct sw_call {
     sw_transport *transport; /* NULL once it is abandoned */
     sw_route route;          /* the address lives in the arena */
     sw_arena *arena;
-    sw_view caller;
+    sw_view caller, key;
     int64_t started_us, deadline_ms;
     sw_timing timing;
     uint32_t credit;

@@ -92,9 +92,10 @@ static sw_code adopt(sw_call *call, const sw_incoming *incoming, sw_error *error
     call->timing.queue_us = incoming->handover.queue_us;
     call->route = incoming->route;
     call->caller = incoming->handover.caller;
+    call->key = incoming->handover.key;
     sw_view header = incoming->header;
     if (!copy_view(call->arena, &header) || !copy_view(call->arena, &call->route.address) ||
-        !copy_view(call->arena, &call->caller)) {
+        !copy_view(call->arena, &call->caller) || !copy_view(call->arena, &call->key)) {
         call->route.address = incoming->route.address;
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for the call; try again later");
     }

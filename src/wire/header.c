@@ -113,6 +113,7 @@ size_t sw_handover_encode(const sw_handover *handover, uint8_t *to, size_t capac
     put_text(&w, 1, handover->caller);
     put_number(&w, 2, handover->queue_us);
     put_number(&w, 3, handover->time_left_ms);
+    put_text(&w, 4, handover->key);
     return w.used;
 }
 
@@ -344,6 +345,9 @@ bool sw_handover_decode(const void *from, size_t size, sw_handover *handover)
             break;
         case 3:
             good = take_u32(&f, &handover->time_left_ms);
+            break;
+        case 4:
+            good = take_text(&f, &handover->key);
             break;
         default:
             break;

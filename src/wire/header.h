@@ -33,7 +33,7 @@ typedef struct sw_call_header {
 } sw_call_header;
 
 typedef struct sw_handover {
-    sw_view caller;
+    sw_view caller, key;
     uint32_t queue_us, time_left_ms;
 } sw_handover;
 

@@ -48,6 +48,25 @@ static void call_header_is_what_protobuf_reads(void **state)
     }
 }
 
+static void handover_is_what_protobuf_reads(void **state)
+{
+    (void)state;
+    sw_handover handover = {SW_VIEW("ann@a.example"), SW_VIEW("rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"), 3,
+                            4},
+                back;
+    uint8_t bytes[256];
+    size_t size = sw_handover_encode(&handover, bytes, sizeof(bytes));
+    Sw__Handover *read = sw__handover__unpack(NULL, size, bytes);
+    assert_non_null(read);
+    assert_string_equal(read->caller, "ann@a.example");
+    assert_string_equal(read->key, "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7");
+    assert_int_equal(read->time_left_ms, 4);
+    sw__handover__free_unpacked(read, NULL);
+    assert_true(sw_handover_decode(bytes, size, &back));
+    assert_true(sw_view_equal(back.key, handover.key));
+    assert_true(sw_view_equal(back.caller, handover.caller));
+}
+
 static void reply_header_carries_details(void **state)
 {
     (void)state;
@@ -235,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(call_header_is_what_protobuf_reads),
+        cmocka_unit_test(handover_is_what_protobuf_reads),
         cmocka_unit_test(reply_header_carries_details),
         cmocka_unit_test(broken_headers_are_refused),
         cmocka_unit_test(method_names),

@@ -1,0 +1,39 @@
+/* Key files of CURVE: one key pair each, and whom it talks to. Read and written by broker, services, clients and the
+ * command line; docs/protocol.md has the format. */
+#ifndef SW_WIRE_KEYFILE_H
+#define SW_WIRE_KEYFILE_H
+
+#include <sitewire/status.h>
+#include <stddef.h>
+
+#define SW_KEY_SIZE       41 /* Z85 of 32 bytes, and NUL */
+#define SW_KEY_LABEL_SIZE 129
+
+/* Texts are NUL-terminated; empty where the file has none. Holds a secret: sw_key_file_wipe when it is done with. */
+typedef struct sw_key_file {
+    char public_key[SW_KEY_SIZE], secret_key[SW_KEY_SIZE];
+    char server_key[SW_KEY_SIZE]; /* the broker's public key; the broker's own file has none */
+    char label[SW_KEY_LABEL_SIZE];
+} sw_key_file;
+
+/* Makes a new pair. INTERNAL if libzmq cannot. */
+sw_code sw_key_file_make(sw_key_file *file, sw_error *error);
+/* NOT_FOUND if there is none; FAILED_PRECONDITION with the remedy if it is not a file of ours that nobody else can
+ * read (mode 0600), or is no key file. */
+sw_code sw_key_file_read(const char *path, sw_key_file *file, sw_error *error);
+/* Makes the file with mode 0600. ALREADY_EXISTS if there is one: no key is ever written over. */
+sw_code sw_key_file_write(const char *path, const sw_key_file *file, sw_error *error);
+void sw_key_file_wipe(sw_key_file *file);
+
+/* Whether a text is a key: 40 characters of Z85. */
+bool sw_key_is_valid(const char *text);
+/* 32 bytes as text. */
+void sw_key_to_text(const void *bytes, char text[SW_KEY_SIZE]);
+
+/* Turns CURVE on before the socket connects or binds: as a client with a server_key, or as a server whose ZAP requests
+ * carry `domain`. While nobody handles those, libzmq lets everybody in: the handler comes first and leaves last. False
+ * if libzmq does not take it. */
+bool sw_key_use_as_client(void *socket, const sw_key_file *file);
+bool sw_key_use_as_server(void *socket, const sw_key_file *file, const char *domain);
+
+#endif
