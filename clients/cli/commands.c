@@ -197,7 +197,9 @@ const sw_command sw_commands[] = {
     {"whoami", sw_cmd_question, "Who are you to sitewire, and what is your profile?", "", NULL,
      "ADMIN may do everything; USER what its access rights allow on each project (`sitewire list access-rights`);\n"
      "NONE nothing yet. `sitewire get profile EMAIL` tells the same of somebody else.\n",
-     "sitewire whoami\n", false},
+     "# am I let in, and as whom?\n"
+     "sitewire whoami\n",
+     false},
     {"import", sw_cmd_import, "Bring rows of files into the registry, safe to repeat.", "FILE...",
      import_flags,
      "Files are JSON lines ({\"resource\": \"Website\", \"code\": ...}), CSV with the names of fields as header,\n"

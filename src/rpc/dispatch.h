@@ -35,7 +35,7 @@ size_t sw_dispatch_services(const sw_dispatch *dispatch, const char *const **nam
 sw_arena *sw_call_arena(sw_call *call);
 const sw_call_header *sw_call_get_header(const sw_call *call);
 sw_view sw_call_caller(const sw_call *call);
-sw_view sw_call_key(const sw_call *call); /* the public key it came with, Z85; empty on ipc */
+sw_view sw_call_key(const sw_call *call);         /* the public key it came with, Z85; empty on ipc */
 int64_t sw_call_deadline_ms(const sw_call *call); /* monotonic clock */
 const ProtobufCMethodDescriptor *sw_call_method(const sw_call *call);
 
