@@ -1,0 +1,180 @@
+/* The keeper of one command (process.h). It adopts every process of the command that loses its parent, so all of them
+ * are among its children in the end. */
+#include "keeper.h"
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { USER = 2, DIRECTORY, ARGV };
+
+typedef struct keeper {
+    pid_t command; /* its process group, too */
+    bool over;     /* the command has ended */
+    sw_keeper_report report;
+} keeper;
+
+/* --- the command --- */
+
+static void say(int fd, const char *what, const char *name, const char *why)
+{
+    char text[200];
+    int size = snprintf(text, sizeof(text), "%s %.100s: %s", what, name, why);
+    (void)!write(fd, text, (size_t)(size < (int)sizeof(text) ? size : (int)sizeof(text) - 1));
+    _exit(127);
+}
+
+/* Never returns. What fails is said on `failed`, which closes when the command runs. */
+static void become_command(char **argv, int failed)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    setpgid(0, 0);
+    if (*argv[USER] != '\0') {
+        errno = 0;
+        const struct passwd *user = getpwnam(argv[USER]);
+        if (user == NULL)
+            say(failed, "cannot become user", argv[USER], errno == 0 ? "there is none" : strerror(errno));
+        /* One's own identity needs no privilege. */
+        if (geteuid() != user->pw_uid && (initgroups(user->pw_name, user->pw_gid) != 0 ||
+                                          setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
+            say(failed, "cannot become user", argv[USER], strerror(errno));
+    }
+    if (chdir(argv[DIRECTORY]) != 0)
+        say(failed, "cannot enter", argv[DIRECTORY], strerror(errno));
+    /* No way back to privileges through setuid programs. */
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        say(failed, "prctl for", argv[ARGV], strerror(errno));
+    execvp(argv[ARGV], argv + ARGV);
+    say(failed, "cannot run", argv[ARGV], strerror(errno));
+}
+
+/* False if it could not be started: the report says why. */
+static bool start(keeper *k, char **argv)
+{
+    int failed[2];
+    if (pipe2(failed, O_CLOEXEC) != 0 || (k->command = fork()) < 0) {
+        snprintf(k->report.failure, sizeof(k->report.failure), "cannot start a process: %s", strerror(errno));
+        return false;
+    }
+    if (k->command == 0)
+        become_command(argv, failed[1]);
+    setpgid(k->command, k->command); /* whoever is first: signals go to the group */
+    close(failed[1]);
+    ssize_t size = read(failed[0], k->report.failure, sizeof(k->report.failure) - 1);
+    close(failed[0]);
+    /* Only the others hold the output open from now on. */
+    close(STDOUT_FILENO);
+    close(STDERR_FILENO);
+    k->report.failure[size > 0 ? size : 0] = '\0';
+    return size <= 0;
+}
+
+/* --- its end --- */
+
+static void reap(keeper *k)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid != k->command)
+            continue;
+        k->over = true;
+        k->report.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        k->report.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    }
+}
+
+/* Kills every child. False when there is none. */
+static bool kill_children(void)
+{
+    char name[64];
+    bool any = false;
+    snprintf(name, sizeof(name), "/proc/self/task/%d/children", (int)getpid());
+    FILE *children = fopen(name, "re");
+    if (children == NULL)
+        return false;
+    for (int pid; fscanf(children, "%d", &pid) == 1; any = true)
+        kill((pid_t)pid, SIGKILL);
+    fclose(children);
+    return any;
+}
+
+/* Those that die leave their children to us, so it goes on until there are none. */
+static void kill_all(keeper *k)
+{
+    if (!k->over)
+        kill(-k->command, SIGKILL);
+    while (kill_children()) {
+        int status;
+        pid_t pid = waitpid(-1, &status, 0);
+        if (pid == k->command) {
+            k->over = true;
+            k->report.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+            k->report.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        } else if (pid < 0 && errno == ECHILD) {
+            break;
+        }
+    }
+    reap(k);
+}
+
+/* Until the command is over or shall be no more. */
+static void watch(keeper *k, int signals)
+{
+    while (!k->over) {
+        struct pollfd items[] = {{.fd = signals, .events = POLLIN},
+                                 {.fd = SW_KEEPER_CONTROL, .events = POLLIN}};
+        struct signalfd_siginfo info;
+        char word;
+        if (poll(items, 2, -1) < 0)
+            continue;
+        if (items[0].revents != 0 && read(signals, &info, sizeof(info)) > 0 && info.ssi_signo != SIGCHLD)
+            return; /* somebody ends the keeper */
+        reap(k);
+        if (items[1].revents == 0)
+            continue;
+        if (recv(SW_KEEPER_CONTROL, &word, 1, MSG_DONTWAIT) <= 0 || word == SW_KEEPER_KILL)
+            return; /* the runner says so, or is gone */
+        if (!k->over)
+            kill(-k->command, SIGTERM);
+    }
+}
+
+int sw_keeper_main(int argc, char **argv)
+{
+    keeper k = {.report = {.exit_code = -1}};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    if (argc <= ARGV || sigprocmask(SIG_BLOCK, &set, NULL) != 0 ||
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 || fcntl(SW_KEEPER_CONTROL, F_SETFD, FD_CLOEXEC) != 0)
+        return 127;
+    int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals < 0)
+        return 127;
+    if (start(&k, argv))
+        watch(&k, signals);
+    kill_all(&k);
+    if (*k.report.failure != '\0') /* as a shell says it */
+        k.report.exit_code = 127, k.report.signal = 0;
+    send(SW_KEEPER_CONTROL, &k.report, sizeof(k.report), MSG_NOSIGNAL);
+    return 0;
+}

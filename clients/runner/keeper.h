@@ -1,0 +1,16 @@
+/* What runner and keeper say to each other, over a socket that is descriptor SW_KEEPER_CONTROL of the keeper.
+ * Used by process.c and keeper.c. */
+#ifndef SW_RUNNER_KEEPER_H
+#define SW_RUNNER_KEEPER_H
+
+#define SW_KEEPER_CONTROL 3
+#define SW_KEEPER_TERM    'T' /* from the runner: ask the command to end */
+#define SW_KEEPER_KILL    'K' /* end everything */
+
+/* The keeper's last message. */
+typedef struct sw_keeper_report {
+    int exit_code, signal; /* as in sw_process_end */
+    char failure[200];
+} sw_keeper_report;
+
+#endif
