@@ -39,6 +39,7 @@ static sw_code take_options(const sw_client_options *given, sw_client_options *o
             from.in_flight_max < SW_FLIGHT_INDEX_MAX ? from.in_flight_max : SW_FLIGHT_INDEX_MAX;
     if (from.reply_max > 0)
         options->reply_max = from.reply_max < INT32_MAX ? from.reply_max : INT32_MAX;
+    options->key_file = from.key_file;
     return SW_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "schema.h"
 #include "wire/batch.h"
+#include "wire/keyfile.h"
 #include <sitewire/client.h>
 
 #define SW_FLIGHT_CHUNK     256U       /* calls allocated at once */
@@ -60,6 +61,8 @@ typedef enum { SW_LINK_DOWN, SW_LINK_CONNECTING, SW_LINK_UP } sw_link_state;
 typedef struct sw_link {
     char **endpoints;
     size_t count, current;
+    sw_key_file key; /* for tcp; empty: it is not encrypted */
+    char key_path[256];
     void *context, *socket, *monitor;
     int socket_fd, monitor_fd; /* readable when the socket wants to be looked at */
     sw_link_state state;
@@ -69,6 +72,7 @@ typedef struct sw_link {
     bool frame_waits;
     int64_t due_us;    /* DOWN: when to try; CONNECTING: when to give up */
     uint32_t failures; /* attempts in a row without a reply */
+    uint32_t refusals; /* of them, attempts in a row that ended in the handshake as for a wrong key */
     int64_t looked_us; /* when the monitor was last read */
     char reason[160];  /* why the last attempt or connection ended */
 } sw_link;
@@ -161,8 +165,9 @@ void sw_flight_fail(sw_client *client, sw_flight *flight, sw_code code, const ch
     __attribute__((format(printf, 4, 5)));
 /* The connection that the sent calls went over is gone. */
 void sw_client_lost(sw_client *client);
-/* No endpoint of the list could be connected to. */
-void sw_client_unreachable(sw_client *client);
+/* No endpoint of the list could be connected to; `refused`: as our key, or the lack of one, is wrong, so that it will not
+ * help to try again. */
+void sw_client_unreachable(sw_client *client, bool refused);
 /* Calls whose time has come: resumed, cancelled or over. */
 void sw_client_expire(sw_client *client, int64_t now_us);
 

@@ -19,6 +19,7 @@
 #define MESSAGE_MAX      (64ULL << 20) /* docs/protocol.md, section 7 */
 #define ENDPOINT_SIZE    256
 #define LOOK_US          1000
+#define SURE             3 /* attempts that end alike */
 
 /* --- The endpoint list --- */
 
@@ -69,6 +70,40 @@ static sw_code add_endpoint(sw_link *link, const char *text, size_t size, sw_err
     return check_endpoint(endpoints[link->count++], error);
 }
 
+/* --- The key --- */
+
+static bool has_tcp(const sw_link *link)
+{
+    bool found = false;
+    for (size_t i = 0; i < link->count; i++)
+        found = found || strncmp(link->endpoints[i], "tcp://", 6) == 0;
+    return found;
+}
+
+/* A file that was named must be there; the one in the home folder may be. */
+static sw_code take_key(sw_link *link, const char *path, sw_error *error)
+{
+    const char *named = path != NULL ? path : secure_getenv("SITEWIRE_KEY"), *home = secure_getenv("HOME");
+    bool is_named = named != NULL && *named != '\0';
+    if (!has_tcp(link) || (is_named && strcmp(named, "off") == 0) || (!is_named && home == NULL))
+        return SW_OK;
+    int size = is_named ? snprintf(link->key_path, sizeof(link->key_path), "%s", named)
+                        : snprintf(link->key_path, sizeof(link->key_path), "%s/.config/sitewire/key", home);
+    if (size < 0 || (size_t)size >= sizeof(link->key_path))
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "key_file", "the path of the key file is too long");
+    sw_code code = sw_key_file_read(link->key_path, &link->key, error);
+    if (code == SW_NOT_FOUND && !is_named)
+        return SW_OK;
+    if (code == SW_NOT_FOUND)
+        return sw_fail_field(error, SW_FAILED_PRECONDITION, "key_file",
+                             "there is no key file %s: `sitewire key` makes one", link->key_path);
+    if (code == SW_OK && link->key.server_key[0] == '\0')
+        return sw_fail_field(error, SW_FAILED_PRECONDITION, "key_file",
+                             "the key file %s has no server_key, the public key of the broker",
+                             link->key_path);
+    return code;
+}
+
 sw_code sw_link_init(sw_client *client, const char *endpoints, sw_error *error)
 {
     sw_link *link = &client->link;
@@ -81,6 +116,8 @@ sw_code sw_link_init(sw_client *client, const char *endpoints, sw_error *error)
         code = add_endpoint(link, at, comma != NULL ? (size_t)(comma - at) : strlen(at), error);
         at = comma != NULL ? comma + 1 : NULL;
     }
+    if (code == SW_OK)
+        code = take_key(link, client->options.key_file, error);
     if (code == SW_OK && (link->context = zmq_ctx_new()) == NULL)
         code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "ZeroMQ context: %s", zmq_strerror(zmq_errno()));
     return code;
@@ -131,11 +168,17 @@ void sw_link_destroy(sw_client *client)
     for (size_t i = 0; i < link->count; i++)
         free(link->endpoints[i]);
     free(link->endpoints);
+    sw_key_file_wipe(&link->key);
 }
 
 static bool set_int(void *socket, int option, int value)
 {
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
+}
+
+static bool is_encrypted(const sw_client *client)
+{
+    return client->link.key.public_key[0] != '\0' && strncmp(sw_link_endpoint(client), "tcp://", 6) == 0;
 }
 
 static bool open_sockets(sw_client *client)
@@ -154,15 +197,18 @@ static bool open_sockets(sw_client *client)
            set_int(link->socket, ZMQ_HEARTBEAT_TIMEOUT, SILENCE_MS) &&
            set_int(link->socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL) &&
            zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)) == 0 &&
+           (!is_encrypted(client) || sw_key_use_as_client(link->socket, &link->key)) &&
            (link->monitor = sw_monitor_open(link->context, link->socket, ZMQ_EVENT_ALL)) != NULL &&
            zmq_connect(link->socket, endpoint) == 0;
 }
 
-/* The attempt on the current endpoint failed: to the next, and once round the list, a pause. */
-static void fail_attempt(sw_client *client, const char *reason, int64_t now_us)
+/* The attempt on the current endpoint failed: to the next, and once round the list, a pause. `refusal` is how sure it is
+ * that a key is the cause, of SURE. */
+static void fail_attempt(sw_client *client, const char *reason, unsigned refusal, int64_t now_us)
 {
     sw_link *link = &client->link;
     snprintf(link->reason, sizeof(link->reason), "%s", reason);
+    link->refusals = refusal == 0 ? 0 : link->refusals + refusal;
     close_sockets(client);
     link->state = SW_LINK_DOWN;
     link->due_us = now_us;
@@ -172,7 +218,7 @@ static void fail_attempt(sw_client *client, const char *reason, int64_t now_us)
         int64_t most = rounds > 6 ? BACKOFF_MAX_US : (int64_t)BACKOFF_FIRST_US << (rounds - 1);
         most = most < BACKOFF_MAX_US ? most : BACKOFF_MAX_US;
         link->due_us += most / 2 + sw_client_jitter(client, most / 2);
-        sw_client_unreachable(client);
+        sw_client_unreachable(client, link->refusals >= SURE * link->count);
     }
     link->current = (link->current + 1) % link->count;
 }
@@ -184,7 +230,7 @@ static void begin_attempt(sw_client *client, int64_t now_us)
     link->failures++; /* until the broker says something */
     link->due_us = now_us + client->options.connect_ms * 1000;
     if (!open_sockets(client)) {
-        fail_attempt(client, zmq_strerror(zmq_errno()), now_us);
+        fail_attempt(client, zmq_strerror(zmq_errno()), 0, now_us);
         return;
     }
     link->socket_fd = sw_socket_fd(link->socket);
@@ -202,7 +248,7 @@ static void lose(sw_client *client, int64_t now_us)
     if (link->failures > 0) { /* it never said anything: as bad as an attempt that failed */
         close_sockets(client);
         sw_client_lost(client);
-        fail_attempt(client, "the connection was lost at once", now_us);
+        fail_attempt(client, "the connection was lost at once", 0, now_us);
         return;
     }
     close_sockets(client);
@@ -221,13 +267,42 @@ static const char *guess_reason(const char *endpoint)
     return "nobody accepts connections there";
 }
 
-static void handle_event(sw_client *client, int event, int64_t now_us)
+/* The connection ended in the handshake. A CURVE broker says nothing to who does not know its key, so that may be the
+ * cause, or the broker has ended just then: after some attempts it is clear. */
+static void fail_handshake(sw_client *client, int event, int32_t value, int64_t now_us)
+{
+    sw_link *link = &client->link;
+    bool encrypted = is_encrypted(client);
+    char reason[sizeof(link->reason)] = "the handshake failed: is it a sitewire broker?";
+    unsigned refusal = 0;
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+        snprintf(reason, sizeof(reason), "it refuses the key in %.80s", link->key_path);
+        refusal = SURE;
+    } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
+               value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {
+        snprintf(reason, sizeof(reason),
+                 encrypted
+                     ? "it is not encrypted (--curve off), but we have a key: SITEWIRE_KEY=off goes without"
+                     : "it demands a key: set SITEWIRE_KEY to your key file; `sitewire key` makes one");
+        refusal = SURE;
+    } else if (encrypted && event != ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) {
+        snprintf(reason, sizeof(reason), "it hung up in the handshake: is server_key in %.60s its key?",
+                 link->key_path);
+        refusal = 1;
+    } else if (event == ZMQ_EVENT_DISCONNECTED) {
+        snprintf(reason, sizeof(reason), "the peer hung up during the handshake");
+    }
+    fail_attempt(client, reason, refusal, now_us);
+}
+
+static void handle_event(sw_client *client, int event, int32_t value, int64_t now_us)
 {
     sw_link *link = &client->link;
     switch (event) {
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         if (link->state == SW_LINK_CONNECTING) {
             link->state = SW_LINK_UP;
+            link->refusals = 0;
             link->due_us = SW_NEVER;
             sw_client_ask_framing(client);
         }
@@ -236,18 +311,18 @@ static void handle_event(sw_client *client, int event, int64_t now_us)
         if (link->state == SW_LINK_UP)
             lose(client, now_us);
         else
-            fail_attempt(client, "the peer hung up during the handshake", now_us);
+            fail_handshake(client, event, value, now_us);
         break;
     case ZMQ_EVENT_CLOSED:
     case ZMQ_EVENT_CONNECT_RETRIED:
         if (link->state == SW_LINK_CONNECTING)
-            fail_attempt(client, guess_reason(sw_link_endpoint(client)), now_us);
+            fail_attempt(client, guess_reason(sw_link_endpoint(client)), 0, now_us);
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         if (link->state == SW_LINK_CONNECTING)
-            fail_attempt(client, "the handshake failed: is it a sitewire broker?", now_us);
+            fail_handshake(client, event, value, now_us);
         break;
     default:
         break;
@@ -264,14 +339,15 @@ bool sw_link_work(sw_client *client, bool look, int64_t now_us)
     if (look)
         link->looked_us = now_us;
     /* An event may close the monitor. */
-    for (int event; look && link->monitor != NULL && (event = sw_monitor_next(link->monitor, NULL)) != 0;
+    int32_t value = 0;
+    for (int event; look && link->monitor != NULL && (event = sw_monitor_next(link->monitor, &value)) != 0;
          worked = true)
-        handle_event(client, event, now_us);
+        handle_event(client, event, value, now_us);
     if (link->state == SW_LINK_CONNECTING && now_us >= link->due_us) {
         char reason[64];
         snprintf(reason, sizeof(reason), "it does not answer within %lld ms",
                  (long long)client->options.connect_ms);
-        fail_attempt(client, reason, now_us);
+        fail_attempt(client, reason, 0, now_us);
     }
     /* Not in a loop: a list of endpoints that all fail at once must not hold up the caller. */
     if (link->state == SW_LINK_DOWN && now_us >= link->due_us)

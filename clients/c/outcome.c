@@ -250,16 +250,21 @@ void sw_client_lost(sw_client *client)
     }
 }
 
-void sw_client_unreachable(sw_client *client)
+void sw_client_unreachable(sw_client *client, bool refused)
 {
     const sw_flight *last = client->waiting.last; /* callbacks may start new calls behind it */
     bool more = last != NULL;
     for (sw_flight *flight = client->waiting.first, *next; more; flight = next) {
         next = flight->next;
         more = flight != last;
-        if (flight->failures++ < flight->failures_max)
+        if (flight->failures++ < flight->failures_max && !refused)
             continue;
         const sw_link *link = &client->link;
+        if (refused) {
+            sw_flight_fail(client, flight, SW_UNAUTHENTICATED, "the broker at %s cannot be used: %s",
+                           sw_link_endpoint(client), link->reason);
+            continue;
+        }
         sw_flight_fail(client, flight, SW_UNAVAILABLE, "no broker at %s: %s%s (%lld ms, %u attempts)",
                        sw_link_endpoint(client), link->reason,
                        link->count > 1 ? "; nor at the other endpoints" : "; is sitewire running there?",

@@ -22,11 +22,15 @@ typedef struct sw_client_options {
     uint32_t retries;       /* further tries of a call that is safe to repeat; default 8; UINT32_MAX: none */
     uint32_t in_flight_max; /* calls at once; default 65 536; one more is RESOURCE_EXHAUSTED */
     size_t reply_max;       /* bytes of a reply payload; default 64 MiB */
+    /* The key for tcp:// endpoints, a file as `sitewire key` makes it, of mode 0600 and ours. Default: $SITEWIRE_KEY, or
+     * ~/.config/sitewire/key if that is there. "off": tcp is not encrypted. */
+    const char *key_file;
 } sw_client_options;
 
 /* `endpoints`: ZeroMQ endpoints, comma-separated, in order of preference; NULL means $SITEWIRE_ENDPOINT. Connects
- * in the background: an endpoint that nobody listens on is found by calls, not here. INVALID_ARGUMENT names an
- * endpoint that is malformed. The caller closes the client. */
+ * in the background: an endpoint that nobody listens on is found by calls, not here, and so is a broker that refuses our
+ * key (UNAUTHENTICATED). INVALID_ARGUMENT names an endpoint that is malformed, FAILED_PRECONDITION a key file that cannot
+ * be used. The caller closes the client. */
 sw_code sw_client_open(const char *endpoints, const sw_client_options *options, sw_client **client,
                        sw_error *error);
 

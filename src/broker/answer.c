@@ -47,6 +47,10 @@ static const struct {
                           "the worker of %s sent more messages than the client takes"},
     [SW_ANSWER_BAD_REPLY] = {SW_INTERNAL, MAY_HAVE_RUN,
                              "the worker of %s answered with something that is no reply of two frames"},
+    /* What is quoted is the reason: auth.c. */
+    [SW_ANSWER_REFUSED] = {SW_UNAUTHENTICATED, NOT_RUN, "%s"},
+    [SW_ANSWER_UNCHECKED] = {SW_UNAVAILABLE, NOT_RUN, "cannot check the key of the caller: %s"},
+    [SW_ANSWER_NOT_ADMIN] = {SW_PERMISSION_DENIED, NOT_RUN, "only admins may drain a process; %s is none"},
 };
 
 void sw_answer_fill(sw_answer answer, uint64_t call_id, uint32_t queue_us, sw_view service,

@@ -142,7 +142,7 @@ static const char *batch_reply(sw_broker *broker, sw_peer *peer, sw_live *live)
                                          : compact_reply(broker, peer, part, frame);
         if (wrong == NULL)
             continue;
-        sw_broker_malformed(broker, peer, "backend", wrong);
+        sw_broker_malformed(broker, peer, wrong);
         sw_body_free(&broker->pool, part == NULL ? NULL : &part->body);
     }
     return rest.data == NULL ? "a broken batch" : NULL;
@@ -155,17 +155,19 @@ void sw_backend_lost(sw_broker *broker, sw_peer *peer)
     peer->number = SW_NONE;
 }
 
-static sw_peer *find_worker(sw_broker *broker, sw_message *message)
+static sw_peer *find_worker(sw_broker *broker, sw_side *side, sw_message *message)
 {
     sw_peer *displaced, *peer;
-    while ((peer = sw_side_peer(&broker->backend, &message->frames[0], &message->frames[1], &displaced)) ==
-           NULL) {
+    while ((peer = sw_side_peer(side, &message->frames[0], &message->frames[1], &displaced)) == NULL) {
         if (displaced == NULL)
             return NULL;
         sw_backend_lost(broker, displaced);
         sw_broker_flush(broker);
-        sw_side_forget(&broker->backend, displaced);
+        sw_side_forget(side, displaced);
     }
+    /* ZAP lets nobody in without a key; this is for the day that it is not asked. */
+    if (side->is_curve && peer->key[0] == '\0' && !peer->cut)
+        sw_side_cut(side, peer);
     return peer->cut ? NULL : peer;
 }
 
@@ -208,19 +210,19 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_live *live,
     return wrong;
 }
 
-bool sw_backend_read(sw_broker *broker)
+bool sw_backend_read(sw_broker *broker, sw_side *side)
 {
     for (int i = 0; i < BATCH; i++) {
         sw_live *live = sw_pool_take(&broker->pool);
-        if (live == NULL || sw_message_recv(broker->backend.socket, &live->message) != 0) {
+        if (live == NULL || sw_message_recv(side->socket, &live->message) != 0) {
             sw_body_free(&broker->pool, live == NULL ? NULL : &live->body);
             return false;
         }
-        sw_peer *peer = live->message.count < 2 ? NULL : find_worker(broker, &live->message);
+        sw_peer *peer = live->message.count < 2 ? NULL : find_worker(broker, side, &live->message);
         bool taken = false;
         const char *wrong = peer == NULL ? NULL : read_message(broker, peer, live, &taken);
         if (wrong != NULL)
-            sw_broker_malformed(broker, peer, "backend", wrong);
+            sw_broker_malformed(broker, peer, wrong);
         if (!taken)
             sw_body_free(&broker->pool, &live->body);
     }

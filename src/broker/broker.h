@@ -1,8 +1,9 @@
 /* The broker as a running thing: sockets around the core. What main.c uses, and what frontend.c, backend.c,
- * send.c, self.c and loop.c share. One thread. */
+ * auth.c, send.c, self.c, listen.c and loop.c share. One thread. */
 #ifndef SW_BROKER_BROKER_H
 #define SW_BROKER_BROKER_H
 
+#include "broker/auth.h"
 #include "broker/body.h"
 #include "broker/core.h"
 #include "broker/events.h"
@@ -15,11 +16,20 @@ typedef struct sw_broker_options {
     const char *frontend, *backend; /* endpoints, comma-separated */
     const char *events, *publish;   /* the same; NULL or "": none */
     const char *instance;           /* NULL: made from the process id */
-    const char *caller;             /* name handed to services as the caller of every call; "": none */
-    int64_t message_max;            /* bytes of a message */
-    int64_t replies_max;            /* messages unsent to a client before it is cut off */
-    int64_t drain_ms;               /* default of Drain */
+    const char
+        *caller; /* whom services see as the caller of all that is not encrypted; NULL or "": see auth.c */
+    const char *local_users;  /* UID=USER,...: who a process is that comes by ipc */
+    const char *curve;        /* "on" or "off": encryption of tcp; NULL: on */
+    const char *key;          /* file of the broker's key */
+    const char *service_keys; /* file of the public keys that may serve */
+    int64_t auth_cache_ms;    /* a verdict is good for so long while the user service is away */
+    int64_t handshake_ms;     /* time of a handshake */
+    int64_t message_max;      /* bytes of a message */
+    int64_t replies_max;      /* messages unsent to a client before it is cut off */
+    int64_t drain_ms;         /* default of Drain */
 } sw_broker_options;
+
+#define SW_SIDES 4 /* backend and frontend, each for ipc and for tcp */
 
 typedef struct sw_broker {
     const sw_broker_options *options;
@@ -27,16 +37,18 @@ typedef struct sw_broker {
     void *context;
     sw_core *core;
     sw_pool pool;
-    sw_side frontend, backend;
+    sw_side sides[SW_SIDES];
+    sw_auth auth;
     sw_events events;
     sw_self self;
     sw_timer *tick, *drain_end;
     sw_peer **broken; /* found while sending; dealt with after the batch */
     size_t broken_count, broken_room;
     sw_peer *waiting; /* peers with a batch to be sent */
-    uint64_t malformed_frames, clients_cut_off;
+    uint64_t malformed_frames, clients_cut_off, handshakes_failed;
     int64_t now_us;      /* read once for a batch */
     int64_t deadline_us; /* of draining, or SW_NEVER */
+    uint64_t secret;     /* of hashes */
     char instance[SW_INSTANCE_MAX + 1];
 } sw_broker;
 
@@ -51,11 +63,19 @@ void sw_broker_close(sw_broker *broker);
 /* --- between the files --- */
 
 /* Counts a message that cannot be understood, and logs the first of a peer. */
-void sw_broker_malformed(sw_broker *broker, sw_peer *peer, const char *side, const char *why);
+void sw_broker_malformed(sw_broker *broker, sw_peer *peer, const char *why);
+
+/* listen.c: makes the sockets and binds them. */
+sw_code sw_broker_listen(sw_broker *broker, sw_error *error);
+void sw_broker_unlisten(sw_broker *broker);
+
+/* loop.c: a side's socket, or its monitor, has something to say. The context is the side. */
+void sw_broker_read_side(void *context, short ready);
+void sw_broker_read_monitor(void *context, short ready);
 
 /* frontend.c, backend.c: read a batch. True if there may be more. */
-bool sw_frontend_read(sw_broker *broker);
-bool sw_backend_read(sw_broker *broker);
+bool sw_frontend_read(sw_broker *broker, sw_side *side);
+bool sw_backend_read(sw_broker *broker, sw_side *side);
 /* A client or worker whose connection ended or that is cut off. */
 void sw_frontend_lost(sw_broker *broker, sw_peer *peer);
 void sw_backend_lost(sw_broker *broker, sw_peer *peer);
@@ -67,9 +87,6 @@ void sw_send_disconnect(sw_broker *broker, sw_peer *peer);
 /* The answer of a management service of RFC 8. */
 void sw_send_management(sw_broker *broker, sw_peer *peer, sw_view service, const char *code,
                         const char *more);
-
-/* auth.c: who calls. The one place that knows; the name goes into every handover. */
-sw_view sw_broker_caller(const sw_broker *broker, const sw_peer *peer);
 
 /* The sum of a message's frames after the identity. */
 size_t sw_broker_message_size(const sw_message *message);

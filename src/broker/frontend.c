@@ -14,8 +14,14 @@ static void refuse(sw_broker *broker, const sw_core_request *request, sw_answer 
 }
 
 /* The header has been decoded: who shall answer, for how long. */
-static void request_in(sw_broker *broker, sw_core_request *request, const sw_call_header *header)
+static void request_in(sw_broker *broker, const sw_peer *peer, sw_core_request *request,
+                       const sw_call_header *header, sw_view called)
 {
+    sw_answer refusal = sw_auth_judge(broker, peer, called);
+    if (refusal != SW_ANSWER_NONE) {
+        refuse(broker, request, refusal);
+        return;
+    }
     request->time_left_ms = header->time_left_ms;
     request->credit = header->credit;
     uint64_t route = sw_core_request_in(broker->core, request, broker->now_us);
@@ -36,7 +42,7 @@ static void set_payload_frame(sw_body *body, zmq_msg_t *frame)
 
 /* --- compact framing --- */
 
-static void compact_request(sw_broker *broker, sw_live *live, sw_core_request *request)
+static void compact_request(sw_broker *broker, const sw_peer *peer, sw_live *live, sw_core_request *request)
 {
     sw_call_header header;
     sw_body *body = &live->body;
@@ -52,7 +58,7 @@ static void compact_request(sw_broker *broker, sw_live *live, sw_core_request *r
     else if (request->bytes > (size_t)broker->options->message_max)
         refuse(broker, request, SW_ANSWER_TOO_LARGE);
     else
-        request_in(broker, request, &header);
+        request_in(broker, peer, request, &header, service);
 }
 
 /* Each function of this kind returns NULL, or what is wrong with a message that it did not take over. */
@@ -94,7 +100,7 @@ static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_live *live,
                                .call_id = compact.tag,
                                .body = body,
                                .bytes = body->header.size + body->payload.size};
-    compact_request(broker, live, &request);
+    compact_request(broker, peer, live, &request);
     return NULL;
 }
 
@@ -108,7 +114,7 @@ static const char *read_batch(sw_broker *broker, sw_peer *peer, sw_live *live)
             part == NULL ? "a message for which there is no memory" : read_compact(broker, peer, part, frame);
         if (wrong == NULL)
             continue;
-        sw_broker_malformed(broker, peer, "frontend", wrong);
+        sw_broker_malformed(broker, peer, wrong);
         sw_body_free(&broker->pool, part == NULL ? NULL : &part->body);
     }
     if (rest.data == NULL)
@@ -121,10 +127,13 @@ static const char *read_batch(sw_broker *broker, sw_peer *peer, sw_live *live)
 
 static void manage(sw_broker *broker, sw_peer *peer, sw_view service, sw_view body)
 {
-    if (sw_view_equal(service, SW_VIEW("mmi.service")))
+    bool framing = sw_view_equal(service, SW_VIEW("mmi.framing"));
+    if (!framing && sw_auth_judge(broker, peer, service) != SW_ANSWER_NONE)
+        sw_send_management(broker, peer, service, "401", NULL);
+    else if (sw_view_equal(service, SW_VIEW("mmi.service")))
         sw_send_management(broker, peer, service, sw_core_is_serving(broker->core, body) ? "200" : "404",
                            NULL);
-    else if (sw_view_equal(service, SW_VIEW("mmi.framing")))
+    else if (framing)
         sw_send_management(broker, peer, service, "200", "SW1");
     else
         sw_send_management(broker, peer, service, "501", NULL);
@@ -169,7 +178,7 @@ static const char *mdp_request(sw_broker *broker, sw_peer *peer, sw_live *live)
     else if (rpc && sw_method_service(header.method).size == 0)
         refuse(broker, &request, SW_ANSWER_BAD_METHOD);
     else
-        request_in(broker, &request, &header);
+        request_in(broker, peer, &request, &header, rpc ? sw_method_service(header.method) : service);
     return NULL;
 }
 
@@ -206,36 +215,37 @@ void sw_frontend_lost(sw_broker *broker, sw_peer *peer)
 }
 
 /* The client that spoke, known to the core from now on; NULL if it is not heard. */
-static sw_peer *find_client(sw_broker *broker, sw_message *message)
+static sw_peer *find_client(sw_broker *broker, sw_side *side, sw_message *message)
 {
     sw_peer *displaced, *peer;
-    while ((peer = sw_side_peer(&broker->frontend, &message->frames[0], &message->frames[1], &displaced)) ==
-           NULL) {
+    while ((peer = sw_side_peer(side, &message->frames[0], &message->frames[1], &displaced)) == NULL) {
         if (displaced == NULL)
             return NULL;
         sw_frontend_lost(broker, displaced);
         sw_broker_flush(broker); /* before the peer's memory is another's */
-        sw_side_forget(&broker->frontend, displaced);
+        sw_side_forget(side, displaced);
     }
     if (peer->cut)
         return NULL;
+    if (!peer->met)
+        sw_auth_meet(broker, peer);
     if (peer->number == SW_NONE)
         peer->number = sw_core_client_open(broker->core, peer);
     if (peer->number == SW_NONE)
-        sw_broker_malformed(broker, peer, "frontend", "one client too many");
+        sw_broker_malformed(broker, peer, "one client too many");
     return peer->number == SW_NONE ? NULL : peer;
 }
 
-bool sw_frontend_read(sw_broker *broker)
+bool sw_frontend_read(sw_broker *broker, sw_side *side)
 {
     for (int i = 0; i < BATCH; i++) {
         sw_live *live = sw_pool_take(&broker->pool);
-        if (live == NULL || sw_message_recv(broker->frontend.socket, &live->message) != 0) {
+        if (live == NULL || sw_message_recv(side->socket, &live->message) != 0) {
             sw_body_free(&broker->pool, live == NULL ? NULL : &live->body);
             return false;
         }
         sw_message *message = &live->message;
-        sw_peer *peer = message->count < 2 ? NULL : find_client(broker, message);
+        sw_peer *peer = message->count < 2 ? NULL : find_client(broker, side, message);
         const char *wrong = NULL;
         if (peer != NULL) {
             if (message->overflow || message->count > SW_FRAMES_MAX + 1)
@@ -248,7 +258,7 @@ bool sw_frontend_read(sw_broker *broker)
                 wrong = read_mdp(broker, peer, live);
         }
         if (wrong != NULL)
-            sw_broker_malformed(broker, peer, "frontend", wrong);
+            sw_broker_malformed(broker, peer, wrong);
         if (peer == NULL || wrong != NULL)
             sw_body_free(&broker->pool, &live->body);
     }

@@ -5,21 +5,26 @@
 #include "broker/peer.h"
 
 #include "base/error.h"
+#include "wire/keyfile.h"
 #include "wire/monitor.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define CONNECTIONS_MAX (1 << 20)
 
+#define EVENTS                                                                                               \
+    (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                    \
+     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+
 sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *error)
 {
-    *side = (sw_side){.secret = secret, .peers.size = sizeof(sw_peer)};
+    side->secret = secret;
+    side->peers.size = sizeof(sw_peer);
     side->socket = zmq_socket(context, ZMQ_ROUTER);
-    if (side->socket == NULL ||
-        (side->monitor =
-             sw_monitor_open(context, side->socket, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED)) == NULL)
+    if (side->socket == NULL || (side->monitor = sw_monitor_open(context, side->socket, EVENTS)) == NULL)
         return sw_fail(error, SW_INTERNAL, "making a socket: %s", zmq_strerror(zmq_errno()));
     return SW_OK;
 }
@@ -94,12 +99,33 @@ static void observe(sw_side *side, int event, int fd)
     connection->open = event == ZMQ_EVENT_ACCEPTED;
 }
 
+/* Why a handshake failed; what ZAP refused is logged there. */
+static const char *failure_of(int event, int32_t value)
+{
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        return "the peer hung up, or did not complete it in time";
+    switch (value) {
+    case ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
+        return "the peer uses another mechanism: CURVE or none";
+    case ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC:
+        return "it is not encrypted to this broker's key, or it is a replay";
+    default:
+        return "the peer does not speak ZMTP 3";
+    }
+}
+
 void sw_side_watch(sw_side *side)
 {
-    int32_t fd;
-    for (int event; (event = sw_monitor_next(side->monitor, &fd)) != 0;)
-        if (event == ZMQ_EVENT_ACCEPTED || event == ZMQ_EVENT_DISCONNECTED)
-            observe(side, event, fd);
+    int32_t value;
+    for (int event; (event = sw_monitor_next(side->monitor, &value)) != 0;) {
+        if (event == ZMQ_EVENT_ACCEPTED || event == ZMQ_EVENT_DISCONNECTED) {
+            observe(side, event, value);
+            continue;
+        }
+        side->handshakes_failed++;
+        if (side->failure == NULL || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) /* which says more */
+            side->failure = failure_of(event, value);
+    }
 }
 
 static sw_peer *find(const sw_side *side, uint32_t hash, const void *id, size_t size)
@@ -113,8 +139,29 @@ static sw_peer *find(const sw_side *side, uint32_t hash, const void *id, size_t 
     return NULL;
 }
 
-static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, int fd)
+/* libzmq notes the credentials of an ipc connection when it accepts it, as HOST:UID:GID:PID; the descriptor may be
+ * another's by the time that the message is read. */
+static int64_t uid_of(const sw_side *side, zmq_msg_t *frame)
 {
+    const char *address = side->is_network ? NULL : zmq_msg_gets(frame, "Peer-Address");
+    unsigned uid, gid, pid;
+    int end = 0;
+    if (address == NULL || sscanf(address, "%*[^:]:%u:%u:%u%n", &uid, &gid, &pid, &end) != 3 ||
+        address[end] != '\0')
+        return -1;
+    return uid;
+}
+
+/* What ZAP's handler said: peers cannot say it themselves there. */
+static const char *key_of(const sw_side *side, zmq_msg_t *frame)
+{
+    const char *key = side->is_curve ? zmq_msg_gets(frame, "User-Id") : NULL;
+    return key != NULL && sw_key_is_valid(key) ? key : "";
+}
+
+static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, zmq_msg_t *frame)
+{
+    int fd = zmq_msg_get(frame, ZMQ_SRCFD);
     sw_side_watch(side);
     uint32_t number = sw_slab_take(&side->peers);
     if (number == SW_NONE)
@@ -128,6 +175,8 @@ static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, i
     peer->number = SW_NONE;
     peer->hash = hash;
     peer->fd = fd;
+    peer->uid = uid_of(side, frame);
+    strcpy(peer->key, key_of(side, frame));
     peer->id_size = (uint8_t)size;
     memcpy(peer->id, id, size);
     sw_connection *connection = connection_of(side, fd);
@@ -136,6 +185,12 @@ static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, i
     else if (connection != NULL)
         lose(side, number); /* it spoke and left */
     return peer;
+}
+
+/* A routing id that its owner chose may be another's tomorrow, and so be another who speaks. */
+static bool is_another(const sw_side *side, const sw_peer *peer, zmq_msg_t *frame)
+{
+    return peer->uid != uid_of(side, frame) || strcmp(peer->key, key_of(side, frame)) != 0;
 }
 
 sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **displaced)
@@ -152,6 +207,10 @@ sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **
     if (peer != NULL && bytes[0] == 0)
         return peer;
     int fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    if (peer != NULL && is_another(side, peer, frame)) {
+        *displaced = peer;
+        return NULL;
+    }
     if (peer != NULL && (peer->fd != fd || peer->lost)) {
         sw_side_watch(side);
         sw_connection *connection = connection_of(side, fd);
@@ -161,7 +220,28 @@ sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **
             return NULL;
         }
     }
-    return peer != NULL ? peer : add(side, hash, bytes, size, fd);
+    return peer != NULL ? peer : add(side, hash, bytes, size, frame);
+}
+
+void sw_peer_attach(sw_peer *peer, sw_identity *identity)
+{
+    peer->identity = identity;
+    peer->same_previous = NULL;
+    peer->same_next = identity->peers;
+    if (identity->peers != NULL)
+        identity->peers->same_previous = peer;
+    identity->peers = peer;
+}
+
+static void detach(sw_peer *peer)
+{
+    if (peer->identity == NULL)
+        return;
+    if (peer->same_next != NULL)
+        peer->same_next->same_previous = peer->same_previous;
+    *(peer->same_previous != NULL ? &peer->same_previous->same_next : &peer->identity->peers) =
+        peer->same_next;
+    peer->identity = NULL;
 }
 
 void sw_side_forget(sw_side *side, sw_peer *peer)
@@ -174,6 +254,7 @@ void sw_side_forget(sw_side *side, sw_peer *peer)
     for (size_t i = 0; i < side->lost_count; i++)
         if (side->lost[i] == number)
             side->lost[i--] = side->lost[--side->lost_count];
+    detach(peer);
     sw_batch_clear(&peer->batch);
     sw_table_remove(&side->ids, peer->hash, number);
     sw_slab_give(&side->peers, number);

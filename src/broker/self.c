@@ -163,13 +163,13 @@ void sw_self_carry_out(sw_self *self, const sw_action *action)
     const sw_body *body = action->body;
     sw_route route = {.tag = action->route};
     if (action->kind == SW_ACTION_REQUEST) {
-        sw_incoming incoming = {.transport = &self->transport,
-                                .route = route,
-                                .header = body->header,
-                                .payload = body->payload,
-                                .handover = {.caller = sw_broker_caller(self->broker, action->caller),
-                                             .queue_us = action->queue_us,
-                                             .time_left_ms = action->time_left_ms}};
+        sw_incoming incoming = {
+            .transport = &self->transport,
+            .route = route,
+            .header = body->header,
+            .payload = body->payload,
+            .handover = {.queue_us = action->queue_us, .time_left_ms = action->time_left_ms}};
+        sw_auth_hand_over(self->broker, action->caller, &incoming.handover);
         sw_dispatch_call(self->dispatch, &incoming);
     } else if (action->kind == SW_ACTION_CANCEL) {
         sw_dispatch_cancel(self->dispatch, &self->transport, &route);
@@ -192,6 +192,9 @@ static void add_counters(sw_self *self)
         {"replies", &core->replies},
         {"malformed_frames", &broker->malformed_frames},
         {"clients_cut_off", &broker->clients_cut_off},
+        {"calls_refused", &broker->auth.calls_refused},
+        {"connections_refused", &broker->auth.connections_refused},
+        {"handshakes_failed", &broker->handshakes_failed},
         {"workers_lost", &core->workers_lost},
         {"deadlines_exceeded", &core->deadlines_exceeded},
         {"cancelled", &core->cancelled},

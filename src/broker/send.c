@@ -77,7 +77,7 @@ static bool send_now(sw_broker *broker, sw_peer *peer, sw_message *out, bool bui
     if (peer->broken)
         return false;
     if (failure == EAGAIN) {
-        broker->clients_cut_off += peer->side == &broker->frontend;
+        broker->clients_cut_off += peer->side->is_frontend;
         sw_side_cut(peer->side, peer);
     }
     if (broker->broken_count == broker->broken_room) {
@@ -166,7 +166,8 @@ static void send_answer(sw_broker *broker, const sw_action *action, sw_answer an
     sw_reply_header header;
     char text[SW_ANSWER_TEXT_SIZE];
     uint8_t bytes[SW_ANSWER_TEXT_SIZE * 2];
-    sw_answer_fill(answer, action->call_id, action->queue_us, action->service, text, &header);
+    sw_view quoted = sw_auth_reason(broker, peer, answer, action->service);
+    sw_answer_fill(answer, action->call_id, action->queue_us, quoted, text, &header);
     size_t size = sw_reply_header_encode(&header, bytes, sizeof(bytes));
     sw_view view = {(const char *)bytes, size < sizeof(bytes) ? size : 0};
     if (action->framing == SW_FRAMING_COMPACT) {
@@ -250,9 +251,8 @@ static bool add_worker_head(sw_message *out, int command)
 
 static size_t write_handover(sw_broker *broker, const sw_action *action, uint8_t to[HANDOVER_MAX])
 {
-    sw_handover handover = {.caller = sw_broker_caller(broker, action->caller),
-                            .queue_us = action->queue_us,
-                            .time_left_ms = action->time_left_ms};
+    sw_handover handover = {.queue_us = action->queue_us, .time_left_ms = action->time_left_ms};
+    sw_auth_hand_over(broker, action->caller, &handover);
     return sw_handover_encode(&handover, to, HANDOVER_MAX);
 }
 
@@ -336,6 +336,8 @@ static void carry_out(sw_broker *broker, const sw_action *action)
     bool local = action->kind >= SW_ACTION_REQUEST && action->peer == &broker->self;
     if (local)
         sw_self_carry_out(&broker->self, action);
+    else if (action->peer == &broker->auth)
+        sw_auth_answered(broker, action);
     else if (action->kind >= SW_ACTION_REQUEST) {
         to_worker(broker, action);
         return;
@@ -357,7 +359,7 @@ void sw_broker_flush(sw_broker *broker)
         while (broker->broken_count > 0) {
             sw_peer *peer = broker->broken[--broker->broken_count];
             peer->broken = false;
-            if (peer->side == &broker->frontend)
+            if (peer->side->is_frontend)
                 sw_frontend_lost(broker, peer);
             else
                 sw_backend_lost(broker, peer);

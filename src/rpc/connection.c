@@ -75,6 +75,31 @@ static void register_worker(sw_connection *connection)
     tell(connection, "broker connected");
 }
 
+static void try_again(sw_connection *connection)
+{
+    if (connection->registration->draining)
+        return;
+    sw_timer_start(connection->timer, sw_now_ms() + connection->backoff_ms);
+    connection->backoff_ms = connection->backoff_ms == 0 ? BACKOFF_FIRST_MS : connection->backoff_ms * 2;
+    if (connection->backoff_ms > BACKOFF_MAX_MS)
+        connection->backoff_ms = BACKOFF_MAX_MS;
+}
+
+static bool is_refusal(int event)
+{
+    return event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL ||
+           event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
+}
+
+/* libzmq gives up after that, or tries again much too often. The reason stands in the broker's log: a wrong key on
+ * either side, or another mechanism. */
+static void refused(sw_connection *connection)
+{
+    close_socket(connection, 0);
+    tell(connection, "handshake refused by broker");
+    try_again(connection);
+}
+
 static void on_monitor(void *context, short events)
 {
     (void)events;
@@ -85,14 +110,18 @@ static void on_monitor(void *context, short events)
             register_worker(connection);
         else if (event == ZMQ_EVENT_DISCONNECTED && connection->up)
             sw_connection_lost(connection);
+        else if (is_refusal(event))
+            refused(connection);
     }
 }
 
 static bool watch(sw_connection *connection)
 {
     sw_registration *r = connection->registration;
-    connection->monitor =
-        sw_monitor_open(r->zmq, connection->socket, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
+    connection->monitor = sw_monitor_open(
+        r->zmq, connection->socket,
+        ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_DISCONNECTED);
     return connection->monitor != NULL &&
            sw_loop_fd(r->loop, sw_socket_fd(connection->monitor), ZMQ_POLLIN, on_monitor, connection) ==
                SW_OK &&
@@ -119,7 +148,9 @@ sw_code sw_connection_open(sw_connection *connection, sw_error *error)
     set_number(connection->socket, ZMQ_RECONNECT_IVL, BACKOFF_FIRST_MS);
     set_number(connection->socket, ZMQ_RECONNECT_IVL_MAX, BACKOFF_MAX_MS);
     zmq_setsockopt(connection->socket, ZMQ_MAXMSGSIZE, &(int64_t){MESSAGE_MAX}, sizeof(int64_t));
-    if (!watch(connection)) {
+    const sw_key_file *key = connection->registration->key;
+    bool encrypted = key != NULL && strncmp(connection->endpoint, "tcp://", 6) == 0;
+    if (!watch(connection) || (encrypted && !sw_key_use_as_client(connection->socket, key))) {
         close_socket(connection, 0);
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "cannot watch the socket for %s: %s",
                        connection->endpoint, zmq_strerror(zmq_errno()));
@@ -140,12 +171,7 @@ void sw_connection_lost(sw_connection *connection)
     sw_timer_stop(connection->timer);
     r->brokers_lost++;
     tell(connection, "broker lost");
-    if (!r->draining) {
-        sw_timer_start(connection->timer, sw_now_ms() + connection->backoff_ms);
-        connection->backoff_ms = connection->backoff_ms == 0 ? BACKOFF_FIRST_MS : connection->backoff_ms * 2;
-        if (connection->backoff_ms > BACKOFF_MAX_MS)
-            connection->backoff_ms = BACKOFF_MAX_MS;
-    }
+    try_again(connection);
     sw_dispatch_abandon(r->dispatch, &connection->transport);
 }
 

@@ -5,6 +5,7 @@
 
 #include "rpc/transport.h"
 #include "wire/frame.h"
+#include "wire/keyfile.h"
 #include "wire/loop.h"
 
 typedef struct sw_connection sw_connection;
@@ -15,6 +16,7 @@ typedef struct sw_registration {
     void *zmq;
     sw_dispatch *dispatch;
     const char *instance, *version;
+    const sw_key_file *key; /* for tcp; NULL: it is not encrypted */
     uint32_t capacity;
     int64_t heartbeat_ms;
     bool draining; /* registered with a capacity of 0; nobody reconnects */

@@ -22,6 +22,7 @@
 struct sw_server {
     sw_loop *loop;
     sw_registration registration;
+    sw_key_file key;
     sw_dispatch *dispatch;
     sw_builtin *builtin;
     sw_connection *connections[ENDPOINTS_MAX];
@@ -202,6 +203,16 @@ static sw_code make(sw_server *server, const sw_server_options *options, sw_erro
     if (server->registration.capacity > CAPACITY_MAX)
         return sw_fail(error, SW_INVALID_ARGUMENT, "capacity %u: at most %d", server->registration.capacity,
                        CAPACITY_MAX);
+    if (sw_view_of(options->key_file).size > 0) {
+        sw_code read = sw_key_file_read(options->key_file, &server->key, error);
+        if (read == SW_OK && server->key.server_key[0] == '\0')
+            read =
+                sw_fail(error, SW_FAILED_PRECONDITION,
+                        "the key file %s has no server_key, the public key of the broker", options->key_file);
+        if (read != SW_OK)
+            return read;
+        server->registration.key = &server->key;
+    }
     sw_dispatch_set_bounds(server->dispatch, options->payload_max, 0);
     sw_code code = add_builtin(server, options, error);
     return code != SW_OK ? code : add_connections(server, options->endpoints, error);
@@ -235,6 +246,7 @@ void sw_server_destroy(sw_server **server)
     sw_builtin_destroy(&s->builtin);
     if (s->registration.zmq != NULL)
         zmq_ctx_term(s->registration.zmq);
+    sw_key_file_wipe(&s->key);
     free(s->instance);
     free(s->version);
     free(s);

@@ -13,6 +13,7 @@ typedef struct sw_server_options {
     const char *instance; /* NULL: made from process, pid and a random suffix */
     const char *version;
     const char *endpoints; /* brokers' backends, comma-separated: all are connected */
+    const char *key_file;  /* its key, for tcp endpoints; NULL or "": tcp is not encrypted */
     uint32_t capacity;     /* calls at once per broker; 0 means 256 */
     int64_t heartbeat_ms;  /* 0 means 500 */
     size_t payload_max;    /* bytes of a request; 0 means 4 MiB */
@@ -20,8 +21,8 @@ typedef struct sw_server_options {
     /* Compiled FileDescriptorSet for Reflection. */
     const void *schema;
     size_t schema_size;
-    /* For the program's log, or NULL: `event` is "broker connected", "broker lost" or, once per connection,
-     * "malformed message". */
+    /* For the program's log, or NULL: `event` is "broker connected", "broker lost", "handshake refused by
+     * broker" or, once per connection, "malformed message". */
     void (*on_event)(void *context, const char *event, const char *endpoint);
     void *context;
 } sw_server_options;

@@ -22,7 +22,7 @@ extern const size_t sw_schema_size;
 static const sw_service *const services[] = {&sw_service_referential, &sw_service_user};
 
 static struct {
-    const char *backend, *database, *instance, *log_level, *log_format;
+    const char *backend, *key, *curve, *database, *instance, *log_level, *log_format;
     int64_t capacity, read_lanes, write_lanes, heartbeat_ms, drain_ms;
     bool check_config, help, version;
 } settings;
@@ -30,6 +30,9 @@ static struct {
 static const sw_option options[] = {
     {"backend", 'b', SW_OPTION_STRING, &settings.backend, "SITEWIRE_BACKEND", "ipc:///run/sitewire/backend",
      0, 0, "ENDPOINTS", "backends of the brokers, comma-separated; all are connected"},
+    {"key", 'k', SW_OPTION_STRING, &settings.key, NULL, "", 0, 0, "FILE",
+     "the key of this service, for backends on tcp; `sitewire key new FILE` makes one"},
+    {"curve", 0, SW_OPTION_STRING, &settings.curve, NULL, "on", 0, 0, "on|off", "encryption of tcp"},
     {"database", 'd', SW_OPTION_STRING, &settings.database, "SITEWIRE_DATABASE", "", 0, 0, "CONNINFO",
      "PostgreSQL connection string; empty means the PG* variables"},
     {"instance", 0, SW_OPTION_STRING, &settings.instance, NULL, "", 0, 0, "NAME",
@@ -156,6 +159,7 @@ static sw_code open_server(program *p, sw_error *error)
                                       .instance = settings.instance,
                                       .version = SW_VERSION,
                                       .endpoints = settings.backend,
+                                      .key_file = strcmp(settings.curve, "off") == 0 ? NULL : settings.key,
                                       .capacity = (uint32_t)settings.capacity,
                                       .heartbeat_ms = settings.heartbeat_ms,
                                       .drain_ms = settings.drain_ms,
@@ -244,6 +248,13 @@ static sw_code read_settings(const program *p, int argc, char **argv, sw_log_lev
     if (!sw_log_level_parse(settings.log_level, level))
         return sw_fail_field(error, SW_INVALID_ARGUMENT, "log-level",
                              "--log-level '%s': one of error, warning, info, debug", settings.log_level);
+    bool off = strcmp(settings.curve, "off") == 0;
+    if (!off && strcmp(settings.curve, "on") != 0)
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "curve", "--curve '%s': on or off", settings.curve);
+    if (!off && strstr(settings.backend, "tcp://") != NULL && settings.key[0] == '\0')
+        return sw_fail_field(
+            error, SW_FAILED_PRECONDITION, "key",
+            "a backend on tcp needs --key FILE with the key of this service, or --curve off");
     if (strcmp(settings.log_format, "text") != 0 && strcmp(settings.log_format, "json") != 0)
         return sw_fail_field(error, SW_INVALID_ARGUMENT, "log-format", "--log-format '%s': text or json",
                              settings.log_format);
@@ -278,6 +289,9 @@ int main(int argc, char **argv)
     sw_log_open(p.service->program, level, strcmp(settings.log_format, "json") == 0);
     sw_code code = start(&p, &error);
     if (code == SW_OK) {
+        if (strcmp(settings.curve, "off") == 0 && strstr(settings.backend, "tcp://") != NULL)
+            sw_log(SW_LOG_WARNING, "tcp is not encrypted, and the broker not known", "reason", "--curve off",
+                   NULL);
         sw_log(SW_LOG_INFO, "started", "version", SW_VERSION, "backend", settings.backend, NULL);
         code = sw_loop_run(p.loop, &error);
         if (code == SW_OK && p.failure.code != SW_OK) {

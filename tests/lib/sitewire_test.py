@@ -165,15 +165,17 @@ class Failed(Exception):
 class Client:
     """A client in the plainest MDP framing; one call at a time."""
 
-    def __init__(self, endpoint):
+    def __init__(self, endpoint, key=None):
         self.context = zmq.Context.instance()
-        self.endpoint, self.socket, self.call_id = endpoint, None, 0
+        self.endpoint, self.key, self.socket, self.call_id = endpoint, key, None, 0
         self.connect()
 
     def connect(self):
         self.close()
         self.socket = self.context.socket(zmq.DEALER)
         self.socket.linger = 0
+        if self.key:
+            self.key.use(self.socket)
         self.socket.connect(self.endpoint)
 
     def close(self):
@@ -221,12 +223,32 @@ class Client:
         return rpc_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
 
 
+class Key:
+    """A key pair, and the file that programs read it from. `server` is the broker's public key."""
+
+    def __init__(self, path, server=""):
+        self.path, self.server = path, server
+        self.public, self.secret = (key.decode() for key in zmq.curve_keypair())
+        if path:
+            self.write(path)
+
+    def write(self, path, mode=0o600):
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+            file.write(f'public_key = "{self.public}"\nsecret_key = "{self.secret}"\n')
+            file.write(f'server_key = "{self.server}"\n' if self.server else "")
+        os.chmod(path, mode)
+
+    def use(self, socket):
+        socket.curve_publickey, socket.curve_secretkey = self.public.encode(), self.secret.encode()
+        socket.curve_serverkey = self.server.encode()
+
+
 class System:
-    """PostgreSQL, broker and services, each a process of its own, on ipc and tcp."""
+    """PostgreSQL, broker and services, each a process of its own, on ipc and tcp; tcp with CURVE if `curve`."""
 
     SERVICES = ("sitewire.referential.v1.Referential", "sitewire.user.v1.Users")
 
-    def __init__(self, services=1, durable=False, broker_options=(), service_options=()):
+    def __init__(self, services=1, durable=False, broker_options=(), service_options=(), curve=False):
         self.folder = tempfile.mkdtemp(prefix="swt-")  # short: a socket's path has 107 bytes
         os.chmod(self.folder, 0o755)
         self.processes, self.postgres = {}, None
@@ -237,6 +259,9 @@ class System:
             self.backend = f"ipc://{self.folder}/backend"
             self.events = f"ipc://{self.folder}/events"
             self.tcp = f"tcp://127.0.0.1:{free_port()}"
+            self.curve = ("--curve", "off")
+            if curve:
+                self.make_keys()
             self.migrate()
             self.start_broker()
             for number in range(services):
@@ -258,6 +283,21 @@ class System:
     def __exit__(self, *_):
         self.stop()
 
+    def make_keys(self):
+        """The broker's and the services' keys; the service has a backend on tcp too."""
+        self.broker_key = Key(os.path.join(self.folder, "broker.key"))
+        self.service_key = self.key("service.key")
+        self.service_keys = os.path.join(self.folder, "service-keys")
+        with open(self.service_keys, "w", encoding="ascii") as file:
+            file.write(f"# who may serve\n{self.service_key.public} the services\n")
+        self.tcp_backend = f"tcp://127.0.0.1:{free_port()}"
+        self.curve = ("--key", self.broker_key.path, "--service-keys", self.service_keys, "--backend",
+                      f"{self.backend},{self.tcp_backend}")
+
+    def key(self, name):
+        """A new key of a client of this broker, known to nobody yet."""
+        return Key(os.path.join(self.folder, name), self.broker_key.public)
+
     def env(self):
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("SITEWIRE_", "PG"))}
         return kept | {"SITEWIRE_ENDPOINT": self.ipc, "SITEWIRE_BACKEND": self.backend, "SITEWIRE_EVENTS": self.events,
@@ -274,7 +314,7 @@ class System:
 
     def start_broker(self, name="broker"):
         return self.start(name, "sitewire-broker", "--frontend", f"{self.ipc},{self.tcp}", "--backend", self.backend,
-                          "--events", self.events, *self.broker_options)
+                          "--events", self.events, *self.curve, *self.broker_options)
 
     def start_service(self, instance):
         """The program is what the instance's name begins with: `referential-0`."""
@@ -299,8 +339,8 @@ class System:
                 raise AssertionError(f"{process.name} ended with {process.popen.returncode}")
         return True
 
-    def client(self, endpoint=None):
-        return Client(endpoint or self.ipc)
+    def client(self, endpoint=None, key=None):
+        return Client(endpoint or (self.tcp if key else self.ipc), key)
 
     def cli(self, *words, stdin="", timeout=120, env=None):
         """Runs `sitewire WORDS`; a CompletedProcess with text."""
