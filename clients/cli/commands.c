@@ -86,6 +86,8 @@ static const sw_flag up_flags[] = {
     {"frontend", 0, "ENDPOINTS", "where clients connect (default: ipc, a socket in DIR/run)"},
     {"backend", 0, "ENDPOINTS", "where services connect (default: ipc, a socket in DIR/run)"},
     {"events", 0, "ENDPOINTS", "where subscribers connect (default: ipc, a socket in DIR/run)"},
+    {"curve", 0, "on|off", "whether tcp is encrypted and callers known by their keys (default: on)"},
+    {"caller", 0, "USER", "who everybody is that comes without encryption; for tests and measurements"},
     {"log-level", 0, "LEVEL", "error, warning, info or debug (default: info)"},
     {.name = NULL}};
 
@@ -274,7 +276,10 @@ const sw_command sw_commands[] = {
      "The first start makes a private PostgreSQL cluster in DIR, reached by a socket only; every start\n"
      "applies the migrations, starts broker and services, and restarts what ends. The line `ready` is\n"
      "printed once calls are served; DIR/env then holds the endpoints, so that `. DIR/env` lets every other\n"
-     "command find the system. SIGINT or SIGTERM ends everything in order. After a crash, start it again.\n",
+     "command find the system. SIGINT or SIGTERM ends everything in order. After a crash, start it again.\n"
+     "\n"
+     "Who starts it, and root, are admin@localhost by ipc. Endpoints on tcp are encrypted; their callers need a\n"
+     "key: `sitewire key`. Broker and services have theirs in DIR/keys, made at the first start.\n",
      "# a system in a folder, until Ctrl-C\n"
      "sitewire up --data ~/sitewire\n"
      "# reachable over tcp as well\n"

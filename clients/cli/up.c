@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli.h"
 #include "cluster.h"
+#include "keys.h"
 #include "sitewire/rpc/v1/rpc.pb-c.h"
 #include "store/migrate.h"
 #include <errno.h>
@@ -21,7 +22,8 @@
 
 #define SOCKET_PATH_MAX 107 /* sun_path of unix(7), without its NUL */
 #define LONGEST_SOCKET  "/pg/.s.PGSQL.5432"
-#define DRAIN_MS        35000 /* services drain for 30 s at the most */
+#define ADMIN           "admin@localhost" /* seeded by the migrations */
+#define DRAIN_MS        35000             /* services drain for 30 s at the most */
 #define STOP_MS         60000
 #define READY_MS        60000
 
@@ -39,6 +41,10 @@ static const service services[] = {
 typedef struct up {
     char data[PATH_MAX], run[PATH_MAX], programs[PATH_MAX];
     char frontend[PATH_MAX * 2], backend[PATH_MAX * 2], events[PATH_MAX * 2];
+    char local_frontend[PATH_MAX + 64], local_backend[PATH_MAX + 64]; /* ours, among them */
+    char local_users[128];
+    sw_keys keys;
+    const char *curve, *caller;
     char paths[1 + SERVICES][PATH_MAX + 64];
     sw_cluster cluster;
     sw_child broker, services[SERVICES];
@@ -96,13 +102,24 @@ static sw_code take_run_folder(up *u, sw_error *error)
     return SW_OK;
 }
 
-static void take_endpoint(const sw_cli *cli, const up *u, const char *flag, const char *socket, char *to)
+/* What was given. Where that has no ipc endpoint, ours is added: by it the services and the local admin come in. *local
+ * (or NULL) gets the first one. */
+static void take_endpoint(const sw_cli *cli, const up *u, const char *flag, const char *socket, char *to,
+                          char *local)
 {
-    const char *given = sw_args_value(&cli->args, flag);
-    if (given != NULL)
-        snprintf(to, PATH_MAX * 2, "%s", given);
+    const char *given = sw_args_value(&cli->args, flag),
+               *ipc = given == NULL ? NULL : strstr(given, "ipc://");
+    char own[PATH_MAX + 64];
+    snprintf(own, sizeof(own), "ipc://%s/%s", u->run, socket);
+    if (ipc != NULL)
+        snprintf(own, sizeof(own), "%.*s", (int)strcspn(ipc, ","), ipc);
+    if (given == NULL)
+        snprintf(to, PATH_MAX * 2, "%s", own);
     else
-        snprintf(to, PATH_MAX * 2, "ipc://%s/%s", u->run, socket);
+        snprintf(to, PATH_MAX * 2, "%s%s%s", given, ipc == NULL && local != NULL ? "," : "",
+                 ipc == NULL && local != NULL ? own : "");
+    if (local != NULL)
+        snprintf(local, PATH_MAX + 64, "%s", own);
 }
 
 /* Endpoints as clients reach them: `*` as a host means all addresses, of which loopback is one. */
@@ -149,6 +166,7 @@ static sw_code write_env(const up *u, sw_error *error)
     print_setting(file, "SITEWIRE_EVENTS", text);
     print_setting(file, "SITEWIRE_DATABASE", u->cluster.conninfo);
     print_setting(file, "SITEWIRE_DATA", u->data);
+    print_setting(file, "SITEWIRE_SERVER_KEY", u->keys.server_key);
     bool good = fflush(file) == 0 && fsync(fileno(file)) == 0;
     if (fclose(file) != 0 || !good || rename(fresh, name) != 0)
         return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", name, strerror(errno));
@@ -176,16 +194,32 @@ static sw_code find_programs(up *u, sw_error *error)
     return SW_OK;
 }
 
-static void prepare_children(up *u)
+/* Whoever can reach our files could be us anyway: our own uid and root are the admin that every system begins with. */
+static void prepare_broker(up *u)
 {
-    const char *broker[] = {u->paths[0], "--frontend", u->frontend,   "--backend",  u->backend,
-                            "--events",  u->events,    "--log-level", u->log_level, NULL};
+    snprintf(u->local_users, sizeof(u->local_users), "%u=" ADMIN ",0=" ADMIN, (unsigned)geteuid());
+    const char *arguments[SW_CHILD_ARGUMENTS] = {
+        u->paths[0],    "--frontend",     u->frontend,          "--backend",     u->backend,     "--events",
+        u->events,      "--log-level",    u->log_level,         "--local-users", u->local_users, "--key",
+        u->keys.broker, "--service-keys", u->keys.service_keys, "--curve",       u->curve};
+    if (u->caller != NULL) {
+        size_t count = 0;
+        while (arguments[count] != NULL)
+            count++;
+        arguments[count++] = "--caller";
+        arguments[count] = u->caller;
+    }
     u->broker =
         (sw_child){.name = "sitewire-broker", .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
-    memcpy(u->broker.arguments, broker, sizeof(broker));
+    memcpy(u->broker.arguments, arguments, sizeof(arguments));
+}
+
+static void prepare_children(up *u)
+{
+    prepare_broker(u);
     for (size_t i = 0; i < SERVICES; i++) {
-        const char *arguments[] = {u->paths[1 + i],     "--backend",   u->backend,   "--database",
-                                   u->cluster.conninfo, "--log-level", u->log_level, NULL};
+        const char *arguments[] = {u->paths[1 + i],     "--backend",   u->local_backend, "--database",
+                                   u->cluster.conninfo, "--log-level", u->log_level,     NULL};
         u->services[i] = (sw_child){
             .name = services[i].program, .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
         memcpy(u->services[i].arguments, arguments, sizeof(arguments));
@@ -272,10 +306,7 @@ static bool supervise(up *u, int64_t wait_ms)
 static sw_code await_ready(up *u, bool *stopped, sw_error *error)
 {
     sw_client *client = NULL;
-    char first[PATH_MAX * 2];
-    reachable(first, sizeof(first), u->frontend);
-    first[strcspn(first, ",")] = '\0';
-    sw_code code = sw_client_open(first, NULL, &client, error);
+    sw_code code = sw_client_open(u->local_frontend, NULL, &client, error);
     int64_t deadline = sw_now_ms() + READY_MS;
     for (size_t i = 0; code == SW_OK && i < SERVICES;) {
         Sw__HealthCheckRequest request = SW__HEALTH_CHECK_REQUEST__INIT;
@@ -315,7 +346,10 @@ static sw_code run(up *u, sw_error *error)
 {
     sw_code code;
     bool stopped = false;
-    if ((code = sw_cluster_start(&u->cluster, error)) != SW_OK ||
+    char keys[PATH_MAX + 8];
+    snprintf(keys, sizeof(keys), "%s/keys", u->data);
+    if ((code = sw_keys_open(&u->keys, keys, error)) != SW_OK ||
+        (code = sw_cluster_start(&u->cluster, error)) != SW_OK ||
         (code = sw_migrate_apply(u->cluster.conninfo, false, log_migration, NULL, error)) != SW_OK)
         return code;
     prepare_children(u);
@@ -351,6 +385,8 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
         return sw_cli_usage(cli, error, "where shall the data live? Give --data DIR (or set SITEWIRE_DATA)");
     }
     u->log_level = level == NULL ? "info" : level;
+    u->curve = sw_args_has(&cli->args, "curve") ? sw_args_value(&cli->args, "curve") : "on";
+    u->caller = sw_args_value(&cli->args, "caller");
     if (!sw_log_level_parse(u->log_level, &parsed)) {
         free(u);
         return sw_cli_usage(cli, error, "--log-level is error, warning, info or debug, not `%s`", level);
@@ -371,9 +407,9 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
     else if ((code = take_folder(u, data, error)) == SW_OK && (code = find_programs(u, error)) == SW_OK &&
              (code = take_run_folder(u, error)) == SW_OK &&
              (code = sw_cluster_open(&u->cluster, u->data, u->run, error)) == SW_OK) {
-        take_endpoint(cli, u, "frontend", "frontend.sock", u->frontend);
-        take_endpoint(cli, u, "backend", "backend.sock", u->backend);
-        take_endpoint(cli, u, "events", "events.sock", u->events);
+        take_endpoint(cli, u, "frontend", "frontend.sock", u->frontend, u->local_frontend);
+        take_endpoint(cli, u, "backend", "backend.sock", u->backend, u->local_backend);
+        take_endpoint(cli, u, "events", "events.sock", u->events, NULL);
         code = run(u, error);
         sw_log(SW_LOG_INFO, "stopping", NULL);
         stop_all(u);

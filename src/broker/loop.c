@@ -71,7 +71,7 @@ static void log_handshakes(sw_broker *broker, sw_side *side)
         return;
     char count[24];
     snprintf(count, sizeof(count), "%llu", (unsigned long long)failed);
-    sw_log(SW_LOG_WARNING, "handshakes failed", "side", side->name, "count", count, "last", side->failure,
+    sw_log(SW_LOG_WARNING, "handshakes failed", "side", side->name, "count", count, "reason", side->failure,
            NULL);
     broker->handshakes_failed += failed;
     side->handshakes_logged = side->handshakes_failed;

@@ -72,6 +72,7 @@ class Bench:
         self.tcp = "tcp://127.0.0.1:" + str(free_port())
         self.up = self.spawn(os.path.join(self.bin, "sitewire"), "up", "--data", data,
                              "--frontend", f"ipc://{data}/run/frontend.sock,{self.tcp}",
+                             "--curve", "off", "--caller", "admin@localhost",
                              stdout=subprocess.PIPE, stderr=self.log, text=True)
         for line in self.up.stdout:
             if line.startswith("ready"):

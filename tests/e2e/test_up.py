@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`sitewire up`: first start, second start, its end by signals, and recovery from kill -9 of itself and its parts."""
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sitewire_test import SITEWIRE, Client, children, free_port, is_alive, wait_for  # noqa: E402
+from sitewire_test import SITEWIRE, Client, Key, children, free_port, is_alive, wait_for  # noqa: E402
 
 SERVICE = "sitewire.referential.v1.Referential"
 
@@ -86,9 +87,17 @@ class TestUp(unittest.TestCase):
         port = free_port()
         up = self.up("--frontend", f"ipc://{self.folder}/f,tcp://127.0.0.1:{port}")
         up.serves()
-        client = Client(f"tcp://127.0.0.1:{port}")
-        self.assertEqual(client.health(SERVICE), "SERVING")
-        client.close()
+        key = Key(os.path.join(self.folder, "key"), up.setting("SITEWIRE_SERVER_KEY"))
+        made = subprocess.run([SITEWIRE, "call", "Users/CreateKey", json.dumps(
+            {"key": {"public_key": key.public, "user": "admin@localhost"}}), "--endpoint", f"ipc://{self.folder}/f"],
+            capture_output=True, text=True, check=False)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        for own, health in ((key, "SERVING"), (None, None)):  # tcp wants a key
+            client = Client(f"tcp://127.0.0.1:{port}", own)
+            self.assertEqual(client.health(SERVICE), health)
+            client.close()
+        for name in ("broker.key", "service.key", "services"):
+            self.assertEqual(os.stat(f"{self.data}/keys/{name}").st_mode & 0o777, 0o600)
         self.assertIn("tcp://127.0.0.1", up.ready)
         for name in ("ENDPOINT", "BACKEND", "EVENTS", "DATABASE", "DATA"):
             self.assertTrue(up.setting(f"SITEWIRE_{name}"), name)
