@@ -74,6 +74,7 @@ static void log_handshakes(sw_broker *broker, sw_side *side)
     sw_log(SW_LOG_WARNING, "handshakes failed", "side", side->name, "count", count, "reason", side->failure,
            NULL);
     broker->handshakes_failed += failed;
+    side->failure = NULL;
     side->handshakes_logged = side->handshakes_failed;
     side->log_us = broker->now_us + HANDSHAKE_LOG_US;
 }
