@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/option.h"
+#include "base/process.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -233,8 +234,10 @@ int main(int argc, char **argv)
         sw_options_dump(options);
         return 0;
     }
-    if (code == SW_OK)
+    if (code == SW_OK) {
+        sw_process_serve();
         code = run(&error);
+    }
     if (code != SW_OK)
         fprintf(stderr, "error: %s: %s\n", sw_code_name(code), error.message);
     return (int)code;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/option.h"
+#include "base/process.h"
 #include "rpc/server.h"
 #include "service/service.h"
 #include "store/migrate.h"
@@ -287,6 +288,7 @@ int main(int argc, char **argv)
         return 0;
     }
     sw_log_open(p.service->program, level, strcmp(settings.log_format, "json") == 0);
+    sw_process_serve();
     sw_code code = start(&p, &error);
     if (code == SW_OK) {
         if (strcmp(settings.curve, "off") == 0 && strstr(settings.backend, "tcp://") != NULL)

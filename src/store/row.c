@@ -126,9 +126,10 @@ sw_code sw_bind_row(const PGresult *result, int row, const sw_column *columns, i
     if (PQnfields(result) < count)
         return sw_fail(error, SW_INTERNAL, "the result has %d columns, not %d", PQnfields(result), count);
     for (int i = 0; i < count; i++) {
-        if (!columns[i].field || PQgetisnull(result, row, i))
+        int size = PQgetlength(result, row, i);
+        if (!columns[i].field || (size == 0 && PQgetisnull(result, row, i)))
             continue;
-        if (!read_value(PQgetvalue(result, row, i), PQgetlength(result, row, i), &columns[i], message, arena))
+        if (!read_value(PQgetvalue(result, row, i), size, &columns[i], message, arena))
             return sw_fail(error, SW_INTERNAL, "column `%s` does not fit its field, or memory is short",
                            PQfname(result, i));
     }
