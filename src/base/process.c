@@ -7,7 +7,7 @@ static const int kept_bytes = 4 * 1024 * 1024;
 
 /* A call goes from thread to thread. With the usual policy, a thread that wakes the next one on the same core is put
  * aside for it at once, although it has only to say that it waits; a batch thread finishes first. That saves every
- * third context switch. Idle cores take a woken thread as before.
+ * fourth context switch. Idle cores take a woken thread as before.
  *
  * A large reply is several blocks that live for one call. Given back to the kernel, their pages would be faulted in
  * and zeroed again for the next one. */
