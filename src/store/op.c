@@ -264,11 +264,13 @@ static void fail_kept(sw_op *op)
         fail(op, op->failure);
 }
 
-/* PostgreSQL checks the row that allow_missing would insert even where one is there, which the change might suit. */
+/* PostgreSQL checks the row that allow_missing would insert, and whether the caller may, even where one is there, which
+ * the change might suit. */
 static bool cannot_insert(const sw_op *op, const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    return op->upserts && state && (strcmp(state, "23502") == 0 || strcmp(state, "23514") == 0);
+    return op->upserts && state &&
+           (strcmp(state, "23502") == 0 || strcmp(state, "23514") == 0 || strcmp(state, "SW005") == 0);
 }
 
 static void main_failed(sw_op *op, const PGresult *result)

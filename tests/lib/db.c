@@ -80,6 +80,9 @@ const char *db_rows(PGconn *conn, const char *sql)
 
 void db_fails(PGconn *conn, const char *sql, const char *sqlstate, const char *constraint)
 {
+    bool within = PQtransactionStatus(conn) == PQTRANS_INTRANS;
+    if (within)
+        db_run(conn, "SAVEPOINT before_failure");
     PGresult *result = PQexec(conn, sql);
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *at = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
@@ -87,4 +90,6 @@ void db_fails(PGconn *conn, const char *sql, const char *sqlstate, const char *c
         fail_msg("%s: expected %s at %s, got %s at %s", sql, sqlstate, constraint ? constraint : "-",
                  state ? state : "success", at ? at : "-");
     PQclear(result);
+    if (within)
+        db_run(conn, "ROLLBACK TO before_failure");
 }

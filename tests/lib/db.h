@@ -13,7 +13,7 @@ PGconn *db_open_registry(const char *name);
 void db_run(PGconn *conn, const char *sql);
 /* The statement's rows as text: columns are joined with `|`, rows with `\n`. Static storage of 64 KiB. */
 const char *db_rows(PGconn *conn, const char *sql);
-/* Runs SQL that must fail with a SQLSTATE and, unless NULL, at a constraint; nothing of it is kept. */
+/* Runs SQL that must fail with a SQLSTATE and, unless NULL, at a constraint; a transaction under way goes on. */
 void db_fails(PGconn *conn, const char *sql, const char *sqlstate, const char *constraint);
 
 #endif

@@ -1,0 +1,252 @@
+/* What the schema lets whom see and do, to the roles that the services log in as. */
+#include "db.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static PGconn *conn;
+
+static const char rows[] =
+    "INSERT INTO website (code, name) VALUES ('mine', 'M'), ('theirs', 'T'), ('seen', 'S');"
+    "INSERT INTO docroot (code) VALUES ('d'); INSERT INTO environment (code) VALUES ('e');"
+    "INSERT INTO docroot_environment (docroot, environment) VALUES ('d', 'e');"
+    "INSERT INTO website_deployed SELECT code, 'd', 'e' FROM website;"
+    "INSERT INTO domain (fqdn, website, docroot, environment) VALUES ('mine.org', 'mine', 'd', 'e'),"
+    " ('theirs.org', 'theirs', 'd', 'e'), ('nobodys.org', NULL, NULL, NULL);"
+    "INSERT INTO users.\"user\" (email, active) VALUES ('ann@x.org', true), ('bob@x.org', true), "
+    "('eve@x.org', true),"
+    " ('gone@x.org', false);"
+    "INSERT INTO users.role (code, permissions) VALUES ('Reader', '{read}'), ('Manager', '{read,manage}');"
+    "INSERT INTO users.access_right VALUES ('website:mine', 'ann@x.org', 'Manager'), ('website:seen', "
+    "'ann@x.org', 'Reader'),"
+    " ('website:theirs', 'bob@x.org', 'Owner'), ('website:mine', 'gone@x.org', 'Owner');"
+    "INSERT INTO users.key (public_key, \"user\", expires_at, revoked_at) VALUES"
+    " (repeat('a', 40), 'ann@x.org', NULL, NULL), (repeat('b', 40), 'ann@x.org', '2000-01-01', NULL),"
+    " (repeat('c', 40), 'ann@x.org', NULL, now());";
+
+static void enter(const char *role, const char *user)
+{
+    char text[256];
+    db_run(conn, "RESET ROLE");
+    snprintf(text, sizeof(text), "SET ROLE %s", role);
+    db_run(conn, text);
+    snprintf(text, sizeof(text), "SELECT sitewire.enter('', '%s', false, false, '', '', '')", user);
+    db_run(conn, text);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    db_run(conn, "BEGIN");
+    return 0;
+}
+
+static int rollback(void **state)
+{
+    (void)state;
+    db_run(conn, "ROLLBACK");
+    db_run(conn, "RESET ROLE");
+    return 0;
+}
+
+static void test_who_gets_in(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *user, *flags, *sqlstate;
+    } refused[] = {
+        {"", "", "false, false", "SW004"},           /* nobody */
+        {"", "no@x.org", "true, false", "SW004"},    /* unknown */
+        {"", "gone@x.org", "true, false", "SW004"},  /* inactive */
+        {"", "eve@x.org", "false, false", "SW005"},  /* no rights */
+        {"b", "ann@x.org", "false, false", "SW004"}, /* expired */
+        {"c", "ann@x.org", "false, false", "SW004"}, /* revoked */
+        {"d", "ann@x.org", "false, false", "SW004"}, /* not enrolled: what the key says counts */
+        {"", "admin@localhost", "false, true", "SW005"},
+        {"", "@broker", "false, false", "SW005"},
+        {"", "@broker", "false, true", ""},
+    };
+    char text[256];
+    db_run(conn, "SET ROLE sitewire_user");
+    for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+        snprintf(text, sizeof(text), "SELECT sitewire.enter(repeat('%s', 40), '%s', %s, '', '', '')",
+                 refused[i].key, refused[i].user, refused[i].flags);
+        if (*refused[i].sqlstate != '\0')
+            db_fails(conn, text, refused[i].sqlstate, NULL);
+        else
+            db_run(conn, text);
+    }
+    /* What the broker's name opens is nothing but internal methods. */
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM referential.website"), "0");
+    db_run(conn, "SELECT sitewire.enter(repeat('a', 40), '', false, false, 'c1', 'r1', 'because')");
+    assert_string_equal(
+        db_rows(conn, "SELECT current_setting('sitewire.user'), current_setting('sitewire.profile'), "
+                      "current_setting('sitewire.admin'), current_setting('sitewire.call_id'), "
+                      "current_setting('sitewire.request_id'), current_setting('sitewire.reason')"),
+        "ann@x.org|USER||c1|r1|because");
+    db_run(conn, "SELECT sitewire.enter('', 'eve@x.org', true, false, '', '', '')");
+    assert_string_equal(db_rows(conn, "SELECT current_setting('sitewire.profile')"), "NONE");
+    db_fails(conn, "SELECT sitewire.enter('', 'ann@x.org', false, false, '', '', repeat('x', 1001))", "SW002",
+             NULL);
+}
+
+static void test_reading(void **state)
+{
+    (void)state;
+    enter("sitewire_referential", "ann@x.org");
+    assert_string_equal(db_rows(conn, "SELECT code FROM website ORDER BY code"), "mine\nseen");
+    assert_string_equal(db_rows(conn, "SELECT website FROM website_deployed ORDER BY 1"), "mine\nseen");
+    assert_string_equal(db_rows(conn, "SELECT fqdn FROM domain ORDER BY 1"), "mine.org\nnobodys.org");
+    assert_string_equal(db_rows(conn, "SELECT code FROM docroot"), "d");
+    assert_string_equal(db_rows(conn, "SELECT code FROM users.project ORDER BY 1"),
+                        "website:mine\nwebsite:seen");
+    enter("sitewire_user", "ann@x.org"); /* manages something, so may find people to give rights to */
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM users.\"user\""), "5");
+    assert_string_equal(db_rows(conn, "SELECT project, \"user\" FROM users.access_right ORDER BY 1, 2"),
+                        "website:mine|ann@x.org\nwebsite:mine|gone@x.org\nwebsite:seen|ann@x.org");
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM users.key"), "3");
+    enter("sitewire_user", "admin@localhost");
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM users.access_right"), "4");
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM referential.website"), "3");
+    db_run(conn, "SELECT set_config('sitewire.user', '', false), set_config('sitewire.admin', '', false)");
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM referential.website"), "0");
+}
+
+static void test_writing(void **state)
+{
+    (void)state;
+    enter("sitewire_referential", "ann@x.org");
+    db_run(conn, "UPDATE website SET name = 'Mine' WHERE code = 'mine'");
+    db_run(conn, "UPDATE website_deployed SET website_version = '2' WHERE website = 'mine'");
+    db_run(conn, "UPDATE domain SET waf_id = 'w' WHERE fqdn = 'mine.org'");
+    /* Not there for her. */
+    assert_string_equal(db_rows(conn, "UPDATE website SET name = 'x' WHERE code = 'theirs' RETURNING 1"), "");
+    assert_string_equal(db_rows(conn, "DELETE FROM website WHERE code = 'theirs' RETURNING 1"), "");
+    static const char *const denied[] = {
+        "UPDATE website SET name = 'x' WHERE code = 'seen'",
+        "UPDATE website SET code = 'other' WHERE code = 'mine'", /* another project */
+        "DELETE FROM website WHERE code = 'seen'",
+        "DELETE FROM domain WHERE fqdn = 'mine.org'",
+        "INSERT INTO website (code) VALUES ('new')",
+        "UPDATE domain SET website = 'theirs' WHERE fqdn = 'mine.org'", /* into what she cannot see */
+        "UPDATE domain SET website = 'seen' WHERE fqdn = 'mine.org'",
+        "UPDATE domain SET waf_id = 'w' WHERE fqdn = 'nobodys.org'",
+        "UPDATE docroot SET name = 'x' WHERE code = 'd'",
+        "INSERT INTO server (hostname) VALUES ('h')",
+    };
+    for (size_t i = 0; i < sizeof(denied) / sizeof(*denied); i++)
+        db_fails(conn, denied[i], "SW005", NULL);
+    enter("sitewire_referential", "admin@localhost");
+    for (size_t i = 0; i < 6; i++)
+        if (i != 2) /* referred to */
+            db_run(conn, denied[i]);
+}
+
+static void test_rights_and_keys(void **state)
+{
+    (void)state;
+    enter("sitewire_user", "ann@x.org");
+    db_run(conn, "INSERT INTO users.access_right VALUES ('website:mine', 'bob@x.org', 'Reader')");
+    db_run(conn, "DELETE FROM users.access_right WHERE project = 'website:mine' AND \"user\" = 'bob@x.org'");
+    db_run(conn, "INSERT INTO users.key (public_key, \"user\") VALUES (repeat('e', 40), 'ann@x.org')");
+    db_run(conn, "UPDATE users.key SET revoked_at = now() WHERE public_key = repeat('e', 40)");
+    assert_string_equal(
+        db_rows(conn, "UPDATE users.\"user\" SET is_admin = false WHERE email = 'x' RETURNING 1"), "");
+    static const char *const denied[] = {
+        "INSERT INTO users.access_right VALUES ('website:mine', 'ann@x.org', 'Owner')", /* more than she has */
+        "INSERT INTO users.access_right VALUES ('website:seen', 'bob@x.org', 'Reader')",
+        "INSERT INTO users.access_right VALUES ('website:theirs', 'ann@x.org', 'Reader')",
+        "UPDATE users.access_right SET role = 'Owner' WHERE project = 'website:mine' AND \"user\" = "
+        "'ann@x.org'",
+        "UPDATE users.access_right SET project = 'website:theirs' WHERE project = 'website:mine'",
+        "UPDATE users.\"user\" SET is_admin = true WHERE email = 'ann@x.org'",
+        "INSERT INTO users.\"user\" (email) VALUES ('new@x.org')",
+        "UPDATE users.role SET permissions = '{read,deploy,approve,manage}' WHERE code = 'Reader'",
+        "INSERT INTO users.key (public_key, \"user\") VALUES (repeat('f', 40), 'admin@localhost')",
+        "DELETE FROM users.key WHERE public_key = repeat('a', 40)",
+    };
+    for (size_t i = 0; i < sizeof(denied) / sizeof(*denied); i++)
+        db_fails(conn, denied[i], "SW005", NULL);
+    /* What a service's role does not need, it cannot. */
+    db_fails(conn, "INSERT INTO users.rule VALUES ('Website', 'create', 'profile')", "42501", NULL);
+    db_fails(conn, "INSERT INTO users.project (website) VALUES ('mine')", "42501", NULL);
+    db_fails(conn, "UPDATE referential.website SET name = 'x'", "42501", NULL);
+    enter("sitewire_referential", "admin@localhost");
+    db_fails(conn, "UPDATE users.\"user\" SET is_admin = true", "42501", NULL);
+}
+
+/* Every resource has rules, and what they say of reading is what the policies do. */
+static void test_rules_are_whole(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        db_rows(conn, "SELECT sitewire.resource_of(relname), action FROM pg_class, "
+                      "unnest('{read,create,update,delete}'::text[]) action WHERE relkind = 'r' AND "
+                      "(relnamespace = 'referential'::regnamespace OR oid::regclass::text IN ('users.role', "
+                      "'users.\"user\"', 'users.access_right', 'users.key', 'users.project')) AND NOT EXISTS "
+                      "(SELECT FROM users.rule r WHERE r.resource = sitewire.resource_of(relname) AND "
+                      "r.action = action.action)"),
+        "");
+    /* Tables that not everybody with a profile may read have a policy; others need none. */
+    assert_string_equal(
+        db_rows(conn,
+                "SELECT r.resource FROM users.rule r JOIN pg_class c ON sitewire.resource_of(c.relname) = "
+                "r.resource AND c.relkind = 'r' AND c.relnamespace IN ('referential'::regnamespace, "
+                "'users'::regnamespace) WHERE r.action = 'read' GROUP BY 1, c.relrowsecurity "
+                "HAVING c.relrowsecurity = bool_or(r.needs = 'profile')"),
+        "");
+    static const char *const people[] = {"ann@x.org", "bob@x.org", "admin@localhost"};
+    char text[512];
+    for (size_t i = 0; i < sizeof(people) / sizeof(*people); i++) {
+        enter("sitewire_user", people[i]);
+        snprintf(text, sizeof(text),
+                 "SELECT w.code FROM (VALUES ('mine'), ('theirs'), ('seen')) w (code), "
+                 "users.explain('read', 'Website', w.code, '%s') e GROUP BY 1 HAVING (EXISTS (SELECT FROM "
+                 "referential.website x WHERE x.code = w.code)) <> (array_agg(e.allowed))[count(*)]",
+                 people[i]);
+        assert_string_equal(db_rows(conn, text), "");
+    }
+}
+
+static void test_explain(void **state)
+{
+    (void)state;
+    enter("sitewire_user", "ann@x.org");
+    assert_string_equal(
+        db_rows(conn, "SELECT * FROM users.explain('update', 'Website', 'seen', 'ann@x.org')"),
+        "|ann@x.org has the profile USER\n"
+        "|Website seen belongs to website:seen, where ann@x.org has read\n"
+        "f|to update a Website takes: manage; it needs manage on website:seen, where ann@x.org has read\n"
+        "f|no");
+    assert_string_equal(
+        db_rows(conn, "SELECT * FROM users.explain('create', 'AccessRight', "
+                      "'website:mine/bob@x.org/Reader', 'ann@x.org') OFFSET 2"),
+        "t|to create a AccessRight takes: grant; ann@x.org has manage, read on website:mine\nt|yes");
+    assert_string_equal(
+        db_rows(conn, "SELECT step FROM users.explain('read', 'Server', 'h', 'ann@x.org') OFFSET 1"),
+        "no: there is no Server h");
+    assert_string_equal(
+        db_rows(conn, "SELECT step FROM users.explain('deploy', 'Website', 'mine', 'gone@x.org')"),
+        "the user gone@x.org is not active\nno: gone@x.org is not let in");
+    db_fails(conn, "SELECT users.explain('deploy', 'Webstie', 'mine', 'ann@x.org')", "SW002", NULL);
+    db_fails(conn, "SELECT users.explain('eat', 'Website', 'mine', 'ann@x.org')", "SW002", NULL);
+}
+
+int main(void)
+{
+    conn = db_open_registry("rights");
+    db_run(conn, rows);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_who_gets_in, begin, rollback),
+        cmocka_unit_test_setup_teardown(test_reading, begin, rollback),
+        cmocka_unit_test_setup_teardown(test_writing, begin, rollback),
+        cmocka_unit_test_setup_teardown(test_rights_and_keys, begin, rollback),
+        cmocka_unit_test_setup_teardown(test_rules_are_whole, begin, rollback),
+        cmocka_unit_test_setup_teardown(test_explain, begin, rollback),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
