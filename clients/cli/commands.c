@@ -57,6 +57,9 @@ static const sw_flag impact_flags[] = {
     CSV_FLAG,
     {.name = NULL}};
 
+static const sw_flag explain_flags[] = {
+    {"as", 0, "USER", "somebody else's case, which only admins may ask about"}, {.name = NULL}};
+
 static const sw_flag status_flags[] = {
     {"watch", 'w', NULL, "show it again and again, with the rates in between, until Ctrl-C"},
     {"interval", 0, "TIME", "of --watch (default: 2s)"},
@@ -201,6 +204,14 @@ const sw_command sw_commands[] = {
      "NONE nothing yet. `sitewire get profile EMAIL` tells the same of somebody else.\n",
      "# am I let in, and as whom?\n"
      "sitewire whoami\n",
+     false},
+    {"explain", sw_cmd_question, "May somebody do something, and why?", "ACTION RESOURCE KEY", explain_flags,
+     "ACTION is read, create, update or delete, or a permission on the resource's project: deploy, approve, manage.\n"
+     "Prints the chain of reasons; the last line is the answer.\n",
+     "# may I change it?\n"
+     "sitewire explain update website almanac\n"
+     "# and may she deploy it?\n"
+     "sitewire explain deploy website almanac --as ann@example.org\n",
      false},
     {"import", sw_cmd_import, "Bring rows of files into the registry, safe to repeat.", "FILE...",
      import_flags,

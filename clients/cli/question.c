@@ -1,4 +1,4 @@
-/* Questions that one call answers: `where`, `impact`, `diff`, `expiring`, `whoami`. One const table
+/* Questions that one call answers: `where`, `impact`, `diff`, `expiring`, `whoami`, `explain`. One const table
  * maps them to methods; words are bound to the fields of the request that the row names. */
 #include "base/error.h"
 #include "cli.h"
@@ -16,23 +16,42 @@ typedef struct question {
     size_t least;                  /* words that cannot be left out */
     const char *resource_field;    /* a word that names a resource, in any spelling */
     const char *rest_field;        /* further words are joined with `/` into this one */
-    const char *flag_fields[2];    /* set by the flag of that name */
+    const char *flag, *flag_field; /* a flag that sets a field, or NULL */
     const char *nothing;           /* what to say of an empty answer */
 } question;
 
 static const question questions[] = {
-    {"where", "FindVersions", {"type", "code", "version"}, 2, "type", NULL, {NULL}, "it runs nowhere"},
-    {"impact", "ListImpact", {"type", "key"}, 2, "type", "key", {"depth"}, "nothing hangs on it"},
+    {"where",
+     "FindVersions",
+     {"type", "code", "version"},
+     .least = 2,
+     .resource_field = "type",
+     .nothing = "it runs nowhere"},
+    {"impact",
+     "ListImpact",
+     {"type", "key"},
+     .least = 2,
+     .resource_field = "type",
+     .rest_field = "key",
+     .flag = "depth",
+     .flag_field = "depth",
+     .nothing = "nothing hangs on it"},
     {"diff",
      "CompareEnvironments",
      {"docroot", "environment", "other_environment"},
-     3,
-     NULL,
-     NULL,
-     {NULL},
-     "the two are alike"},
-    {"expiring", "ListExpirations", {"within_days"}, 0, NULL, NULL, {NULL}, "nothing expires by then"},
-    {"whoami", "WhoAmI", {NULL}, 0, NULL, NULL, {NULL}, NULL},
+     .least = 3,
+     .nothing = "the two are alike"},
+    {"expiring", "ListExpirations", {"within_days"}, .nothing = "nothing expires by then"},
+    {"whoami", "WhoAmI", {NULL}},
+    {"explain",
+     "Explain",
+     {"action", "type", "key"},
+     .least = 3,
+     .resource_field = "type",
+     .rest_field = "key",
+     .flag = "as",
+     .flag_field = "user",
+     .nothing = "there is nothing to say"},
 };
 
 static const question *find(const char *command)
@@ -82,10 +101,8 @@ static sw_code build(sw_cli *cli, const sw_schema *schema, const question *q, co
                                 json_sprintf("%s/%s", json_string_value(so_far), args->words[i]));
         }
     }
-    for (size_t i = 0; code == SW_OK && i < 2 && q->flag_fields[i] != NULL; i++)
-        if (sw_args_has(args, q->flag_fields[i]))
-            code = set(schema, q, method, q->flag_fields[i], sw_args_value(args, q->flag_fields[i]), request,
-                       error);
+    if (code == SW_OK && q->flag != NULL && sw_args_has(args, q->flag))
+        code = set(schema, q, method, q->flag_field, sw_args_value(args, q->flag), request, error);
     return code;
 }
 

@@ -58,5 +58,5 @@ const sw_service sw_service_referential = {
     .summary = "The registry of websites and of what they run on, offered through the broker.",
     .resources = resources,
     .queries = queries,
-    .schema_minimum = 3,
+    .schema_minimum = 5,
 };

@@ -6,6 +6,7 @@
 /* The text of sql/queries/<name>.sql, as the build embeds it. */
 extern const unsigned char sw_sql_who_am_i[];
 extern const unsigned char sw_sql_get_profile[];
+extern const unsigned char sw_sql_explain[];
 extern const unsigned char sw_sql_authenticate[];
 
 #define RESOURCE(message_, plural_, table_, keys, ...)                                                       \
@@ -13,9 +14,10 @@ extern const unsigned char sw_sql_authenticate[];
         .service = &sw__users__descriptor, .message = &sw__##message_##__descriptor, .plural = plural_,      \
         .table = "users." table_, .key_count = keys, __VA_ARGS__                                             \
     }
-#define QUERY(method_, sql_)                                                                                 \
+#define QUERY(method_, sql_, ...)                                                                            \
     {                                                                                                        \
-        .service = &sw__users__descriptor, .method = method_, .sql = (const char *)sw_sql_##sql_             \
+        .service = &sw__users__descriptor, .method = method_, .sql = (const char *)sw_sql_##sql_,            \
+        __VA_ARGS__                                                                                          \
     }
 
 static const sw_resource resources[] = {RESOURCE(role, "Roles", "role", 1),
@@ -25,8 +27,11 @@ static const sw_resource resources[] = {RESOURCE(role, "Roles", "role", 1),
                                         RESOURCE(key, "Keys", "key", 1),
                                         {0}};
 
-static const sw_query queries[] = {
-    QUERY("WhoAmI", who_am_i), QUERY("GetProfile", get_profile), QUERY("Authenticate", authenticate), {0}};
+static const sw_query queries[] = {QUERY("WhoAmI", who_am_i, .open = true),
+                                   QUERY("GetProfile", get_profile),
+                                   QUERY("Explain", explain),
+                                   QUERY("Authenticate", authenticate, .internal = true),
+                                   {0}};
 
 const sw_service sw_service_user = {
     .program = "sitewire-user",
@@ -34,5 +39,5 @@ const sw_service sw_service_user = {
     .summary = "Users, their keys and what they may do, offered through the broker.",
     .resources = resources,
     .queries = queries,
-    .schema_minimum = 4,
+    .schema_minimum = 5,
 };

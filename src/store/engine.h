@@ -23,6 +23,7 @@ typedef struct sw_plan {
     sw_store *store;
     sw_verb verb;
     bool writes;
+    bool open, internal; /* as in sw_query */
     const ProtobufCMethodDescriptor *method;
     char *path; /* `/package.Service/Method` */
     sw_table *table;
@@ -62,6 +63,7 @@ typedef struct sw_op {
     bool update_only;       /* it cannot be inserted as it is: only update it, in spite of allow_missing */
     const char *request_id; /* of a mutation that leaves a record, or NULL */
     uint8_t hash[16];
+    const char *enter[SW_ENTER_COUNT]; /* on whose behalf */
     /* Of a List: */
     int page_size;
     int64_t total; /* -1: not asked for */

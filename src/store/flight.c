@@ -2,14 +2,19 @@
  *
  * All between two syncs is one transaction. A result of a read is handed on at once; that of a mutation waits for
  * the sync, which commits. After a failure PostgreSQL skips what follows up to the sync: skipped work is sent again
- * with a sync of its own. Preparing is skipped likewise, so a statement counts as prepared until that shows. */
+ * with a sync of its own. Preparing is skipped likewise, so a statement counts as prepared until that shows.
+ *
+ * Who has entered is part of the transaction, too: a failure undoes it. So work goes without entering only behind
+ * the same caller in its own batch, or in a session that the caller has entered, with nothing else under way that could
+ * change it. */
 #include "base/clock.h"
 #include "store/lane_private.h"
 #include <stdio.h>
 #include <string.h>
 
-static const int batch_max = 32;     /* reads that share a sync */
-static const int slots_per_work = 8; /* at the most */
+static const int batch_max = 32;      /* reads that share a sync */
+static const int slots_per_work = 12; /* at the most */
+static const int64_t enter_ms = 1000; /* who has entered is asked again after so long */
 static const int again_max = 8;
 static const int depth[SW_LANE_KINDS] = {[SW_LANE_READ] = 64, [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4};
 
@@ -21,11 +26,18 @@ void sw_lane_ignore_notice(void *context, const char *message)
 
 static void push(sw_lane *lane, sw_slot slot)
 {
-    lane->slots[lane->tail++ % LANE_SLOTS] = slot;
-    if (slot.kind == SLOT_SYNC)
+    if (slot.kind == SLOT_SYNC) {
         lane->batch = 0;
-    else
+        slot.entered = lane->batch_entered.valid;
+        if (slot.entered) {
+            lane->session_entered = lane->batch_entered;
+            lane->batch_entered.valid = false;
+            lane->entering++;
+        }
+    } else {
         lane->batch++;
+    }
+    lane->slots[lane->tail++ % LANE_SLOTS] = slot;
 }
 
 static sw_slot *first(sw_lane *lane)
@@ -87,9 +99,8 @@ static void statement_name(char name[32], int slot, uint32_t generation)
     snprintf(name, 32, "s%d_%u", slot, generation);
 }
 
-static bool prepare(sw_lane *lane, sw_work *work, const char *name)
+static bool prepare(sw_lane *lane, sw_work *work, const sw_statement *statement, const char *name)
 {
-    const sw_statement *statement = work->statement;
     sw_prepared *prepared = &lane->prepared[statement->slot];
     if (prepared->generation == statement->generation && !prepared->stale)
         return true;
@@ -106,8 +117,43 @@ static bool prepare(sw_lane *lane, sw_work *work, const char *name)
     }
     if (!PQsendPrepare(lane->connection, name, statement->text, statement->count, statement->types))
         return false;
-    push(lane, (sw_slot){SLOT_PREPARE, work, statement->slot, statement->generation});
+    push(lane, (sw_slot){.kind = SLOT_PREPARE,
+                         .work = work,
+                         .statement = statement->slot,
+                         .generation = statement->generation});
     *prepared = (sw_prepared){.generation = statement->generation};
+    return true;
+}
+
+static bool has_entered(const sw_entered *entered, const char *const *texts, int64_t now)
+{
+    if (!entered->valid || now - entered->at_ms >= enter_ms)
+        return false;
+    for (int i = 0; i < SW_ENTER_SESSION; i++)
+        if (strcmp(entered->texts[i], texts[i]) != 0)
+            return false;
+    return true;
+}
+
+/* Tells the session on whose behalf the work is, unless it knows. A mutation tells more than that, each time. */
+static bool enter(sw_lane *lane, sw_work *work)
+{
+    const sw_entered *known = &lane->batch_entered;
+    int64_t now = sw_now_ms();
+    if (!known->valid && lane->entering == 0)
+        known = &lane->session_entered;
+    if (!work->enter || (lane->kind == SW_LANE_READ && has_entered(known, work->enter, now)))
+        return true;
+    char name[32];
+    statement_name(name, lane->enter->slot, lane->enter->generation);
+    if (!prepare(lane, work, lane->enter, name) ||
+        !PQsendQueryPrepared(lane->connection, name, SW_ENTER_COUNT, work->enter, NULL, NULL, 1))
+        return false;
+    push(lane, (sw_slot){.kind = SLOT_ENTER, .work = work});
+    lane->batch_entered.valid = true;
+    lane->batch_entered.at_ms = now;
+    for (int i = 0; i < SW_ENTER_SESSION; i++)
+        snprintf(lane->batch_entered.texts[i], SW_ENTER_TEXT, "%s", work->enter[i]);
     return true;
 }
 
@@ -115,7 +161,7 @@ static bool send_statement(sw_lane *lane, sw_work *work)
 {
     char name[32];
     statement_name(name, work->statement->slot, work->statement->generation);
-    if (!prepare(lane, work, name))
+    if (!enter(lane, work) || !prepare(lane, work, work->statement, name))
         return false;
     bool sent = work->describe ? PQsendDescribePrepared(lane->connection, name)
                                : PQsendQueryPrepared(lane->connection, name, work->statement->count,
@@ -236,6 +282,18 @@ static void take_prepare(sw_lane *lane, const sw_slot *slot, PGresult *result)
     PQclear(result);
 }
 
+/* Who is refused finds out why as the outcome of the work. */
+static void take_enter(sw_lane *lane, const sw_slot *slot, PGresult *result)
+{
+    if (is_state(result, "26000")) /* not prepared: it goes again */
+        forget(lane, lane->enter->slot, lane->enter->generation);
+    else if (PQresultStatus(result) == PGRES_FATAL_ERROR && !is_state(result, "57014") && !slot->work->held) {
+        hold(slot->work, result);
+        return;
+    }
+    PQclear(result);
+}
+
 /* A failure outside of the statement itself: of a deferred constraint, or of the commit. */
 static void take_other(sw_lane *lane, PGresult *result)
 {
@@ -248,6 +306,11 @@ static void take_other(sw_lane *lane, PGresult *result)
 static void take_sync(sw_lane *lane)
 {
     sw_work *work = lane->held;
+    if (first(lane)->entered) {
+        lane->entering--;
+        lane->session_entered.valid &= !lane->batch_failed;
+    }
+    lane->batch_failed = false;
     lane->head++;
     lane->held = NULL;
     sw_lane_settle(lane);
@@ -293,7 +356,11 @@ void sw_lane_receive(sw_lane *lane)
             continue;
         }
         lane->answered = slot.kind != SLOT_SYNC;
-        if (slot.kind == SLOT_WORK)
+        lane->batch_failed |=
+            PQresultStatus(result) == PGRES_FATAL_ERROR || PQresultStatus(result) == PGRES_PIPELINE_ABORTED;
+        if (slot.kind == SLOT_ENTER)
+            take_enter(lane, &slot, result);
+        else if (slot.kind == SLOT_WORK)
             take_work(lane, slot.work, result);
         else if (slot.kind == SLOT_PREPARE)
             take_prepare(lane, &slot, result);
@@ -308,7 +375,8 @@ void sw_lane_abandon(sw_lane *lane)
     sw_work *held = lane->held;
     lane->held = NULL;
     lane->answered = false;
-    lane->batch = 0;
+    lane->batch = lane->entering = 0;
+    lane->batch_failed = lane->batch_entered.valid = lane->session_entered.valid = false;
     if (held) {
         hold(held, NULL);
         finish(lane, held, NULL);

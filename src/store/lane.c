@@ -13,7 +13,8 @@ static const char *const where[SW_LANE_WHERE] = {"host", "hostaddr", "port"};
 static void on_timer(void *context);
 static void on_ready(void *context, short events);
 
-sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, const char *conninfo, const sw_lane_events *events)
+sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, const char *conninfo, const sw_statement *enter,
+                     const sw_lane_events *events)
 {
     sw_lane *lane = calloc(1, sizeof(*lane));
     if (!lane)
@@ -21,6 +22,7 @@ sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, const char *conninfo, con
     lane->loop = loop;
     lane->kind = kind;
     lane->conninfo = conninfo;
+    lane->enter = enter;
     lane->events = *events;
     lane->watched = -1;
     lane->backoff_ms = backoff_min_ms;

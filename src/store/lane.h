@@ -1,5 +1,6 @@
 /* One connection to PostgreSQL in pipeline mode, on the loop, never blocking. Takes work, answers it in order,
- * reconnects by itself. Reads that are sent together share a sync; a mutation has one of its own.
+ * reconnects by itself. Reads that are sent together share a sync; a mutation has one of its own. Before work on
+ * somebody's behalf, sitewire.enter tells the session whose.
  * Used by pool.c, which has several and chooses. */
 #ifndef SW_STORE_LANE_H
 #define SW_STORE_LANE_H
@@ -16,6 +17,21 @@ typedef struct sw_work sw_work;
  * statement may have run. Of a mutation it comes once the transaction is committed or rolled back. */
 typedef void sw_work_fn(sw_work *work, const PGresult *result);
 
+/* On whose behalf: the arguments of sitewire.enter (0005_rights.sql). */
+enum {
+    SW_ENTER_KEY,
+    SW_ENTER_USER,
+    SW_ENTER_OPEN,
+    SW_ENTER_INTERNAL,
+    SW_ENTER_SESSION,
+    SW_ENTER_CALL_ID = SW_ENTER_SESSION,
+    SW_ENTER_REQUEST_ID,
+    SW_ENTER_REASON,
+    SW_ENTER_COUNT
+};
+
+#define SW_ENTER_TEXT 256 /* room for those that tell who somebody is: the first SW_ENTER_SESSION */
+
 /* One statement to run. Its owner keeps it, and what its values point to, until `done`. */
 struct sw_work {
     sw_work *next, **link; /* in a queue: the pointer that points here, NULL when in none */
@@ -24,10 +40,11 @@ struct sw_work {
     sw_statement *statement;
     const char *const *values;
     const int *sizes, *formats;
-    bool describe;   /* only describe the statement */
-    bool rolls_back; /* in a transaction that is rolled back, with deferred constraints checked */
-    bool alone;      /* with a sync of its own: a neighbour failed before */
-    bool dropped;    /* nobody waits for it any more: it is not sent again */
+    const char *const *enter; /* SW_ENTER_COUNT texts; NULL: the store's own work, on nobody's behalf */
+    bool describe;            /* only describe the statement */
+    bool rolls_back;          /* in a transaction that is rolled back, with deferred constraints checked */
+    bool alone;               /* with a sync of its own: a neighbour failed before */
+    bool dropped;             /* nobody waits for it any more: it is not sent again */
     bool sent;
     int again; /* times it was sent again because of a neighbour */
     int64_t queued_ms, sent_us;
@@ -42,8 +59,9 @@ typedef struct sw_lane_events {
     void *context;
 } sw_lane_events;
 
-/* `conninfo` lives as long as the lane. */
-sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, const char *conninfo, const sw_lane_events *events);
+/* `conninfo` and `enter`, the statement that work on somebody's behalf begins with, live as long as the lane. */
+sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, const char *conninfo, const sw_statement *enter,
+                     const sw_lane_events *events);
 /* Work under way is done with no result. */
 void sw_lane_destroy(sw_lane **lane);
 void sw_lane_connect(sw_lane *lane);

@@ -10,15 +10,23 @@
 #define SW_LANE_WHERE 3 /* host, hostaddr, port */
 
 typedef enum { LANE_DOWN, LANE_CONNECTING, LANE_UP } lane_state;
-typedef enum { SLOT_PLAIN, SLOT_PREPARE, SLOT_WORK, SLOT_SYNC } slot_kind;
+typedef enum { SLOT_PLAIN, SLOT_PREPARE, SLOT_ENTER, SLOT_WORK, SLOT_SYNC } slot_kind;
 
 /* One expected answer, in the order of sending. */
 typedef struct sw_slot {
     slot_kind kind;
-    sw_work *work; /* of WORK, and of PREPARE the one that it is for */
+    sw_work *work; /* of WORK, and of PREPARE and ENTER the one that they are for */
     int statement; /* of PREPARE */
     uint32_t generation;
+    bool entered; /* of SYNC: somebody entered in its batch */
 } sw_slot;
+
+/* Who has entered the session. */
+typedef struct sw_entered {
+    bool valid;
+    int64_t at_ms;
+    char texts[SW_ENTER_SESSION][SW_ENTER_TEXT];
+} sw_entered;
 
 /* The generation of a statement that the server has prepared; 0: none. */
 typedef struct sw_prepared {
@@ -41,8 +49,14 @@ struct sw_lane {
     int watched;   /* descriptor, or -1 */
     short watched_events;
     int64_t backoff_ms;
-    int load;            /* work in flight */
-    int batch;           /* messages since the last sync */
+    int load;  /* work in flight */
+    int batch; /* messages since the last sync */
+    const sw_statement *enter;
+    /* In the batch that is being made; in the session, as committed. The latter counts only while no batch with another
+     * is in flight: it may fail, and be undone. */
+    sw_entered batch_entered, session_entered;
+    bool batch_failed;   /* of the batch whose answers come in */
+    int entering;        /* batches in flight in which somebody entered */
     sw_work *held;       /* a mutation that awaits its sync */
     unsigned head, tail; /* of slots; their difference is the count */
     sw_slot slots[LANE_SLOTS];

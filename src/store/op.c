@@ -126,6 +126,7 @@ static void submit(sw_op *op, sw_step step, const sw_sql *sql)
     op->step = step;
     op->work.done = done;
     op->work.rolls_back = step == SW_STEP_MAIN && op->validate_only;
+    op->work.enter = op->enter;
     sw_lane_kind kind = op->plan->writes && step != SW_STEP_REFERRERS ? SW_LANE_WRITE : SW_LANE_READ;
     if (sw_store_submit(op->store, &op->work, kind, sql))
         return;
@@ -172,9 +173,45 @@ static bool hash_request(sw_op *op)
     return crypto_generichash(op->hash, sizeof(op->hash), bytes, size, NULL, 0) == 0;
 }
 
+static sw_view metadata(const sw_call_header *header, const char *key)
+{
+    for (size_t i = 0; i < header->metadata_count; i++)
+        if (sw_view_equal(header->metadata[i].key, sw_view_of(key)))
+            return header->metadata[i].value;
+    return (sw_view){0};
+}
+
+/* What sitewire.enter is told. False when out of memory, or where a text is longer than any name. */
+static bool identify(sw_op *op)
+{
+    const sw_call_header *header = sw_call_get_header(op->call);
+    sw_view trace = metadata(header, "traceparent"), reason = metadata(header, "reason");
+    sw_view key = sw_call_key(op->call), caller = sw_call_caller(op->call);
+    op->enter[SW_ENTER_KEY] = sw_arena_strndup(op->arena, key.data, key.size);
+    op->enter[SW_ENTER_USER] = sw_arena_strndup(op->arena, caller.data, caller.size);
+    op->enter[SW_ENTER_OPEN] = op->plan->open ? "t" : "f";
+    op->enter[SW_ENTER_INTERNAL] = op->plan->internal ? "t" : "f";
+    op->enter[SW_ENTER_CALL_ID] =
+        trace.size ? sw_arena_strndup(op->arena, trace.data, trace.size)
+                   : sw_arena_printf(op->arena, "%llx", (unsigned long long)header->call_id);
+    op->enter[SW_ENTER_REQUEST_ID] =
+        sw_arena_strndup(op->arena, header->request_id.data, header->request_id.size);
+    op->enter[SW_ENTER_REASON] = sw_arena_strndup(op->arena, reason.data, reason.size);
+    for (int i = 0; i < SW_ENTER_COUNT; i++)
+        if (!op->enter[i] || (i < SW_ENTER_SESSION && strlen(op->enter[i]) >= SW_ENTER_TEXT))
+            return false;
+    return true;
+}
+
 static void begin(sw_op *op)
 {
     const sw_plan *plan = op->plan;
+    if (!identify(op)) {
+        sw_error error;
+        sw_fail(&error, SW_RESOURCE_EXHAUSTED, "the request needs too much memory");
+        fail(op, &error);
+        return;
+    }
     sw_view id = sw_call_get_header(op->call)->request_id;
     op->validate_only = plan->validate_only && sw_field_bool(op->request, plan->validate_only);
     if (plan->writes && plan->table && id.size && !op->validate_only) {

@@ -6,6 +6,9 @@
 #include <string.h>
 
 static const int64_t tick_ms = 100;
+static const char enter_text[] = "SELECT sitewire.enter($1, $2, $3, $4, $5, $6, $7)";
+static const Oid enter_types[SW_ENTER_COUNT] = {SW_OID_TEXT, SW_OID_TEXT, SW_OID_BOOL, SW_OID_BOOL,
+                                                SW_OID_TEXT, SW_OID_TEXT, SW_OID_TEXT};
 
 typedef struct sw_queue {
     sw_work *first, **last;
@@ -16,6 +19,7 @@ struct sw_pool {
     sw_pool_options options;
     char *conninfo;
     sw_statements *statements;
+    sw_statement *enter;
     sw_lane **lanes[SW_LANE_KINDS];
     sw_queue queues[SW_LANE_KINDS];
     sw_timer *timer;
@@ -243,15 +247,17 @@ sw_pool *sw_pool_new(sw_loop *loop, const sw_pool_options *options)
     pool->conninfo = strdup(options->conninfo ? options->conninfo : "");
     pool->statements = sw_statements_new();
     pool->timer = sw_loop_timer(loop, on_tick, pool);
-    bool fine =
-        pool->conninfo && pool->statements && pool->timer && sw_loop_idle(loop, on_idle, pool) == SW_OK;
+    if (pool->statements)
+        pool->enter = sw_statements_get(pool->statements, enter_text, sizeof(enter_text) - 1, enter_types,
+                                        SW_ENTER_COUNT);
+    bool fine = pool->conninfo && pool->enter && pool->timer && sw_loop_idle(loop, on_idle, pool) == SW_OK;
     sw_lane_events events = {on_up, on_down, on_again, pool};
     for (int kind = 0; kind < SW_LANE_KINDS; kind++) {
         pool->queues[kind].last = &pool->queues[kind].first;
         pool->lanes[kind] = calloc((size_t)options->lanes[kind], sizeof(sw_lane *));
         for (int i = 0; fine && pool->lanes[kind] && i < options->lanes[kind]; i++)
-            fine = (pool->lanes[kind][i] = sw_lane_new(loop, (sw_lane_kind)kind, pool->conninfo, &events)) !=
-                   NULL;
+            fine = (pool->lanes[kind][i] =
+                        sw_lane_new(loop, (sw_lane_kind)kind, pool->conninfo, pool->enter, &events)) != NULL;
         fine = fine && pool->lanes[kind];
     }
     if (!fine)
@@ -278,6 +284,8 @@ void sw_pool_destroy(sw_pool **pool)
         }
     sw_loop_idle_remove(p->loop, on_idle, p);
     sw_timer_destroy(&p->timer);
+    if (p->enter)
+        sw_statement_release(p->enter);
     sw_statements_destroy(&p->statements);
     free(p->conninfo);
     free(p);

@@ -292,6 +292,8 @@ static sw_code add_query(sw_store *store, sw_dispatch *dispatch, const sw_query 
         return sw_fail(error, SW_INTERNAL, "%s has no method %s", query->service->name, query->method);
     plan->verb = SW_VERB_QUERY;
     plan->writes = query->writes;
+    plan->open = query->open;
+    plan->internal = query->internal;
     const ProtobufCFieldDescriptor *items = field_of(plan->method->output, "items");
     if (items && items->label == PROTOBUF_C_LABEL_REPEATED && items->type == PROTOBUF_C_TYPE_MESSAGE)
         plan->items = items;

@@ -47,6 +47,8 @@ typedef struct sw_query {
     const char *method;
     const char *sql; /* text of sql/queries/<name>.sql, embedded */
     bool writes;
+    bool open;     /* answers callers without a profile, too */
+    bool internal; /* answers brokers only */
 } sw_query;
 
 sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **store, sw_error *error);
