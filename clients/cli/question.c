@@ -42,7 +42,7 @@ static const question questions[] = {
      .least = 3,
      .nothing = "the two are alike"},
     {"expiring", "ListExpirations", {"within_days"}, .nothing = "nothing expires by then"},
-    {"whoami", "WhoAmI", {NULL}},
+    {.command = "whoami", .method = "WhoAmI"},
     {"explain",
      "Explain",
      {"action", "type", "key"},

@@ -30,11 +30,12 @@
 typedef struct service {
     const char *program; /* beside our own */
     const char *name;    /* full name of the service that it serves */
+    const char *role;    /* whom it logs in as */
 } service;
 
 static const service services[] = {
-    {"sitewire-referential", "sitewire.referential.v1.Referential"},
-    {"sitewire-user", "sitewire.user.v1.Users"},
+    {"sitewire-referential", "sitewire.referential.v1.Referential", "sitewire_referential"},
+    {"sitewire-user", "sitewire.user.v1.Users", "sitewire_user"},
 };
 #define SERVICES (sizeof(services) / sizeof(*services))
 
@@ -47,6 +48,7 @@ typedef struct up {
     const char *curve, *caller;
     char paths[1 + SERVICES][PATH_MAX + 64];
     sw_cluster cluster;
+    char databases[SERVICES][sizeof(((sw_cluster *)NULL)->conninfo) + 64];
     sw_child broker, services[SERVICES];
     int lock, signals;
     const char *log_level;
@@ -218,8 +220,11 @@ static void prepare_children(up *u)
 {
     prepare_broker(u);
     for (size_t i = 0; i < SERVICES; i++) {
-        const char *arguments[] = {u->paths[1 + i],     "--backend",   u->local_backend, "--database",
-                                   u->cluster.conninfo, "--log-level", u->log_level,     NULL};
+        /* Each service logs in as its own role; what comes last counts. */
+        snprintf(u->databases[i], sizeof(u->databases[i]), "%s user=%s", u->cluster.conninfo,
+                 services[i].role);
+        const char *arguments[] = {u->paths[1 + i], "--backend",   u->local_backend, "--database",
+                                   u->databases[i], "--log-level", u->log_level,     NULL};
         u->services[i] = (sw_child){
             .name = services[i].program, .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
         memcpy(u->services[i].arguments, arguments, sizeof(arguments));

@@ -286,6 +286,7 @@ REVOKE EXECUTE ON FUNCTION users.identify(text, text), users.permissions_of(text
 GRANT EXECUTE ON FUNCTION users.identify(text, text), users.permissions_of(text, text),
     sitewire.enter(text, text, boolean, boolean, text, text, text) TO sitewire_service;
 GRANT SELECT ON users.rule, users.permission TO sitewire_service;
+GRANT UPDATE ON sitewire.request TO sitewire_service; -- to lock those that it removes
 
 -- --- Why, or why not ---
 

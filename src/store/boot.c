@@ -41,7 +41,8 @@ static bool is_known(const sw_boot *boot)
 static void ask_schema(sw_boot *boot, sw_sql *sql)
 {
     (void)boot;
-    sw_sql_add(sql, "SELECT version::bigint, required::bigint FROM sitewire.schema");
+    sw_sql_add(sql, "SELECT version::bigint, required::bigint, (SELECT rolsuper OR rolbypassrls FROM "
+                    "pg_catalog.pg_roles WHERE rolname = current_user) FROM sitewire.schema");
 }
 
 static sw_code take_schema(sw_boot *boot, const PGresult *result, sw_error *error)
@@ -59,6 +60,11 @@ static sw_code take_schema(sw_boot *boot, const PGresult *result, sw_error *erro
         return sw_fail(error, SW_FAILED_PRECONDITION,
                        "the schema has version %lld, this program knows up to %d: install a newer sitewire",
                        (long long)version, store->schema_maximum);
+    if (*PQgetvalue(result, 0, 2))
+        return sw_fail(
+            error, SW_FAILED_PRECONDITION,
+            "the database role bypasses row security, which guards everybody's rights: log in as the "
+            "service's own role, such as user=sitewire_referential");
     boot->version = version;
     return SW_OK;
 }

@@ -44,8 +44,7 @@ class Failover(unittest.TestCase):
             for number in (1, 2):
                 self.start_broker(system, ends, number)
             backends = ",".join(ends[1](number) for number in (1, 2))
-            system.start("service", "sitewire-referential", "--backend", backends, "--database",
-                         system.postgres.conninfo, "--instance", "both")
+            system.start_service("referential-both", backends)
             for number in (1, 2):
                 client = system.client(ends[0](number))
                 wait_for(lambda: client.health(System.SERVICES[0]) == "SERVING", f"broker {number} serves")
@@ -66,7 +65,7 @@ class Failover(unittest.TestCase):
     @staticmethod
     def start_broker(system, ends, number):
         system.start(f"broker-{number}", "sitewire-broker", "--frontend", ends[0](number), "--backend",
-                     ends[1](number), "--events", ends[2](number))
+                     ends[1](number), "--events", ends[2](number), *system.caller)
 
     def wait_for_progress(self, load):
         """Until 200 more writes were acknowledged."""

@@ -243,6 +243,9 @@ class Key:
         socket.curve_serverkey = self.server.encode()
 
 
+ADMIN = "admin@localhost"  # seeded by the migrations
+
+
 class System:
     """PostgreSQL, broker and services, each a process of its own, on ipc and tcp; tcp with CURVE if `curve`."""
 
@@ -260,6 +263,7 @@ class System:
             self.events = f"ipc://{self.folder}/events"
             self.tcp = f"tcp://127.0.0.1:{free_port()}"
             self.curve = ("--curve", "off")
+            self.caller = () if {"--caller", "--local-users"} & set(broker_options) else ("--caller", ADMIN)
             if curve:
                 self.make_keys()
             self.migrate()
@@ -314,12 +318,14 @@ class System:
 
     def start_broker(self, name="broker"):
         return self.start(name, "sitewire-broker", "--frontend", f"{self.ipc},{self.tcp}", "--backend", self.backend,
-                          "--events", self.events, *self.curve, *self.broker_options)
+                          "--events", self.events, *self.curve, *self.caller, *self.broker_options)
 
-    def start_service(self, instance):
+    def start_service(self, instance, backend=None):
         """The program is what the instance's name begins with: `referential-0`."""
-        return self.start(instance, "sitewire-" + instance.partition("-")[0], "--backend", self.backend, "--database",
-                          self.postgres.conninfo, "--instance", instance, *self.service_options)
+        service = instance.partition("-")[0]
+        return self.start(instance, f"sitewire-{service}", "--backend", backend or self.backend, "--database",
+                          f"{self.postgres.conninfo} user=sitewire_{service}", "--instance", instance,
+                          *self.service_options)
 
     def wait_ready(self, seconds=PATIENCE):
         """Until calls are served."""

@@ -92,9 +92,14 @@ void test_store_open_bare(test_store *test, const char *name, const sw_query *qu
     *test = (test_store){.transport = {on_send}};
     test->conninfo = db_create(name);
     test->conn = db_open(test->conninfo);
+    /* The migrations would make it; without it the store could not even ask for the schema. */
+    db_run(test->conn, "DO $$ BEGIN IF to_regrole('sitewire_referential') IS NULL THEN "
+                       "CREATE ROLE sitewire_referential LOGIN; END IF; END $$");
     test->loop = sw_loop_new();
     test->dispatch = sw_dispatch_new();
-    sw_store_options options = {.conninfo = test->conninfo,
+    snprintf(test->service_conninfo, sizeof(test->service_conninfo), "%s user=sitewire_referential",
+             test->conninfo);
+    sw_store_options options = {.conninfo = test->service_conninfo,
                                 .schema_minimum = 1,
                                 .schema_maximum = sw_migrate_latest(),
                                 .on_serving = on_serving,
@@ -155,11 +160,13 @@ void test_store_start(test_store *test, test_call *call, const char *method, con
     uint8_t *bytes = malloc(size + 1);
     protobuf_c_message_pack(request, bytes);
     test->calls[call->tag % 4096] = call;
-    sw_incoming incoming = {.transport = &test->transport,
-                            .route = {.tag = call->tag},
-                            .header = {(char *)header_bytes, header_size},
-                            .payload = {(char *)bytes, size},
-                            .handover = {.time_left_ms = header.time_left_ms}};
+    sw_incoming incoming = {
+        .transport = &test->transport,
+        .route = {.tag = call->tag},
+        .header = {(char *)header_bytes, header_size},
+        .payload = {(char *)bytes, size},
+        .handover = {.caller = sw_view_of(test->caller ? test->caller : "admin@localhost"),
+                     .time_left_ms = header.time_left_ms}};
     sw_dispatch_call(test->dispatch, &incoming);
     free(bytes);
 }

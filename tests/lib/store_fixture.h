@@ -27,6 +27,8 @@ typedef struct test_store {
     sw_store *store;
     PGconn *conn; /* for looking into the database */
     char *conninfo;
+    const char *caller;          /* of the calls to come; NULL: the seeded admin */
+    char service_conninfo[1024]; /* of the role that the service logs in as */
     bool serving, told;
     char reason[512];
     uint64_t tag;

@@ -23,15 +23,17 @@ static test_store test;
 
 /* Stand-ins for real questions, which are slow or fail as their arguments say. */
 static const sw_query queries[] = {
-    {&sw__referential__descriptor, "FindVersions",
-     "-- it's a comment with :nothing\n"
-     "SELECT ':nothing' AS type, :code::text AS code, :version AS version, $x$:nothing$x$ AS docroot,\n"
-     "       CASE WHEN :type = 'slow' THEN pg_sleep(:code::float)::text\n"
-     "            WHEN :type = 'prepared' THEN (SELECT count(*)::text FROM pg_prepared_statements)\n"
-     "            WHEN :type = 'fail' THEN sitewire.fail('SW002', 'code', 'bad code')\n"
-     "            WHEN :type = 'divide' THEN (1 / (length(:code) - 1))::text END AS environment /* :nothing "
-     "*/",
-     false},
+    {.service = &sw__referential__descriptor,
+     .method = "FindVersions",
+     .sql =
+         "-- it's a comment with :nothing\n"
+         "SELECT ':nothing' AS type, :code::text AS code, :version AS version, $x$:nothing$x$ AS docroot,\n"
+         "       CASE WHEN :type = 'slow' THEN pg_sleep(:code::float)::text\n"
+         "            WHEN :type = 'prepared' THEN (SELECT count(*)::text FROM pg_prepared_statements)\n"
+         "            WHEN :type = 'fail' THEN sitewire.fail('SW002', 'code', 'bad code')\n"
+         "            WHEN :type = 'divide' THEN (1 / (length(:code) - 1))::text END AS environment /* "
+         ":nothing "
+         "*/"},
     {0},
 };
 
@@ -301,8 +303,8 @@ static void silent_host(void **state)
     assert_int_equal(listen(fd, 100), 0);
     sw_error error;
     test_store other = {0};
-    snprintf(conninfo, sizeof(conninfo), "host=%s,%s dbname=lanes user=%s", folder, PQhost(test.conn),
-             PQuser(test.conn));
+    snprintf(conninfo, sizeof(conninfo), "host=%s,%s dbname=lanes user=sitewire_referential", folder,
+             PQhost(test.conn));
     sw_store_options options = {.conninfo = conninfo, .schema_maximum = sw_migrate_latest()};
     other.loop = sw_loop_new();
     options.context = &other;
@@ -359,11 +361,14 @@ static void short_timeouts(void **state)
 static void refused_by_name(void **state)
 {
     (void)state;
-    static const sw_query no_field[] = {{&sw__referential__descriptor, "FindVersions", "SELECT :nope", false},
-                                        {0}};
-    static const sw_query no_method[] = {{&sw__referential__descriptor, "Nope", "SELECT 1", false}, {0}};
-    static const sw_query no_column[] = {
-        {&sw__referential__descriptor, "FindVersions", "SELECT 'x'::text AS nope", false}, {0}};
+    static const sw_query no_field[] = {
+        {.service = &sw__referential__descriptor, .method = "FindVersions", .sql = "SELECT :nope"}, {0}};
+    static const sw_query no_method[] = {
+        {.service = &sw__referential__descriptor, .method = "Nope", .sql = "SELECT 1"}, {0}};
+    static const sw_query no_column[] = {{.service = &sw__referential__descriptor,
+                                          .method = "FindVersions",
+                                          .sql = "SELECT 'x'::text AS nope"},
+                                         {0}};
     sw_error error;
     sw_loop *loop = sw_loop_new();
     sw_dispatch *dispatch = sw_dispatch_new();
