@@ -99,7 +99,8 @@ static void go_up(sw_lane *lane)
     watch(lane, PQsocket(lane->connection), ZMQ_POLLIN);
     static const char settings[] =
         "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
-        "set_config('jit', 'off', false), set_config('default_transaction_read_only', $1, false)";
+        "set_config('jit', 'off', false), set_config('search_path', 'pg_catalog, pg_temp', false), "
+        "set_config('default_transaction_read_only', $1, false)";
     if (!PQenterPipelineMode(lane->connection) ||
         !sw_lane_plain(lane, settings, lane->kind == SW_LANE_READ ? "on" : "off")) {
         go_down(lane);
