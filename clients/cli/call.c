@@ -62,7 +62,7 @@ static void on_reply(const sw_reply *reply, void *context)
     }
 }
 
-/* --metadata KEY=VALUE, each copied into *text of `pairs`, which the caller frees. */
+/* --metadata KEY=VALUE and --reason, each copied into *text of `pairs`, which the caller frees. */
 static sw_code read_metadata(sw_cli *cli, sw_metadata *pairs, size_t *count, sw_error *error)
 {
     const char *text;
@@ -76,6 +76,8 @@ static sw_code read_metadata(sw_cli *cli, sw_metadata *pairs, size_t *count, sw_
             return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
         pairs[(*count)++] = (sw_metadata){.key = key, .value = equals + 1};
     }
+    if ((text = sw_args_value(&cli->args, "reason")) != NULL)
+        pairs[(*count)++] = (sw_metadata){.key = strdup("reason"), .value = text};
     return SW_OK;
 }
 
@@ -109,7 +111,7 @@ sw_code sw_cmd_call(sw_cli *cli, sw_error *error)
     const sw_schema *schema;
     const sw_schema_method *method;
     running call = {.cli = cli, .error = error, .credit = (uint32_t)credit};
-    sw_metadata pairs[METADATA_MAX];
+    sw_metadata pairs[METADATA_MAX + 1];
     sw_call_options options = {.size = sizeof(options),
                                .metadata = pairs,
                                .request_id = sw_args_value(args, "request-id"),

@@ -92,7 +92,8 @@ sw_code sw_cmd_describe(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_status(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_health(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_drain(sw_cli *cli, sw_error *error);
-sw_code sw_cmd_question(sw_cli *cli, sw_error *error); /* where, impact, diff, expiring */
+sw_code sw_cmd_question(sw_cli *cli, sw_error *error); /* where, impact, whoami ... */
+sw_code sw_cmd_history(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_import(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_export(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_migrate(sw_cli *cli, sw_error *error);

@@ -7,6 +7,7 @@ const sw_flag sw_global_flags[] = {
     {"endpoint", 0, "ENDPOINTS", "where the brokers are, comma-separated (default: $SITEWIRE_ENDPOINT)"},
     {"timeout", 0, "TIME", "time for each call: 250ms, 5s, 2m (default: 30s)"},
     {"json", 0, NULL, "output for programs: one JSON object per line"},
+    {"reason", 0, "TEXT", "why: kept in the history of what the command changes"},
     {"timing", 0, NULL, "print the time that each call spent at each hop, on stderr"},
     {"help", 'h', NULL, "print this"},
     {"version", 0, NULL, "print the version"},
@@ -59,6 +60,14 @@ static const sw_flag impact_flags[] = {
 
 static const sw_flag explain_flags[] = {
     {"as", 0, "USER", "somebody else's case, which only admins may ask about"}, {.name = NULL}};
+
+static const sw_flag history_flags[] = {
+    {"since", 0, "TIME",
+     "from then on: 2026-11-24, 2026-11-24T10:00:00Z, or how long ago, such as 2h or 30d"},
+    {"until", 0, "TIME", "before then"},
+    {"by", 0, "USER", "only what this user did"},
+    {"limit", 'l', "N", "at most so many (default: 100)"},
+    {.name = NULL}};
 
 static const sw_flag status_flags[] = {
     {"watch", 'w', NULL, "show it again and again, with the rates in between, until Ctrl-C"},
@@ -212,6 +221,14 @@ const sw_command sw_commands[] = {
      "sitewire explain update website almanac\n"
      "# and may she deploy it?\n"
      "sitewire explain deploy website almanac --as ann@example.org\n",
+     false},
+    {"history", sw_cmd_history, "What changed, when, by whom and why?", "[RESOURCE [KEY]]", history_flags,
+     "Newest first, with the fields that differ; across renames. History is permanent, and kept of changes by hand\n"
+     "in psql too. One sees the history of what one may read. `sitewire list changes` filters by any field.\n",
+     "# one website\n"
+     "sitewire history website almanac\n"
+     "# what she did today\n"
+     "sitewire history --since 24h --by ann@example.org\n",
      false},
     {"import", sw_cmd_import, "Bring rows of files into the registry, safe to repeat.", "FILE...",
      import_flags,

@@ -92,7 +92,12 @@ static void start_row(sender *s, uint32_t at)
     use->row = at;
     row->retry_at = s->successes;
     sw_error error = {0};
-    sw_call_options options = {.size = sizeof options, .timeout_ms = import->cli->timeout_ms};
+    const char *given = sw_args_value(&import->cli->args, "reason");
+    sw_metadata reason = {"reason", given != NULL ? given : "import"};
+    sw_call_options options = {.size = sizeof options,
+                               .timeout_ms = import->cli->timeout_ms,
+                               .metadata = &reason,
+                               .metadata_count = 1};
     sw_code code = sw_client_start_bytes(import->client, row->type->resource.update->path, row->request,
                                          row->size, &options, on_reply, use, NULL, &error);
     if (code != SW_OK) {

@@ -84,6 +84,10 @@ sw_code sw_cli_call(sw_cli *cli, const char *method, const json_t *request, cons
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     pending call = {.cli = cli, .error = error};
     uint64_t id;
+    sw_metadata reason = {"reason", sw_args_value(&cli->args, "reason")};
+    sw_call_options own = {.size = sizeof(own), .metadata = &reason, .metadata_count = 1};
+    if (options == NULL && reason.value != NULL)
+        options = &own;
     code = sw_client_start_json(client, method, text != NULL ? text : "{}", options, on_reply, &call, &id,
                                 error);
     free(text);

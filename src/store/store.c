@@ -224,6 +224,8 @@ static sw_code find_fields(sw_plan *plan, sw_error *error)
         return sw_fail(error, SW_INTERNAL, "%s: the reply is no %s", plan->path, plan->table->type);
     if (plan->verb == SW_VERB_LIST)
         return find_list(plan, error);
+    if (plan->writes && plan->table->revision < 0)
+        return sw_fail(error, SW_INTERNAL, "%s: %s needs a field `revision`", plan->path, plan->table->type);
     for (unsigned i = 0; verbs[plan->verb].resource && i < in->n_fields; i++)
         if (in->fields[i].type == PROTOBUF_C_TYPE_MESSAGE && in->fields[i].descriptor == type)
             plan->resource = &in->fields[i];

@@ -63,8 +63,6 @@ sw_code sw_table_new(const sw_resource *resource, sw_table **out, sw_error *erro
     sw_arena_destroy(&arena);
     if (code == SW_OK && (!table || !table->columns || !table->name))
         code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    if (code == SW_OK && table->revision < 0)
-        code = sw_fail(error, SW_INTERNAL, "%s: a resource needs a field `revision`", table->type);
     if (code != SW_OK)
         sw_table_destroy(&table);
     else

@@ -16,7 +16,7 @@ typedef struct sw_table {
     const char *type;     /* `Website` */
     char *name;           /* quoted: `"referential"."website"` */
     int count, key_count; /* fields; they come in the order of their numbers, so the key comes first */
-    int revision;         /* index of that field */
+    int revision;         /* index of that field, or -1 */
     sw_fields keys, bookkeeping, computed;
     sw_column *columns; /* one for each field */
     char *select;       /* the columns as a select list, strings of other types in their text form */

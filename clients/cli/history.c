@@ -1,0 +1,226 @@
+/* `sitewire history`: what changed, when, by whom and why, newest first, with the fields that differ. */
+#include "base/error.h"
+#include "cli.h"
+#include "method.h"
+#include "output.h"
+#include "resource.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PAGE_SIZE 200
+
+typedef struct history {
+    sw_cli *cli;
+    sw_resource resource; /* if `key` is set */
+    const char *type;     /* its message's name, or NULL for all */
+    char *key;            /* as it was called at the time that is looked at */
+    int64_t before;       /* only changes with smaller numbers, 0: all */
+    int64_t limit, shown;
+} history;
+
+/* `since` and `until` take a time (RFC 3339, or its date alone) or how long ago (2h, 30d). */
+static sw_code time_of(const sw_cli *cli, const char *flag, char *text, size_t size, sw_error *error)
+{
+    const char *given = sw_args_value(&cli->args, flag);
+    int64_t ago_ms;
+    struct tm parts;
+    if (strchr(given, '-') == NULL && sw_duration_parse_ms(given, &ago_ms)) {
+        time_t then = time(NULL) - (time_t)(ago_ms / 1000);
+        strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&then, &parts));
+    } else if (strlen(given) == strlen("2026-11-24")) {
+        snprintf(text, size, "%sT00:00:00Z", given);
+    } else if (strchr(given, 'T') != NULL) {
+        snprintf(text, size, "%s", given);
+    } else {
+        return sw_fail_field(
+            error, SW_INVALID_ARGUMENT, flag,
+            "--%s takes a date (2026-11-24), a time (2026-11-24T10:00:00Z) or how long ago (2h), not '%s'",
+            flag, given);
+    }
+    return SW_OK;
+}
+
+static void add_filter(json_t *filters, const char *field, const char *op, const char *value)
+{
+    json_array_append_new(filters, json_pack("{s:s, s:s, s:[s]}", "field", field, "op", op, "values", value));
+}
+
+static sw_code build(const history *h, json_t **request, sw_error *error)
+{
+    const sw_cli *cli = h->cli;
+    char text[64];
+    sw_code code = SW_OK;
+    json_t *filters = json_array();
+    *request = json_pack("{s:o, s:[{s:s, s:b}], s:i}", "filters", filters, "order_by", "field", "id",
+                         "descending", 1, "page_size", PAGE_SIZE);
+    if (h->type != NULL)
+        add_filter(filters, "resource", "=", h->type);
+    if (h->key != NULL)
+        add_filter(filters, "key", "=", h->key);
+    if (h->before != 0) {
+        snprintf(text, sizeof(text), "%lld", (long long)h->before);
+        add_filter(filters, "id", "<", text);
+    }
+    if (sw_args_has(&cli->args, "by"))
+        add_filter(filters, "actor", "=", sw_args_value(&cli->args, "by"));
+    static const struct {
+        const char *flag, *op;
+    } bounds[] = {{"since", ">="}, {"until", "<"}};
+    for (size_t i = 0; i < 2 && code == SW_OK; i++)
+        if (sw_args_has(&cli->args, bounds[i].flag) &&
+            (code = time_of(cli, bounds[i].flag, text, sizeof(text), error)) == SW_OK)
+            add_filter(filters, "at", bounds[i].op, text);
+    return code;
+}
+
+/* --- Output --- */
+
+static bool is_bookkeeping(const char *field)
+{
+    return strcmp(field, "created_at") == 0 || strcmp(field, "updated_at") == 0 ||
+           strcmp(field, "revision") == 0;
+}
+
+static bool is_empty(const json_t *value)
+{
+    return value == NULL || json_is_null(value) ||
+           (json_is_string(value) && json_string_length(value) == 0) ||
+           (json_is_array(value) && json_array_size(value) == 0);
+}
+
+static void print_value(const json_t *value)
+{
+    char *text = is_empty(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    fputs(text == NULL ? "(empty)" : text, stdout);
+    free(text);
+}
+
+static void print_field(const char *field, const json_t *before, const json_t *after)
+{
+    if (is_bookkeeping(field) || json_equal(before, after) || (is_empty(before) && is_empty(after)))
+        return;
+    printf("    %s: ", field);
+    if (before != NULL) {
+        print_value(before);
+        fputs(" -> ", stdout);
+    }
+    print_value(after);
+    putchar('\n');
+}
+
+static void print_difference(const json_t *before, const json_t *after)
+{
+    const char *field;
+    json_t *value;
+    json_object_foreach((json_t *)(after != NULL ? after : before), field, value) print_field(
+        field, after == NULL ? value : json_object_get(before, field), after == NULL ? NULL : value);
+    if (after != NULL)
+        json_object_foreach((json_t *)before, field, value) if (json_object_get(after, field) == NULL)
+            print_field(field, value, NULL);
+}
+
+static const char *text_of(const json_t *item, const char *field)
+{
+    const char *text = json_string_value(json_object_get(item, field));
+    return text == NULL ? "" : text;
+}
+
+/* The rows come as JSON in strings. */
+static json_t *row_of(const json_t *item, const char *field)
+{
+    return *text_of(item, field) == '\0' ? NULL : json_loads(text_of(item, field), JSON_DECODE_ANY, NULL);
+}
+
+static void print_change(const history *h, json_t *item)
+{
+    json_t *before = row_of(item, "before"), *after = row_of(item, "after");
+    if (h->cli->json) {
+        json_object_set_new(item, "before", before == NULL ? json_null() : json_incref(before));
+        json_object_set_new(item, "after", after == NULL ? json_null() : json_incref(after));
+        sw_print_json_line(item);
+    } else {
+        const char *reason = text_of(item, "reason"), *old = text_of(item, "old_key");
+        printf("%s%.19sZ  %-6s  %s %s%s%s  by %s%s%s\n", h->shown > 0 ? "\n" : "", text_of(item, "at"),
+               text_of(item, "operation"), text_of(item, "resource"), old, *old != '\0' ? " -> " : "",
+               text_of(item, "key"), text_of(item, "actor"), *reason != '\0' ? ": " : "", reason);
+        print_difference(before, after);
+    }
+    json_decref(before);
+    json_decref(after);
+}
+
+/* --- Reading --- */
+
+/* Prints a page. At a rename it stops: what was before is found under the old key. */
+static void print_page(history *h, const json_t *items, bool *renamed)
+{
+    size_t index;
+    json_t *item;
+    json_array_foreach(items, index, item)
+    {
+        if (h->shown == h->limit)
+            return;
+        print_change(h, item);
+        h->shown++;
+        h->before = atoll(text_of(item, "id"));
+        if (h->key != NULL && *text_of(item, "old_key") != '\0') {
+            free(h->key);
+            h->key = strdup(text_of(item, "old_key"));
+            *renamed = true;
+            return;
+        }
+    }
+}
+
+static sw_code print_all(history *h, sw_error *error)
+{
+    for (;;) {
+        json_t *request = NULL, *reply = NULL;
+        bool renamed = false;
+        sw_code code = build(h, &request, error);
+        if (code == SW_OK)
+            code = sw_cli_call(h->cli, "/sitewire.user.v1.Users/ListChanges", request, NULL, &reply, error);
+        if (code == SW_OK)
+            print_page(h, json_object_get(reply, "items"), &renamed);
+        bool more = code == SW_OK && h->shown < h->limit && !ferror(stdout) &&
+                    (renamed || json_string_length(json_object_get(reply, "next_page_token")) > 0);
+        json_decref(request);
+        json_decref(reply);
+        if (!more)
+            return code;
+    }
+}
+
+sw_code sw_cmd_history(sw_cli *cli, sw_error *error)
+{
+    const sw_args *args = &cli->args;
+    history h = {.cli = cli};
+    const sw_schema *schema;
+    json_t *key = json_object();
+    sw_code code = sw_args_number(args, "limit", 1, INT32_MAX, 100, &h.limit, error);
+    if (code == SW_OK)
+        code = sw_cli_schema(cli, &schema, error);
+    if (code == SW_OK && args->word_count > 0) {
+        size_t used = 0;
+        code = sw_resource_find(schema, args->words[0], &h.resource, error);
+        if (code == SW_OK)
+            h.type = sw_short_name(h.resource.message->name);
+        if (code == SW_OK && args->word_count > 1)
+            code =
+                sw_resource_read_key(&h.resource, args->words + 1, args->word_count - 1, &used, key, error);
+        if (code == SW_OK && args->word_count > 1 + used)
+            code = sw_cli_usage(cli, error, "history takes one KEY");
+        if (code == SW_OK && args->word_count > 1)
+            h.key = sw_resource_key_text(&h.resource, key);
+    }
+    if (code == SW_OK)
+        code = print_all(&h, error);
+    if (code == SW_OK && h.shown == 0 && !cli->json)
+        fputs("no change is known\n", stderr);
+    if (code == SW_OK && h.shown == h.limit && !cli->json)
+        fprintf(stderr, "the newest %lld; --limit shows more\n", (long long)h.limit);
+    free(h.key);
+    json_decref(key);
+    return code;
+}
