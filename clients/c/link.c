@@ -285,9 +285,17 @@ static void fail_handshake(sw_client *client, int event, int32_t value, int64_t 
                      ? "it is not encrypted (--curve off), but we have a key: SITEWIRE_KEY=off goes without"
                      : "it demands a key: set SITEWIRE_KEY to your key file; `sitewire key` makes one");
         refusal = SURE;
-    } else if (encrypted && event != ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) {
-        snprintf(reason, sizeof(reason), "it hung up in the handshake: is server_key in %.60s its key?",
-                 link->key_path);
+    } else if (event != ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
+               strncmp(sw_link_endpoint(client), "tcp://", 6) == 0) {
+        if (encrypted)
+            snprintf(reason, sizeof(reason),
+                     "it hung up in the handshake: is server_key in %.60s its key, or goes it without "
+                     "(--curve off)?",
+                     link->key_path);
+        else
+            snprintf(
+                reason, sizeof(reason),
+                "it hung up in the handshake: it demands a key (SITEWIRE_KEY), or is no sitewire broker");
         refusal = 1;
     } else if (event == ZMQ_EVENT_DISCONNECTED) {
         snprintf(reason, sizeof(reason), "the peer hung up during the handshake");

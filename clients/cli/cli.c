@@ -58,6 +58,7 @@ static const char *remedy(sw_code code)
     static const char *const remedies[SW_CODE_COUNT] = {
         [SW_DEADLINE_EXCEEDED] = "give it more time with --timeout, or see `sitewire status`",
         [SW_ABORTED] = "get it again, and repeat the change with its new revision",
+        [SW_UNAUTHENTICATED] = "`sitewire key` makes and enrolls keys",
         [SW_UNIMPLEMENTED] = "`sitewire describe` lists what the running services offer",
         [SW_UNAVAILABLE] = "`sitewire status` shows what runs; `sitewire up --data DIR` starts a system",
     };
@@ -177,6 +178,7 @@ static sw_code run(sw_cli *cli, int argc, char **argv, sw_error *error)
     cli->json = sw_args_has(&cli->args, "json");
     cli->timing = sw_args_has(&cli->args, "timing");
     cli->endpoints = sw_args_value(&cli->args, "endpoint");
+    cli->key_file = sw_args_value(&cli->args, "key");
     if (cli->endpoints == NULL)
         cli->endpoints = getenv("SITEWIRE_ENDPOINT");
     if (sw_args_has(&cli->args, "version")) {

@@ -34,6 +34,7 @@ struct sw_cli {
     bool out_color;        /* colour on stdout: a terminal, and NO_COLOR is unset */
     bool err_terminal;     /* progress may be shown on stderr */
     const char *endpoints; /* --endpoint or SITEWIRE_ENDPOINT, or NULL */
+    const char *key_file;  /* --key, or NULL: the library finds it */
     int64_t timeout_ms;    /* --timeout, or 0 */
     sw_client *client;     /* NULL until sw_cli_client opened it */
     bool usage_error;      /* the failure is one of usage: main adds a hint at --help */
@@ -96,6 +97,7 @@ sw_code sw_cmd_question(sw_cli *cli, sw_error *error); /* where, impact, whoami 
 sw_code sw_cmd_history(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_import(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_export(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_key(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_migrate(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_up(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_completion(sw_cli *cli, sw_error *error);

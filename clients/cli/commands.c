@@ -5,6 +5,7 @@
 
 const sw_flag sw_global_flags[] = {
     {"endpoint", 0, "ENDPOINTS", "where the brokers are, comma-separated (default: $SITEWIRE_ENDPOINT)"},
+    {"key", 0, "FILE", "your key for tcp (default: $SITEWIRE_KEY, or ~/.config/sitewire/key; off: none)"},
     {"timeout", 0, "TIME", "time for each call: 250ms, 5s, 2m (default: 30s)"},
     {"json", 0, NULL, "output for programs: one JSON object per line"},
     {"reason", 0, "TEXT", "why: kept in the history of what the command changes"},
@@ -91,6 +92,20 @@ static const sw_flag call_flags[] = {
     {"metadata", 'm', "KEY=VALUE", "a header of the call, such as traceparent; may be repeated"},
     {"destination", 'd', "NAME", "who shall answer: a service, or @INSTANCE for one process"},
     {"stream", 0, "CREDIT", "messages of a stream that may be on their way at once (default: 64)"},
+    {.name = NULL}};
+
+static const sw_flag key_flags[] = {
+    {"file", 0, "FILE", "the key file to make, enroll or rotate (default: that of --key)"},
+    {"user", 0, "E-MAIL", "enroll: whose key it is (default: yours)"},
+    {"label", 0, "TEXT", "new, enroll: a name for people (default: this host's name)"},
+    {"expires", 0, "TIME",
+     "enroll, rotate: when it ends, as a time or from now: 2027-12-31, 90d (default: never)"},
+    {"server-key", 0, "KEY",
+     "new, enroll: the broker's public key (default: $SITEWIRE_SERVER_KEY, or as in --key)"},
+    {"public-key", 0, "KEY", "enroll: a public key that was made elsewhere"},
+    {"filter", 0, "'FIELD OP VALUE'", "list: only what matches; may be repeated"},
+    FIELDS_FLAG,
+    CSV_FLAG,
     {.name = NULL}};
 
 static const sw_flag up_flags[] = {
@@ -312,6 +327,27 @@ const sw_command sw_commands[] = {
      "sitewire up --data ~/sitewire\n"
      "# reachable over tcp as well\n"
      "sitewire up --data ~/sitewire --frontend 'ipc:///tmp/sitewire.sock,tcp://127.0.0.1:5555'\n",
+     false},
+    {"key", sw_cmd_key, "Keys: who you are to brokers on tcp.", "new [FILE] | enroll | list [FILTER]... | rotate | revoke KEY",
+     key_flags,
+     "A key is a pair. The private half is made here, stays in a file that nobody else may read (mode 0600), and\n"
+     "is never sent; the public half is enrolled for a user, who calls with that key from then on.\n"
+     "\n"
+     "  new      makes a pair, and prints the public half\n"
+     "  enroll   enrolls the key of the file for you or --user, and makes it if there is none; by ipc on the\n"
+     "           broker's machine, or by tcp with a key that you have already\n"
+     "  list     the keys that you may see\n"
+     "  rotate   makes a new key, enrolls it with the old one, changes the file over and revokes the old one\n"
+     "  revoke   KEY is refused from the next second on, for good: a public key, a key file or a label\n",
+     "# a key for yourself, on the broker's machine\n"
+     "sitewire key enroll --user ann@example.com --label laptop\n"
+     "# from another machine: make it there, and let an admin enroll its public half\n"
+     "sitewire key new --server-key 'KEY OF THE BROKER'\n"
+     "sitewire key enroll --user ann@example.com --public-key 'KEY OF ANN'\n"
+     "# a new one every year\n"
+     "sitewire key rotate --expires 400d\n"
+     "# it was lost\n"
+     "sitewire key revoke laptop\n",
      false},
     {"migrate", sw_cmd_migrate, "Bring the schema of the database up to date.", "", migrate_flags,
      "Needs no service and no broker. Each migration is a transaction of its own.\n",

@@ -12,7 +12,8 @@ sw_code sw_cli_client(sw_cli *cli, sw_client **client, sw_error *error)
             return sw_fail(error, SW_INVALID_ARGUMENT,
                            "SITEWIRE_ENDPOINT is not set: run `. DIR/env` in this shell, where `sitewire up "
                            "--data DIR` has written it, or give --endpoint");
-        sw_client_options options = {.size = sizeof(options), .timeout_ms = cli->timeout_ms};
+        sw_client_options options = {
+            .size = sizeof(options), .timeout_ms = cli->timeout_ms, .key_file = cli->key_file};
         sw_code code = sw_client_open(cli->endpoints, &options, &cli->client, error);
         if (code != SW_OK)
             return code;
