@@ -108,9 +108,9 @@ static const char *failure_of(int event, int32_t value)
     case ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
         return "the peer uses another mechanism: CURVE or none";
     case ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC:
-        return "it is not encrypted to this broker's key, or it is a replay";
+        return "it is not encrypted to this broker's key, or replayed";
     default:
-        return "the peer does not speak ZMTP 3";
+        return "it is no handshake of ZMTP 3, or replayed";
     }
 }
 

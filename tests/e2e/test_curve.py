@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Keys on the wire: who comes in by tcp and ipc, as whom, and what becomes of those who do not belong."""
 import os
+import resource
+import select
+import socket
 import sys
 import threading
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sitewire_test import Failed, Key, System, wait_for  # noqa: E402
+from sitewire_test import Client, Failed, System, wait_for  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 
 import zmq  # noqa: E402
@@ -26,16 +29,20 @@ class Mirror(threading.Thread):
         self.socket.linger = 0
         if key:
             key.use(self.socket)
+        self.refused = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
         self.socket.connect(endpoint)
         hello = rpc_pb2.WorkerHello(instance=f"mirror-{os.urandom(4).hex()}", capacity=100, services=[service])
         self.socket.send_multipart([b"MDPW02", b"\x01", service.encode(), hello.SerializeToString()])
-        self.over, self.served = False, []
+        self.over, self.served, self.instance = False, [], hello.instance
         self.start()
 
     def run(self):
         while not self.over:
             if not self.socket.poll(100):
-                self.socket.send_multipart([b"MDPW02", b"\x05"])
+                try:
+                    self.socket.send_multipart([b"MDPW02", b"\x05"], zmq.NOBLOCK)
+                except zmq.Again:  # nobody is there: it was refused
+                    pass
                 continue
             frames = self.socket.recv_multipart()
             if frames[1] == b"\x02":
@@ -43,11 +50,42 @@ class Mirror(threading.Thread):
                 self.served.append(call.method)
                 reply = rpc_pb2.ReplyHeader(call_id=call.call_id)
                 self.socket.send_multipart([b"MDPW02", b"\x04", frames[2], b"", reply.SerializeToString(), frames[6]])
+        self.socket.disable_monitor()
         self.socket.close()
 
     def end(self):
         self.over = True
         self.join()
+
+
+class Wire(threading.Thread):
+    """Stands between a client and the broker, and keeps what the client sends."""
+
+    def __init__(self, endpoint):
+        super().__init__(daemon=True)
+        host, _, port = endpoint[6:].partition(":")
+        self.target, self.sent = (host, int(port)), b""
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"tcp://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+    def run(self):
+        client, _ = self.listener.accept()
+        with client, socket.create_connection(self.target) as broker:
+            while True:
+                for ready in select.select([client, broker], [], [])[0]:
+                    data = ready.recv(65536)
+                    if not data:
+                        return
+                    if ready is client:
+                        self.sent += data
+                    (broker if ready is client else client).sendall(data)
 
 
 class Curve(unittest.TestCase):
@@ -148,6 +186,171 @@ class Curve(unittest.TestCase):
         self.assertIsNone(client.call_bytes(f"/{MIRROR}/Who", b"", seconds=0.5)[0])
         client.close()
         wait_for(lambda: "handshakes failed" in self.log(), "it is logged")
+
+    # --- attacks ---
+
+    def test_stolen_caller_frame(self):
+        """A client cannot write what only the broker writes."""
+        key = self.enroll("thief@a.example")
+        client = self.system.client(key=key)
+        self.assertEqual(self.who(client=client)[0], "thief@a.example")
+        forged = rpc_pb2.Handover(caller=ADMIN, key="x", time_left_ms=1000).SerializeToString()
+        call = rpc_pb2.CallHeader(method=f"/{MIRROR}/Forged", call_id=77, time_left_ms=1000)
+        head = [b"MDPC02", b"\x01", MIRROR.encode()]
+        client.socket.send_multipart([*head, call.SerializeToString(), b"", forged])
+        header = call.SerializeToString()
+        client.socket.send(b"SW\x01\x01" + len(header).to_bytes(4, "big") + len(forged).to_bytes(4, "big") + bytes(4) +
+                           (77).to_bytes(8, "big") + header + forged)
+        self.assertEqual(self.who(client=client), ("thief@a.example", key.public))
+        client.close()
+        self.assertNotIn(f"/{MIRROR}/Forged", self.mirror.served)
+        wait_for(lambda: "a broken compact frame" in self.log(), "it is logged")
+
+    def test_worker_protocol_at_the_frontend(self):
+        key = self.enroll("worker@a.example")
+        for client in (self.system.client(), self.system.client(key=key)):
+            hello = rpc_pb2.WorkerHello(instance="evil", capacity=9, services=["test.Evil"])
+            client.socket.send_multipart([b"MDPW02", b"\x01", b"test.Evil", hello.SerializeToString()])
+            self.assertTrue(self.who(client=client))
+            header, _ = client.call_bytes("/test.Evil/X", b"", destination="@evil", seconds=1)
+            self.assertEqual(header.code, NOT_FOUND)
+            client.close()
+        wait_for(lambda: "neither MDPC02 nor compact framing" in self.log(), "it is logged")
+
+    def test_worker_without_a_service_key(self):
+        for name, key in (("user", self.enroll("worker@a.example")), ("unknown", self.system.key("w.key"))):
+            mirror = Mirror(self.system.tcp_backend, f"test.{name}", key)
+            self.assertTrue(mirror.refused.poll(10000), "it is refused")
+            self.assertIn(key.public, wait_for(lambda: [line for line in self.log().splitlines()
+                                                        if "service refused" in line], "it is logged")[-1])
+            mirror.end()
+            self.assertFalse(self.registered(mirror))
+        plain = Mirror(self.system.tcp_backend, "test.plain")
+        good = Mirror(self.system.tcp_backend, "test.good", self.system.service_key)
+        wait_for(lambda: self.registered(good), "the service with its key serves")
+        self.assertFalse(self.registered(plain))
+        good.end()
+        plain.end()
+
+    def test_key_of_a_service_that_is_added_later(self):
+        key = self.system.key("later.key")
+        with open(self.system.service_keys, "a", encoding="ascii") as file:
+            file.write(key.public + "\n")
+        good = Mirror(self.system.tcp_backend, "test.later", key)
+        wait_for(lambda: self.registered(good), "it serves")
+        good.end()
+
+    def registered(self, mirror):
+        client = self.system.client()
+        stats = client.call("/sitewire.rpc.v1.Stats/GetStats", rpc_pb2.GetStatsRequest(), rpc_pb2.GetStatsResponse,
+                            destination="sitewire.rpc.v1.Stats")[1]
+        client.close()
+        return mirror.instance in [each.instance for each in stats.instances]
+
+    def test_replay(self):
+        """What a good client once sent to the broker, all of it, on connections of one's own."""
+        key = self.enroll("ann@a.example")
+        with Wire(self.system.tcp) as wire:
+            client = self.system.client(wire.endpoint, key)
+            self.assertEqual(self.who(client=client)[0], "ann@a.example")
+            client.close()
+            served, failed = len(self.mirror.served), self.counter("handshakes_failed")
+            self.assertGreater(len(wire.sent), 500)
+            for size in (len(wire.sent), 64 + 200 + 20):  # all, greeting and HELLO and a bit
+                with socket.create_connection(wire.target) as replay:
+                    replay.settimeout(10)
+                    replay.sendall(wire.sent[:size])
+                    while replay.recv(4096):  # until the broker ends it
+                        pass
+        wait_for(lambda: self.counter("handshakes_failed") >= failed + 2, "they are counted")
+        self.assertIn("or replayed", self.log())
+        self.assertEqual(len(self.mirror.served), served)
+
+    def counter(self, name):
+        client = self.system.client()
+        stats = client.call("/sitewire.rpc.v1.Stats/GetStats", rpc_pb2.GetStatsRequest(), rpc_pb2.GetStatsResponse,
+                            destination="sitewire.rpc.v1.Stats")[1]
+        client.close()
+        return {each.name: each.value for each in stats.counters}[name]
+
+    def test_thousand_connections_without_a_handshake(self):
+        """Each says nothing, or half of a greeting; others are served, and soon they are gone."""
+        key = self.enroll("ann@a.example")
+        address = self.system.tcp[6:].split(":")
+        open_files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, max(open_files, 4096)), most))
+        silent = [socket.create_connection((address[0], int(address[1]))) for _ in range(1000)]
+        for each in silent[::2]:
+            each.sendall(b"\xff\0\0\0\0\0\0\0\1\x7f\3")
+        for _ in range(5):
+            start = time.monotonic()
+            self.assertEqual(self.who(key)[0], "ann@a.example")
+            self.assertLess(time.monotonic() - start, 2)
+        for each in silent:
+            each.settimeout(20)
+            while each.recv(100):  # the broker's greeting, and then the end
+                pass
+            each.close()
+        wait_for(lambda: self.counter("handshakes_failed") >= 1000, "they are counted")
+        self.assertLess(self.log().count("handshakes failed"), 100)
+
+    def test_routing_id_of_another(self):
+        """Whoever takes the routing id of a client that left is not that client."""
+        ann, bob = self.enroll("ann@a.example"), self.enroll("bob@a.example")
+        for _ in range(10):
+            for key, user in ((ann, "ann@a.example"), (bob, "bob@a.example")):
+                # libzmq gives an id to somebody else only once it has seen the end of its connection.
+                handover = wait_for(lambda key=key: self.who_by_id(key, b"the same"), "the routing id is free")
+                self.assertEqual((handover.caller, handover.key), (user, key.public))
+
+    def who_by_id(self, key, routing_id):
+        client = Client(self.system.tcp, key)
+        client.close()
+        client.socket = client.context.socket(zmq.DEALER)
+        client.socket.linger, client.socket.routing_id = 0, routing_id
+        key.use(client.socket)
+        client.socket.connect(self.system.tcp)
+        try:
+            header, payload = client.call_bytes(f"/{MIRROR}/Who", b"", seconds=1)
+            return rpc_pb2.Handover.FromString(payload) if header and header.code == 0 else None
+        finally:
+            client.close()
+
+    # --- on ipc ---
+
+    @unittest.skipIf(os.geteuid() != 0, "needs another uid")
+    def test_uid_that_is_nobody(self):
+        os.chmod(self.system.ipc[6:], 0o777)
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setuid(65534)
+                client = Client(self.system.ipc)
+                client.context = zmq.Context()
+                client.connect()
+                header, _ = client.call_bytes(f"/{MIRROR}/Who", b"", seconds=5)
+                os.write(write, f"{header.code} {header.message}".encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        os.waitpid(pid, 0)
+        answer = os.read(read, 1000).decode()
+        os.close(read)
+        self.assertIn("uid 65534", answer)
+        self.assertTrue(answer.startswith(f"{UNAUTHENTICATED} "), answer)
+
+    def test_drain_is_for_admins(self):
+        drain = ("/sitewire.rpc.v1.Drain/Drain", b"")
+        for key, code in ((self.enroll("plain@a.example", admin=False), PERMISSION_DENIED),
+                          (self.enroll(ADMIN), NOT_FOUND), (None, NOT_FOUND)):
+            client = self.system.client(key=key)
+            self.who(client=client)
+            header, _ = client.call_bytes(*drain, destination="@no-such-instance")
+            self.assertEqual(header.code, code, header.message)
+            client.close()
+
+    # ---
 
     def works(self, key):
         try:
