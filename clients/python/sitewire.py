@@ -5,12 +5,14 @@
     sitewire.py websites [PREFIX]  the codes of all websites, page by page
     sitewire.py watch [SERVICE]    prints the health of the broker, or of a service, at every change
 
-Needs pyzmq, protobuf and, once, protoc. SITEWIRE_ENDPOINT says where the broker is (the first of a list is used).
-SITEWIRE_PROTO names the folder of the .proto files, if they are not found beside this file or in the prefix."""
+Needs pyzmq, protobuf and, once, protoc. SITEWIRE_ENDPOINT says where the broker is (the first of a list is used),
+SITEWIRE_KEY the key file for tcp (default: ~/.config/sitewire/key), and SITEWIRE_PROTO the folder of the .proto files,
+if they are not found beside this file or in the prefix."""
 import glob
 import hashlib
 import itertools
 import os
+import re
 import subprocess
 import sys
 import time
@@ -29,9 +31,8 @@ def load_protos():
     """The .proto files, compiled into a cache folder once for each state of them, as a FileDescriptorSet."""
     places = [os.environ.get("SITEWIRE_PROTO", ""), os.path.join(HERE, "..", "..", "proto"),
               "/usr/local/share/sitewire/proto", "/usr/share/sitewire/proto"]
-    root = next((place for place in places if os.path.isdir(os.path.join(place, "sitewire"))), None)
-    if root is None:
-        sys.exit("error: no .proto files; set SITEWIRE_PROTO to the folder that holds sitewire/")
+    root = next((place for place in places if os.path.isdir(os.path.join(place, "sitewire"))), None) or sys.exit(
+        "error: no .proto files; set SITEWIRE_PROTO to the folder that holds sitewire/")
     files = sorted(glob.glob(os.path.join(root, "sitewire", "*", "v1", "*.proto")))
     digest = hashlib.sha256(b"".join(open(file, "rb").read() for file in files)).hexdigest()[:16]
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
@@ -60,16 +61,22 @@ class Client:
         pool, self.services = descriptor_pool.DescriptorPool(), {}
         for file in load_protos().file:
             pool.Add(file)
-            for service in file.service:
-                self.services[f"{file.package}.{service.name}"] = pool.FindServiceByName(
-                    f"{file.package}.{service.name}")
+            for name in (f"{file.package}.{service.name}" for service in file.service):
+                self.services[name] = pool.FindServiceByName(name)
         make = message_factory.MessageFactory(pool).GetPrototype
         self.type = lambda name: make(pool.FindMessageTypeByName(name))
         self.CallHeader, self.ReplyHeader = self.type(RPC + "CallHeader"), self.type(RPC + "ReplyHeader")
-        self.socket = zmq.Context.instance().socket(zmq.DEALER)
-        self.socket.linger = 0
-        self.socket.connect((endpoint or os.environ["SITEWIRE_ENDPOINT"]).split(",")[0].strip())
-        self.ids = itertools.count(1)
+        self.socket, self.ids = zmq.Context.instance().socket(zmq.DEALER), itertools.count(1)
+        self.socket.linger, endpoint = 0, (endpoint or os.environ["SITEWIRE_ENDPOINT"]).split(",")[0].strip()
+        key = os.environ.get("SITEWIRE_KEY") or os.path.expanduser("~/.config/sitewire/key")
+        if endpoint.startswith("tcp:") and os.path.exists(key):
+            with open(key, encoding="ascii") as file:
+                if os.fstat(file.fileno()).st_mode & 0o177:
+                    sys.exit(f"error: others can read the key file {key}: chmod 600 {key}")
+                key = dict(re.findall(r'^(\w+) = "(.*)"$', file.read(), re.M))
+            for option in ("publickey", "secretkey", "serverkey"):  # CURVE: RFC 26
+                setattr(self.socket, "curve_" + option, key[option.replace("key", "_key")].encode())
+        self.socket.connect(endpoint)
 
     def method(self, name):
         """The descriptor of `Service/Method`, with or without the package."""
@@ -89,28 +96,24 @@ class Client:
                                      time_left_ms=int(timeout * 1000), request_id=str(uuid.uuid4()))
         end = time.monotonic() + timeout
         self.send(1, service, header, request.SerializeToString())
-        while True:
-            if not self.socket.poll(max(0, (end - time.monotonic()) * 1000)):
-                raise Failure(4, f"no reply within {timeout:g} s")
-            frames = self.socket.recv_multipart()
-            reply = self.ReplyHeader.FromString(frames[3])
+        while self.socket.poll(max(0, (end - time.monotonic()) * 1000)):
+            reply = self.ReplyHeader.FromString((frames := self.socket.recv_multipart())[3])
             if frames[0] != b"MDPC02" or reply.call_id != header.call_id:
                 continue  # late, of a call that we gave up
-            final = frames[1] == b"\x03"
             if reply.code:
                 raise Failure(reply.code, reply.message)
-            if not (final and credit):  # the end of a stream carries no message
+            if not ((final := frames[1] == b"\x03") and credit):  # the end of a stream carries no message
                 yield self.type(method.output_type.full_name).FromString(frames[4])
             if final:
                 return
             self.send(0x11, service, self.CallHeader(call_id=header.call_id, method=header.method, credit=1))
+        raise Failure(4, f"no reply within {timeout:g} s")
 
     def call(self, name, request, timeout=30.0):
         return next(self.stream(name, request, timeout))
 
     def send(self, command, service, header, *payload):
-        self.socket.send_multipart([b"MDPC02", bytes([command]), service.encode(), header.SerializeToString(),
-                                    *payload])
+        self.socket.send_multipart([b"MDPC02", bytes([command]), service.encode(), header.SerializeToString(), *payload])
 
     def websites(self, prefix=""):
         """Yields every website whose code begins so."""
@@ -136,7 +139,6 @@ def main(arguments):
     else:
         request = json_format.Parse(rest or "{}", client.type(client.method(command).input_type.full_name)())
         print(json_format.MessageToJson(client.call(command, request), preserving_proto_field_name=True))
-    return 0
 
 
 if __name__ == "__main__":

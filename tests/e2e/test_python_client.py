@@ -6,24 +6,43 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sitewire_test import ROOT, System  # noqa: E402
+from sitewire_test import ADMIN, ROOT, System  # noqa: E402
 
 
 class PythonClient(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.system = System()
+        cls.system = System(curve=True)
 
     @classmethod
     def tearDownClass(cls):
         cls.system.stop()
 
-    def python(self, *words, endpoint=None):
+    def python(self, *words, key=None):
+        """By ipc, or with a key by tcp."""
         environment = self.system.env() | {"XDG_CACHE_HOME": self.system.folder}
-        if endpoint:
-            environment["SITEWIRE_ENDPOINT"] = endpoint
+        if key:
+            environment |= {"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_KEY": key}
         return subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "clients/python/sitewire.py"), *words],
                               capture_output=True, text=True, timeout=60, env=environment, check=False)
+
+    def key(self):
+        path = os.path.join(self.system.folder, "admin.key")
+        if not os.path.exists(path):
+            done = self.system.cli("key", "enroll", "--file", path, "--user", ADMIN,
+                                   env={"SITEWIRE_SERVER_KEY": self.system.broker_key.public})
+            self.assertEqual(done.returncode, 0, done.stderr)
+        return path
+
+    def test_key(self):
+        os.chmod(self.key(), 0o644)
+        done = self.python("Health/Check", key=self.key())
+        self.assertIn("chmod 600", done.stderr)
+        os.chmod(self.key(), 0o600)
+        self.assertEqual(self.python("Health/Check", key=self.key()).returncode, 0)
+        stranger = self.python("Health/Check", key=self.system.key("stranger.key").path)
+        self.assertEqual(stranger.returncode, 16)
+        self.assertIn("not enrolled", stranger.stderr)
 
     def test_size(self):
         with open(os.path.join(ROOT, "clients/python/sitewire.py"), encoding="utf-8") as file:
@@ -35,7 +54,7 @@ class PythonClient(unittest.TestCase):
         self.assertIn("SERVING", done.stdout)
         for number in range(3):
             done = self.python("Referential/CreateWebsite", '{"website": {"code": "py-%d.com"}}' % number,
-                               endpoint=self.system.tcp)
+                               key=self.key())
             self.assertEqual(done.returncode, 0, done.stderr)
         done = self.python("sitewire.referential.v1.Referential/GetWebsite", '{"code": "py-1.com"}')
         self.assertIn('"code": "py-1.com"', done.stdout)
