@@ -16,7 +16,7 @@
 #define RECONNECT_NEVER  3600000 /* ZeroMQ's own reconnection would keep a lost socket's calls */
 #define HEARTBEAT_MS     1000
 #define SILENCE_MS       5000          /* a peer that answers no heartbeat that long is lost */
-#define MESSAGE_MAX      (64ULL << 20) /* docs/protocol.md, section 7 */
+#define MESSAGE_MAX      (64ULL << 20) /* docs/protocol.md, section 8 */
 #define ENDPOINT_SIZE    256
 #define LOOK_US          1000
 #define SURE             3 /* attempts that end alike */

@@ -3,17 +3,21 @@
 import os
 import resource
 import select
+import shutil
 import socket
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sitewire_test import Client, Failed, System, wait_for  # noqa: E402
+from sitewire_test import BIN, Client, Failed, System, free_port, wait_for  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 
 import zmq  # noqa: E402
+from zmq.utils.monitor import parse_monitor_message  # noqa: E402
 
 UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE, NOT_FOUND = 16, 7, 14, 5
 ADMIN = "admin@localhost"
@@ -88,10 +92,12 @@ class Wire(threading.Thread):
                     (broker if ready is client else client).sendall(data)
 
 
-class Curve(unittest.TestCase):
+class Base(unittest.TestCase):
+    options = ()
+
     @classmethod
     def setUpClass(cls):
-        cls.system = System(curve=True, broker_options=("--local-users", f"{os.getuid()}={ADMIN}", "--log-level", "debug"))
+        cls.system = System(curve=True, broker_options=("--local-users", f"{os.getuid()}={ADMIN}", *cls.options))
         cls.mirror = Mirror(cls.system.backend)
         wait_for(lambda: cls.who()[0] == ADMIN, "the mirror serves")
 
@@ -130,6 +136,54 @@ class Curve(unittest.TestCase):
         self.assertEqual(failed.exception.header.code, UNAUTHENTICATED)
         for word in words:
             self.assertIn(word, failed.exception.header.message)
+
+    def registered(self, mirror):
+        client = self.system.client()
+        stats = client.call("/sitewire.rpc.v1.Stats/GetStats", rpc_pb2.GetStatsRequest(), rpc_pb2.GetStatsResponse,
+                            destination="sitewire.rpc.v1.Stats")[1]
+        client.close()
+        return mirror.instance in [each.instance for each in stats.instances]
+
+    def counter(self, name):
+        client = self.system.client()
+        stats = client.call("/sitewire.rpc.v1.Stats/GetStats", rpc_pb2.GetStatsRequest(), rpc_pb2.GetStatsResponse,
+                            destination="sitewire.rpc.v1.Stats")[1]
+        client.close()
+        return {each.name: each.value for each in stats.counters}[name]
+
+    def who_by_id(self, key, routing_id):
+        client = Client(self.system.tcp, key)
+        client.close()
+        client.socket = client.context.socket(zmq.DEALER)
+        client.socket.linger, client.socket.routing_id = 0, routing_id
+        key.use(client.socket)
+        client.socket.connect(self.system.tcp)
+        try:
+            header, payload = client.call_bytes(f"/{MIRROR}/Who", b"", seconds=1)
+            return rpc_pb2.Handover.FromString(payload) if header and header.code == 0 else None
+        finally:
+            client.close()
+
+    def works(self, key):
+        try:
+            return self.who(key)
+        except Failed:
+            return None
+
+    def wait_refused(self, client, word):
+        def refused():
+            try:
+                return self.who(client=client) and None
+            except Failed as failed:
+                return failed.header
+        header = wait_for(refused, "it is refused")
+        self.assertEqual(header.code, UNAUTHENTICATED)
+        self.assertIn(word, header.message)
+        client.close()
+
+
+class Curve(Base):
+    """Good keys, bad keys, and attacks."""
 
     def test_who(self):
         for user in ("ann@a.example", "bob@a.example"):
@@ -240,13 +294,6 @@ class Curve(unittest.TestCase):
         wait_for(lambda: self.registered(good), "it serves")
         good.end()
 
-    def registered(self, mirror):
-        client = self.system.client()
-        stats = client.call("/sitewire.rpc.v1.Stats/GetStats", rpc_pb2.GetStatsRequest(), rpc_pb2.GetStatsResponse,
-                            destination="sitewire.rpc.v1.Stats")[1]
-        client.close()
-        return mirror.instance in [each.instance for each in stats.instances]
-
     def test_replay(self):
         """What a good client once sent to the broker, all of it, on connections of one's own."""
         key = self.enroll("ann@a.example")
@@ -265,13 +312,6 @@ class Curve(unittest.TestCase):
         wait_for(lambda: self.counter("handshakes_failed") >= failed + 2, "they are counted")
         self.assertIn("or replayed", self.log())
         self.assertEqual(len(self.mirror.served), served)
-
-    def counter(self, name):
-        client = self.system.client()
-        stats = client.call("/sitewire.rpc.v1.Stats/GetStats", rpc_pb2.GetStatsRequest(), rpc_pb2.GetStatsResponse,
-                            destination="sitewire.rpc.v1.Stats")[1]
-        client.close()
-        return {each.name: each.value for each in stats.counters}[name]
 
     def test_thousand_connections_without_a_handshake(self):
         """Each says nothing, or half of a greeting; others are served, and soon they are gone."""
@@ -302,19 +342,6 @@ class Curve(unittest.TestCase):
                 # libzmq gives an id to somebody else only once it has seen the end of its connection.
                 handover = wait_for(lambda key=key: self.who_by_id(key, b"the same"), "the routing id is free")
                 self.assertEqual((handover.caller, handover.key), (user, key.public))
-
-    def who_by_id(self, key, routing_id):
-        client = Client(self.system.tcp, key)
-        client.close()
-        client.socket = client.context.socket(zmq.DEALER)
-        client.socket.linger, client.socket.routing_id = 0, routing_id
-        key.use(client.socket)
-        client.socket.connect(self.system.tcp)
-        try:
-            header, payload = client.call_bytes(f"/{MIRROR}/Who", b"", seconds=1)
-            return rpc_pb2.Handover.FromString(payload) if header and header.code == 0 else None
-        finally:
-            client.close()
 
     # --- on ipc ---
 
@@ -350,24 +377,131 @@ class Curve(unittest.TestCase):
             self.assertEqual(header.code, code, header.message)
             client.close()
 
-    # ---
 
-    def works(self, key):
-        try:
-            return self.who(key)
-        except Failed:
-            return None
+class Away(Base):
+    """The user service goes and comes; what is cached is cached for a short time only."""
 
-    def wait_refused(self, client, word):
-        def refused():
-            try:
-                return self.who(client=client) and None
-            except Failed as failed:
-                return failed.header
-        header = wait_for(refused, "it is refused")
-        self.assertEqual(header.code, UNAUTHENTICATED)
-        self.assertIn(word, header.message)
+    options = ("--auth-cache-ms", "2500")
+
+    def test_fails_closed(self):
+        key, late = self.enroll("ann@a.example"), self.enroll("bob@a.example")
+        client = self.system.client(key=key)
+        self.assertEqual(self.who(client=client)[0], "ann@a.example")
+        self.system.kill("user-0")
+        killed = time.monotonic()
+        wait_for(lambda: "worker lost" in self.log() or not self.serves_users(), "the broker sees it")
+        self.assertEqual(self.who(client=client)[0], "ann@a.example", "its verdict still counts")
+        start = time.monotonic()
+        with self.assertRaises(Failed) as failed:  # nobody can say who that is
+            self.who(late)
+        self.assertEqual(failed.exception.header.code, UNAVAILABLE)
+        self.assertIn("no user service", failed.exception.header.message)
+        self.assertLess(time.monotonic() - start, 2)
+        header = wait_for(lambda: self.failure(client), "its verdict has ended", 10)
+        self.assertGreater(time.monotonic() - killed, 1)
+        self.assertEqual(header.code, UNAVAILABLE)
+        self.assertEqual(client.health(), "SERVING")  # that anybody may know who is not refused
+        self.assertEqual(self.who()[0], ADMIN)  # the file system vouches for it
+        self.system.start_service("user-0")
+        wait_for(lambda: not self.failure(client), "all is well again")
+        self.assertEqual(self.who(late)[0], "bob@a.example")
         client.close()
+
+    def serves_users(self):
+        client = self.system.client()
+        status = client.health("sitewire.user.v1.Users")
+        client.close()
+        return status == "SERVING"
+
+    def failure(self, client):
+        try:
+            return self.who(client=client) and None
+        except Failed as failed:
+            return failed.header
+
+
+class Others(Base):
+    """Those who would pose as a broker, a service or a subscriber."""
+
+    def test_false_broker(self):
+        """A service has nothing to do with a broker that has not the key that it expects."""
+        false = self.system.key("false.key")
+        router = zmq.Context.instance().socket(zmq.ROUTER)
+        router.linger, router.curve_server, router.curve_secretkey = 0, 1, false.secret.encode()
+        port = router.bind_to_random_port("tcp://127.0.0.1")
+        service = self.system.start("referential-9", "sitewire-referential", "--backend", f"tcp://127.0.0.1:{port}",
+                                    "--key", self.system.service_key.path, "--database",
+                                    self.system.postgres.conninfo + " user=sitewire_referential")
+        wait_for(lambda: "handshake refused by broker" in service.output(), "it says so")
+        self.assertFalse(router.poll(300), "it says nothing to that broker")
+        router.close()
+        self.system.kill("referential-9")
+
+    def test_service_by_tcp(self):
+        self.system.start("user-9", "sitewire-user", "--backend", self.system.tcp_backend, "--instance", "user-9", "--key",
+                          self.system.service_key.path, "--database", self.system.postgres.conninfo + " user=sitewire_user")
+        client = self.system.client()
+        wait_for(lambda: client.health("@user-9") == "SERVING", "it serves")
+        client.close()
+
+    def test_programs_want_their_keys(self):
+        for program, words, says in (
+                ("sitewire-broker", ("--frontend", "tcp://127.0.0.1:*", "--backend", "ipc:///tmp/never"), "--key"),
+                ("sitewire-broker", ("--frontend", "ipc:///tmp/never", "--backend", "tcp://127.0.0.1:*", "--key",
+                                     self.system.broker_key.path), "--service-keys"),
+                ("sitewire-broker", ("--local-users", "0=@broker"), "--local-users"),
+                ("sitewire-broker", ("--caller", "@broker"), "--caller"),
+                ("sitewire-user", ("--backend", "tcp://127.0.0.1:1"), "--key")):
+            done = subprocess.run([os.path.join(BIN, program), *words], capture_output=True, text=True, timeout=30,
+                                  env=self.system.env(), check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(says, done.stderr)
+
+    def test_events(self):
+        """Only services publish, and only users subscribe."""
+        folder = tempfile.mkdtemp(prefix="swe-")
+        ends = {name: f"tcp://127.0.0.1:{free_port()}" for name in ("publish", "events")}
+        local = f"ipc://{folder}/e"
+        broker = self.system.start("broker-2", "sitewire-broker", "--frontend", f"ipc://{folder}/f", "--backend",
+                                   f"ipc://{folder}/b", "--events", f"{ends['events']},{local}", "--publish", ends["publish"],
+                                   "--key", self.system.broker_key.path, "--service-keys", self.system.service_keys)
+        wait_for(lambda: "event=ready" in broker.output(), "the broker runs")
+        stranger, service = self.system.key("stranger.key"), self.system.service_key
+        context = zmq.Context.instance()
+
+        def connect(kind, endpoint, key):
+            s = context.socket(kind)
+            s.linger = 0
+            if key:
+                key.use(s)
+            events = s.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_SUCCEEDED)
+            s.connect(endpoint)
+            self.assertTrue(events.poll(10000))
+            good = parse_monitor_message(events.recv_multipart())["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            s.disable_monitor()
+            return s, good
+
+        sockets = [connect(zmq.PUB, ends["publish"], stranger), connect(zmq.SUB, ends["events"], stranger),
+                   connect(zmq.PUB, ends["publish"], service), connect(zmq.SUB, local, None)]
+        self.assertEqual([good for _, good in sockets], [False, False, True, True])
+        (false, _), (strange, _), (publisher, _), (subscriber, _) = sockets
+        strange.subscribe(b"")
+        subscriber.subscribe(b"")
+
+        def publish():
+            false.send(b"false")
+            publisher.send(b"good")
+            return subscriber.poll(20)
+
+        wait_for(publish, "an event comes")
+        while subscriber.poll(100):
+            self.assertEqual(subscriber.recv(), b"good")
+        self.assertFalse(strange.poll(0))
+        self.assertEqual(broker.output().count("service refused"), 1)
+        for each, _ in sockets:
+            each.close()
+        self.system.kill("broker-2")
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
