@@ -49,7 +49,8 @@ static sw_code parse_flag(int argc, char *const *argv, int *next, const sw_flag 
         flag = is_long ? find_name(global, name, length) : find_letter(global, *name);
     if (flag == NULL)
         return is_long ? unknown(name, length, own, global, error)
-                       : sw_fail(error, SW_INVALID_ARGUMENT, "unknown flag -%c", *name);
+                       : sw_fail(error, SW_INVALID_ARGUMENT,
+                                 "unknown flag -%c; a word that begins with - goes after --", *name);
     *given = (sw_given){.flag = flag};
     const char *rest = name + length;
     if (flag->argument == NULL) {

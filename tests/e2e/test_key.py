@@ -99,7 +99,8 @@ class KeyCommand(unittest.TestCase):
         for name in ("public_key", "file", "label"):
             path, row = self.enroll("--label", f"revoked by {name}")
             self.use(path)
-            self.run_cli("key", "revoke", {"public_key": row["public_key"], "file": path, "label": row["label"]}[name])
+            word = {"public_key": row["public_key"], "file": path, "label": row["label"]}[name]
+            self.run_cli("key", "revoke", "--", word)  # a public key may begin with -
             wait_for(lambda path=path: self.system.cli(*USE, env=self.env(path)).returncode == UNAUTHENTICATED,
                      "it is refused", 3)
         self.assertIn("revoked", self.use(path, UNAUTHENTICATED))
