@@ -223,6 +223,39 @@ def list_websites(b, pinned):
                   0.5 if in_flight == 1 else None, pinned)
 
 
+def curve(b):
+    """What keys on tcp cost: the same system again, with CURVE."""
+    data, tcp = os.path.join(b.folder, "k"), f"tcp://127.0.0.1:{free_port()}"
+    up = b.spawn(os.path.join(b.bin, "sitewire"), "up", "--data", data, "--frontend",
+                 f"ipc://{data}/run/frontend.sock,{tcp}", stdout=subprocess.PIPE, stderr=b.log, text=True)
+    if not any(line.startswith("ready") for line in iter(up.stdout.readline, "")):
+        sys.exit(f"bench: sitewire up did not start; see {b.log.name}")
+    key = os.path.join(data, "client.key")
+    enroll = '. "$1/env" && exec "$2" key enroll --file "$3"'
+    subprocess.run(["sh", "-c", enroll, "sh", data, os.path.join(b.bin, "sitewire"), key], check=True,
+                   stdout=subprocess.DEVNULL, stderr=b.log)
+    pin(processes(up.pid), True)
+
+    def with_key(mode, in_flight):
+        os.environ["SITEWIRE_KEY"] = key
+        try:
+            return b.load(mode, tcp, in_flight)
+        finally:
+            os.environ["SITEWIRE_KEY"] = "off"
+
+    os.environ["SITEWIRE_KEY"] = "off"
+    for in_flight, figure, unit in ((100, "rate", "/s"), (1, "p50", "us")):
+        b.compare(f"g Health.Check tcp with CURVE (without), {in_flight} in flight", lambda: with_key("health", in_flight),
+                  lambda: b.load("health", b.tcp, in_flight)[figure], figure, unit=unit)
+    b.compare("g first call of a new client, CURVE (without), p50", lambda: with_key("open", 1),
+              lambda: b.load("open", b.tcp, 1)["p50"], "p50", unit="us")
+    slowest = [with_key("open", 1) for _ in range(b.rounds)]
+    line("g first call of a new client, CURVE, p50", statistics.median(r["p50"] for r in slowest) / 1000, 10, "ms")
+    line("g first call of a new client, CURVE, p99", statistics.median(r["p99"] for r in slowest) / 1000, 10, "ms")
+    up.send_signal(signal.SIGTERM)
+    up.wait(60)
+
+
 def memory(b):
     names = {}
     for pid in processes(b.up.pid):
@@ -269,7 +302,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--seconds", type=float, default=1.0, help="of one round (default 1)")
     parser.add_argument("--rounds", type=int, default=5, help="of each comparison (default 5)")
-    parser.add_argument("--only", default="abcdef", help="letters of the parts to run (default abcdef)")
+    parser.add_argument("--only", default="abcdefg", help="letters of the parts to run (default abcdefg)")
     options = parser.parse_args()
     b = Bench(options.build, options.seconds, options.rounds)
     try:
@@ -310,6 +343,9 @@ def main():
                 create_website(b, pinned, 8)
             if "e" in options.only:
                 list_websites(b, pinned)
+        if "g" in options.only:
+            pin(processes(b.up.pid), True)
+            curve(b)
         if "f" in options.only:
             line("f broker at rest", rest[0], 16, "MiB")
             line("f service at rest", rest[1], 24, "MiB")

@@ -1,5 +1,6 @@
 /* Load on a running sitewire through libsitewire: one client, IN_FLIGHT calls at once for SECONDS.
- * load health|get|list|create|queue ENDPOINT IN_FLIGHT SECONDS [KEYS|PREFIX]
+ * load health|get|list|create|queue|open ENDPOINT IN_FLIGHT SECONDS [KEYS|PREFIX]
+ * open: a new client for each call, one after the other.
  * queue: Health.Check with 1 KiB of payload, for a service that does not answer.
  * KEYS: a file of website codes, one a line. PREFIX: of the codes that `create` makes. */
 #include "measure.h"
@@ -120,11 +121,31 @@ static bool read_keys(load *l, const char *path)
     return l->key_count > 0;
 }
 
+/* From opening a client to the reply of its first call. */
+static void open_and_call(load *l, const char *endpoint)
+{
+    l->measure.started_us = bench_now_us();
+    do {
+        Sw__HealthCheckRequest request = SW__HEALTH_CHECK_REQUEST__INIT;
+        sw_error error;
+        sw_client *client = NULL;
+        int64_t started_us = bench_now_us();
+        if (sw_client_open(endpoint, NULL, &client, &error) != SW_OK ||
+            sw_client_call(client, HEALTH, &request.base, NULL, NULL, NULL, &error) != SW_OK) {
+            fprintf(stderr, "load: %s: %s\n", sw_code_name(error.code), error.message);
+            exit(1);
+        }
+        measure_add(&l->measure, started_us, bench_now_us());
+        sw_client_close(&client);
+        l->measure.ended_us = bench_now_us();
+    } while (l->measure.ended_us - l->measure.started_us < l->seconds_us);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 5) {
         fprintf(stderr,
-                "usage: load health|get|list|create|queue ENDPOINT IN_FLIGHT SECONDS [KEYS|PREFIX]\n");
+                "usage: load health|get|list|create|queue|open ENDPOINT IN_FLIGHT SECONDS [KEYS|PREFIX]\n");
         return 2;
     }
     uint32_t in_flight = (uint32_t)atoi(argv[3]);
@@ -137,6 +158,11 @@ int main(int argc, char **argv)
     if (l.mode == 'g' && (argc < 6 || !read_keys(&l, argv[5]))) {
         fprintf(stderr, "load: get needs a file of keys\n");
         return 2;
+    }
+    if (l.mode == 'o') {
+        open_and_call(&l, argv[2]);
+        measure_print(&l.measure);
+        return 0;
     }
     if (sw_client_open(argv[2], NULL, &l.client, &error) != SW_OK) {
         fprintf(stderr, "load: %s\n", error.message);
