@@ -36,6 +36,7 @@ typedef struct service {
 static const service services[] = {
     {"sitewire-referential", "sitewire.referential.v1.Referential", "sitewire_referential"},
     {"sitewire-user", "sitewire.user.v1.Users", "sitewire_user"},
+    {"sitewire-deployment", "sitewire.deployment.v1.Deployments", "sitewire_deployment"},
 };
 #define SERVICES (sizeof(services) / sizeof(*services))
 

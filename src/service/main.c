@@ -20,7 +20,8 @@
 extern const unsigned char sw_schema[];
 extern const size_t sw_schema_size;
 
-static const sw_service *const services[] = {&sw_service_referential, &sw_service_user};
+static const sw_service *const services[] = {&sw_service_referential, &sw_service_user,
+                                             &sw_service_deployment};
 
 static struct {
     const char *backend, *key, *curve, *database, *instance, *log_level, *log_format;

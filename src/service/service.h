@@ -16,5 +16,6 @@ typedef struct sw_service {
 
 extern const sw_service sw_service_referential;
 extern const sw_service sw_service_user;
+extern const sw_service sw_service_deployment;
 
 #endif

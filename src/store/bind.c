@@ -158,6 +158,15 @@ void sw_field_set_int(ProtobufCMessage *message, const ProtobufCFieldDescriptor 
     *(protobuf_c_boolean *)quantifier(message, field) = 1;
 }
 
+bool sw_field_complete_key(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+    if (field->type == PROTOBUF_C_TYPE_STRING)
+        return sw_field_is_set(message, field) && *sw_field_string(message, field);
+    if (!sw_field_is_set(message, field))
+        sw_field_set_int(message, field, 0);
+    return true;
+}
+
 /* --- Fields as parameters --- */
 
 static sw_code bind_int(int64_t number, const sw_column *column, sw_arena *arena, sw_value *value,

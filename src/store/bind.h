@@ -36,6 +36,8 @@ Oid sw_bind_default_type(const ProtobufCFieldDescriptor *field);
 
 /* Whether a field of a message is set; a repeated one if it has elements. */
 bool sw_field_is_set(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
+/* Part of a key: false if it is missing. A number that is not set is 0, as proto3 does not send that. */
+bool sw_field_complete_key(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
 void sw_field_clear(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
 /* Of a singular field; the default where it is unset. */
 const char *sw_field_string(const ProtobufCMessage *message,

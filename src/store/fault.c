@@ -46,10 +46,12 @@ static const char *value_text(const sw_op *op, int i)
 {
     const ProtobufCFieldDescriptor *field = NULL;
     const ProtobufCMessage *message = i < 0 ? NULL : holder(op, i, &field);
-    if (!message || !field || field->type != PROTOBUF_C_TYPE_STRING ||
-        field->label == PROTOBUF_C_LABEL_REPEATED)
+    if (!message || !field || field->label == PROTOBUF_C_LABEL_REPEATED)
         return "";
-    const char *text = sw_field_string(message, field);
+    const char *text = field->type == PROTOBUF_C_TYPE_STRING ? sw_field_string(message, field)
+                       : field->type == PROTOBUF_C_TYPE_INT64 || field->type == PROTOBUF_C_TYPE_INT32
+                           ? sw_arena_printf(op->arena, "%lld", (long long)sw_field_int(message, field))
+                           : NULL;
     return text ? text : "";
 }
 
@@ -190,7 +192,7 @@ bool sw_referrers_build(const sw_op *op, const sw_reference *reference, sw_sql *
         int i = next_field(op, &list);
         if (i < 0 || i >= op->plan->table->key_count)
             return false;
-        sw_value value = sw_value_text(value_text(op, i));
+        sw_value value = {op->plan->table->columns[i].type, false, value_text(op, i), 0};
         sw_sql_bind(sql, &value);
     }
     return !sql->failed;

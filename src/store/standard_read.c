@@ -13,8 +13,7 @@ sw_code sw_key_condition(sw_op *op, sw_sql *sql, sw_error *error)
         const char *name = column.field->name;
         column.field = plan->keys[i];
         sw_value value;
-        if (!sw_field_is_set(op->request, column.field) ||
-            (column.field->type == PROTOBUF_C_TYPE_STRING && !*sw_field_string(op->request, column.field)))
+        if (!sw_field_complete_key(op->request, column.field))
             return sw_fail_field(error, SW_INVALID_ARGUMENT, column.field->name,
                                  "required: it is part of the key");
         sw_code code = sw_bind_field(op->request, &column, op->arena, &value, error);

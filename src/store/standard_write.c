@@ -130,8 +130,7 @@ static sw_code prepare(sw_op *op, ProtobufCMessage **resource, sw_error *error)
         return sw_fail_field(error, SW_INVALID_ARGUMENT, op->plan->resource->name,
                              "required: it holds the %s", table->type);
     for (int i = 0; i < table->key_count; i++)
-        if (!sw_field_is_set(*resource, table->columns[i].field) ||
-            !*sw_field_string(*resource, table->columns[i].field))
+        if (!sw_field_complete_key(*resource, table->columns[i].field))
             return sw_fail_field(error, SW_INVALID_ARGUMENT, field_path(op, i),
                                  "required: it is part of the key");
     clear_fields(table, *resource, table->computed);
@@ -342,7 +341,7 @@ static sw_code build_rename(sw_op *op, sw_error *error)
     sw_column column = plan->table->columns[0];
     sw_value value;
     column.field = plan->new_key;
-    if (!sw_field_is_set(op->request, column.field) || !*sw_field_string(op->request, column.field))
+    if (!sw_field_complete_key(op->request, column.field))
         return sw_fail_field(error, SW_INVALID_ARGUMENT, column.field->name, "required: it is the new key");
     sw_code code = sw_bind_field(op->request, &column, op->arena, &value, error);
     if (code != SW_OK)

@@ -118,7 +118,8 @@ sw_code sw_table_load(sw_table *table, const PGresult *rows, int first, int end,
             return sw_fail(error, SW_FAILED_PRECONDITION, "table %s has no column `%s`",
                            table->resource->table, name);
         column->type = (Oid)strtoul(PQgetvalue(rows, row, 2), NULL, 10);
-        column->nullable = *PQgetvalue(rows, row, 3) != 't';
+        column->nullable =
+            i >= table->key_count && *PQgetvalue(rows, row, 3) != 't'; /* a view does not know */
         snprintf(column->type_name, sizeof(column->type_name), "%s", PQgetvalue(rows, row, 4));
         column->bind = sw_bind_find(column->field, column->type);
         if (column->bind == SW_BIND_NONE)

@@ -128,9 +128,11 @@ class History(unittest.TestCase):
         self.assertEqual([row[0] for row in seen if row[0]], ["Project website:hers", "Role Viewer", "Website hers"])
 
     def test_every_table_keeps_history(self):
+        # But those that are rules or history themselves, and the output of deployments, which stays as it was written.
         self.assertEqual(self.system.sql(
             "SELECT oid::regclass FROM pg_class c WHERE relkind = 'r' AND relnamespace::regnamespace::text IN "
-            "('referential', 'users', 'deployment') AND oid NOT IN ('users.change'::regclass, 'users.rule'::regclass) AND "
+            "('referential', 'users', 'deployment') AND oid::regclass::text NOT IN ('users.change', 'users.rule', "
+            "'deployment.transition', 'deployment.deployment_log', 'deployment.outbox', 'deployment.published') AND "
             "(SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid AND tgfoid = 'users.record'::regproc) <> 2"), [])
 
 

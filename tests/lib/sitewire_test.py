@@ -249,7 +249,8 @@ ADMIN = "admin@localhost"  # seeded by the migrations
 class System:
     """PostgreSQL, broker and services, each a process of its own, on ipc and tcp; tcp with CURVE if `curve`."""
 
-    SERVICES = ("sitewire.referential.v1.Referential", "sitewire.user.v1.Users")
+    SERVICES = ("sitewire.referential.v1.Referential", "sitewire.user.v1.Users",
+                "sitewire.deployment.v1.Deployments")
 
     def __init__(self, services=1, durable=False, broker_options=(), service_options=(), curve=False):
         self.folder = tempfile.mkdtemp(prefix="swt-")  # short: a socket's path has 107 bytes
@@ -271,6 +272,7 @@ class System:
             for number in range(services):
                 self.start_service(f"referential-{number}")
             self.start_service("user-0")
+            self.start_service("deployment-0")
             self.wait_ready()
         except BaseException:
             self.stop()

@@ -237,7 +237,8 @@ static void test_names(void **state)
         db_rows(
             conn,
             "SELECT conname FROM pg_constraint WHERE connamespace IN "
-            "('sitewire'::regnamespace, 'referential'::regnamespace, 'users'::regnamespace) "
+            "('sitewire'::regnamespace, 'referential'::regnamespace, 'users'::regnamespace, "
+            "'deployment'::regnamespace) "
             "AND conname !~ '^[a-z0-9_]+__[a-z0-9_]+__(key|unique|ref|code|host|domain|url|path|login|text|"
             "pem|email|public_key|address|range|together|within|choice)$' OR length(conname) > 62"),
         "");
