@@ -270,14 +270,14 @@ CREATE TYPE deployment.fact AS (name text, value text);
 -- What will be there when the turn of a deployment comes: what the last one before it brings, or what is there.
 CREATE FUNCTION deployment.version_before(d deployment.deployment, kind text) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    found text;
+    version text;
 BEGIN
-    SELECT o.version INTO found FROM deployment.deployment o
+    SELECT o.version INTO version FROM deployment.deployment o
     WHERE o.docroot = d.docroot AND o.environment = d.environment AND o.status IN ('ACCEPTED', 'IN_PROGRESS')
       AND o.type = kind AND (kind <> 'WEBSITE' OR o.project = d.project) AND (d.queue IS NULL OR o.queue < d.queue)
     ORDER BY o.queue DESC LIMIT 1;
     IF FOUND THEN
-        RETURN found;
+        RETURN version;
     ELSIF kind = 'WEBSITE' THEN
         RETURN coalesce((SELECT w.website_version FROM referential.website_deployed w
                          WHERE 'website:' || w.website = d.project AND w.docroot = d.docroot
