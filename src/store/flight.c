@@ -2,7 +2,8 @@
  *
  * All between two syncs is one transaction. A result of a read is handed on at once; that of a mutation waits for
  * the sync, which commits. After a failure PostgreSQL skips what follows up to the sync: skipped work is sent again
- * with a sync of its own. Preparing is skipped likewise, so a statement counts as prepared until that shows.
+ * with a sync of its own, and so are all mutations that shared the transaction, since it undid them. Preparing is
+ * skipped likewise, so a statement counts as prepared until that shows.
  *
  * Who has entered is part of the transaction, too: a failure undoes it. So work goes without entering only behind
  * the same caller in its own batch, or in a session that the caller has entered, with nothing else under way that could
@@ -12,10 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const int batch_max = 32;      /* reads that share a sync */
+/* Messages that share a sync: reads, and mutations with their callers. */
+static const int batch_max[SW_LANE_KINDS] = {[SW_LANE_READ] = 32, [SW_LANE_WRITE] = 16};
 static const int slots_per_work = 12; /* at the most */
 static const int64_t enter_ms = 1000; /* who has entered is asked again after so long */
 static const int again_max = 8;
+/* Of work, and of transactions where they count: one runs, the next one is there when it ends, and gathers what comes. */
 static const int depth[SW_LANE_KINDS] = {[SW_LANE_READ] = 64, [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4};
 
 void sw_lane_ignore_notice(void *context, const char *message)
@@ -28,6 +31,7 @@ static void push(sw_lane *lane, sw_slot slot)
 {
     if (slot.kind == SLOT_SYNC) {
         lane->batch = 0;
+        lane->syncs++;
         slot.entered = lane->batch_entered.valid;
         if (slot.entered) {
             lane->session_entered = lane->batch_entered;
@@ -52,18 +56,21 @@ int sw_lane_load(const sw_lane *lane)
 
 bool sw_lane_has_room(const sw_lane *lane)
 {
-    return sw_lane_is_up(lane) && lane->load < depth[lane->kind] &&
+    int under_way = lane->kind == SW_LANE_WRITE ? lane->syncs : lane->load;
+    return sw_lane_is_up(lane) && under_way < depth[lane->kind] &&
            lane->tail - lane->head + (unsigned)slots_per_work <= LANE_SLOTS;
 }
 
 sw_work *sw_lane_running(const sw_lane *lane)
 {
-    if (lane->held)
-        return lane->held;
-    for (unsigned i = lane->head + lane->answered; i != lane->tail; i++)
-        if (lane->slots[i % LANE_SLOTS].kind == SLOT_WORK)
-            return lane->slots[i % LANE_SLOTS].work;
-    return NULL;
+    for (unsigned i = lane->head + lane->answered; i != lane->tail; i++) {
+        const sw_slot *slot = &lane->slots[i % LANE_SLOTS];
+        if (slot->kind == SLOT_WORK)
+            return slot->work;
+        if (slot->kind == SLOT_SYNC && lane->held) /* it commits */
+            return lane->held;
+    }
+    return lane->held;
 }
 
 bool sw_lane_has_dropped(const sw_lane *lane)
@@ -73,7 +80,10 @@ bool sw_lane_has_dropped(const sw_lane *lane)
         if (slot->kind == SLOT_WORK && slot->work->dropped)
             return true;
     }
-    return lane->held && lane->held->dropped;
+    for (const sw_work *work = lane->held; work; work = work->next)
+        if (work->dropped)
+            return true;
+    return false;
 }
 
 /* --- Out --- */
@@ -177,14 +187,15 @@ static bool send_statement(sw_lane *lane, sw_work *work)
 
 static bool send_work(sw_lane *lane, sw_work *work)
 {
-    bool alone = work->alone || lane->kind != SW_LANE_READ;
+    bool alone = work->alone || !(lane->kind == SW_LANE_READ || (lane->kind == SW_LANE_WRITE && work->joins));
     if (alone && lane->batch > 0 && !sw_lane_sync(lane))
         return false;
     if (work->rolls_back)
         return sw_lane_plain(lane, "BEGIN", NULL) && send_statement(lane, work) &&
                sw_lane_plain(lane, "SET CONSTRAINTS ALL IMMEDIATE", NULL) && sw_lane_sync(lane) &&
                sw_lane_plain(lane, "ROLLBACK", NULL) && sw_lane_sync(lane);
-    return send_statement(lane, work) && ((!alone && lane->batch < batch_max) || sw_lane_sync(lane));
+    return send_statement(lane, work) &&
+           ((!alone && lane->batch < batch_max[lane->kind]) || sw_lane_sync(lane));
 }
 
 bool sw_lane_send(sw_lane *lane, sw_work *work)
@@ -235,39 +246,44 @@ static bool is_state(const PGresult *result, const char *state)
     return is && strcmp(is, state) == 0;
 }
 
-/* Skipped, or hit by what was meant for another: not run, so it is sent again unless that has become absurd. */
-static bool send_again(sw_lane *lane, sw_work *work, PGresult *result)
+/* Whether work whose result is held is sent again: skipped, undone, or hit by what was meant for another. Not if that
+ * has become absurd. */
+static bool send_again(sw_lane *lane, sw_work *work, bool undone)
 {
-    bool skipped = PQresultStatus(result) == PGRES_PIPELINE_ABORTED && !work->held;
-    bool unprepared = is_state(result, "26000");
-    bool replan = is_state(result, "0A000") && work->again == 0;
-    bool cancelled = is_state(result, "57014") && !work->dropped;
+    bool skipped = PQresultStatus(work->held) == PGRES_PIPELINE_ABORTED;
+    bool unprepared = is_state(work->held, "26000");
+    bool replan = is_state(work->held, "0A000") && work->again == 0;
+    bool cancelled = is_state(work->held, "57014") && !work->dropped;
     if (unprepared)
         forget(lane, work->statement->slot, work->statement->generation);
     if (replan)
         lane->prepared[work->statement->slot].stale = true;
-    if (work->dropped || work->again >= again_max || !(skipped || unprepared || replan || cancelled))
+    if (work->dropped || work->again >= again_max ||
+        !(undone || skipped || unprepared || replan || cancelled))
         return false;
     work->again++;
     work->alone = true;
     lane->load--;
-    PQclear(result);
+    hold(work, NULL);
     lane->events.on_again(lane->events.context, work);
     return true;
 }
 
 static void take_work(sw_lane *lane, sw_work *work, PGresult *result)
 {
-    if (send_again(lane, work, result))
-        return;
     if (work->held) /* why its statement could not be prepared */
         PQclear(result);
     else
         work->held = result;
-    if (lane->kind == SW_LANE_WRITE)
-        lane->held = work;
-    else
+    if (lane->kind == SW_LANE_WRITE) {
+        sw_work **end = &lane->held;
+        while (*end)
+            end = &(*end)->next;
+        work->next = NULL;
+        *end = work;
+    } else if (!send_again(lane, work, false)) {
         deliver_held(lane, work);
+    }
 }
 
 static void take_prepare(sw_lane *lane, const sw_slot *slot, PGresult *result)
@@ -294,10 +310,10 @@ static void take_enter(sw_lane *lane, const sw_slot *slot, PGresult *result)
     PQclear(result);
 }
 
-/* A failure outside of the statement itself: of a deferred constraint, or of the commit. */
+/* A failure outside of the statement itself: of a deferred constraint, or of the commit. Whose it is shows alone. */
 static void take_other(sw_lane *lane, PGresult *result)
 {
-    if (lane->held && PQresultStatus(result) == PGRES_FATAL_ERROR)
+    if (lane->held && !lane->held->next && PQresultStatus(result) == PGRES_FATAL_ERROR)
         hold(lane->held, result);
     else
         PQclear(result);
@@ -305,17 +321,26 @@ static void take_other(sw_lane *lane, PGresult *result)
 
 static void take_sync(sw_lane *lane)
 {
-    sw_work *work = lane->held;
+    sw_work *work = lane->held, *next;
+    bool undone = lane->batch_failed && work && work->next;
     if (first(lane)->entered) {
         lane->entering--;
         lane->session_entered.valid &= !lane->batch_failed;
     }
     lane->batch_failed = false;
     lane->head++;
+    lane->syncs--;
     lane->held = NULL;
     sw_lane_settle(lane);
-    if (work)
+    for (; work; work = next) {
+        next = work->next;
+        work->next = NULL;
+        if (send_again(lane, work, undone))
+            continue;
+        if (undone)
+            hold(work, NULL);
         deliver_held(lane, work);
+    }
 }
 
 /* The server said that it ends the connection, or libpq that it is lost. A server that takes no writes has become
@@ -372,12 +397,14 @@ void sw_lane_receive(sw_lane *lane)
 void sw_lane_abandon(sw_lane *lane)
 {
     unsigned head = lane->head + lane->answered, tail = lane->tail;
-    sw_work *held = lane->held;
+    sw_work *held = lane->held, *next;
     lane->held = NULL;
     lane->answered = false;
-    lane->batch = lane->entering = 0;
+    lane->batch = lane->syncs = lane->entering = 0;
     lane->batch_failed = lane->batch_entered.valid = lane->session_entered.valid = false;
-    if (held) {
+    for (; held; held = next) {
+        next = held->next;
+        held->next = NULL;
         hold(held, NULL);
         finish(lane, held, NULL);
     }

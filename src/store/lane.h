@@ -43,8 +43,9 @@ struct sw_work {
     const char *const *enter; /* SW_ENTER_COUNT texts; NULL: the store's own work, on nobody's behalf */
     bool describe;            /* only describe the statement */
     bool rolls_back;          /* in a transaction that is rolled back, with deferred constraints checked */
-    bool alone;               /* with a sync of its own: a neighbour failed before */
-    bool dropped;             /* nobody waits for it any more: it is not sent again */
+    bool joins;   /* a mutation that may share a transaction with others: it waits for no row of theirs */
+    bool alone;   /* with a sync of its own: a neighbour failed before */
+    bool dropped; /* nobody waits for it any more: it is not sent again */
     bool sent;
     int again; /* times it was sent again because of a neighbour */
     int64_t queued_ms, sent_us;

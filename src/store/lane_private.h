@@ -51,13 +51,14 @@ struct sw_lane {
     int64_t backoff_ms;
     int load;  /* work in flight */
     int batch; /* messages since the last sync */
+    int syncs; /* transactions in flight */
     const sw_statement *enter;
     /* In the batch that is being made; in the session, as committed. The latter counts only while no batch with another
      * is in flight: it may fail, and be undone. */
     sw_entered batch_entered, session_entered;
     bool batch_failed;   /* of the batch whose answers come in */
     int entering;        /* batches in flight in which somebody entered */
-    sw_work *held;       /* a mutation that awaits its sync */
+    sw_work *held;       /* mutations that await their sync */
     unsigned head, tail; /* of slots; their difference is the count */
     sw_slot slots[LANE_SLOTS];
     sw_prepared prepared[SW_STATEMENTS_MAX];

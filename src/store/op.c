@@ -126,6 +126,7 @@ static void submit(sw_op *op, sw_step step, const sw_sql *sql)
     op->step = step;
     op->work.done = done;
     op->work.rolls_back = step == SW_STEP_MAIN && op->validate_only;
+    op->work.joins = step == SW_STEP_MAIN && op->plan->verb == SW_VERB_CREATE;
     op->work.enter = op->enter;
     sw_lane_kind kind = op->plan->writes && step != SW_STEP_REFERRERS ? SW_LANE_WRITE : SW_LANE_READ;
     if (sw_store_submit(op->store, &op->work, kind, sql))
