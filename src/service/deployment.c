@@ -3,10 +3,30 @@
 #include "service/service.h"
 #include "sitewire/deployment/v1/deployment.pb-c.h"
 
+/* The text of sql/queries/<name>.sql, as the build embeds it. */
+extern const unsigned char sw_sql_request_deployment[];
+extern const unsigned char sw_sql_get_deployment_plan[];
+extern const unsigned char sw_sql_approve_deployment[];
+extern const unsigned char sw_sql_abort_deployment[];
+extern const unsigned char sw_sql_rollback_deployment[];
+extern const unsigned char sw_sql_claim_deployment[];
+extern const unsigned char sw_sql_renew_lease[];
+extern const unsigned char sw_sql_start_command[];
+extern const unsigned char sw_sql_finish_command[];
+extern const unsigned char sw_sql_append_log[];
+extern const unsigned char sw_sql_finish_deployment[];
+extern const unsigned char sw_sql_read_log[];
+
 #define RESOURCE(message_, plural_, keys)                                                                    \
     {                                                                                                        \
         .service = &sw__deployments__descriptor, .message = &sw__##message_##__descriptor,                   \
         .plural = plural_, .table = "deployment." #message_, .key_count = keys                               \
+    }
+
+#define METHOD(method_, sql_, writes_)                                                                       \
+    {                                                                                                        \
+        .service = &sw__deployments__descriptor, .method = method_, .sql = (const char *)sw_sql_##sql_,      \
+        .writes = writes_                                                                                    \
     }
 
 static const sw_resource resources[] = {RESOURCE(deployment_status, "DeploymentStatuses", 1),
@@ -19,10 +39,26 @@ static const sw_resource resources[] = {RESOURCE(deployment_status, "DeploymentS
                                         RESOURCE(event, "Events", 1),
                                         {0}};
 
+static const sw_query queries[] = {METHOD("RequestDeployment", request_deployment, true),
+                                   METHOD("GetDeploymentPlan", get_deployment_plan, false),
+                                   METHOD("ApproveDeployment", approve_deployment, true),
+                                   METHOD("AbortDeployment", abort_deployment, true),
+                                   METHOD("RollbackDeployment", rollback_deployment, true),
+                                   METHOD("ClaimDeployment", claim_deployment, true),
+                                   METHOD("RenewLease", renew_lease, true),
+                                   METHOD("StartCommand", start_command, true),
+                                   METHOD("FinishCommand", finish_command, true),
+                                   METHOD("AppendLog", append_log, true),
+                                   METHOD("FinishDeployment", finish_deployment, true),
+                                   METHOD("ReadLog", read_log, false),
+                                   {0}};
+
 const sw_service sw_service_deployment = {
     .program = "sitewire-deployment",
     .process = "deployment",
     .summary = "Deployments: asked for, approved, run by runners, true in the registry.",
     .resources = resources,
-    .schema_minimum = 7,
+    .queries = queries,
+    .chore = "SELECT deployment.sweep()",
+    .schema_minimum = 8,
 };

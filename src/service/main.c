@@ -60,6 +60,7 @@ static const sw_option options[] = {
     {0}};
 
 #define REGISTER_MS 2000 /* at the latest, whether the database is there or not */
+#define CHORE_MS    1000
 
 typedef struct program {
     const sw_service *service;
@@ -195,6 +196,8 @@ static sw_code start(program *p, sw_error *error)
     if (code == SW_OK)
         code = sw_store_add(p->store, sw_server_dispatch(p->server), p->service->resources,
                             p->service->queries, error);
+    if (code == SW_OK && p->service->chore)
+        code = sw_store_repeat(p->store, p->service->chore, CHORE_MS, error);
     if (code != SW_OK)
         return code;
     sw_server_set_serving(p->server, false, "connecting to the database");

@@ -11,6 +11,7 @@ typedef struct sw_service {
     const char *summary;          /* one line for --help */
     const sw_resource *resources; /* ended by a NULL service */
     const sw_query *queries;      /* ended by a NULL service */
+    const char *chore;            /* a statement that it runs each second, or NULL */
     int schema_minimum;           /* oldest schema version it works with; the newest is this build's own */
 } sw_service;
 

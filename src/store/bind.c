@@ -2,6 +2,7 @@
 #include "store/bind.h"
 #include "base/error.h"
 #include "google/protobuf/timestamp.pb-c.h"
+#include "store/composite.h"
 #include "store/time.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -40,7 +41,9 @@ sw_bind sw_bind_find(const ProtobufCFieldDescriptor *field, Oid type)
 {
     sw_bind bind = family(field);
     if (field->label == PROTOBUF_C_LABEL_REPEATED)
-        return bind == SW_BIND_TEXT && type == SW_OID_TEXT_ARRAY ? SW_BIND_TEXTS : SW_BIND_NONE;
+        return bind == SW_BIND_TEXT && type == SW_OID_TEXT_ARRAY  ? SW_BIND_TEXTS
+               : bind == SW_BIND_INT && type == SW_OID_INT8_ARRAY ? SW_BIND_INTS
+                                                                  : SW_BIND_NONE;
     switch (bind) {
     case SW_BIND_TEXT:
         return type == SW_OID_TEXT || type == SW_OID_VARCHAR ? SW_BIND_TEXT : SW_BIND_CAST;
@@ -227,6 +230,11 @@ sw_code sw_bind_field(const ProtobufCMessage *message, const sw_column *column, 
     if (!sw_field_is_set(message, field))
         return SW_OK;
     switch (column->bind) {
+    case SW_BIND_ROW:
+        return sw_row_bind(sw_field_message(message, field), column->row, arena, value, error);
+    case SW_BIND_ROWS:
+        return sw_rows_bind(*(ProtobufCMessage ***)member(message, field),
+                            *(size_t *)quantifier(message, field), column, arena, value, error);
     case SW_BIND_TEXT:
     case SW_BIND_CAST:
         if (!column->nullable || *sw_field_string(message, field))

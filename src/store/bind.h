@@ -17,8 +17,13 @@ typedef enum {
     SW_BIND_FLOAT, /* double <-> float8 */
     SW_BIND_TIME,  /* google.protobuf.Timestamp <-> timestamptz */
     SW_BIND_TEXTS, /* repeated string <-> text[] */
-    SW_BIND_BYTES  /* bytes <-> bytea */
+    SW_BIND_BYTES, /* bytes <-> bytea */
+    SW_BIND_INTS,  /* repeated integers <- int8[], in results only */
+    SW_BIND_ROW,   /* message <-> composite type (composite.h) */
+    SW_BIND_ROWS   /* repeated message <-> array of it */
 } sw_bind;
+
+struct sw_row_type;
 
 /* A field and the column, parameter or result column that goes with it. */
 typedef struct sw_column {
@@ -27,6 +32,7 @@ typedef struct sw_column {
     Oid type;           /* of the column, domains resolved */
     char type_name[64]; /* as SQL writes it */
     bool nullable;
+    const struct sw_row_type *row; /* of SW_BIND_ROW and SW_BIND_ROWS */
 } sw_column;
 
 /* How `field` goes with a column of that type; SW_BIND_NONE if it does not. */

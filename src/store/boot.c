@@ -15,8 +15,7 @@ static const char prune_max[] = "5000";
 typedef struct sw_boot {
     sw_work work;
     sw_store *store;
-    sw_arena *arena;   /* of the look under way */
-    sw_arena *catalog; /* of references; grows only when the schema changes */
+    sw_arena *arena; /* of the look under way */
     sw_timer *timer;
     bool running;
     size_t step;                    /* in steps[] */
@@ -165,14 +164,14 @@ static void ask_references(sw_boot *boot, sw_sql *sql)
 static sw_code take_references(sw_boot *boot, const PGresult *result, sw_error *error)
 {
     size_t count = (size_t)PQntuples(result);
-    sw_reference *references = sw_arena_alloc(boot->catalog, (count + 1) * sizeof(*references));
+    sw_reference *references = sw_arena_alloc(boot->store->catalog, (count + 1) * sizeof(*references));
     if (!references)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     for (size_t i = 0; i < count; i++) {
         const char *texts[6];
         for (int n = 0; n < 6; n++) {
             const char *text = PQgetvalue(result, (int)i, n);
-            texts[n] = sw_arena_strndup(boot->catalog, text, strlen(text));
+            texts[n] = sw_arena_strndup(boot->store->catalog, text, strlen(text));
             if (!texts[n])
                 return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
         }
@@ -184,6 +183,41 @@ static sw_code take_references(sw_boot *boot, const PGresult *result, sw_error *
 }
 
 /* --- Queries, records --- */
+
+static void ask_attributes(sw_boot *boot, sw_sql *sql)
+{
+    if (is_known(boot))
+        return;
+    sw_sql_add(sql, "SELECT t.oid::text, t.typarray::text, a.atttypid::text, a.attname::text "
+                    "FROM pg_catalog.pg_type t JOIN pg_catalog.pg_attribute a "
+                    "ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped "
+                    "WHERE t.typtype = 'c' AND NOT starts_with(t.typnamespace::regnamespace::text, 'pg_') "
+                    "AND t.typnamespace <> 'information_schema'::regnamespace ORDER BY t.oid, a.attnum");
+}
+
+static Oid read_oid(const PGresult *result, int row, int column)
+{
+    return (Oid)strtoul(PQgetvalue(result, row, column), NULL, 10);
+}
+
+static sw_code take_attributes(sw_boot *boot, const PGresult *result, sw_error *error)
+{
+    sw_store *store = boot->store;
+    int count = PQntuples(result);
+    sw_attribute *list = sw_arena_alloc(store->catalog, ((size_t)count + 1) * sizeof(*list));
+    for (int i = 0; list && i < count; i++) {
+        const char *name =
+            sw_arena_strndup(store->catalog, PQgetvalue(result, i, 3), strlen(PQgetvalue(result, i, 3)));
+        list[i] =
+            (sw_attribute){read_oid(result, i, 0), read_oid(result, i, 1), read_oid(result, i, 2), name};
+        if (!name)
+            list = NULL;
+    }
+    if (!list)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    store->attributes = (sw_attributes){list, (size_t)count};
+    return SW_OK;
+}
 
 static void ask_query(sw_boot *boot, sw_sql *sql)
 {
@@ -227,10 +261,11 @@ static const sw_boot_step steps[] = {
     {ask_key, take_key, "page token key"},
     {ask_columns, take_columns, "columns"},
     {ask_references, take_references, "foreign keys"},
+    {ask_attributes, take_attributes, "composite types"},
     {ask_query, take_query, "query"},
     {ask_prune, take_prune, "old records"},
 };
-enum { PRUNE = 5, STEPS = 6 };
+enum { PRUNE = 6, STEPS = 7 };
 
 /* --- Running them --- */
 
@@ -344,11 +379,10 @@ sw_code sw_boot_new(sw_store *store, sw_boot **out, sw_error *error)
     if (boot) {
         boot->store = store;
         boot->arena = sw_arena_new(0);
-        boot->catalog = sw_arena_new(0);
         boot->timer = sw_loop_timer(store->loop, on_timer, boot);
     }
     *out = boot;
-    if (boot && boot->arena && boot->catalog && boot->timer)
+    if (boot && boot->arena && boot->timer)
         return SW_OK;
     sw_boot_destroy(out);
     return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
@@ -360,7 +394,6 @@ void sw_boot_destroy(sw_boot **boot)
         return;
     sw_timer_destroy(&(*boot)->timer);
     sw_arena_destroy(&(*boot)->arena);
-    sw_arena_destroy(&(*boot)->catalog);
     free(*boot);
     *boot = NULL;
 }

@@ -3,6 +3,7 @@
 #ifndef SW_STORE_ENGINE_H
 #define SW_STORE_ENGINE_H
 
+#include "store/composite.h"
 #include "store/filter.h"
 #include "store/page.h"
 #include "store/pool.h"
@@ -92,10 +93,13 @@ struct sw_store {
     uint8_t page_key[SW_PAGE_KEY];
     const sw_reference *references;
     size_t reference_count;
+    sw_attributes attributes; /* of composite types */
+    sw_arena *catalog;        /* of these; grows only when the schema changes */
     sw_op *parked, **parked_last;
     sw_op *spare; /* ops to be used again */
     sw_timer *parked_timer;
     struct sw_boot *boot;
+    struct sw_chore *chores;
 };
 
 /* op.c */
@@ -131,6 +135,9 @@ const sw_reference *sw_fault_reference(const sw_op *op, const PGresult *result);
 void sw_fault_referrers(const sw_reference *reference, const PGresult *keys, sw_error *error);
 /* Appends the statement that finds what refers to the op's row. */
 bool sw_referrers_build(const sw_op *op, const sw_reference *reference, sw_sql *sql);
+
+/* chore.c */
+void sw_chores_destroy(struct sw_chore **chores);
 
 /* query.c: at registration, and once a description is there */
 sw_code sw_query_parse(sw_plan *plan, const char *sql, sw_error *error);

@@ -115,7 +115,7 @@ static sw_code load_columns(sw_plan *plan, const PGresult *description, sw_error
         if (!columns[i].field)
             return sw_fail(error, SW_FAILED_PRECONDITION, "%s: column `%s` is no field of %s", plan->path,
                            name, message->name);
-        columns[i].bind = sw_bind_find(columns[i].field, columns[i].type);
+        sw_column_fit(&columns[i], &plan->store->attributes, plan->store->catalog);
         if (columns[i].bind == SW_BIND_NONE || columns[i].bind == SW_BIND_CAST)
             return sw_fail(error, SW_FAILED_PRECONDITION,
                            "%s: the type of column `%s` does not fit its field", plan->path, name);
@@ -128,7 +128,7 @@ sw_code sw_query_load(sw_plan *plan, const PGresult *description, sw_error *erro
     for (int i = 0; i < plan->parameter_count && i < PQnparams(description); i++) {
         sw_column *parameter = &plan->parameters[i];
         parameter->type = PQparamtype(description, i);
-        parameter->bind = sw_bind_find(parameter->field, parameter->type);
+        sw_column_fit(parameter, &plan->store->attributes, plan->store->catalog);
         if (parameter->bind == SW_BIND_NONE)
             return sw_fail(error, SW_FAILED_PRECONDITION,
                            "%s: the type of parameter `:%s` does not fit its field", plan->path,

@@ -1,7 +1,7 @@
-/* Rows of results into messages (bind.h): no copy of strings, and no allocation but for times and lists. */
+/* Rows of results into messages (bind.h): no copy of strings, and no allocation but for times, lists and what is in them. */
 #include "base/error.h"
 #include "google/protobuf/timestamp.pb-c.h"
-#include "store/bind.h"
+#include "store/composite.h"
 #include "store/time.h"
 #include <limits.h>
 #include <string.h>
@@ -30,37 +30,92 @@ static bool read_time(const char *data, int size, void *member, sw_arena *arena)
     return true;
 }
 
-/* array_send of a one-dimensional text[]. An element's text is followed by the next one's length, so it is copied
- * to end with a NUL; a NULL element reads as the empty string. */
-static bool read_texts(const char *data, int size, void *member, size_t *count, sw_arena *arena)
+/* What is left of a value in binary format. */
+typedef struct reader {
+    const char *at;
+    size_t left;
+} reader;
+
+static bool take_number(reader *r, uint32_t *number)
 {
-    size_t left = (size_t)size;
-    if (left < 12 || sw_get_be(data, 4) > 1)
+    if (r->left < 4)
         return false;
-    if (sw_get_be(data, 4) == 0)
-        return true;
-    if (left < 20)
+    *number = (uint32_t)sw_get_be(r->at, 4);
+    r->at += 4;
+    r->left -= 4;
+    return true;
+}
+
+/* A length and what is that long; NULL has `data` NULL. */
+static bool take_value(reader *r, const char **data, size_t *size)
+{
+    uint32_t length;
+    if (!take_number(r, &length))
         return false;
-    size_t n = (size_t)sw_get_be(data + 12, 4);
-    data += 20;
-    left -= 20;
-    if (n > left / 4)
+    bool null = length == UINT32_MAX;
+    *size = null ? 0 : length;
+    *data = null ? NULL : r->at;
+    if (*size > r->left)
         return false;
-    char **texts = sw_arena_alloc(arena, (n ? n : 1) * sizeof(*texts));
-    if (!texts)
+    r->at += *size;
+    r->left -= *size;
+    return true;
+}
+
+/* The head of array_send's format: of no dimension or one. */
+static bool take_array(reader *r, size_t *count)
+{
+    uint32_t dimensions, ignored, n = 0;
+    if (!take_number(r, &dimensions) || dimensions > 1 || !take_number(r, &ignored) ||
+        !take_number(r, &ignored))
+        return false;
+    if (dimensions && (!take_number(r, &n) || !take_number(r, &ignored) || n > r->left / 4))
+        return false;
+    *count = n;
+    return true;
+}
+
+static bool read_row(reader r, const sw_row_type *row, ProtobufCMessage *message, sw_arena *arena);
+
+static ProtobufCMessage *new_message(const ProtobufCMessageDescriptor *type, sw_arena *arena)
+{
+    ProtobufCMessage *message = sw_arena_alloc(arena, type->sizeof_message);
+    if (message)
+        type->message_init(message);
+    return message;
+}
+
+/* One element of a repeated field. A text is followed by the next one's length, so it is copied to end with a NUL. NULL
+ * reads as the empty value. */
+static bool read_element(const char *data, size_t size, const sw_column *column, void *element,
+                         sw_arena *arena)
+{
+    if (column->bind == SW_BIND_TEXTS)
+        return (*(char **)element = sw_arena_strndup(arena, data ? data : "", size)) != NULL;
+    if (column->bind == SW_BIND_INTS) {
+        *(int64_t *)element = data && size == 8 ? (int64_t)sw_get_be(data, 8) : 0;
+        return !data || size == 8;
+    }
+    ProtobufCMessage *message = new_message(column->row->message, arena);
+    *(ProtobufCMessage **)element = message;
+    return message && (!data || read_row((reader){data, size}, column->row, message, arena));
+}
+
+static bool read_array(reader r, const sw_column *column, void *member, size_t *count, sw_arena *arena)
+{
+    size_t n, each = column->bind == SW_BIND_INTS ? sizeof(int64_t) : sizeof(void *);
+    if (!take_array(&r, &n))
+        return false;
+    char *list = sw_arena_alloc(arena, n * each + 1);
+    if (!list)
         return false;
     for (size_t i = 0; i < n; i++) {
-        int32_t length = left < 4 ? -2 : (int32_t)sw_get_be(data, 4);
-        size_t used = length > 0 ? (size_t)length : 0;
-        if (length < -1 || used > left - 4)
+        const char *data;
+        size_t size;
+        if (!take_value(&r, &data, &size) || !read_element(data, size, column, list + i * each, arena))
             return false;
-        texts[i] = sw_arena_strndup(arena, data + 4, used);
-        if (!texts[i])
-            return false;
-        data += 4 + used;
-        left -= 4 + used;
     }
-    *(char ***)member = texts;
+    *(void **)member = list;
     *count = n;
     return true;
 }
@@ -110,7 +165,14 @@ static bool read_value(const char *data, int size, const sw_column *column, Prot
     case SW_BIND_TIME:
         return read_time(data, size, member, arena);
     case SW_BIND_TEXTS:
-        return read_texts(data, size, member, quantifier, arena);
+    case SW_BIND_INTS:
+    case SW_BIND_ROWS:
+        return read_array((reader){data, (size_t)size}, column, member, quantifier, arena);
+    case SW_BIND_ROW: {
+        ProtobufCMessage *inner = new_message(column->row->message, arena);
+        *(ProtobufCMessage **)member = inner;
+        return inner && read_row((reader){data, (size_t)size}, column->row, inner, arena);
+    }
     case SW_BIND_BYTES:
         *(ProtobufCBinaryData *)member = (ProtobufCBinaryData){(size_t)size, (uint8_t *)data};
         *(protobuf_c_boolean *)quantifier = 1;
@@ -118,6 +180,28 @@ static bool read_value(const char *data, int size, const sw_column *column, Prot
     default:
         return false;
     }
+}
+
+/* record_send's format: the number of columns, and for each its type, length and value. */
+static bool read_row(reader r, const sw_row_type *row, ProtobufCMessage *message, sw_arena *arena)
+{
+    uint32_t count, type;
+    if (!take_number(&r, &count) || count != (uint32_t)row->count)
+        return false;
+    for (int i = 0; i < row->count; i++) {
+        const sw_column *column = &row->columns[i];
+        const char *data;
+        size_t size;
+        if (!take_number(&r, &type) || !take_value(&r, &data, &size))
+            return false;
+        if (!column->field || !data)
+            continue;
+        if (column->bind == SW_BIND_TEXT)
+            data = sw_arena_strndup(arena, data, size);
+        if (type != column->type || !data || !read_value(data, (int)size, column, message, arena))
+            return false;
+    }
+    return true;
 }
 
 sw_code sw_bind_row(const PGresult *result, int row, const sw_column *columns, int count,

@@ -31,6 +31,7 @@ static const sw_sqlstate states[] = {
     {"SW004", SW_UNAUTHENTICATED, SW_FAULT_RAISED, false, NULL},
     {"SW005", SW_PERMISSION_DENIED, SW_FAULT_RAISED, false, NULL},
     {"SW006", SW_FAILED_PRECONDITION, SW_FAULT_RAISED, false, NULL},
+    {"SW007", SW_ABORTED, SW_FAULT_RAISED, false, NULL},
 };
 
 const sw_sqlstate *sw_sqlstate_find(const char *state)

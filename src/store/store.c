@@ -68,7 +68,9 @@ sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **
         .context = store};
     store->pool = sw_pool_new(loop, &pool);
     store->parked_timer = sw_loop_timer(loop, on_parked, store);
-    if (!store->pool || !store->parked_timer || sw_boot_new(store, &store->boot, error) != SW_OK) {
+    store->catalog = sw_arena_new(0);
+    if (!store->pool || !store->catalog || !store->parked_timer ||
+        sw_boot_new(store, &store->boot, error) != SW_OK) {
         sw_store_destroy(&store);
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
@@ -94,6 +96,8 @@ void sw_store_destroy(sw_store **out)
     sw_op_unpark(store);
     sw_pool_destroy(&store->pool); /* ends every op */
     sw_boot_destroy(&store->boot);
+    sw_chores_destroy(&store->chores);
+    sw_arena_destroy(&store->catalog);
     sw_timer_destroy(&store->parked_timer);
     for (size_t i = 0; i < store->plan_count; i++)
         destroy_plan(store->plans[i]);
@@ -296,6 +300,7 @@ static sw_code add_query(sw_store *store, sw_dispatch *dispatch, const sw_query 
     plan->writes = query->writes;
     plan->open = query->open;
     plan->internal = query->internal;
+    plan->validate_only = query->writes ? field_of(plan->method->input, "validate_only") : NULL;
     const ProtobufCFieldDescriptor *items = field_of(plan->method->output, "items");
     if (items && items->label == PROTOBUF_C_LABEL_REPEATED && items->type == PROTOBUF_C_TYPE_MESSAGE)
         plan->items = items;

@@ -40,7 +40,8 @@ struct sw_resource {
 };
 
 /* One method with a statement of its own: parameters `:name` name request fields, columns name fields of the
- * reply (one row) or, if the reply has a repeated message field `items`, of its items. No record is kept of its
+ * reply (one row) or, if the reply has a repeated message field `items`, of its items. Messages within go with composite types. One that
+ * writes and whose request has a field `validate_only` is rolled back if that is set. No record is kept of its
  * request_id: one that writes takes care itself that running twice does no harm. */
 typedef struct sw_query {
     const ProtobufCServiceDescriptor *service;
@@ -56,6 +57,9 @@ void sw_store_destroy(sw_store **store);
 /* Registers a handler for each method of the rows (ended by a NULL service). Call before sw_store_start. */
 sw_code sw_store_add(sw_store *store, sw_dispatch *dispatch, const sw_resource *resources,
                      const sw_query *queries, sw_error *error);
+/* Runs a statement by itself, on nobody's behalf, each `every_ms` while the store serves. The next run waits for the last
+ * one; failures are left to the next run. `sql` lives as long as the store. */
+sw_code sw_store_repeat(sw_store *store, const char *sql, int64_t every_ms, sw_error *error);
 /* Connects (in the background; it keeps trying), checks the schema version and every statement by name. Fails at
  * once only for what waiting cannot mend. */
 sw_code sw_store_start(sw_store *store, sw_error *error);

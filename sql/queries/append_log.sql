@@ -1,0 +1,2 @@
+-- Deployments.AppendLog: output, each chunk where the one before it ends.
+SELECT deployment.append_log(:id, :fence, :chunks) AS "offset"

@@ -1,0 +1,6 @@
+-- Deployments.GetDeploymentPlan: what a deployment will do. Whoever may read the deployment may read this.
+SELECT p.*
+FROM (SELECT coalesce(:id, 0) AS id) asked
+LEFT JOIN deployment.deployment d USING (id)
+CROSS JOIN LATERAL deployment.plan_of(d) p
+WHERE d.id IS NOT NULL OR sitewire.fail('SW003', 'id', format('there is no deployment %s', asked.id)) IS NOT NULL
