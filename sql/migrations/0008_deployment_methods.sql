@@ -72,13 +72,24 @@ BEGIN
     RETURN CASE WHEN deployment.is_protected(d) THEN '{deploy,approve|manage}'::text[] ELSE '{deploy}' END;
 END $$;
 
+-- Who calls. A method that nobody vouches for is refused before anything is compared with NULL.
+CREATE FUNCTION deployment.caller() RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF coalesce(users.me(), '') = '' THEN
+        PERFORM sitewire.fail('SW004', '', 'nobody vouches for the caller');
+    END IF;
+    RETURN users.me();
+END $$;
+
 -- A deployment for a method to change, locked. It is not there for who may not know of it.
 CREATE FUNCTION deployment.find(id bigint) RETURNS deployment.deployment LANGUAGE plpgsql AS $$
 DECLARE
+    me text := deployment.caller();
     d deployment.deployment;
 BEGIN
     SELECT * INTO d FROM deployment.deployment x WHERE x.id = find.id FOR NO KEY UPDATE;
-    IF NOT FOUND OR NOT (users.is_admin() OR users.may_read(d.project) OR users.me() IN (d.requester, d.runner_user)) THEN
+    IF NOT FOUND OR NOT (coalesce(users.is_admin(), false) OR users.may_read(d.project) OR me = d.requester
+                         OR me IS NOT DISTINCT FROM d.runner_user) THEN
         PERFORM sitewire.fail('SW003', 'id', format('there is no deployment %s', coalesce(find.id, 0)));
     END IF;
     RETURN d;
@@ -131,6 +142,39 @@ BEGIN
     p.facts := deployment.facts_of(d);
     p.target := deployment.target_of(d)::text;
     RETURN p;
+END $$;
+
+-- --- Tries ---
+
+-- What an earlier try with this request_id made, if there was one: {"id", "fence"} of a deployment. `asked` is all that
+-- makes two requests the same. A simultaneous try waits for the end of this one.
+CREATE FUNCTION deployment.earlier(method text, asked text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    given text := coalesce(current_setting('sitewire.request_id', true), '');
+    r sitewire.request;
+BEGIN
+    IF given = '' THEN
+        RETURN NULL;
+    ELSIF octet_length(given) > 128 THEN
+        PERFORM sitewire.fail('SW002', 'request_id', format('it has %s bytes; at most 128', octet_length(given)));
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('request ' || given, 0));
+    SELECT * INTO r FROM sitewire.request x WHERE x.request_id = given;
+    IF FOUND AND (r.method, r.caller, r.request_hash) IS DISTINCT FROM
+                 (earlier.method, users.me(), sha256(convert_to(asked, 'UTF8'))) THEN
+        PERFORM sitewire.fail('SW002', 'request_id', 'this request_id was used for a different request: use a new one for each '
+                                                     'change');
+    END IF;
+    RETURN r.reply;
+END $$;
+
+CREATE FUNCTION deployment.remember(method text, asked text, d deployment.deployment) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF coalesce(current_setting('sitewire.request_id', true), '') <> '' THEN
+        INSERT INTO sitewire.request (request_id, method, request_hash, caller, reply)
+        VALUES (current_setting('sitewire.request_id'), method, sha256(convert_to(asked, 'UTF8')), users.me(),
+                jsonb_build_object('id', d.id, 'fence', d.fence));
+    END IF;
 END $$;
 
 -- --- Requests ---
@@ -241,8 +285,14 @@ DECLARE
     p users.project;
     plan deployment.plan;
     lacks text;
+    asked text := ROW(of_project, of_type, on_docroot, on_environment, to_version, run, why, when_lost)::text;
+    me text := deployment.caller();
+    known jsonb := CASE WHEN undoes IS NULL AND NOT check_only THEN deployment.earlier('RequestDeployment', asked) END;
 BEGIN
-    d.requester := users.me();
+    IF known IS NOT NULL THEN
+        RETURN deployment.plan_of(deployment.find((known->>'id')::bigint));
+    END IF;
+    d.requester := me;
     -- The project, as far as the caller may know of it.
     SELECT * INTO p FROM users.project x WHERE x.code = of_project;
     IF NOT FOUND OR NOT (users.is_admin() OR users.permissions_of(d.requester, of_project) <> '{}') THEN
@@ -285,7 +335,9 @@ BEGIN
         RETURNING * INTO d;
     END IF;
     plan := deployment.plan_of(d);
-    IF check_only THEN
+    IF NOT check_only AND undoes IS NULL THEN
+        PERFORM deployment.remember('RequestDeployment', asked, d);
+    ELSIF check_only THEN
         d.id := NULL;
         plan.deployment := d;
         plan.commands := (SELECT array_agg(jsonb_populate_record(c, '{"deployment": null}') ORDER BY c.number)
@@ -351,8 +403,13 @@ RETURNS deployment.plan LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment := deployment.find(id);
     later bigint;
+    plan deployment.plan;
+    asked text := ROW(id, run, why, when_lost)::text;
+    known jsonb := CASE WHEN NOT check_only THEN deployment.earlier('RollbackDeployment', asked) END;
 BEGIN
-    IF d.status NOT IN ('DONE', 'FAILED', 'ABORTED') OR d.started_at IS NULL THEN
+    IF known IS NOT NULL THEN
+        RETURN deployment.plan_of(deployment.find((known->>'id')::bigint));
+    ELSIF d.status NOT IN ('DONE', 'FAILED', 'ABORTED') OR d.started_at IS NULL THEN
         PERFORM sitewire.fail('SW006', 'id', format('deployment %s is %s, and %s: there is nothing to roll back', d.id, d.status,
             CASE WHEN d.started_at IS NULL THEN 'did not start' ELSE 'is not over' END));
     ELSIF d.replaces = '' THEN
@@ -369,7 +426,11 @@ BEGIN
         run := (SELECT array_agg(ROW(c.step, c.argv, c.shell, c.timeout_s, c.retries, c.continue_on_failure)::deployment.command
                                  ORDER BY c.number) FROM deployment.deployment_command c WHERE c.deployment = d.id);
     END IF;
-    RETURN deployment.request(d.project, d.type, d.docroot, d.environment, d.replaces, run, why, when_lost, check_only, d.id);
+    plan := deployment.request(d.project, d.type, d.docroot, d.environment, d.replaces, run, why, when_lost, check_only, d.id);
+    IF NOT check_only THEN
+        PERFORM deployment.remember('RollbackDeployment', asked, plan.deployment);
+    END IF;
+    RETURN plan;
 END $$;
 
 -- --- Runners ---
@@ -401,16 +462,44 @@ BEGIN
     RETURN clock_timestamp() + coalesce(nullif(lease_ms, 0), 30000) * interval '1 millisecond';
 END $$;
 
+-- What a runner needs.
+CREATE FUNCTION deployment.claim_of(d deployment.deployment, for_ms integer) RETURNS deployment.claim LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    c deployment.claim;
+BEGIN
+    c.deployment := d;
+    c.fence := d.fence;
+    c.lease_until := d.lease_until;
+    c.lease_ms := coalesce(nullif(for_ms, 0), 30000);
+    c.commands := (SELECT array_agg(x ORDER BY x.number) FROM deployment.deployment_command x WHERE x.deployment = d.id);
+    c.facts := deployment.facts_of(d);
+    c.results := (SELECT array_agg(x ORDER BY x.command, x.attempt) FROM deployment.deployment_command_result x
+                  WHERE x.deployment = d.id);
+    c.log_offset := deployment.log_end(d.id);
+    RETURN c;
+END $$;
+
 -- The first of those that are due. What must not run any more is aborted on the way.
 CREATE FUNCTION deployment.claim_next(by_runner text, in_environments text[], in_docroots text[], of_projects text[],
                                       for_ms integer)
 RETURNS SETOF deployment.claim LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment;
-    c deployment.claim;
     until timestamptz := deployment.lease_of(for_ms);
     serves text[];
+    asked text := ROW(by_runner, in_environments, in_docroots, of_projects, for_ms)::text;
+    me text := deployment.caller();
+    known jsonb := deployment.earlier('ClaimDeployment', asked);
 BEGIN
+    IF known IS NOT NULL THEN
+        SELECT * INTO d FROM deployment.deployment x
+        WHERE x.id = (known->>'id')::bigint AND x.fence = (known->>'fence')::bigint AND x.status = 'IN_PROGRESS'
+          AND x.lease_until >= clock_timestamp();
+        IF FOUND THEN
+            RETURN NEXT deployment.claim_of(d, for_ms);
+        END IF;
+        RETURN; -- what was claimed then is lost
+    END IF;
     IF NOT sitewire.is_code(coalesce(by_runner, '')) THEN
         PERFORM sitewire.fail('SW002', 'runner', 'the name of a runner is 1 to 128 characters of A-Z a-z 0-9 . _ : -');
     END IF;
@@ -419,7 +508,7 @@ BEGIN
                    WHERE 'deploy' = ANY (p.permissions));
         IF serves = '{}' OR coalesce(cardinality(of_projects), 0) > 0 AND NOT of_projects <@ serves THEN
             PERFORM sitewire.fail('SW005', 'projects', format('a runner takes deploy on the projects that it serves, which %s has '
-                                                              'not', users.me()));
+                                                              'not', me));
         END IF;
     END IF;
     LOOP
@@ -440,18 +529,10 @@ BEGIN
         UPDATE deployment.deployment x SET status = 'ABORTED', failure = deployment.void_of(d) WHERE x.id = d.id;
     END LOOP;
     UPDATE deployment.deployment x
-    SET status = 'IN_PROGRESS', runner = by_runner, runner_user = users.me(), lease_until = until, failure = ''
+    SET status = 'IN_PROGRESS', runner = by_runner, runner_user = me, lease_until = until, failure = ''
     WHERE x.id = d.id RETURNING * INTO d;
-    c.deployment := d;
-    c.fence := d.fence;
-    c.lease_until := d.lease_until;
-    c.lease_ms := coalesce(nullif(for_ms, 0), 30000);
-    c.commands := (SELECT array_agg(x ORDER BY x.number) FROM deployment.deployment_command x WHERE x.deployment = d.id);
-    c.facts := deployment.facts_of(d);
-    c.results := (SELECT array_agg(x ORDER BY x.command, x.attempt) FROM deployment.deployment_command_result x
-                  WHERE x.deployment = d.id);
-    c.log_offset := deployment.log_end(d.id);
-    RETURN NEXT c;
+    PERFORM deployment.remember('ClaimDeployment', asked, d);
+    RETURN NEXT deployment.claim_of(d, for_ms);
 END $$;
 
 CREATE FUNCTION deployment.log_end(id bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$

@@ -1,0 +1,634 @@
+#!/usr/bin/env python3
+"""Deployments over the wire: their life, who may do what, queues, fences, leases, and the registry afterwards."""
+import concurrent.futures
+import os
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sitewire_test import ADMIN, Failed, System, wait_for  # noqa: E402
+from sitewire.deployment.v1 import deployment_pb2 as pb  # noqa: E402
+from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
+
+INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, ABORTED = 3, 5, 7, 9, 10
+METHODS = {name: getattr(pb, method.output_type.name, rpc_pb2.Empty) for name, method in
+           pb.DESCRIPTOR.services_by_name["Deployments"].methods_by_name.items()}
+ROLES = {"owner@x.org": "Owner", "other@x.org": "Owner", "ext@x.org": "External", "reader@x.org": "Reader",
+         "runner@x.org": "Runner"}
+
+
+class Deployments(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.system = System(curve=True, broker_options=("--local-users", f"{os.getuid()}={ADMIN}"))
+        cls.system.sql("""INSERT INTO users.role (code, permissions) VALUES ('Reader', '{read}'), ('Runner', '{read,deploy}');
+                          INSERT INTO referential.environment (code, protected) VALUES ('dev', false), ('prod', true);
+                          INSERT INTO referential.cms (code) VALUES ('drupal');
+                          INSERT INTO referential.website (code) VALUES ('elsewhere')""")
+        cls.clients = {ADMIN: cls.system.client()}
+        for email in (*ROLES, "stranger@x.org"):
+            key = cls.system.key(email + ".key")
+            cls.system.sql(f"""INSERT INTO users."user" (email) VALUES ('{email}');
+                               INSERT INTO users.key (public_key, "user") VALUES ('{key.public}', '{email}')""")
+            cls.clients[email] = cls.system.client(key=key)
+        cls.system.sql("INSERT INTO users.access_right VALUES ('website:elsewhere', 'stranger@x.org', 'Owner')")
+
+    @classmethod
+    def tearDownClass(cls):
+        for client in cls.clients.values():
+            client.close()
+        cls.system.stop()
+
+    def setUp(self):
+        """A website of its own for each test, w, on dev and prod of the docroot w, version 1."""
+        self.w = self.id().rsplit(".", 1)[1].removeprefix("test_")
+        self.project = "website:" + self.w
+        self.sql(f"""INSERT INTO referential.drupal_docroot_core (code) VALUES ('{self.w}');
+                     INSERT INTO referential.docroot (code, drupal_docroot_core) VALUES ('{self.w}', '{self.w}');
+                     INSERT INTO referential.website (code) VALUES ('{self.w}');
+                     INSERT INTO referential.docroot_environment (docroot, environment, cms)
+                         VALUES ('{self.w}', 'dev', 'drupal'), ('{self.w}', 'prod', 'drupal');
+                     INSERT INTO referential.website_deployed (website, docroot, environment, website_version)
+                         VALUES ('{self.w}', '{self.w}', 'dev', '1'), ('{self.w}', '{self.w}', 'prod', '1')""")
+        for email, role in ROLES.items():
+            self.sql(f"INSERT INTO users.access_right VALUES ('{self.project}', '{email}', '{role}')")
+
+    def sql(self, text):
+        return self.system.sql(text)
+
+    def call(self, method, by=ADMIN, request_id="", **fields):
+        request = getattr(pb, method + "Request")(**fields)
+        return self.clients[by].call(f"/sitewire.deployment.v1.Deployments/{method}", request, METHODS[method],
+                                     request_id=request_id)[1]
+
+    def refused(self, code, words, method, field=None, **options):
+        with self.assertRaises(Failed) as failed:
+            self.call(method, **options)
+        header = failed.exception.header
+        self.assertEqual(header.code, code, header.message)
+        self.assertIn(words, header.message)
+        if field is not None:
+            self.assertEqual([d.field_violation.field for d in header.details if d.HasField("field_violation")], [field])
+
+    def request(self, by=ADMIN, version="2", environment="dev", commands=(), **options):
+        return self.call("RequestDeployment", by, project=options.pop("project", self.project), environment=environment,
+                         version=version, commands=[pb.Command(**command) for command in commands], **options)
+
+    def claim(self, by="runner@x.org", **options):
+        options = {"runner": "r1", "docroots": [self.w]} | options
+        return self.call("ClaimDeployment", by, **options)
+
+    def get(self, number):
+        return self.call("GetDeployment", id=number)
+
+    def finish(self, claim, outcome="DONE", by="runner@x.org", failure=""):
+        return self.call("FinishDeployment", by, id=claim.deployment.id, fence=claim.fence, outcome=outcome, failure=failure)
+
+    def attempt(self, claim, number, by="runner@x.org", **how):
+        """Starts a command and finishes it; the result."""
+        held = {"id": claim.deployment.id, "fence": claim.fence, "number": number}
+        begun = self.call("StartCommand", by, **held)
+        return self.call("FinishCommand", by, **held, attempt=begun.attempt, **(how or {"exit_code": 0}))
+
+    def deploy(self, **options):
+        """A deployment from request to DONE; its id."""
+        self.request(**options)
+        claim = self.claim()
+        for command in claim.commands:
+            self.attempt(claim, command.number)
+        self.assertEqual(self.finish(claim).status, "DONE")
+        return claim.deployment.id
+
+    def expire(self, number):
+        """Its lease is over, and the service has seen it."""
+        self.sql(f"ALTER TABLE deployment.deployment DISABLE TRIGGER state; UPDATE deployment.deployment SET lease_until = "
+                 f"now() - interval '1 s' WHERE id = {number}; ALTER TABLE deployment.deployment ENABLE TRIGGER state")
+        wait_for(lambda: self.get(number).status != "IN_PROGRESS", "the sweep")
+        return self.get(number)
+
+    def deployed(self, environment="dev"):
+        return self.sql(f"SELECT website_version FROM referential.website_deployed WHERE (website, docroot, environment) = "
+                        f"('{self.w}', '{self.w}', '{environment}')")[0][0]
+
+    # --- A whole life ---
+
+    def test_life(self):
+        plan = self.request("ext@x.org", reason="a customer asked", commands=[
+            {"step": "POST", "shell": "echo after"}, {"argv": ["unpack", "2", "é \\\"{},NULL", ""], "timeout_s": 9, "retries": 2},
+            {"step": "PREDEPLOYMENT", "argv": ["true"], "continue_on_failure": True}])
+        d = plan.deployment
+        self.assertEqual((d.status, d.type, d.docroot, d.requester, d.reason, d.fence, d.on_lost_lease),
+                         ("ACCEPTED", "WEBSITE", self.w, "ext@x.org", "a customer asked", 0, "FAIL"))
+        self.assertEqual([(c.deployment, c.number, c.step, list(c.argv), c.shell, c.timeout_s, c.retries, c.continue_on_failure)
+                          for c in plan.commands],
+                         [(d.id, 1, "PREDEPLOYMENT", ["true"], "", 3600, 0, True),
+                          (d.id, 2, "DEPLOYMENT", ["unpack", "2", "é \\\"{},NULL", ""], "", 9, 2, False),
+                          (d.id, 3, "POST", [], "echo after", 3600, 0, False)])
+        self.assertEqual((plan.needs_approval, list(plan.behind)), (False, []))
+        self.assertEqual(list(plan.rights_used), [f"deploy on {self.project} as External"])
+        facts = {fact.name: fact.value for fact in plan.facts}
+        self.assertEqual((facts["SITEWIRE_VERSION"], facts["SITEWIRE_PREVIOUS_VERSION"], facts["SITEWIRE_REQUESTER"],
+                          facts["SITEWIRE_APPROVER"]), ("2", "1", "ext@x.org", ""))
+        self.assertEqual(self.call("GetDeploymentPlan", "reader@x.org", id=d.id).plan_hash, plan.plan_hash)
+        claim = self.claim()
+        self.assertEqual((claim.deployment.status, claim.deployment.runner, claim.deployment.runner_user, claim.fence),
+                         ("IN_PROGRESS", "r1", "runner@x.org", 1))
+        self.assertEqual(claim.deployment.lease_until, claim.lease_until)
+        self.assertEqual([c.number for c in claim.commands], [1, 2, 3])
+        self.assertEqual({f.name: f.value for f in claim.facts}, facts)
+        self.assertEqual((len(claim.results), claim.log_offset, claim.lease_ms), (0, 0, 30000))
+        held = {"id": d.id, "fence": claim.fence}
+        lease = self.call("RenewLease", "runner@x.org", **held, lease_ms=60000)
+        self.assertGreater(lease.lease_until.ToMilliseconds(), claim.lease_until.ToMilliseconds() + 20000)
+        self.assertFalse(lease.abort)
+        self.attempt(claim, 1, exit_code=1)  # it may fail
+        self.attempt(claim, 2, timed_out=True, signal=9)
+        result = self.attempt(claim, 2, exit_code=0, stdout_bytes=7, stderr_bytes=1, truncated=True)
+        self.assertEqual((result.attempt, result.exit_code, result.HasField("signal"), result.stdout_bytes, result.truncated),
+                         (2, 0, False, 7, True))
+        self.attempt(claim, 3)
+        done = self.finish(claim)
+        self.assertEqual((done.status, done.replaces, done.failure), ("DONE", "1", ""))
+        self.assertTrue(done.HasField("finished_at") and not done.HasField("lease_until"))
+        self.assertEqual(self.deployed(), "2")
+        results = self.call("ListDeploymentCommandResults", "reader@x.org", order_by=[{"field": "command"}], filters=[
+            {"field": "deployment", "values": [str(d.id)]}]).items
+        self.assertEqual([(r.command, r.attempt) for r in results], [(1, 1), (2, 1), (2, 2), (3, 1)])
+        kinds = self.sql(f"SELECT kind, payload::jsonb->>'status' FROM deployment.outbox WHERE deployment = {d.id} ORDER BY id")
+        self.assertEqual([status for kind, status in kinds if kind == "state"], ["REQUESTED", "ACCEPTED", "IN_PROGRESS", "DONE"])
+        self.assertEqual(len([kind for kind, _ in kinds if kind == "command"]), 8)
+
+    def test_dry_run(self):
+        plan = self.request(validate_only=True, commands=[{"argv": ["true"]}])
+        self.assertEqual((plan.deployment.id, plan.deployment.status, plan.commands[0].deployment), (0, "ACCEPTED", 0))
+        self.assertEqual(self.sql(f"SELECT count(*) FROM deployment.deployment WHERE project = '{self.project}'"), [["0"]])
+        self.assertFalse(self.claim().HasField("deployment"))
+        self.assertEqual(self.request(commands=[{"argv": ["true"]}]).plan_hash, plan.plan_hash)
+        self.assertNotEqual(self.request(commands=[{"argv": ["false"]}], validate_only=True).plan_hash, plan.plan_hash)
+
+    # --- Requests ---
+
+    def test_bad_requests(self):
+        good = {"project": self.project, "environment": "dev", "version": "2"}
+        for code, field, words, change in (
+                (NOT_FOUND, "project", "no project", {"project": "website:nowhere"}),
+                (NOT_FOUND, "project", "no project", {"project": ""}),
+                (NOT_FOUND, "environment", "no environment", {"environment": "mars"}),
+                (INVALID_ARGUMENT, "environment", "required", {"environment": ""}),
+                (NOT_FOUND, "docroot", "no docroot", {"docroot": "nowhere"}),
+                (INVALID_ARGUMENT, "type", "no deployment type", {"type": "ROCKET"}),
+                (INVALID_ARGUMENT, "type", "is no deployment of", {"type": "DRUPALDOCROOTCORE"}),
+                (INVALID_ARGUMENT, "version", "1 to 128", {"version": ""}),
+                (INVALID_ARGUMENT, "version", "1 to 128", {"version": "a\nb"}),
+                (INVALID_ARGUMENT, "version", "1 to 128", {"version": "x" * 129}),
+                (INVALID_ARGUMENT, "reason", "at most 1000", {"reason": "x" * 1001}),
+                (INVALID_ARGUMENT, "on_lost_lease", "FAIL or RETRY", {"on_lost_lease": "PANIC"}),
+                (INVALID_ARGUMENT, "commands[1].step", "no step", {"commands": [{"argv": ["a"]}, {"step": "X", "argv": ["a"]}]}),
+                (INVALID_ARGUMENT, "commands[0].argv", "either", {"commands": [{}]}),
+                (INVALID_ARGUMENT, "commands[0].argv", "either", {"commands": [{"argv": ["a"], "shell": "a"}]}),
+                (INVALID_ARGUMENT, "commands[0].argv", "is empty", {"commands": [{"argv": ["", "a"]}]}),
+                (INVALID_ARGUMENT, "commands[0].timeout_s", "1 to 86400", {"commands": [{"shell": "a", "timeout_s": -1}]}),
+                (INVALID_ARGUMENT, "commands[0].retries", "0 to 10", {"commands": [{"shell": "a", "retries": 11}]}),
+                (INVALID_ARGUMENT, "commands[0]", "256 arguments", {"commands": [{"argv": ["a"] * 257}]}),
+                (INVALID_ARGUMENT, "commands", "at most 200", {"commands": [{"shell": "a"}] * 201})):
+            with self.subTest(change=str(change)[:60]):
+                self.refused(code, words, "RequestDeployment", field, **good | change)
+        self.sql("INSERT INTO referential.docroot (code) VALUES ('empty') ON CONFLICT DO NOTHING; INSERT INTO "
+                 "referential.docroot_environment (docroot, environment) VALUES ('empty', 'dev') ON CONFLICT DO NOTHING")
+        self.refused(FAILED_PRECONDITION, "does not host", "RequestDeployment", "docroot", by="owner@x.org",
+                     **good | {"docroot": "empty"})
+        self.assertEqual(self.sql(f"SELECT count(*) FROM deployment.deployment WHERE project = '{self.project}'"), [["0"]])
+
+    def test_rights_to_request(self):
+        for email, environment, code, words in (
+                ("stranger@x.org", "dev", NOT_FOUND, "no project"),
+                ("reader@x.org", "dev", PERMISSION_DENIED, f"deploy on {self.project}"),
+                ("ext@x.org", "prod", PERMISSION_DENIED, "is protected, takes approve or manage"),
+                ("runner@x.org", "prod", PERMISSION_DENIED, "is protected")):
+            with self.subTest(email=email, environment=environment):
+                self.refused(code, words, "RequestDeployment", by=email, project=self.project, environment=environment,
+                             version="2")
+        self.assertEqual(self.request("owner@x.org", environment="prod").deployment.status, "REQUESTED")
+
+    def test_who_sees(self):
+        d = self.request("ext@x.org", commands=[{"shell": "true"}]).deployment
+        claim = self.claim()
+        self.attempt(claim, 1)
+        self.call("AppendLog", "runner@x.org", id=d.id, fence=1, chunks=[
+            pb.LogChunk(command=1, attempt=1, stream="stdout", bytes=b"secret")])
+        self.assertEqual(self.call("ReadLog", "reader@x.org", id=d.id).items[0].bytes, b"secret")
+        for method in ("GetDeployment", "GetDeploymentPlan", "ReadLog", "AbortDeployment", "ApproveDeployment", "RenewLease",
+                       "RollbackDeployment"):
+            with self.subTest(method=method):
+                self.refused(NOT_FOUND, str(d.id), method, by="stranger@x.org", id=d.id)
+        mine = {"filters": [{"field": "deployment", "values": [str(d.id)]}]}
+        for method in ("ListDeploymentCommands", "ListDeploymentCommandResults", "ListDeploymentLogs", "ListEvents"):
+            with self.subTest(method=method):
+                self.assertEqual(len(self.call(method, "stranger@x.org", **mine).items), 0)
+
+    def test_events(self):
+        d = self.deploy(commands=[{"shell": "true"}])
+        self.sql(f"""INSERT INTO deployment.published SELECT 1000000 + o.id, o.project, row_number() OVER (ORDER BY o.id), o.deployment,
+                     o.kind, o.at, o.payload, o.log_offset FROM deployment.outbox o WHERE o.deployment = {d}""")
+        whole = {"order_by": [{"field": "position"}], "filters": [{"field": "project", "values": [self.project]}]}
+        events = self.call("ListEvents", "reader@x.org", **whole).items
+        self.assertEqual([e.project_sequence for e in events], [1, 2, 3, 4, 5, 6])
+        self.assertEqual([e.kind for e in events], ["state", "state", "state", "command", "command", "state"])
+        whole["filters"].append({"field": "position", "op": ">", "values": [str(events[3].position)]})
+        self.assertEqual([e.position for e in self.call("ListEvents", "reader@x.org", **whole).items],
+                         [e.position for e in events[4:]])
+
+    # --- Approval ---
+
+    def test_approval(self):
+        plan = self.request("owner@x.org", environment="prod")
+        number = plan.deployment.id
+        self.assertTrue(plan.needs_approval)
+        self.assertEqual(list(plan.rights_used), [f"deploy on {self.project} as Owner", f"approve on {self.project} as Owner"])
+        self.assertFalse(self.claim().HasField("deployment"))
+        good = {"id": number, "plan_hash": plan.plan_hash}
+        self.refused(PERMISSION_DENIED, "somebody else must", "ApproveDeployment", by="owner@x.org", **good)
+        self.refused(PERMISSION_DENIED, "takes approve on", "ApproveDeployment", by="ext@x.org", **good)
+        self.refused(INVALID_ARGUMENT, "required", "ApproveDeployment", "plan_hash", by="other@x.org", id=number)
+        self.refused(ABORTED, "another one now", "ApproveDeployment", "plan_hash", by="other@x.org", id=number, plan_hash="x")
+        for _ in range(2):  # a second try answers the same
+            d = self.call("ApproveDeployment", "other@x.org", **good)
+            self.assertEqual((d.status, d.approver, d.plan_hash), ("ACCEPTED", "other@x.org", plan.plan_hash))
+        self.refused(FAILED_PRECONDITION, "is ACCEPTED", "ApproveDeployment", by=ADMIN, **good)
+        claim = self.claim()
+        self.assertEqual({f.name: f.value for f in claim.facts}["SITEWIRE_APPROVER"], "other@x.org")
+        self.finish(claim)
+        self.assertEqual((self.deployed("prod"), self.deployed("dev")), ("2", "1"))
+
+    def test_admins_do_not_approve_their_own(self):
+        plan = self.request(environment="prod")
+        self.refused(PERMISSION_DENIED, "somebody else must", "ApproveDeployment", id=plan.deployment.id,
+                     plan_hash=plan.plan_hash)
+
+    def test_approval_is_void_when_the_plan_changes(self):
+        plan = self.request("owner@x.org", environment="prod")
+        number = plan.deployment.id
+        self.sql(f"UPDATE referential.website SET home_directory = 'moved' WHERE code = '{self.w}'")
+        self.refused(ABORTED, "another one now", "ApproveDeployment", "plan_hash", by="other@x.org", id=number,
+                     plan_hash=plan.plan_hash)
+        now = self.call("GetDeploymentPlan", "other@x.org", id=number)
+        self.assertNotEqual(now.plan_hash, plan.plan_hash)
+        self.call("ApproveDeployment", "other@x.org", id=number, plan_hash=now.plan_hash)
+        # ... and once more after it was accepted: it does not run.
+        self.sql(f"UPDATE referential.website SET home_directory = 'again' WHERE code = '{self.w}'")
+        self.assertFalse(self.claim().HasField("deployment"))
+        d = self.get(number)
+        self.assertEqual(d.status, "ABORTED")
+        self.assertIn("not the one any more that other@x.org approved", d.failure)
+
+    def test_accepted_before_its_environment_was_protected(self):
+        self.sql("INSERT INTO referential.environment (code) VALUES ('later'); INSERT INTO referential.docroot_environment "
+                 f"(docroot, environment) VALUES ('{self.w}', 'later')")
+        d = self.request(environment="later", docroot=self.w).deployment
+        self.sql("UPDATE referential.environment SET protected = true WHERE code = 'later'")
+        self.assertFalse(self.claim().HasField("deployment"))
+        self.assertIn("is protected now", self.get(d.id).failure)
+
+    # --- Queues ---
+
+    def test_queue(self):
+        first, second, third = (self.request(version=v) for v in ("2", "3", "4"))
+        ids = [plan.deployment.id for plan in (first, second, third)]
+        self.assertEqual([list(plan.behind) for plan in (first, second, third)], [[], ids[:1], ids[:2]])
+        self.assertEqual({f.name: f.value for f in third.facts}["SITEWIRE_PREVIOUS_VERSION"], "3")
+        one = self.claim()
+        self.assertEqual(one.deployment.id, ids[0])
+        self.assertFalse(self.claim(runner="r2").HasField("deployment"))
+        self.assertEqual(list(self.call("GetDeploymentPlan", id=ids[2]).behind), ids[:2])
+        self.call("AbortDeployment", id=ids[1])
+        self.finish(one)
+        last = self.claim(runner="r2")
+        self.assertEqual((last.deployment.id, last.deployment.replaces), (ids[2], "2"))
+
+    def test_other_targets_do_not_wait(self):
+        self.sql(f"INSERT INTO referential.environment (code) VALUES ('uat') ON CONFLICT DO NOTHING; "
+                 f"INSERT INTO referential.docroot_environment (docroot, environment) VALUES ('{self.w}', 'uat')")
+        self.request()
+        self.request(environment="uat", docroot=self.w)
+        self.assertEqual({self.claim().deployment.environment, self.claim().deployment.environment}, {"dev", "uat"})
+
+    def test_core_excludes(self):
+        self.sql(f"INSERT INTO referential.website (code) VALUES ('{self.w}-2'); UPDATE referential.docroot SET shared = true "
+                 f"WHERE code = '{self.w}'; INSERT INTO referential.website_deployed (website, docroot, environment) "
+                 f"VALUES ('{self.w}-2', '{self.w}', 'dev')")
+        self.refused(PERMISSION_DENIED, f"deploy on website:{self.w}-2", "RequestDeployment", by="owner@x.org",
+                     project=self.project, type="CORE", environment="dev", version="11")
+        core = self.request(type="CORE", version="11")
+        site = self.request(project=f"website:{self.w}-2")
+        drupal = self.request(project=f"drupaldocrootcore:{self.w}", version="9", docroot=self.w)
+        self.assertEqual((list(site.behind), list(drupal.behind)), ([core.deployment.id], [core.deployment.id, site.deployment.id]))
+        claim = self.claim(ADMIN)
+        self.assertEqual(claim.deployment.id, core.deployment.id)
+        self.assertFalse(self.claim(ADMIN).HasField("deployment"))
+        self.finish(claim, by=ADMIN)
+        self.assertEqual(self.claim(ADMIN).deployment.id, site.deployment.id)
+
+    def test_fifty_requests_and_runners_race(self):
+        """Each deployment runs once, never two at a time, in the order of the queue."""
+        def ask(number):
+            client = self.system.client()
+            try:
+                return client.call("/sitewire.deployment.v1.Deployments/RequestDeployment", pb.RequestDeploymentRequest(
+                    project=self.project, environment="dev", version=f"v{number}"), pb.DeploymentPlan, seconds=30)[1]
+            finally:
+                client.close()
+
+        with concurrent.futures.ThreadPoolExecutor(50) as pool:
+            plans = list(pool.map(ask, range(50)))
+        order = sorted(plans, key=lambda plan: plan.deployment.queue)
+        ids = [plan.deployment.id for plan in order]
+        self.assertEqual([list(plan.behind) for plan in order], [ids[:n] for n in range(50)])
+
+        def serve(name):
+            client, seen = self.system.client(), []
+            prefix = "/sitewire.deployment.v1.Deployments/"
+            try:
+                while self.sql(f"SELECT 1 FROM deployment.deployment WHERE project = '{self.project}' AND finished_at IS NULL"):
+                    claim = client.call(prefix + "ClaimDeployment", pb.ClaimDeploymentRequest(
+                        runner=name, docroots=[self.w]), pb.Claim, seconds=30)[1]
+                    if claim.HasField("deployment"):
+                        seen.append(claim.deployment.id)
+                        client.call(prefix + "FinishDeployment", pb.FinishDeploymentRequest(
+                            id=claim.deployment.id, fence=claim.fence, outcome="DONE"), pb.Deployment, seconds=30)
+                return seen
+            finally:
+                client.close()
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            seen = [number for one in pool.map(serve, ("r1", "r2", "r3", "r4")) for number in one]
+        self.assertEqual(sorted(seen), sorted(ids))
+        rows = self.sql(f"SELECT id, fence, replaces, version, started_at >= lag(finished_at) OVER (ORDER BY queue) FROM "
+                        f"deployment.deployment WHERE project = '{self.project}' ORDER BY queue")
+        self.assertEqual([int(row[0]) for row in rows], ids)
+        self.assertEqual({row[1] for row in rows}, {"1"})
+        self.assertEqual({row[4] for row in rows[1:]}, {"t"})
+        self.assertEqual([row[2] for row in rows], ["1", *(row[3] for row in rows[:-1])])
+        self.assertEqual(self.deployed(), rows[-1][3])
+
+    # --- Runners ---
+
+    def test_who_may_claim(self):
+        self.request()
+        self.refused(PERMISSION_DENIED, "takes deploy", "ClaimDeployment", by="reader@x.org", runner="r")
+        self.refused(PERMISSION_DENIED, "takes deploy", "ClaimDeployment", "projects", by="stranger@x.org", runner="r",
+                     projects=[self.project])
+        self.refused(INVALID_ARGUMENT, "name of a runner", "ClaimDeployment", "runner", runner="")
+        self.refused(INVALID_ARGUMENT, "1000 to 600000", "ClaimDeployment", "lease_ms", runner="r", lease_ms=999)
+        self.assertFalse(self.claim("stranger@x.org").HasField("deployment"))
+        self.assertFalse(self.claim(environments=["prod"]).HasField("deployment"))
+        self.assertFalse(self.claim(docroots=["elsewhere"]).HasField("deployment"))
+        self.assertTrue(self.claim(environments=["dev", "prod"], projects=[self.project]).HasField("deployment"))
+
+    def test_fences(self):
+        self.request(commands=[{"shell": "true"}])
+        claim = self.claim()
+        number = claim.deployment.id
+        calls = (("RenewLease", {}), ("StartCommand", {"number": 1}), ("FinishCommand", {"number": 1, "attempt": 1, "exit_code": 0}),
+                 ("AppendLog", {}), ("FinishDeployment", {"outcome": "FAILED"}))
+        for fence, by, code, words in ((0, "runner@x.org", ABORTED, "is 1, not 0"), (2, "runner@x.org", ABORTED, "is 1, not 2"),
+                                       (1, "ext@x.org", PERMISSION_DENIED, "by another user")):
+            for method, fields in calls:
+                with self.subTest(fence=fence, by=by, method=method):
+                    self.refused(code, words, method, by=by, id=number, fence=fence, **fields)
+        self.finish(claim, "FAILED", failure="it broke")
+        self.assertEqual(self.finish(claim, "FAILED", failure="again").failure, "it broke")  # a second try
+        for method, fields in calls[:4]:
+            with self.subTest(method=method):
+                self.refused(ABORTED, "is FAILED (it broke)", method, "fence", by="runner@x.org", id=number, fence=1, **fields)
+        self.refused(ABORTED, "is FAILED", "FinishDeployment", "fence", by="runner@x.org", id=number, fence=1, outcome="DONE")
+        self.assertEqual(self.deployed(), "1")
+
+    def test_lost_lease_fails(self):
+        self.request(commands=[{"shell": "true"}])
+        claim = self.claim()
+        self.call("StartCommand", "runner@x.org", id=claim.deployment.id, fence=1, number=1)
+        d = self.expire(claim.deployment.id)
+        self.assertEqual((d.status, d.failure), ("FAILED", "the runner r1 was lost"))
+        result = self.call("GetDeploymentCommandResult", deployment=d.id, command=1, attempt=1)
+        self.assertEqual((result.failure, result.HasField("exit_code")), ("the runner r1 was lost", False))
+        self.refused(ABORTED, "was lost", "FinishDeployment", "fence", by="runner@x.org", id=d.id, fence=1, outcome="DONE")
+
+    def test_lease_runs_out_by_itself(self):
+        self.request()
+        claim = self.claim(lease_ms=1000)
+        wait_for(lambda: self.get(claim.deployment.id).status == "FAILED", "the end of the lease")
+
+    def test_lost_lease_is_retried(self):
+        self.request(on_lost_lease="RETRY", commands=[{"shell": "a"}, {"shell": "b"}])
+        old = self.claim()
+        self.attempt(old, 1)
+        self.call("AppendLog", "runner@x.org", id=old.deployment.id, fence=1, chunks=[
+            pb.LogChunk(command=1, attempt=1, stream="stderr", bytes=b"0123")])
+        self.call("StartCommand", "runner@x.org", id=old.deployment.id, fence=1, number=2)
+        self.assertEqual(self.expire(old.deployment.id).status, "ACCEPTED")
+        new = self.claim(runner="r2")
+        self.assertEqual((new.deployment.id, new.fence, new.deployment.runner, new.log_offset), (old.deployment.id, 2, "r2", 4))
+        self.assertEqual([(r.command, r.attempt, r.fence, r.failure) for r in new.results],
+                         [(1, 1, 1, ""), (2, 1, 1, "the runner r1 was lost")])
+        self.refused(ABORTED, "it was claimed again", "RenewLease", "fence", by="runner@x.org", id=old.deployment.id, fence=1)
+        self.refused(ABORTED, "it was claimed again", "AppendLog", "fence", by="runner@x.org", id=old.deployment.id, fence=1,
+                     chunks=[pb.LogChunk(command=1, attempt=1, stream="stdout", offset=4, bytes=b"late")])
+        self.assertEqual(self.attempt(new, 2).attempt, 2)
+        self.assertEqual(self.finish(new).status, "DONE")
+
+    def test_retries_have_an_end(self):
+        number = self.request(on_lost_lease="RETRY").deployment.id
+        for fence in range(1, 6):
+            self.assertEqual(self.claim().fence, fence)
+            self.assertEqual(self.expire(number).status, "ACCEPTED" if fence < 5 else "FAILED")
+
+    def test_commands_in_order(self):
+        self.request(commands=[{"shell": "a", "retries": 1}, {"shell": "b"}])
+        claim = self.claim()
+        held = {"by": "runner@x.org", "id": claim.deployment.id, "fence": 1}
+        self.refused(NOT_FOUND, "no command 3", "StartCommand", "number", **held, number=3)
+        self.refused(FAILED_PRECONDITION, "command 1 comes first", "StartCommand", "number", **held, number=2)
+        self.refused(FAILED_PRECONDITION, "next attempt at command 1 is 1", "StartCommand", "attempt", **held, number=1, attempt=2)
+        self.refused(NOT_FOUND, "has not begun", "FinishCommand", "attempt", **held, number=1, attempt=1, exit_code=0)
+        for _ in range(2):
+            self.assertEqual(self.call("StartCommand", **held, number=1).attempt, 1)
+        self.refused(INVALID_ARGUMENT, "how did it end", "FinishCommand", "exit_code", **held, number=1, attempt=1)
+        self.refused(INVALID_ARGUMENT, "0 or more", "FinishCommand", "stdout_bytes", **held, number=1, attempt=1, exit_code=0,
+                     stdout_bytes=-1)
+        for _ in range(2):
+            self.assertEqual(self.call("FinishCommand", **held, number=1, attempt=1, exit_code=3).exit_code, 3)
+        self.refused(FAILED_PRECONDITION, "ended otherwise", "FinishCommand", "attempt", **held, number=1, attempt=1, exit_code=0)
+        self.refused(FAILED_PRECONDITION, "it has not succeeded", "StartCommand", "number", **held, number=2)
+        self.attempt(claim, 1, exit_code=4)
+        self.refused(FAILED_PRECONDITION, "has had its 2 attempts", "StartCommand", "attempt", **held, number=1)
+        self.refused(FAILED_PRECONDITION, "command 1 of deployment", "FinishDeployment", "outcome", **held, outcome="DONE")
+        self.refused(INVALID_ARGUMENT, "DONE, FAILED or ABORTED", "FinishDeployment", "outcome", **held, outcome="REQUESTED")
+        self.assertEqual(self.finish(claim, "FAILED", failure="command 1 failed").failure, "command 1 failed")
+
+    def test_output(self):
+        self.request(commands=[{"shell": "a"}, {"shell": "b"}])
+        claim = self.claim()
+        held = {"by": "runner@x.org", "id": claim.deployment.id, "fence": 1}
+        whole, chunks = bytes(range(256)) * 300, []
+        for command in (1, 2):
+            self.attempt(claim, command)
+            for at in range(0, 30000, 10000):
+                at += 30000 * (command - 1)
+                chunks.append(pb.LogChunk(command=command, attempt=1, stream="stdout", offset=at, bytes=whole[at:at + 10000]))
+        whole = whole[:60000]
+        self.refused(FAILED_PRECONDITION, "has 0 bytes", "AppendLog", "chunks.offset", **held, chunks=chunks[1:])
+        self.assertEqual(self.call("AppendLog", **held, chunks=chunks[:4]).offset, 40000)
+        self.assertEqual(self.call("AppendLog", **held, chunks=chunks[2:]).offset, 60000)  # what is there is left out
+        self.assertEqual(self.call("AppendLog", **held).offset, 60000)
+        for field, words, chunk in (("chunks.stream", "stdout or stderr", {"stream": "stdin", "bytes": b"x"}),
+                                    ("chunks.bytes", "1 to 1048576", {"stream": "stdout"}),
+                                    ("chunks.bytes", "1 to 1048576", {"stream": "stdout", "bytes": bytes(1048577)})):
+            self.refused(INVALID_ARGUMENT, words, "AppendLog", field, **held,
+                         chunks=[pb.LogChunk(command=1, attempt=1, offset=60000, **chunk)])
+
+        def read(offset, **options):
+            items = self.call("ReadLog", "reader@x.org", id=claim.deployment.id, offset=offset, **options).items
+            return (items[0].offset if items else None), b"".join(item.bytes for item in items)
+        for offset in (0, 1, 9999, 10000, 10001, 29999, 30000, 59999):
+            self.assertEqual(read(offset), (offset, whole[offset:]))
+        self.assertEqual(read(60000), (None, b""))
+        self.assertEqual(read(10005, limit=1), (10005, whole[10005:20000]))
+        self.assertEqual(read(5, limit=25000), (5, whole[5:20000]))
+        self.assertEqual(read(0, command=2), (30000, whole[30000:]))
+        self.refused(INVALID_ARGUMENT, "0 or more", "ReadLog", "offset", id=claim.deployment.id, offset=-1)
+        self.refused(INVALID_ARGUMENT, "0 or more", "ReadLog", "limit", id=claim.deployment.id, limit=-1)
+
+    # --- Abort ---
+
+    def test_abort(self):
+        waiting = self.request("owner@x.org", environment="prod").deployment.id
+        queued = self.request().deployment.id
+        self.refused(PERMISSION_DENIED, "to abort this takes", "AbortDeployment", by="reader@x.org", id=queued)
+        for number in (waiting, queued):
+            for _ in range(2):
+                d = self.call("AbortDeployment", "owner@x.org", id=number, reason="wrong version")
+                self.assertEqual((d.status, d.aborter, d.failure), ("ABORTED", "owner@x.org", "aborted by owner@x.org: wrong version"))
+        self.refused(FAILED_PRECONDITION, "is ABORTED", "ApproveDeployment", by="other@x.org", id=waiting, plan_hash="x")
+        self.assertFalse(self.claim().HasField("deployment"))
+        self.request(commands=[{"shell": "a"}])
+        claim = self.claim()
+        held = {"by": "runner@x.org", "id": claim.deployment.id, "fence": 1}
+        self.call("StartCommand", **held, number=1)
+        d = self.call("AbortDeployment", "ext@x.org", id=claim.deployment.id, reason="stop")
+        self.assertEqual((d.status, d.aborter), ("IN_PROGRESS", "ext@x.org"))
+        lease = self.call("RenewLease", **held)
+        self.assertEqual((lease.abort, lease.abort_reason), (True, "aborted by ext@x.org: stop"))
+        self.call("FinishCommand", **held, number=1, attempt=1, signal=15)
+        self.refused(FAILED_PRECONDITION, "is to be aborted", "StartCommand", "id", **held, number=1)
+        d = self.finish(claim, "ABORTED")
+        self.assertEqual((d.status, d.failure), ("ABORTED", "aborted by ext@x.org: stop"))
+        done = self.deploy()
+        self.refused(FAILED_PRECONDITION, "is DONE", "AbortDeployment", "id", id=done)
+
+    def test_abort_of_what_lost_its_runner(self):
+        number = self.request(on_lost_lease="RETRY").deployment.id
+        self.claim()
+        self.call("AbortDeployment", "owner@x.org", id=number)
+        self.assertEqual(self.expire(number).failure, "aborted by owner@x.org")
+
+    # --- Rollback, registry ---
+
+    def test_rollback(self):
+        queued = self.request(version="0", environment="prod").deployment.id
+        self.refused(FAILED_PRECONDITION, "did not start", "RollbackDeployment", "id", id=queued)
+        first = self.deploy(version="2", commands=[{"argv": ["switch"], "retries": 1}])
+        second = self.deploy(version="3")
+        self.refused(FAILED_PRECONDITION, f"deployment {second} came after", "RollbackDeployment", "id", id=first)
+        self.refused(PERMISSION_DENIED, "to deploy", "RollbackDeployment", by="reader@x.org", id=second)
+        plan = self.call("RollbackDeployment", "ext@x.org", id=second, reason="it broke", validate_only=True)
+        self.assertEqual((plan.deployment.id, plan.deployment.version), (0, "2"))
+        plan = self.call("RollbackDeployment", "ext@x.org", id=second, reason="it broke", commands=[pb.Command(shell="back")])
+        self.assertEqual((plan.deployment.version, plan.deployment.rollback_of, plan.commands[0].shell), ("2", second, "back"))
+        self.assertEqual({f.name: f.value for f in plan.facts}["SITEWIRE_ROLLBACK_OF"], str(second))
+        claim = self.claim()
+        self.attempt(claim, 1)
+        self.finish(claim)
+        self.assertEqual(self.deployed(), "2")
+        self.assertEqual(self.call("RollbackDeployment", id=claim.deployment.id, validate_only=True).commands[0].shell, "back")
+
+    def test_rollback_of_the_first(self):
+        self.sql(f"UPDATE referential.website_deployed SET website_version = '' WHERE website = '{self.w}'")
+        self.refused(FAILED_PRECONDITION, "nothing was there before", "RollbackDeployment", "id", id=self.deploy())
+
+    def test_registry(self):
+        def versions():
+            return self.sql(f"SELECT cms_version, drupal_docroot_core_version FROM referential.docroot_environment "
+                            f"WHERE (docroot, environment) = ('{self.w}', 'dev')")[0] + [self.deployed()]
+        self.deploy()
+        self.assertEqual(versions(), ["", "", "2"])
+        for project, kind, version, after in ((self.project, "CORE", "11", ["11", "", "2"]),
+                                              (f"drupaldocrootcore:{self.w}", "DRUPALDOCROOTCORE", "9", ["11", "9", "2"])):
+            self.request(project=project, type=kind, version=version, docroot=self.w)
+            self.finish(self.claim(ADMIN), by=ADMIN)
+            self.assertEqual(versions(), after)
+        self.request(version="4")
+        self.finish(self.claim(), "FAILED")
+        self.assertEqual(versions(), ["11", "9", "2"])
+        # A website's first deployment to an environment of its docroot adds it there.
+        self.sql(f"DELETE FROM referential.website_deployed WHERE (website, environment) = ('{self.w}', 'dev')")
+        self.deploy(version="5", docroot=self.w)
+        self.assertEqual(self.deployed(), "5")
+        changes = self.sql(f"SELECT actor FROM users.change WHERE resource = 'WebsiteDeployed' AND key LIKE '{self.w}/%/dev' "
+                           "ORDER BY id DESC LIMIT 1")
+        self.assertEqual(changes, [["runner@x.org"]])
+
+    def test_delete(self):
+        number = self.deploy(commands=[{"shell": "a"}])
+        waiting = self.request().deployment.id
+        self.refused(PERMISSION_DENIED, "may not delete", "DeleteDeployment", by="owner@x.org", id=number)
+        self.refused(FAILED_PRECONDITION, "abort it first", "DeleteDeployment", id=waiting)
+        self.call("DeleteDeployment", id=number)
+        self.refused(NOT_FOUND, str(number), "GetDeployment", id=number)
+        self.assertEqual(self.sql(f"SELECT count(*) FROM deployment.deployment_command WHERE deployment = {number}"), [["0"]])
+
+    # --- Tries ---
+
+    def test_a_retry_is_one_deployment(self):
+        first = self.request("ext@x.org", request_id=self.w + "-1")
+        self.assertEqual(self.request("ext@x.org", request_id=self.w + "-1").deployment.id, first.deployment.id)
+        self.refused(INVALID_ARGUMENT, "different request", "RequestDeployment", "request_id", by="ext@x.org",
+                     request_id=self.w + "-1", project=self.project, environment="dev", version="3")
+        self.refused(INVALID_ARGUMENT, "different request", "RequestDeployment", "request_id", by="owner@x.org",
+                     request_id=self.w + "-1", project=self.project, environment="dev", version="2")
+        self.refused(INVALID_ARGUMENT, "at most 128", "RequestDeployment", "request_id", request_id="x" * 129,
+                     project=self.project, environment="dev", version="2")
+        claims = [self.claim(request_id=self.w + "-2") for _ in range(2)]
+        self.assertEqual(claims[0], claims[1])
+        self.finish(claims[0])
+        self.assertFalse(self.claim(request_id=self.w + "-2").HasField("deployment"))
+        plans = [self.call("RollbackDeployment", request_id=self.w + "-3", id=first.deployment.id) for _ in range(2)]
+        self.assertEqual(plans[0].deployment.id, plans[1].deployment.id)
+        self.assertEqual(self.sql(f"SELECT count(*) FROM deployment.deployment WHERE project = '{self.project}'"), [["2"]])
+
+    # --- The service's own login ---
+
+    def test_the_service_alone_can_do_nothing(self):
+        number = self.request().deployment.id
+
+        def refused(text):
+            done = subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d",
+                                   f"{self.system.postgres.conninfo} user=sitewire_deployment", "-c", text],
+                                  capture_output=True, text=True, check=False)
+            self.assertNotEqual(done.returncode, 0, text)
+            return done.stderr
+        for text in ("UPDATE deployment.deployment SET status = 'ABORTED'", "INSERT INTO deployment.outbox (project) VALUES ('x')",
+                     "DELETE FROM deployment.deployment_log", "INSERT INTO deployment.deployment (version) VALUES ('x')",
+                     f"SELECT deployment.find({number})", "SELECT deployment.add_commands(1, NULL)", "SELECT deployment.held(1, 1)"):
+            with self.subTest(text=text):
+                self.assertIn("permission denied", refused(text))
+        for text in (f"abort({number}, '')", f"approve({number}, 'x')", f"rollback({number}, NULL, '', '', true)", f"renew({number}, 1, 0)",
+                     f"request('{self.project}', '', '', 'dev', '2', NULL, '', '', false, NULL)",
+                     "claim_next('r', NULL, NULL, NULL, 0)"):
+            with self.subTest(text=text):
+                self.assertIn("nobody vouches", refused("SELECT deployment." + text))
+        self.assertEqual(self.get(number).status, "ACCEPTED")
+
+
+if __name__ == "__main__":
+    unittest.main()
