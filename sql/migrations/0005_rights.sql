@@ -6,12 +6,12 @@
 
 -- --- What follows from access rights ---
 
--- The current caller, and whether it is an admin: what sitewire.enter has put into the session.
+-- The current caller, and whether it is an admin: what sitewire.enter has put into the session. Nobody is no admin: never NULL.
 CREATE FUNCTION users.me() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT current_setting('sitewire.user', true)
 $$;
 CREATE FUNCTION users.is_admin() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT current_setting('sitewire.admin', true) = 'on'
+    SELECT current_setting('sitewire.admin', true) IS NOT DISTINCT FROM 'on'
 $$;
 
 -- The caller's permissions, one row for each access right. The view belongs to the owner of the tables, so policies do

@@ -71,11 +71,13 @@ static door door_of(sw_view service)
 static sw_answer judge(const sw_broker *broker, const sw_peer *peer, sw_view service)
 {
     sw_identity *identity = peer->identity;
-    if (!is_checked(broker, peer->side))
-        return SW_ANSWER_NONE;
+    door through = door_of(service);
+    if (!is_checked(broker, peer->side)) /* on ipc the file's mode says who may come; on tcp nothing does */
+        return through == ADMIN && peer->side->is_network && sw_view_of(broker->options->caller).size == 0
+                   ? SW_ANSWER_REFUSED
+                   : SW_ANSWER_NONE;
     if (identity == NULL)
         return SW_ANSWER_REFUSED;
-    door through = door_of(service);
     switch (sw_identity_verdict(identity, broker->now_us)) {
     case SW_VERDICT_REFUSED:
         return SW_ANSWER_REFUSED;

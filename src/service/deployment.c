@@ -60,5 +60,5 @@ const sw_service sw_service_deployment = {
     .resources = resources,
     .queries = queries,
     .chore = "SELECT deployment.sweep()",
-    .schema_minimum = 8,
+    .schema_minimum = 10,
 };

@@ -6,9 +6,12 @@
 
 /* --- Types --- */
 
-static const sw_row_type *make_row(const ProtobufCMessageDescriptor *message, const sw_attribute *first,
-                                   const sw_attributes *attributes, sw_arena *arena)
+static const sw_row_type *need_row(const ProtobufCMessageDescriptor *message, const sw_attribute *first,
+                                   sw_attributes *attributes, sw_arena *arena)
 {
+    for (sw_row_type *each = attributes->rows; each; each = each->next)
+        if (each->message == message && each->type == first->row)
+            return each;
     const sw_attribute *end = first;
     while (end < attributes->list + attributes->count && end->row == first->row)
         end++;
@@ -18,7 +21,7 @@ static const sw_row_type *make_row(const ProtobufCMessageDescriptor *message, co
     if (!row || !columns)
         return NULL;
     memset(columns, 0, count * sizeof(*columns));
-    *row = (sw_row_type){message, first->row, (int)count, columns};
+    *row = (sw_row_type){message, first->row, (int)count, columns, NULL};
     for (size_t i = 0; i < count; i++) {
         columns[i].type = first[i].type;
         columns[i].field = protobuf_c_message_descriptor_get_field_by_name(message, first[i].name);
@@ -28,10 +31,12 @@ static const sw_row_type *make_row(const ProtobufCMessageDescriptor *message, co
         if (columns[i].bind == SW_BIND_NONE || columns[i].bind == SW_BIND_CAST)
             return NULL;
     }
+    row->next = attributes->rows;
+    attributes->rows = row;
     return row;
 }
 
-void sw_column_fit(sw_column *column, const sw_attributes *attributes, sw_arena *arena)
+void sw_column_fit(sw_column *column, sw_attributes *attributes, sw_arena *arena)
 {
     const ProtobufCFieldDescriptor *field = column->field;
     column->bind = sw_bind_find(field, column->type);
@@ -42,7 +47,7 @@ void sw_column_fit(sw_column *column, const sw_attributes *attributes, sw_arena 
         const sw_attribute *at = &attributes->list[i];
         if (column->type != (many ? at->array : at->row))
             continue;
-        column->row = make_row(field->descriptor, at, attributes, arena);
+        column->row = need_row(field->descriptor, at, attributes, arena);
         if (column->row)
             column->bind = many ? SW_BIND_ROWS : SW_BIND_ROW;
         return;

@@ -11,6 +11,7 @@ typedef struct sw_row_type {
     Oid type;
     int count;
     sw_column *columns; /* in the order of the type */
+    struct sw_row_type *next;
 } sw_row_type;
 
 /* A column of a composite type, as the catalog has it. Those of a type come together, in order. */
@@ -23,11 +24,12 @@ typedef struct sw_attribute {
 typedef struct sw_attributes {
     const sw_attribute *list;
     size_t count;
+    sw_row_type *rows; /* made of them so far */
 } sw_attributes;
 
 /* Sets `bind`, and `row` if need be, of a column that has its field and its type. SW_BIND_NONE if they do not fit. Row
- * types are made in the arena. */
-void sw_column_fit(sw_column *column, const sw_attributes *attributes, sw_arena *arena);
+ * types are made once, in the arena. */
+void sw_column_fit(sw_column *column, sw_attributes *attributes, sw_arena *arena);
 
 /* A message, or `count` of them, as a parameter. Errors name the column within. */
 sw_code sw_row_bind(const ProtobufCMessage *message, const sw_row_type *row, sw_arena *arena, sw_value *value,

@@ -11,12 +11,13 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import zmq  # noqa: E402
-from sitewire_test import BIN, wait_for  # noqa: E402
+from sitewire_test import BIN, free_port, wait_for  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 
 ECHO = "test.v1.Echo"
 HEALTH = "sitewire.rpc.v1.Health"
 OK, CANCELLED, INVALID, DEADLINE, NOT_FOUND, EXISTS, EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE = 0, 1, 3, 4, 5, 6, 8, 12, 14
+UNAUTHENTICATED = 16
 PATIENCE = 10000  # milliseconds for what must come
 REQUEST, PARTIAL, FINAL, CANCEL, CREDIT = 1, 2, 3, 4, 5
 
@@ -664,6 +665,19 @@ class Life(Base):
     def test_drain_method(self):
         header, payload = self.broker.client().call("sitewire.rpc.v1.Drain/Drain")
         self.assertEqual((header.code, rpc_pb2.DrainResponse.FromString(payload).in_flight), (OK, 0))
+        self.assertEqual(self.broker.process.wait(10), 0)
+        self.broker.start()
+
+    def test_nobody_drains_by_tcp(self):
+        self.broker.process.kill()
+        self.broker.process.wait()
+        tcp = f"tcp://127.0.0.1:{free_port()}"
+        self.broker.start("--frontend", f"{self.broker.front},{tcp}", "--curve", "off", "--caller", "")
+        stranger = Client(self.broker.socket(tcp))
+        self.assertEqual(stranger.code(HEALTH + "/Check"), OK)
+        header, _ = stranger.call("sitewire.rpc.v1.Drain/Drain")
+        self.assertEqual(header.code, UNAUTHENTICATED, header.message)
+        self.assertEqual(self.broker.client().code("sitewire.rpc.v1.Drain/Drain"), OK, "on ipc the file's mode decides")
         self.assertEqual(self.broker.process.wait(10), 0)
         self.broker.start()
 

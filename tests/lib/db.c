@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static PGconn *registry; /* opened last */
+
 PGconn *db_open(const char *conninfo)
 {
     PGconn *conn = PQconnectdb(conninfo);
@@ -52,7 +54,21 @@ PGconn *db_open_registry(const char *name)
     PGconn *conn = db_open(conninfo);
     free(conninfo);
     db_run(conn, "SET search_path = referential");
-    return conn;
+    return registry = conn;
+}
+
+int db_begin(void **state)
+{
+    (void)state;
+    db_run(registry, "BEGIN");
+    return 0;
+}
+
+int db_rollback(void **state)
+{
+    (void)state;
+    db_run(registry, "ROLLBACK; RESET ROLE");
+    return 0;
 }
 
 const char *db_rows(PGconn *conn, const char *sql)

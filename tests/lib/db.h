@@ -15,5 +15,8 @@ void db_run(PGconn *conn, const char *sql);
 const char *db_rows(PGconn *conn, const char *sql);
 /* Runs SQL that must fail with a SQLSTATE and, unless NULL, at a constraint; a transaction under way goes on. */
 void db_fails(PGconn *conn, const char *sql, const char *sqlstate, const char *constraint);
+/* Set up and tear down a test: what it does in the transaction is undone, its role too. */
+int db_begin(void **state);
+int db_rollback(void **state);
 
 #endif

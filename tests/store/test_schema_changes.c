@@ -11,20 +11,6 @@
 
 static PGconn *conn;
 
-static int begin(void **state)
-{
-    (void)state;
-    db_run(conn, "BEGIN");
-    return 0;
-}
-
-static int rollback(void **state)
-{
-    (void)state;
-    db_run(conn, "ROLLBACK");
-    return 0;
-}
-
 static void test_revision(void **state)
 {
     (void)state;
@@ -129,10 +115,10 @@ int main(void)
 {
     conn = db_open_registry("changes");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_revision, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_revision_detail, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_rename, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_projects, begin, rollback),
+        cmocka_unit_test_setup_teardown(test_revision, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_revision_detail, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_rename, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_projects, db_begin, db_rollback),
         cmocka_unit_test(test_page_token_key),
     };
     int failures = cmocka_run_group_tests(tests, NULL, NULL);

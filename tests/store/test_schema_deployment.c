@@ -25,6 +25,11 @@ static const char claim[] = "UPDATE deployment.deployment SET status = 'IN_PROGR
                             "runner_user = 'ann@x.org', lease_until = now() + interval '1 min'";
 static const char claim_lost[] = "UPDATE deployment.deployment SET status = 'IN_PROGRESS', runner = 'r', "
                                  "runner_user = 'ann@x.org', lease_until = now() - interval '1 s'";
+/* Its command runs, and succeeds. */
+static const char run[] =
+    "INSERT INTO deployment.deployment_command_result (deployment, command, attempt, fence) "
+    "SELECT id, 1, 1, fence FROM deployment.deployment;"
+    "UPDATE deployment.deployment_command_result SET finished_at = now(), exit_code = 0";
 static const char accept[] = "UPDATE deployment.deployment SET status = 'ACCEPTED'";
 
 static void request(const char *environment, const char *on_lost_lease)
@@ -52,25 +57,9 @@ static void reach(int state)
     if (state == IN_PROGRESS)
         return;
     char text[128];
-    db_run(conn, "INSERT INTO deployment.deployment_command_result (deployment, command, attempt, fence) "
-                 "SELECT id, 1, 1, fence FROM deployment.deployment;"
-                 "UPDATE deployment.deployment_command_result SET finished_at = now(), exit_code = 0");
+    db_run(conn, run);
     snprintf(text, sizeof(text), "UPDATE deployment.deployment SET status = '%s'", states[state]);
     db_run(conn, text);
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    db_run(conn, "BEGIN");
-    return 0;
-}
-
-static int rollback(void **state)
-{
-    (void)state;
-    db_run(conn, "ROLLBACK");
-    return 0;
 }
 
 static void test_every_move(void **state)
@@ -84,15 +73,12 @@ static void test_every_move(void **state)
         for (int to = 0; to < STATES; to++) {
             if (from == to)
                 continue;
-            begin(state);
+            db_begin(state);
             reach(from);
             char text[512];
             /* To DONE, its command is over; to IN_PROGRESS, a runner has it; else nothing is missing. */
             if (from == IN_PROGRESS && to == DONE)
-                db_run(conn, "INSERT INTO deployment.deployment_command_result (deployment, command, "
-                             "attempt, fence) SELECT id, 1, 1, fence FROM deployment.deployment;"
-                             "UPDATE deployment.deployment_command_result SET finished_at = now(), "
-                             "exit_code = 0");
+                db_run(conn, run);
             if (to == IN_PROGRESS)
                 snprintf(text, sizeof(text), "%s", claim);
             else
@@ -104,7 +90,7 @@ static void test_every_move(void **state)
                 db_fails(conn, text, "SW006", NULL);
                 assert_string_equal(db_rows(conn, "SELECT status FROM deployment.deployment"), states[from]);
             }
-            rollback(state);
+            db_rollback(state);
         }
 }
 
@@ -168,10 +154,10 @@ static void test_what_is_refused(void **state)
         {DONE, "INSERT INTO deployment.deployment_status (code) VALUES ('PAUSED')", "SW006", NULL},
     };
     for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
-        begin(state);
+        db_begin(state);
         reach(refused[i].in);
         db_fails(conn, refused[i].statement, refused[i].sqlstate, refused[i].constraint);
-        rollback(state);
+        db_rollback(state);
     }
 }
 
@@ -294,12 +280,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_move),
         cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test_setup_teardown(test_begins_as_requested, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_lost_leases, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_one_at_a_time, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_protected, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_renames, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_registry_follows, begin, rollback),
+        cmocka_unit_test_setup_teardown(test_begins_as_requested, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_lost_leases, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_one_at_a_time, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_protected, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_renames, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_registry_follows, db_begin, db_rollback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

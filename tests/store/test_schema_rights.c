@@ -38,21 +38,6 @@ static void enter(const char *role, const char *user)
     db_run(conn, text);
 }
 
-static int begin(void **state)
-{
-    (void)state;
-    db_run(conn, "BEGIN");
-    return 0;
-}
-
-static int rollback(void **state)
-{
-    (void)state;
-    db_run(conn, "ROLLBACK");
-    db_run(conn, "RESET ROLE");
-    return 0;
-}
-
 static void test_who_gets_in(void **state)
 {
     (void)state;
@@ -97,6 +82,8 @@ static void test_who_gets_in(void **state)
 static void test_reading(void **state)
 {
     (void)state;
+    assert_string_equal(db_rows(conn, "SELECT users.is_admin(), NOT users.is_admin()"),
+                        "f|t"); /* nobody is none */
     enter("sitewire_referential", "ann@x.org");
     assert_string_equal(db_rows(conn, "SELECT code FROM website ORDER BY code"), "mine\nseen");
     assert_string_equal(db_rows(conn, "SELECT website FROM website_deployed ORDER BY 1"), "mine\nseen");
@@ -241,12 +228,12 @@ int main(void)
     conn = db_open_registry("rights");
     db_run(conn, rows);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_who_gets_in, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_reading, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_writing, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_rights_and_keys, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_rules_are_whole, begin, rollback),
-        cmocka_unit_test_setup_teardown(test_explain, begin, rollback),
+        cmocka_unit_test_setup_teardown(test_who_gets_in, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_reading, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_writing, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_rights_and_keys, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_rules_are_whole, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_explain, db_begin, db_rollback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

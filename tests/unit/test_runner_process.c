@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -126,11 +127,13 @@ static pid_t read_pid(const sw_process *process)
 
 static void await_death(pid_t pid)
 {
-    for (int i = 0; is_alive(pid); i++) {
-        if (i == PATIENCE_MS)
-            fail_msg("%d lives", (int)pid);
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
+    int fd = pidfd_open(pid, 0);
+    if (fd < 0) /* gone already */
+        return;
+    struct pollfd item = {.fd = fd, .events = POLLIN};
+    if (poll(&item, 1, PATIENCE_MS) != 1)
+        fail_msg("%d lives", (int)pid);
+    close(fd);
 }
 
 static void test_what_forks_away_ends_with_it(void **state)

@@ -1,0 +1,360 @@
+-- What binds deployments, whoever changes them: which moves there are between states is kept by the trigger `state`, and there
+-- is no way around it, at psql neither. Then who may see which rows, and their history.
+
+-- --- States ---
+
+-- A reference that a renaming changes: what it named is gone by that name.
+CREATE FUNCTION deployment.keep_references(old jsonb, new jsonb) RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF old->>'project' <> new->>'project' AND EXISTS (SELECT FROM users.project WHERE code = old->>'project')
+       OR (old->>'docroot', old->>'environment') <> (new->>'docroot', new->>'environment')
+           AND EXISTS (SELECT FROM referential.docroot_environment e
+                       WHERE (e.docroot, e.environment) = (old->>'docroot', old->>'environment'))
+       OR old->>'requester' <> new->>'requester' AND EXISTS (SELECT FROM users."user" WHERE email = old->>'requester') THEN
+        PERFORM sitewire.fail('SW006', 'status', 'what was asked for stays as it is: request another deployment');
+    END IF;
+END $$;
+
+-- A move into a state: what it takes, and what it sets. The caller has locked the row.
+CREATE FUNCTION deployment.accept(old deployment.deployment, INOUT d deployment.deployment) LANGUAGE plpgsql AS $$
+BEGIN
+    IF old.status = 'IN_PROGRESS' THEN
+        IF d.on_lost_lease <> 'RETRY' OR old.lease_until >= clock_timestamp() THEN
+            PERFORM sitewire.fail('SW006', 'status', 'what is IN_PROGRESS is claimed again only where the request says RETRY, '
+                                                     'and after its lease was lost');
+        END IF;
+        d.lease_until := NULL;
+        RETURN;
+    END IF;
+    -- The queue of a target has one order, also for those that come at the same time.
+    PERFORM pg_advisory_xact_lock(hashtextextended(format('deployment %s/%s', d.docroot, d.environment), 0));
+    d.queue := nextval('deployment.queue');
+    d.accepted_at := clock_timestamp();
+    IF (SELECT e.protected FROM referential.environment e WHERE e.code = d.environment) THEN
+        IF d.approver IS NULL THEN
+            PERFORM sitewire.fail('SW006', 'status', format('%s is protected: somebody other than %s must approve this',
+                                                            d.environment, d.requester));
+        ELSIF deployment.hash_of(d) <> d.plan_hash THEN
+            PERFORM sitewire.fail('SW007', 'plan_hash', 'the plan is another one now: read it again, and decide again');
+        END IF;
+    END IF;
+END $$;
+
+CREATE FUNCTION deployment.take(old deployment.deployment, INOUT d deployment.deployment) LANGUAGE plpgsql AS $$
+DECLARE
+    first bigint;
+BEGIN
+    SELECT o.id INTO first FROM deployment.deployment o
+    WHERE o.docroot = d.docroot AND o.environment = d.environment AND o.status IN ('ACCEPTED', 'IN_PROGRESS')
+      AND o.queue < d.queue
+    ORDER BY o.queue LIMIT 1;
+    IF FOUND THEN
+        PERFORM sitewire.fail('SW006', 'status', format('deployment %s comes first on %s/%s', first, d.docroot,
+                                                        d.environment));
+    ELSIF deployment.void_of(d) IS NOT NULL THEN
+        PERFORM sitewire.fail('SW006', 'status', deployment.void_of(d));
+    END IF;
+    d.fence := old.fence + 1;
+    d.started_at := clock_timestamp();
+    d.replaces := deployment.version_before(d, d.type);
+END $$;
+
+CREATE FUNCTION deployment.finish(old deployment.deployment, INOUT d deployment.deployment) LANGUAGE plpgsql AS $$
+DECLARE
+    left_over integer;
+BEGIN
+    IF d.status = 'DONE' THEN
+        SELECT c.number INTO left_over FROM deployment.deployment_command c
+        WHERE c.deployment = d.id AND NOT EXISTS (
+            SELECT FROM deployment.deployment_command_result r
+            WHERE r.deployment = d.id AND r.command = c.number AND r.finished_at IS NOT NULL
+              AND (c.continue_on_failure OR r.exit_code = 0 AND NOT r.timed_out))
+        ORDER BY c.number LIMIT 1;
+        IF FOUND THEN
+            PERFORM sitewire.fail('SW006', 'outcome', format('command %s of deployment %s has not succeeded', left_over, d.id));
+        END IF;
+    END IF;
+    d.finished_at := clock_timestamp();
+    d.lease_until := NULL;
+END $$;
+
+CREATE FUNCTION deployment.keep_state() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    -- Set by the moves and the methods; all else is what was asked for.
+    moving text[] := '{status,approver,accepted_at,started_at,finished_at,runner,runner_user,lease_until,fence,failure,'
+                     'plan_hash,replaces,queue,aborter,abort_reason,abort_requested_at,updated_at,revision,created_at}';
+    renamed text[] := '{project,docroot,environment,requester,approver,runner_user,aborter,rollback_of}';
+    old_row jsonb;
+    new_row jsonb;
+    over text[] := '{DONE,FAILED,ABORTED}';
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.status <> 'REQUESTED' OR NEW.fence <> 0 OR NEW.queue IS NOT NULL OR NEW.approver IS NOT NULL THEN
+            PERFORM sitewire.fail('SW006', 'status', 'a deployment begins as REQUESTED');
+        END IF;
+        RETURN NEW;
+    ELSIF TG_OP = 'DELETE' THEN
+        IF OLD.status <> ALL (over) THEN
+            PERFORM sitewire.fail('SW006', 'id', format('deployment %s is %s: abort it first', OLD.id, OLD.status));
+        END IF;
+        RETURN OLD;
+    END IF;
+    old_row := to_jsonb(OLD);
+    new_row := to_jsonb(NEW);
+    IF old_row - moving - renamed IS DISTINCT FROM new_row - moving - renamed
+       OR OLD.rollback_of <> NEW.rollback_of OR OLD.rollback_of IS NULL AND NEW.rollback_of IS NOT NULL THEN
+        PERFORM sitewire.fail('SW006', 'status', 'what was asked for stays as it is: request another deployment');
+    END IF;
+    PERFORM deployment.keep_references(old_row, new_row);
+    IF NEW.status <> OLD.status THEN
+        IF NOT EXISTS (SELECT FROM deployment.transition t WHERE t."from" = OLD.status AND t."to" = NEW.status) THEN
+            PERFORM sitewire.fail('SW006', 'status', format('deployment %s is %s: it cannot become %s', OLD.id, OLD.status,
+                                                            NEW.status));
+        END IF;
+        NEW.fence := OLD.fence;
+        NEW.queue := OLD.queue;
+        NEW := CASE NEW.status WHEN 'ACCEPTED' THEN deployment.accept(OLD, NEW)
+                               WHEN 'IN_PROGRESS' THEN deployment.take(OLD, NEW)
+                               ELSE deployment.finish(OLD, NEW) END;
+    ELSIF OLD.status = ANY (over) THEN
+        IF old_row - renamed - '{updated_at,revision}'::text[] IS DISTINCT FROM new_row - renamed - '{updated_at,revision}'::text[]
+        THEN
+            PERFORM sitewire.fail('SW006', 'status', format('deployment %s is %s: it stays as it is', OLD.id, OLD.status));
+        END IF;
+    ELSIF (NEW.fence, NEW.runner, NEW.started_at, NEW.accepted_at, NEW.replaces) IS DISTINCT FROM
+          (OLD.fence, OLD.runner, OLD.started_at, OLD.accepted_at, OLD.replaces) OR NEW.queue IS DISTINCT FROM OLD.queue
+          OR NEW.plan_hash <> OLD.plan_hash AND OLD.status <> 'REQUESTED' THEN
+        PERFORM sitewire.fail('SW006', 'status', 'these are set by a change of status only');
+    ELSIF NEW.lease_until IS DISTINCT FROM OLD.lease_until AND OLD.lease_until < clock_timestamp() THEN
+        PERFORM sitewire.fail('SW007', 'fence', format('the lease of deployment %s ran out', OLD.id));
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER state BEFORE INSERT OR UPDATE OR DELETE ON deployment.deployment
+    FOR EACH ROW EXECUTE FUNCTION deployment.keep_state();
+
+-- What follows from a change of state: the attempt under way is over, the registry says what runs there now, and those who
+-- watch are told.
+CREATE FUNCTION deployment.follow_state() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND OLD.status = 'IN_PROGRESS' AND NEW.status <> 'IN_PROGRESS' THEN
+        UPDATE deployment.deployment_command_result r
+        SET finished_at = clock_timestamp(), failure = CASE
+            WHEN OLD.lease_until < clock_timestamp() THEN format('the runner %s was lost', OLD.runner)
+            ELSE format('not over when the deployment was %s', NEW.status) END
+        WHERE r.deployment = NEW.id AND r.finished_at IS NULL;
+    END IF;
+    IF TG_OP = 'UPDATE' AND NEW.status = 'DONE' AND OLD.status <> 'DONE' THEN
+        IF NEW.type = 'WEBSITE' THEN
+            INSERT INTO referential.website_deployed AS w (website, docroot, environment, website_version)
+            SELECT p.website, NEW.docroot, NEW.environment, NEW.version FROM users.project p WHERE p.code = NEW.project
+            ON CONFLICT (website, docroot, environment) DO UPDATE SET website_version = excluded.website_version;
+        ELSE
+            UPDATE referential.docroot_environment e
+            SET cms_version = CASE NEW.type WHEN 'CORE' THEN NEW.version ELSE e.cms_version END,
+                drupal_docroot_core_version = CASE NEW.type WHEN 'DRUPALDOCROOTCORE' THEN NEW.version
+                                                            ELSE e.drupal_docroot_core_version END
+            WHERE e.docroot = NEW.docroot AND e.environment = NEW.environment;
+        END IF;
+    END IF;
+    IF TG_OP = 'INSERT' OR NEW.status <> OLD.status OR NEW.abort_requested_at IS DISTINCT FROM OLD.abort_requested_at THEN
+        INSERT INTO deployment.outbox (project, deployment, kind, payload)
+        VALUES (NEW.project, NEW.id, 'state', jsonb_strip_nulls(jsonb_build_object(
+            'from', CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, 'status', NEW.status,
+            'by', nullif(current_setting('sitewire.user', true), ''),
+            'approver', CASE WHEN NEW.status = 'ACCEPTED' THEN NEW.approver END,
+            'runner', nullif(NEW.runner, ''), 'failure', nullif(NEW.failure, ''),
+            'abort', CASE WHEN NEW.status = 'IN_PROGRESS' AND NEW.abort_requested_at IS NOT NULL THEN true END))::text);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER follow AFTER INSERT OR UPDATE ON deployment.deployment
+    FOR EACH ROW EXECUTE FUNCTION deployment.follow_state();
+
+-- What hangs on a deployment is added while it may be, and goes with it only.
+CREATE FUNCTION deployment.keep_command() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP = 'INSERT' AND EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment AND d.status = 'REQUESTED'
+                                    AND d.plan_hash = '') THEN
+        RETURN NEW;
+    ELSIF TG_OP = 'DELETE' AND NOT EXISTS (SELECT FROM deployment.deployment d WHERE d.id = OLD.deployment) THEN
+        RETURN OLD;
+    END IF;
+    PERFORM sitewire.fail('SW006', 'commands', 'the commands of a deployment stay as they were asked for');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER state BEFORE INSERT OR UPDATE OR DELETE ON deployment.deployment_command
+    FOR EACH ROW EXECUTE FUNCTION deployment.keep_command();
+
+-- Results and output come from who holds the deployment. What nobody holds any more is ended as a failure.
+CREATE FUNCTION deployment.keep_result() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    held boolean;
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF EXISTS (SELECT FROM deployment.deployment d WHERE d.id = OLD.deployment) THEN
+            PERFORM sitewire.fail('SW006', 'deployment', 'results and output go with their deployment only');
+        END IF;
+        RETURN OLD;
+    END IF;
+    held := EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment AND d.status = 'IN_PROGRESS'
+                    AND d.fence = NEW.fence AND d.lease_until >= clock_timestamp());
+    IF TG_OP = 'UPDATE' THEN
+        IF to_jsonb(OLD)->'finished_at' IS DISTINCT FROM 'null'::jsonb
+           OR (NEW.deployment, NEW.command, NEW.attempt, NEW.started_at, NEW.fence, NEW.runner) IS DISTINCT FROM
+              (OLD.deployment, OLD.command, OLD.attempt, OLD.started_at, OLD.fence, OLD.runner) THEN
+            PERFORM sitewire.fail('SW006', 'attempt', 'a result stays as it is');
+        END IF;
+        held := held OR NEW.exit_code IS NULL AND NEW.failure <> ''
+                AND NOT EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment AND d.status = 'IN_PROGRESS'
+                                AND d.fence = NEW.fence);
+    END IF;
+    IF NOT held THEN
+        PERFORM sitewire.fail('SW007', 'fence', format('deployment %s is not held with fence %s', NEW.deployment, NEW.fence));
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER state BEFORE INSERT OR UPDATE OR DELETE ON deployment.deployment_command_result
+    FOR EACH ROW EXECUTE FUNCTION deployment.keep_result();
+
+CREATE FUNCTION deployment.follow_result() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO deployment.outbox (project, deployment, kind, payload)
+    SELECT d.project, d.id, 'command', jsonb_strip_nulls(
+        jsonb_build_object('command', NEW.command, 'attempt', NEW.attempt, 'step', c.step)
+        || CASE WHEN NEW.finished_at IS NULL THEN '{}' ELSE jsonb_build_object(
+            'finished_at', to_char(NEW.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+            'exit_code', NEW.exit_code, 'signal', NEW.signal, 'timed_out', nullif(NEW.timed_out, false),
+            'failure', nullif(NEW.failure, ''), 'stdout_bytes', NEW.stdout_bytes, 'stderr_bytes', NEW.stderr_bytes,
+            'truncated', nullif(NEW.truncated, false)) END)::text
+    FROM deployment.deployment d JOIN deployment.deployment_command c ON c.deployment = d.id AND c.number = NEW.command
+    WHERE d.id = NEW.deployment;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER follow AFTER INSERT OR UPDATE ON deployment.deployment_command_result
+    FOR EACH ROW EXECUTE FUNCTION deployment.follow_result();
+
+CREATE FUNCTION deployment.keep_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF TG_OP = 'INSERT' AND EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment
+            AND d.status = 'IN_PROGRESS' AND d.fence = NEW.fence AND d.lease_until >= clock_timestamp()) THEN
+        RETURN NEW;
+    ELSIF TG_OP = 'DELETE' AND NOT EXISTS (SELECT FROM deployment.deployment d WHERE d.id = OLD.deployment) THEN
+        RETURN OLD;
+    ELSIF TG_OP = 'INSERT' THEN
+        PERFORM sitewire.fail('SW007', 'fence', format('deployment %s is not held with fence %s', NEW.deployment, NEW.fence));
+    END IF;
+    PERFORM sitewire.fail('SW006', 'deployment', 'output stays as it is, and goes with its deployment only');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER state BEFORE INSERT OR UPDATE OR DELETE ON deployment.deployment_log
+    FOR EACH ROW EXECUTE FUNCTION deployment.keep_log();
+
+CREATE FUNCTION deployment.follow_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO deployment.outbox (project, deployment, kind, payload, log_offset)
+    SELECT d.project, d.id, 'log', format('{"command":%s,"attempt":%s,"stream":"%s","offset":%s,"size":%s}', NEW.command,
+                                          NEW.attempt, NEW.stream, NEW."offset", octet_length(NEW.bytes)), NEW."offset"
+    FROM deployment.deployment d WHERE d.id = NEW.deployment;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER follow AFTER INSERT ON deployment.deployment_log
+    FOR EACH ROW EXECUTE FUNCTION deployment.follow_log();
+
+-- --- Rights ---
+
+-- Fixed words and moves: the words may be changed, by admins, but nobody adds or removes one.
+CREATE FUNCTION deployment.keep_words() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM sitewire.fail('SW006', '', 'what there is is fixed: it can be changed, not added to or removed');
+    RETURN NULL;
+END $$;
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY '{deployment_status,deployment_type,deployment_step,deployment,deployment_command,
+                            deployment_command_result,deployment_log}'::text[] LOOP
+        EXECUTE format('CREATE TRIGGER touch BEFORE UPDATE ON deployment.%s FOR EACH ROW EXECUTE FUNCTION sitewire.touch()',
+                       name);
+    END LOOP;
+    FOREACH name IN ARRAY '{deployment_status,deployment_type,deployment_step,deployment}'::text[] LOOP
+        EXECUTE format('CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON deployment.%s FOR EACH ROW '
+                       'WHEN (current_setting(''sitewire.admin'', true) IS DISTINCT FROM ''on'') '
+                       'EXECUTE FUNCTION users.guard(%L)', name, sitewire.resource_of(name));
+    END LOOP;
+    FOREACH name IN ARRAY '{deployment_status,deployment_type,deployment_step,transition}'::text[] LOOP
+        EXECUTE format('CREATE TRIGGER words AFTER INSERT OR DELETE ON deployment.%s '
+                       'FOR EACH ROW EXECUTE FUNCTION deployment.keep_words()', name);
+    END LOOP;
+END $$;
+CREATE TRIGGER fixed AFTER UPDATE ON deployment.transition FOR EACH ROW EXECUTE FUNCTION deployment.keep_words();
+
+INSERT INTO users.rule
+SELECT resource, action, CASE action WHEN 'read' THEN 'profile' ELSE 'admin' END
+FROM unnest('{DeploymentStatus,DeploymentType,DeploymentStep}'::text[]) resource, unnest('{read,update}'::text[]) action;
+INSERT INTO users.rule VALUES
+    ('Deployment', 'read', 'read'),
+    ('Deployment', 'create', 'deploy'),
+    ('Deployment', 'delete', 'admin'),
+    ('DeploymentCommand', 'read', 'read'),
+    ('DeploymentCommandResult', 'read', 'read'),
+    ('DeploymentLog', 'read', 'read');
+
+CREATE FUNCTION deployment.project_of(id bigint) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
+BEGIN
+    RETURN (SELECT d.project FROM deployment.deployment d WHERE d.id = project_of.id);
+END $$;
+-- As in 0005_rights.sql, and what belongs to a deployment.
+CREATE OR REPLACE FUNCTION users.project_of(resource text, "row" jsonb) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE resource
+        WHEN 'Website' THEN 'website:' || ("row"->>'code')
+        WHEN 'DrupalDocrootCore' THEN 'drupaldocrootcore:' || ("row"->>'code')
+        WHEN 'WebsiteDeployed' THEN 'website:' || ("row"->>'website')
+        WHEN 'Domain' THEN 'website:' || ("row"->>'website')
+        WHEN 'Project' THEN "row"->>'code'
+        WHEN 'AccessRight' THEN "row"->>'project'
+        WHEN 'Deployment' THEN "row"->>'project'
+        WHEN 'DeploymentCommand' THEN deployment.project_of(("row"->>'deployment')::bigint)
+        WHEN 'DeploymentCommandResult' THEN deployment.project_of(("row"->>'deployment')::bigint)
+        WHEN 'DeploymentLog' THEN deployment.project_of(("row"->>'deployment')::bigint)
+    END
+$$;
+
+ALTER TABLE deployment.deployment ENABLE ROW LEVEL SECURITY;
+ALTER TABLE deployment.deployment_command ENABLE ROW LEVEL SECURITY;
+ALTER TABLE deployment.deployment_command_result ENABLE ROW LEVEL SECURITY;
+ALTER TABLE deployment.deployment_log ENABLE ROW LEVEL SECURITY;
+ALTER TABLE deployment.published ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read ON deployment.deployment FOR SELECT TO sitewire_service
+    USING (users.is_admin() OR users.may_read(project));
+CREATE POLICY "delete" ON deployment.deployment FOR DELETE TO sitewire_service USING (true);
+CREATE POLICY read ON deployment.deployment_command FOR SELECT TO sitewire_service
+    USING (users.is_admin() OR users.may_read(deployment.project_of(deployment)));
+CREATE POLICY read ON deployment.deployment_command_result FOR SELECT TO sitewire_service
+    USING (users.is_admin() OR users.may_read(deployment.project_of(deployment)));
+CREATE POLICY read ON deployment.deployment_log FOR SELECT TO sitewire_service
+    USING (users.is_admin() OR users.may_read(deployment.project_of(deployment)));
+CREATE POLICY read ON deployment.published FOR SELECT TO sitewire_service
+    USING (users.is_admin() OR users.may_read(project));
+
+-- The service writes through the methods only, which are in the next migration.
+GRANT USAGE ON SCHEMA deployment TO sitewire_service;
+GRANT SELECT ON deployment.deployment_status, deployment.deployment_type, deployment.deployment_step, deployment.transition,
+    deployment.deployment, deployment.deployment_command, deployment.deployment_command_result, deployment.deployment_log,
+    deployment.published, deployment.event TO sitewire_service;
+GRANT INSERT, UPDATE ON deployment.deployment_status, deployment.deployment_type, deployment.deployment_step
+    TO sitewire_deployment;
+GRANT DELETE ON deployment.deployment TO sitewire_deployment;
+REVOKE EXECUTE ON FUNCTION deployment.project_of(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION deployment.project_of(bigint) TO sitewire_service;
+
+SELECT sitewire.keep_history(format('deployment.%s', name)::regclass)
+FROM unnest('{deployment_status,deployment_type,deployment_step,deployment,deployment_command,
+              deployment_command_result}'::text[]) name;
+-- That a lease was renewed is no news.
+DROP TRIGGER record_update ON deployment.deployment;
+CREATE TRIGGER record_update AFTER UPDATE ON deployment.deployment FOR EACH ROW
+    WHEN (OLD IS DISTINCT FROM NEW AND (OLD.lease_until IS NOT DISTINCT FROM NEW.lease_until OR OLD.status <> NEW.status))
+    EXECUTE FUNCTION users.record('Deployment', 'id');

@@ -1,0 +1,290 @@
+-- What runners ask for (sitewire.deployment.v1), in the manner of 0009_deployment_requests.sql: a deployment with a lease and a fence,
+-- and what came of it. At the end, which functions the service may call.
+
+-- --- Runners ---
+
+-- The deployment that a runner says it holds; anything else it has to say is not heard any more.
+CREATE FUNCTION deployment.held(id bigint, by_fence bigint) RETURNS deployment.deployment LANGUAGE plpgsql AS $$
+DECLARE
+    d deployment.deployment := deployment.find(id);
+BEGIN
+    IF d.fence <> coalesce(by_fence, 0) THEN
+        PERFORM sitewire.fail('SW007', 'fence', format('the fence of deployment %s is %s, not %s%s', d.id, d.fence,
+            coalesce(by_fence, 0), CASE WHEN d.fence > by_fence THEN ': it was claimed again' ELSE '' END));
+    ELSIF d.runner_user IS DISTINCT FROM users.me() THEN
+        PERFORM sitewire.fail('SW005', '', format('deployment %s was claimed by another user', d.id));
+    ELSIF d.status <> 'IN_PROGRESS' THEN
+        PERFORM sitewire.fail('SW007', 'fence', format('deployment %s is %s%s: nothing is accepted for it any more', d.id, d.status,
+                                                       coalesce(' (' || nullif(d.failure, '') || ')', '')));
+    ELSIF d.lease_until < clock_timestamp() THEN
+        PERFORM sitewire.fail('SW007', 'fence', format('the lease of deployment %s ran out', d.id));
+    END IF;
+    RETURN d;
+END $$;
+
+CREATE FUNCTION deployment.lease_of(lease_ms integer) RETURNS timestamptz LANGUAGE plpgsql AS $$
+BEGIN
+    IF coalesce(lease_ms, 0) NOT IN (0) AND lease_ms NOT BETWEEN 1000 AND 600000 THEN
+        PERFORM sitewire.fail('SW002', 'lease_ms', 'lease_ms is 1000 to 600000, 0 for 30000');
+    END IF;
+    RETURN clock_timestamp() + coalesce(nullif(lease_ms, 0), 30000) * interval '1 millisecond';
+END $$;
+
+-- What a runner needs.
+CREATE FUNCTION deployment.claim_of(d deployment.deployment, for_ms integer) RETURNS deployment.claim LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    c deployment.claim;
+BEGIN
+    c.deployment := d;
+    c.fence := d.fence;
+    c.lease_until := d.lease_until;
+    c.lease_ms := coalesce(nullif(for_ms, 0), 30000);
+    c.commands := (SELECT array_agg(x ORDER BY x.number) FROM deployment.deployment_command x WHERE x.deployment = d.id);
+    c.facts := deployment.facts_of(d);
+    c.results := (SELECT array_agg(x ORDER BY x.command, x.attempt) FROM deployment.deployment_command_result x
+                  WHERE x.deployment = d.id);
+    c.log_offset := deployment.log_end(d.id);
+    RETURN c;
+END $$;
+
+-- The first of those that are due. What must not run any more is aborted on the way.
+CREATE FUNCTION deployment.claim_next(by_runner text, in_environments text[], in_docroots text[], of_projects text[],
+                                      for_ms integer)
+RETURNS SETOF deployment.claim LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    d deployment.deployment;
+    until timestamptz := deployment.lease_of(for_ms);
+    serves text[];
+    asked text := ROW(by_runner, in_environments, in_docroots, of_projects, for_ms)::text;
+    me text := deployment.caller();
+    known jsonb := deployment.earlier('ClaimDeployment', asked);
+BEGIN
+    IF known IS NOT NULL THEN
+        SELECT * INTO d FROM deployment.deployment x
+        WHERE x.id = (known->>'id')::bigint AND x.fence = (known->>'fence')::bigint AND x.status = 'IN_PROGRESS'
+          AND x.lease_until >= clock_timestamp();
+        IF FOUND THEN
+            RETURN NEXT deployment.claim_of(d, for_ms);
+        END IF;
+        RETURN; -- what was claimed then is lost
+    END IF;
+    IF NOT sitewire.is_code(coalesce(by_runner, '')) THEN
+        PERFORM sitewire.fail('SW002', 'runner', 'the name of a runner is 1 to 128 characters of A-Z a-z 0-9 . _ : -');
+    END IF;
+    IF NOT users.is_admin() THEN
+        serves := (SELECT coalesce(array_agg(DISTINCT p.project), '{}') FROM users.permission p
+                   WHERE 'deploy' = ANY (p.permissions));
+        IF serves = '{}' OR coalesce(cardinality(of_projects), 0) > 0 AND NOT of_projects <@ serves THEN
+            PERFORM sitewire.fail('SW005', 'projects', format('a runner takes deploy on the projects that it serves, which %s has '
+                                                              'not', me));
+        END IF;
+    END IF;
+    LOOP
+        SELECT * INTO d FROM deployment.deployment x
+        WHERE x.status = 'ACCEPTED'
+          AND (coalesce(cardinality(in_environments), 0) = 0 OR x.environment = ANY (in_environments))
+          AND (coalesce(cardinality(in_docroots), 0) = 0 OR x.docroot = ANY (in_docroots))
+          AND (coalesce(cardinality(of_projects), 0) = 0 OR x.project = ANY (of_projects))
+          AND (serves IS NULL OR x.project = ANY (serves))
+          AND NOT EXISTS (SELECT FROM deployment.deployment o
+                          WHERE o.docroot = x.docroot AND o.environment = x.environment
+                            AND o.status IN ('ACCEPTED', 'IN_PROGRESS') AND o.queue < x.queue)
+        ORDER BY x.queue LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        EXIT WHEN deployment.void_of(d) IS NULL;
+        UPDATE deployment.deployment x SET status = 'ABORTED', failure = deployment.void_of(d) WHERE x.id = d.id;
+    END LOOP;
+    UPDATE deployment.deployment x
+    SET status = 'IN_PROGRESS', runner = by_runner, runner_user = me, lease_until = until, failure = ''
+    WHERE x.id = d.id RETURNING * INTO d;
+    PERFORM deployment.remember('ClaimDeployment', asked, d);
+    RETURN NEXT deployment.claim_of(d, for_ms);
+END $$;
+
+CREATE FUNCTION deployment.log_end(id bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce((SELECT l."offset" + octet_length(l.bytes) FROM deployment.deployment_log l
+                     WHERE l.deployment = log_end.id ORDER BY l."offset" DESC LIMIT 1), 0);
+END $$;
+
+CREATE FUNCTION deployment.renew(id bigint, by_fence bigint, for_ms integer) RETURNS deployment.lease
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    d deployment.deployment := deployment.held(id, by_fence);
+BEGIN
+    UPDATE deployment.deployment x SET lease_until = deployment.lease_of(for_ms) WHERE x.id = d.id RETURNING * INTO d;
+    RETURN ROW(d.lease_until, d.abort_requested_at IS NOT NULL,
+               CASE WHEN d.abort_requested_at IS NOT NULL THEN deployment.abort_text(d.aborter, d.abort_reason) END)
+           ::deployment.lease;
+END $$;
+
+-- Commands run one after the other, each as often as it may.
+CREATE FUNCTION deployment.start_command(id bigint, by_fence bigint, number integer, try integer)
+RETURNS deployment.deployment_command_result LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    d deployment.deployment := deployment.held(id, by_fence);
+    c deployment.deployment_command;
+    r deployment.deployment_command_result;
+    last deployment.deployment_command_result;
+    tries integer;
+    other integer;
+BEGIN
+    SELECT * INTO c FROM deployment.deployment_command x WHERE x.deployment = d.id AND x.number = start_command.number;
+    IF NOT FOUND THEN
+        PERFORM sitewire.fail('SW003', 'number', format('deployment %s has no command %s', d.id, coalesce(number, 0)));
+    END IF;
+    SELECT * INTO last FROM deployment.deployment_command_result x
+    WHERE x.deployment = d.id AND x.command = c.number ORDER BY x.attempt DESC LIMIT 1;
+    IF last.fence = d.fence AND last.finished_at IS NULL AND last.attempt IS NOT NULL
+       AND coalesce(nullif(try, 0), last.attempt) = last.attempt THEN
+        RETURN last; -- by an earlier try
+    ELSIF coalesce(nullif(try, 0), coalesce(last.attempt, 0) + 1) <> coalesce(last.attempt, 0) + 1 THEN
+        PERFORM sitewire.fail('SW006', 'attempt', format('the next attempt at command %s is %s', c.number,
+                                                         coalesce(last.attempt, 0) + 1));
+    ELSIF d.abort_requested_at IS NOT NULL THEN
+        PERFORM sitewire.fail('SW006', 'id', format('deployment %s is to be aborted', d.id));
+    END IF;
+    SELECT x.command INTO other FROM deployment.deployment_command_result x WHERE x.deployment = d.id AND x.finished_at IS NULL;
+    IF FOUND THEN
+        PERFORM sitewire.fail('SW006', 'number', format('command %s of deployment %s is not over', other, d.id));
+    END IF;
+    SELECT x.number INTO other FROM deployment.deployment_command x
+    WHERE x.deployment = d.id AND x.number < c.number AND NOT EXISTS (
+        SELECT FROM deployment.deployment_command_result y WHERE y.deployment = d.id AND y.command = x.number
+          AND y.finished_at IS NOT NULL AND (x.continue_on_failure OR y.exit_code = 0 AND NOT y.timed_out))
+    ORDER BY x.number LIMIT 1;
+    IF FOUND THEN
+        PERFORM sitewire.fail('SW006', 'number', format('command %s comes first: it has not succeeded', other));
+    END IF;
+    SELECT count(*) INTO tries FROM deployment.deployment_command_result x
+    WHERE x.deployment = d.id AND x.command = c.number AND x.fence = d.fence;
+    IF tries > c.retries THEN
+        PERFORM sitewire.fail('SW006', 'attempt', format('command %s has had its %s', c.number,
+            CASE c.retries WHEN 0 THEN 'attempt' ELSE format('%s attempts', c.retries + 1) END));
+    END IF;
+    INSERT INTO deployment.deployment_command_result (deployment, command, attempt, runner, fence)
+    VALUES (d.id, c.number, coalesce(last.attempt, 0) + 1, d.runner, d.fence) RETURNING * INTO r;
+    RETURN r;
+END $$;
+
+CREATE FUNCTION deployment.finish_command(id bigint, by_fence bigint, number integer, try integer, exited integer, killed integer,
+                                          late boolean, out_bytes bigint, err_bytes bigint, cut boolean, why text)
+RETURNS deployment.deployment_command_result LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    d deployment.deployment := deployment.held(id, by_fence);
+    r deployment.deployment_command_result;
+    same boolean;
+BEGIN
+    SELECT * INTO r FROM deployment.deployment_command_result x
+    WHERE x.deployment = d.id AND x.command = number AND x.attempt = try AND x.fence = d.fence;
+    IF NOT FOUND THEN
+        PERFORM sitewire.fail('SW003', 'attempt', format('attempt %s at command %s of deployment %s has not begun',
+                                                         coalesce(try, 0), coalesce(number, 0), d.id));
+    ELSIF exited IS NULL AND coalesce(killed, 0) = 0 AND NOT coalesce(late, false) AND coalesce(why, '') = '' THEN
+        PERFORM sitewire.fail('SW002', 'exit_code', 'how did it end? set exit_code, signal, timed_out or failure');
+    ELSIF least(out_bytes, err_bytes) < 0 THEN
+        PERFORM sitewire.fail('SW002', 'stdout_bytes', 'sizes are 0 or more');
+    END IF;
+    IF r.finished_at IS NOT NULL THEN
+        same := (r.exit_code, r.signal, r.timed_out, r.failure) IS NOT DISTINCT FROM
+                (exited, nullif(killed, 0), coalesce(late, false), left(coalesce(why, ''), 1000));
+        IF NOT same THEN
+            PERFORM sitewire.fail('SW006', 'attempt', format('attempt %s at command %s is over, and ended otherwise', try, number));
+        END IF;
+        RETURN r;
+    END IF;
+    UPDATE deployment.deployment_command_result x
+    SET finished_at = clock_timestamp(), exit_code = exited, signal = nullif(killed, 0), timed_out = coalesce(late, false),
+        stdout_bytes = coalesce(out_bytes, 0), stderr_bytes = coalesce(err_bytes, 0), truncated = coalesce(cut, false),
+        failure = left(coalesce(why, ''), 1000)
+    WHERE x.deployment = r.deployment AND x.command = r.command AND x.attempt = r.attempt RETURNING * INTO r;
+    RETURN r;
+END $$;
+
+-- Chunks follow each other; one that is there already, as it is, comes from an earlier try.
+CREATE FUNCTION deployment.append_log(id bigint, by_fence bigint, chunks deployment.log_chunk[]) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    d deployment.deployment := deployment.held(id, by_fence);
+    ends_at bigint := deployment.log_end(id);
+    c deployment.log_chunk;
+BEGIN
+    FOREACH c IN ARRAY coalesce(chunks, '{}') LOOP
+        IF coalesce(octet_length(c.bytes), 0) NOT BETWEEN 1 AND 1048576 THEN
+            PERFORM sitewire.fail('SW002', 'chunks.bytes', 'a chunk has 1 to 1048576 bytes');
+        ELSIF coalesce(c.stream, '') NOT IN ('stdout', 'stderr') THEN
+            PERFORM sitewire.fail('SW002', 'chunks.stream', 'a stream is stdout or stderr');
+        ELSIF coalesce(c."offset", 0) = ends_at THEN
+            INSERT INTO deployment.deployment_log (deployment, "offset", command, attempt, stream, bytes, fence)
+            VALUES (d.id, ends_at, coalesce(c.command, 0), coalesce(c.attempt, 0), c.stream, c.bytes, d.fence);
+            ends_at := ends_at + octet_length(c.bytes);
+        ELSIF NOT EXISTS (SELECT FROM deployment.deployment_log l WHERE l.deployment = d.id
+                          AND l."offset" = coalesce(c."offset", 0) AND l.bytes = c.bytes) THEN
+            PERFORM sitewire.fail('SW006', 'chunks.offset', format('deployment %s has %s bytes of output: the next chunk begins '
+                                                                   'there, not at %s', d.id, ends_at, coalesce(c."offset", 0)));
+        END IF;
+    END LOOP;
+    RETURN ends_at;
+END $$;
+
+CREATE FUNCTION deployment.conclude(id bigint, by_fence bigint, outcome text, why text) RETURNS deployment.deployment
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    d deployment.deployment := deployment.find(id);
+BEGIN
+    IF coalesce(outcome, '') NOT IN ('DONE', 'FAILED', 'ABORTED') THEN
+        PERFORM sitewire.fail('SW002', 'outcome', 'an outcome is DONE, FAILED or ABORTED');
+    ELSIF d.status = outcome AND d.fence = by_fence AND d.runner_user = users.me() THEN
+        RETURN d; -- by an earlier try
+    END IF;
+    d := deployment.held(id, by_fence);
+    UPDATE deployment.deployment x
+    SET status = outcome, failure = CASE
+        WHEN outcome = 'DONE' THEN ''
+        WHEN outcome = 'ABORTED' AND x.abort_requested_at IS NOT NULL THEN deployment.abort_text(x.aborter, x.abort_reason)
+        ELSE left(coalesce(nullif(why, ''), 'the runner gave no reason'), 4000) END
+    WHERE x.id = d.id RETURNING * INTO d;
+    RETURN d;
+END $$;
+
+-- Ends what lost its runner. The service runs this each second, however many there are of it.
+CREATE FUNCTION deployment.sweep() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    d deployment.deployment;
+    ended integer := 0;
+    lost_max bigint := 5; -- a deployment that takes its runners along is given up
+BEGIN
+    PERFORM set_config('sitewire.user', '@lease', true);
+    FOR d IN SELECT * FROM deployment.deployment x WHERE x.status = 'IN_PROGRESS' AND x.lease_until < clock_timestamp()
+             ORDER BY x.id FOR NO KEY UPDATE SKIP LOCKED LOOP
+        IF d.abort_requested_at IS NULL AND d.on_lost_lease = 'RETRY' AND d.fence < lost_max THEN
+            UPDATE deployment.deployment x SET status = 'ACCEPTED', runner = '', runner_user = NULL WHERE x.id = d.id;
+        ELSE
+            UPDATE deployment.deployment x
+            SET status = CASE WHEN d.abort_requested_at IS NULL THEN 'FAILED' ELSE 'ABORTED' END,
+                failure = CASE WHEN d.abort_requested_at IS NULL THEN format('the runner %s was lost', d.runner)
+                               ELSE deployment.abort_text(d.aborter, d.abort_reason) END
+            WHERE x.id = d.id;
+        END IF;
+        ended := ended + 1;
+    END LOOP;
+    RETURN ended;
+END $$;
+
+-- --- Who calls them ---
+
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'deployment'::regnamespace AND proname <> 'project_of' LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f);
+    END LOOP;
+    FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'deployment'::regnamespace AND proname = ANY (
+        '{plan_of,request,approve,abort,rollback,claim_next,renew,start_command,finish_command,append_log,conclude,sweep}') LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO sitewire_deployment', f);
+    END LOOP;
+END $$;
+GRANT USAGE ON SCHEMA deployment TO sitewire_deployment;
