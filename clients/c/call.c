@@ -181,6 +181,21 @@ void sw_client_cancel(sw_client *client, uint64_t call_id)
     sw_flight_schedule(client, flight, due < flight->deadline_us ? due : flight->deadline_us);
 }
 
+static void ignore(const sw_reply *reply, void *context)
+{
+    (void)reply;
+    (void)context;
+}
+
+void sw_client_forget(sw_client *client, uint64_t call_id)
+{
+    sw_flight *flight = sw_flight_of_id(client, call_id);
+    if (flight == NULL)
+        return;
+    flight->fn = ignore;
+    sw_client_cancel(client, call_id);
+}
+
 void sw_client_credit(sw_client *client, uint64_t call_id, uint32_t messages)
 {
     sw_flight *flight = sw_flight_of_id(client, call_id);

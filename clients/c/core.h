@@ -210,6 +210,8 @@ sw_code sw_client_launch(sw_client *client, const sw_call_spec *spec, uint64_t *
 /* Works until the call is over and keeps what its reply said. Used by the synchronous calls: `take` sees the
  * reply while its payload is there, and may fail. */
 typedef sw_code sw_take_fn(const sw_reply *reply, void *context, sw_error *error);
+/* Ends a call without a callback. */
+void sw_client_forget(sw_client *client, uint64_t call_id);
 sw_code sw_client_wait(sw_client *client, const sw_call_spec *spec, sw_take_fn *take, void *context,
                        sw_error *error);
 

@@ -70,6 +70,14 @@ static const sw_flag history_flags[] = {
     {"limit", 'l', "N", "at most so many (default: 100)"},
     {.name = NULL}};
 
+static const sw_flag watch_flags[] = {
+    {"project", 'p', "PROJECT", "only of this one; may be repeated (default: all that you may read)"},
+    {"kind", 'k', "A,B", "only these kinds: state, command, log"},
+    {"deployment", 0, "ID", "only of this deployment"},
+    {"after", 0, "CURSOR", "begin after what was shown with this cursor; 0: with the first event there is"},
+    {"limit", 'l', "N", "end after so many"},
+    {.name = NULL}};
+
 static const sw_flag status_flags[] = {
     {"watch", 'w', NULL, "show it again and again, with the rates in between, until Ctrl-C"},
     {"interval", 0, "TIME", "of --watch (default: 2s)"},
@@ -244,6 +252,21 @@ const sw_command sw_commands[] = {
      "sitewire history website almanac\n"
      "# what she did today\n"
      "sitewire history --since 24h --by ann@example.org\n",
+     false},
+    {"watch", sw_cmd_watch, "Show what happens to deployments, as it happens.", "", watch_flags,
+     "Prints each event once and in the order of its project, whatever is lost on the way or restarted\n"
+     "meanwhile, until Ctrl-C. PROJECT is website:CODE or drupaldocrootcore:CODE; a CODE alone is a website's.\n"
+     "\n"
+     "With --json each line has a cursor: `--after CURSOR` goes on behind that line. Otherwise the last one is\n"
+     "shown at the end. Events of output tell where it is; `sitewire logs ID` shows it.\n",
+     "# everything that I may see\n"
+     "sitewire watch\n"
+     "# states of two projects, for a program\n"
+     "sitewire watch --project isover.fr --project drupaldocrootcore:main --kind state --json\n"
+     "# all that ever happened, and what comes\n"
+     "sitewire watch --after 0\n"
+     "# what I have missed of one deployment since then\n"
+     "sitewire watch --deployment 42 --after 1042:1050=website:isover.fr\n",
      false},
     {"import", sw_cmd_import, "Bring rows of files into the registry, safe to repeat.", "FILE...",
      import_flags,

@@ -44,6 +44,7 @@ typedef struct up {
     char data[PATH_MAX], run[PATH_MAX], programs[PATH_MAX];
     char frontend[PATH_MAX * 2], backend[PATH_MAX * 2], events[PATH_MAX * 2];
     char local_frontend[PATH_MAX + 64], local_backend[PATH_MAX + 64]; /* ours, among them */
+    char publish[PATH_MAX + 64];
     char local_users[128];
     sw_keys keys;
     const char *curve, *caller;
@@ -202,9 +203,10 @@ static void prepare_broker(up *u)
 {
     snprintf(u->local_users, sizeof(u->local_users), "%u=" ADMIN ",0=" ADMIN, (unsigned)geteuid());
     const char *arguments[SW_CHILD_ARGUMENTS] = {
-        u->paths[0],    "--frontend",     u->frontend,          "--backend",     u->backend,     "--events",
-        u->events,      "--log-level",    u->log_level,         "--local-users", u->local_users, "--key",
-        u->keys.broker, "--service-keys", u->keys.service_keys, "--curve",       u->curve};
+        u->paths[0],    "--frontend", u->frontend,    "--backend",      u->backend,
+        "--events",     u->events,    "--log-level",  u->log_level,     "--local-users",
+        u->local_users, "--key",      u->keys.broker, "--service-keys", u->keys.service_keys,
+        "--curve",      u->curve,     "--publish",    u->publish};
     if (u->caller != NULL) {
         size_t count = 0;
         while (arguments[count] != NULL)
@@ -225,7 +227,8 @@ static void prepare_children(up *u)
         snprintf(u->databases[i], sizeof(u->databases[i]), "%s user=%s", u->cluster.conninfo,
                  services[i].role);
         const char *arguments[] = {u->paths[1 + i], "--backend",   u->local_backend, "--database",
-                                   u->databases[i], "--log-level", u->log_level,     NULL};
+                                   u->databases[i], "--log-level", u->log_level,     "--publish",
+                                   u->publish,      NULL};
         u->services[i] = (sw_child){
             .name = services[i].program, .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
         memcpy(u->services[i].arguments, arguments, sizeof(arguments));
@@ -416,6 +419,7 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
         take_endpoint(cli, u, "frontend", "frontend.sock", u->frontend, u->local_frontend);
         take_endpoint(cli, u, "backend", "backend.sock", u->backend, u->local_backend);
         take_endpoint(cli, u, "events", "events.sock", u->events, NULL);
+        snprintf(u->publish, sizeof(u->publish), "ipc://%s/publish.sock", u->run);
         code = run(u, error);
         sw_log(SW_LOG_INFO, "stopping", NULL);
         stop_all(u);

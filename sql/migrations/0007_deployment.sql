@@ -227,9 +227,8 @@ ALTER TABLE deployment.deployment_log ALTER COLUMN bytes SET STORAGE EXTERNAL;
 
 -- --- Events ---
 
--- What happened, written by the transaction in which it did. The relay moves it to deployment.published, in the order of
--- commits: first those of all transactions that are older than any that runs (pg_snapshot_xmin), by transaction and id.
--- For one deployment that is the order in which things happened, as each method locks its row before it writes anything.
+-- What happened, written by the transaction in which it did. deployment.relay (0011_deployment_events.sql) moves it to
+-- deployment.published.
 CREATE TABLE deployment.outbox (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT outbox__id__key PRIMARY KEY,
     transaction xid8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -238,8 +237,7 @@ CREATE TABLE deployment.outbox (
     kind text COLLATE "C" NOT NULL
         CONSTRAINT outbox__kind__choice CHECK (kind IN ('state', 'command', 'log')),
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    payload text NOT NULL,
-    log_offset bigint -- of a log: its chunk
+    payload text NOT NULL
 );
 
 CREATE TABLE deployment.published (
@@ -250,17 +248,14 @@ CREATE TABLE deployment.published (
     kind text COLLATE "C" NOT NULL,
     at timestamptz NOT NULL,
     payload text NOT NULL,
-    log_offset bigint,
+    previous_position bigint NOT NULL, -- of the event before it in its project; 0: it is the first
     CONSTRAINT published__project_sequence__key UNIQUE (project, project_sequence)
 );
 CREATE INDEX published_deployment ON deployment.published (deployment, position);
 
--- As the API shows them. Output is stored once, as the log.
+-- As the API shows them.
 CREATE VIEW deployment.event WITH (security_invoker = true) AS
-SELECT p.position, p.project, p.project_sequence, p.deployment, p.kind, p.at, p.payload, l.bytes AS output,
-       p.at AS created_at, p.at AS updated_at, bigint '1' AS revision
-FROM deployment.published p
-LEFT JOIN deployment.deployment_log l ON l.deployment = p.deployment AND l."offset" = p.log_offset;
+SELECT p.*, p.at AS created_at, p.at AS updated_at, bigint '1' AS revision FROM deployment.published p;
 
 -- --- What a plan is ---
 

@@ -252,9 +252,9 @@ CREATE TRIGGER state BEFORE INSERT OR UPDATE OR DELETE ON deployment.deployment_
 
 CREATE FUNCTION deployment.follow_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    INSERT INTO deployment.outbox (project, deployment, kind, payload, log_offset)
+    INSERT INTO deployment.outbox (project, deployment, kind, payload)
     SELECT d.project, d.id, 'log', format('{"command":%s,"attempt":%s,"stream":"%s","offset":%s,"size":%s}', NEW.command,
-                                          NEW.attempt, NEW.stream, NEW."offset", octet_length(NEW.bytes)), NEW."offset"
+                                          NEW.attempt, NEW.stream, NEW."offset", octet_length(NEW.bytes))
     FROM deployment.deployment d WHERE d.id = NEW.deployment;
     RETURN NULL;
 END $$;

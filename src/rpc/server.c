@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "rpc/builtin.h"
 #include "rpc/connection.h"
+#include "rpc/publisher.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,8 @@ struct sw_server {
     sw_builtin *builtin;
     sw_connection *connections[ENDPOINTS_MAX];
     size_t connection_count;
+    sw_publisher *publishers[ENDPOINTS_MAX];
+    size_t publisher_count;
     char *instance, *version;
     int64_t drain_ms;
     sw_timer *deadline_timer; /* the next deadline of a call */
@@ -94,26 +97,50 @@ static char *make_instance(const sw_server_options *options)
     return length < 0 ? NULL : instance;
 }
 
-static sw_code add_connections(sw_server *server, const char *endpoints, sw_error *error)
+static sw_code add_connection(sw_server *server, const char *endpoint, sw_error *error)
+{
+    sw_connection *made =
+        server->connection_count == ENDPOINTS_MAX ? NULL : sw_connection_new(&server->registration, endpoint);
+    if (made != NULL)
+        server->connections[server->connection_count++] = made;
+    return made != NULL ? SW_OK
+                        : sw_fail(error, SW_RESOURCE_EXHAUSTED,
+                                  "more than %d broker endpoints, or no memory for the connection to %s",
+                                  ENDPOINTS_MAX, endpoint);
+}
+
+static sw_code add_publisher(sw_server *server, const char *endpoint, sw_error *error)
+{
+    sw_publisher *made =
+        server->publisher_count == ENDPOINTS_MAX ? NULL : sw_publisher_new(&server->registration, endpoint);
+    if (made != NULL)
+        server->publishers[server->publisher_count++] = made;
+    return made != NULL
+               ? SW_OK
+               : sw_fail(error, SW_RESOURCE_EXHAUSTED,
+                         "more than %d endpoints for events, or no memory for %s", ENDPOINTS_MAX, endpoint);
+}
+
+static sw_code add_each(sw_server *server, const char *endpoints,
+                        sw_code (*add)(sw_server *, const char *, sw_error *), sw_error *error)
 {
     char *text = strdup(endpoints == NULL ? "" : endpoints), *rest = text;
     if (text == NULL)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for the server");
     sw_code code = SW_OK;
     for (char *each; code == SW_OK && (each = strsep(&rest, ", ")) != NULL;) {
-        if (each[0] == '\0')
-            continue;
-        if (server->connection_count == ENDPOINTS_MAX) {
-            code = sw_fail(error, SW_INVALID_ARGUMENT, "more than %d broker endpoints", ENDPOINTS_MAX);
-            break;
-        }
-        sw_connection *made = sw_connection_new(&server->registration, each);
-        if (made == NULL)
-            code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for the connection to %s", each);
-        else
-            server->connections[server->connection_count++] = made;
+        if (each[0] != '\0')
+            code = add(server, each, error);
     }
     free(text);
+    return code;
+}
+
+static sw_code add_endpoints(sw_server *server, const sw_server_options *options, sw_error *error)
+{
+    sw_code code = add_each(server, options->endpoints, add_connection, error);
+    if (code == SW_OK)
+        code = add_each(server, options->publish, add_publisher, error);
     if (code == SW_OK && server->connection_count == 0)
         code = sw_fail(error, SW_INVALID_ARGUMENT,
                        "no broker endpoint; name at least one, such as ipc:///run/sitewire/backend");
@@ -215,7 +242,7 @@ static sw_code make(sw_server *server, const sw_server_options *options, sw_erro
     }
     sw_dispatch_set_bounds(server->dispatch, options->payload_max, 0);
     sw_code code = add_builtin(server, options, error);
-    return code != SW_OK ? code : add_connections(server, options->endpoints, error);
+    return code != SW_OK ? code : add_endpoints(server, options, error);
 }
 
 sw_code sw_server_new(sw_loop *loop, const sw_server_options *options, sw_server **server, sw_error *error)
@@ -240,6 +267,8 @@ void sw_server_destroy(sw_server **server)
         return;
     for (size_t i = 0; i < s->connection_count; i++)
         sw_connection_destroy(&s->connections[i]);
+    for (size_t i = 0; i < s->publisher_count; i++)
+        sw_publisher_destroy(&s->publishers[i]);
     sw_timer_destroy(&s->deadline_timer);
     sw_timer_destroy(&s->drain_timer);
     sw_dispatch_destroy(&s->dispatch);
@@ -266,6 +295,8 @@ sw_code sw_server_start(sw_server *server, sw_error *error)
         code = sw_fail(error, SW_FAILED_PRECONDITION, "the process has no service to offer");
     for (size_t i = 0; code == SW_OK && i < server->connection_count; i++)
         code = sw_connection_open(server->connections[i], error);
+    for (size_t i = 0; code == SW_OK && i < server->publisher_count; i++)
+        code = sw_publisher_open(server->publishers[i], error);
     return code;
 }
 
@@ -281,6 +312,13 @@ void sw_server_set_serving(sw_server *server, bool serving, const char *reason)
 void sw_server_add_counter(sw_server *server, const char *name, const uint64_t *value)
 {
     sw_builtin_add_counter(server->builtin, name, value);
+}
+
+void sw_server_publish(sw_server *server, sw_message *message)
+{
+    for (size_t i = 0; i < server->publisher_count; i++)
+        sw_publisher_send(server->publishers[i], message);
+    sw_message_close(message);
 }
 
 size_t sw_server_brokers(const sw_server *server)

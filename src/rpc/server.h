@@ -4,6 +4,7 @@
 #define SW_RPC_SERVER_H
 
 #include "rpc/dispatch.h"
+#include "wire/frame.h"
 #include "wire/loop.h"
 
 typedef struct sw_server sw_server;
@@ -13,6 +14,7 @@ typedef struct sw_server_options {
     const char *instance; /* NULL: made from process, pid and a random suffix */
     const char *version;
     const char *endpoints; /* brokers' backends, comma-separated: all are connected */
+    const char *publish;   /* where the brokers take events; NULL or "": none are published */
     const char *key_file;  /* its key, for tcp endpoints; NULL or "": tcp is not encrypted */
     uint32_t capacity;     /* calls at once per broker; 0 means 256 */
     int64_t heartbeat_ms;  /* 0 means 500 */
@@ -42,6 +44,9 @@ void sw_server_add_counter(sw_server *server, const char *name, const uint64_t *
 /* Begin to drain; the loop is stopped once nothing is in flight or the time is over. 0: the default. */
 void sw_server_drain(sw_server *server, int64_t timeout_ms);
 bool sw_server_is_draining(const sw_server *server);
+/* Sends an event, a topic and a body, to all brokers. The message is consumed; a broker that is away or does not read misses
+ * it. */
+void sw_server_publish(sw_server *server, sw_message *message);
 /* Brokers that the server is registered with now. */
 size_t sw_server_brokers(const sw_server *server);
 

@@ -37,6 +37,7 @@ static const sw_resource resources[] = {RESOURCE(deployment_status, "DeploymentS
                                         RESOURCE(deployment_command_result, "DeploymentCommandResults", 3),
                                         RESOURCE(deployment_log, "DeploymentLogs", 2),
                                         RESOURCE(event, "Events", 1),
+                                        RESOURCE(event_head, "EventHeads", 1),
                                         {0}};
 
 static const sw_query queries[] = {METHOD("RequestDeployment", request_deployment, true),
@@ -60,5 +61,6 @@ const sw_service sw_service_deployment = {
     .resources = resources,
     .queries = queries,
     .chore = "SELECT deployment.sweep()",
-    .schema_minimum = 10,
+    .relays = true,
+    .schema_minimum = 11,
 };

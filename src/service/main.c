@@ -7,6 +7,7 @@
 #include "base/option.h"
 #include "base/process.h"
 #include "rpc/server.h"
+#include "service/relay.h"
 #include "service/service.h"
 #include "store/migrate.h"
 #include <signal.h>
@@ -24,7 +25,7 @@ static const sw_service *const services[] = {&sw_service_referential, &sw_servic
                                              &sw_service_deployment};
 
 static struct {
-    const char *backend, *key, *curve, *database, *instance, *log_level, *log_format;
+    const char *backend, *publish, *key, *curve, *database, *instance, *log_level, *log_format;
     int64_t capacity, read_lanes, write_lanes, heartbeat_ms, drain_ms;
     bool check_config, help, version;
 } settings;
@@ -32,6 +33,8 @@ static struct {
 static const sw_option options[] = {
     {"backend", 'b', SW_OPTION_STRING, &settings.backend, "SITEWIRE_BACKEND", "ipc:///run/sitewire/backend",
      0, 0, "ENDPOINTS", "backends of the brokers, comma-separated; all are connected"},
+    {"publish", 'p', SW_OPTION_STRING, &settings.publish, "SITEWIRE_PUBLISH", "", 0, 0, "ENDPOINTS",
+     "where the brokers take events, comma-separated; all are connected"},
     {"key", 'k', SW_OPTION_STRING, &settings.key, NULL, "", 0, 0, "FILE",
      "the key of this service, for backends on tcp; `sitewire key new FILE` makes one"},
     {"curve", 0, SW_OPTION_STRING, &settings.curve, NULL, "on", 0, 0, "on|off", "encryption of tcp"},
@@ -162,6 +165,7 @@ static sw_code open_server(program *p, sw_error *error)
                                       .instance = settings.instance,
                                       .version = SW_VERSION,
                                       .endpoints = settings.backend,
+                                      .publish = p->service->relays ? settings.publish : NULL,
                                       .key_file = strcmp(settings.curve, "off") == 0 ? NULL : settings.key,
                                       .capacity = (uint32_t)settings.capacity,
                                       .heartbeat_ms = settings.heartbeat_ms,
@@ -196,8 +200,11 @@ static sw_code start(program *p, sw_error *error)
     if (code == SW_OK)
         code = sw_store_add(p->store, sw_server_dispatch(p->server), p->service->resources,
                             p->service->queries, error);
-    if (code == SW_OK && p->service->chore)
-        code = sw_store_repeat(p->store, p->service->chore, CHORE_MS, error);
+    const sw_repeat chore = {.sql = p->service->chore, .every_ms = CHORE_MS};
+    if (code == SW_OK && chore.sql)
+        code = sw_store_repeat(p->store, &chore, error);
+    if (code == SW_OK && p->service->relays)
+        code = sw_relay_start(p->store, p->server, error);
     if (code != SW_OK)
         return code;
     sw_server_set_serving(p->server, false, "connecting to the database");
@@ -256,7 +263,8 @@ static sw_code read_settings(const program *p, int argc, char **argv, sw_log_lev
     bool off = strcmp(settings.curve, "off") == 0;
     if (!off && strcmp(settings.curve, "on") != 0)
         return sw_fail_field(error, SW_INVALID_ARGUMENT, "curve", "--curve '%s': on or off", settings.curve);
-    if (!off && strstr(settings.backend, "tcp://") != NULL && settings.key[0] == '\0')
+    bool tcp = strstr(settings.backend, "tcp://") != NULL || strstr(settings.publish, "tcp://") != NULL;
+    if (!off && tcp && settings.key[0] == '\0')
         return sw_fail_field(
             error, SW_FAILED_PRECONDITION, "key",
             "a backend on tcp needs --key FILE with the key of this service, or --curve off");

@@ -40,5 +40,5 @@ const sw_service sw_service_user = {
     .summary = "Users, their keys and what they may do, offered through the broker.",
     .resources = resources,
     .queries = queries,
-    .schema_minimum = 6,
+    .schema_minimum = 11,
 };

@@ -138,6 +138,8 @@ bool sw_referrers_build(const sw_op *op, const sw_reference *reference, sw_sql *
 
 /* chore.c */
 void sw_chores_destroy(struct sw_chore **chores);
+/* Something was changed: by a call of this store, or by somebody who says so. */
+void sw_chores_wake(struct sw_chore *chores, bool by_us);
 
 /* query.c: at registration, and once a description is there */
 sw_code sw_query_parse(sw_plan *plan, const char *sql, sw_error *error);

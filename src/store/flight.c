@@ -1,6 +1,6 @@
 /* What is in flight on a connection: statements out, results in, in order (lane.h).
  *
- * All between two syncs is one transaction. A result of a read is handed on at once; that of a mutation waits for
+ * All between two syncs is one transaction. A result of a read is handed on at once; that of anything else waits for
  * the sync, which commits. After a failure PostgreSQL skips what follows up to the sync: skipped work is sent again
  * with a sync of its own, and so are all mutations that shared the transaction, since it undid them. Preparing is
  * skipped likewise, so a statement counts as prepared until that shows.
@@ -275,7 +275,7 @@ static void take_work(sw_lane *lane, sw_work *work, PGresult *result)
         PQclear(result);
     else
         work->held = result;
-    if (lane->kind == SW_LANE_WRITE) {
+    if (lane->kind != SW_LANE_READ) {
         sw_work **end = &lane->held;
         while (*end)
             end = &(*end)->next;

@@ -32,6 +32,11 @@ sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, const char *conninfo, con
     return lane;
 }
 
+void sw_lane_listen(sw_lane *lane, const char *channel)
+{
+    snprintf(lane->listen, sizeof(lane->listen), "LISTEN %s", channel);
+}
+
 static void watch(sw_lane *lane, int fd, short events)
 {
     if (lane->watched >= 0 && lane->watched != fd)
@@ -102,7 +107,8 @@ static void go_up(sw_lane *lane)
         "set_config('jit', 'off', false), set_config('search_path', 'pg_catalog, pg_temp', false), "
         "set_config('default_transaction_read_only', $1, false)";
     if (!PQenterPipelineMode(lane->connection) ||
-        !sw_lane_plain(lane, settings, lane->kind == SW_LANE_READ ? "on" : "off")) {
+        !sw_lane_plain(lane, settings, lane->kind == SW_LANE_READ ? "on" : "off") ||
+        (*lane->listen && !sw_lane_plain(lane, lane->listen, NULL))) {
         go_down(lane);
         return;
     }
@@ -180,6 +186,15 @@ static void on_timer(void *context)
         sw_lane_connect(lane);
 }
 
+/* Whoever listens looks once, however often it was told. */
+static bool take_notifications(sw_lane *lane)
+{
+    bool any = false;
+    for (PGnotify *each; (each = PQnotifies(lane->connection)); any = true)
+        PQfreemem(each);
+    return any;
+}
+
 static void on_ready(void *context, short events)
 {
     sw_lane *lane = context;
@@ -190,6 +205,8 @@ static void on_ready(void *context, short events)
     if (events & ~ZMQ_POLLOUT && !PQconsumeInput(lane->connection))
         lane->broken = true;
     sw_lane_receive(lane); /* also what came before a loss */
+    if (*lane->listen && take_notifications(lane))
+        lane->events.on_notify(lane->events.context);
     sw_lane_flush(lane);
 }
 

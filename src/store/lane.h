@@ -57,6 +57,7 @@ typedef struct sw_lane_events {
     void (*on_down)(void *context, sw_lane *lane, const char *reason);
     /* Not run because of a neighbour: to be sent again, before what waits. */
     void (*on_again)(void *context, sw_work *work);
+    void (*on_notify)(void *context); /* NOTIFY on the channel that it listens to */
     void *context;
 } sw_lane_events;
 
@@ -66,6 +67,8 @@ sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, const char *conninfo, con
 /* Work under way is done with no result. */
 void sw_lane_destroy(sw_lane **lane);
 void sw_lane_connect(sw_lane *lane);
+/* Before it connects: LISTEN. `channel` is an identifier, and lives as long as the lane. */
+void sw_lane_listen(sw_lane *lane, const char *channel);
 
 /* Pieces of work under way, and whether there is room for one more. */
 int sw_lane_load(const sw_lane *lane);

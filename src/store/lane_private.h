@@ -38,6 +38,7 @@ struct sw_lane {
     sw_loop *loop;
     sw_lane_kind kind;
     const char *conninfo;
+    char listen[80]; /* the statement, or "" */
     char *where
         [SW_LANE_WHERE]; /* instead of the conninfo's hosts, once one of several did not answer; or NULL */
     sw_lane_events events;

@@ -347,6 +347,8 @@ static void main_succeeded(sw_op *op, const PGresult *result)
     bool absent = PQntuples(result) == 0 && (op->request_id || op->update_only) && keep_failure(op);
     if (absent && !op->update_only)
         sw_fault_not_found(op, op->failure);
+    if (op->plan->writes && !op->validate_only && !absent)
+        sw_chores_wake(op->store->chores, true);
     if (!absent)
         finish(op, result, sw_op_reply);
     else if (op->request_id)

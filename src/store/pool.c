@@ -235,6 +235,12 @@ static void on_again(void *context, sw_work *work)
     enqueue_first(&pool->queues[work->kind], work);
 }
 
+static void on_notify(void *context)
+{
+    sw_pool *pool = context;
+    pool->options.on_notify(pool->options.context);
+}
+
 /* --- The pool --- */
 
 sw_pool *sw_pool_new(sw_loop *loop, const sw_pool_options *options)
@@ -251,7 +257,7 @@ sw_pool *sw_pool_new(sw_loop *loop, const sw_pool_options *options)
         pool->enter = sw_statements_get(pool->statements, enter_text, sizeof(enter_text) - 1, enter_types,
                                         SW_ENTER_COUNT);
     bool fine = pool->conninfo && pool->enter && pool->timer && sw_loop_idle(loop, on_idle, pool) == SW_OK;
-    sw_lane_events events = {on_up, on_down, on_again, pool};
+    sw_lane_events events = {on_up, on_down, on_again, on_notify, pool};
     for (int kind = 0; kind < SW_LANE_KINDS; kind++) {
         pool->queues[kind].last = &pool->queues[kind].first;
         pool->lanes[kind] = calloc((size_t)options->lanes[kind], sizeof(sw_lane *));
@@ -290,6 +296,11 @@ void sw_pool_destroy(sw_pool **pool)
     free(p->conninfo);
     free(p);
     *pool = NULL;
+}
+
+void sw_pool_listen(sw_pool *pool, const char *channel)
+{
+    sw_lane_listen(pool->lanes[SW_LANE_CONTROL][0], channel);
 }
 
 void sw_pool_connect(sw_pool *pool)

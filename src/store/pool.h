@@ -13,12 +13,15 @@ typedef struct sw_pool_options {
     const char *conninfo;
     int lanes[SW_LANE_KINDS];
     void (*on_change)(void *context); /* lanes of a kind came up, or are all down */
+    void (*on_notify)(void *context); /* see sw_pool_listen */
     void *context;
 } sw_pool_options;
 
 sw_pool *sw_pool_new(sw_loop *loop, const sw_pool_options *options);
 void sw_pool_destroy(sw_pool **pool);
 void sw_pool_connect(sw_pool *pool);
+/* Before that: on_notify is called when a NOTIFY on `channel` comes. */
+void sw_pool_listen(sw_pool *pool, const char *channel);
 
 /* Queues work; it is sent when the loop's round ends. */
 void sw_pool_submit(sw_pool *pool, sw_work *work);

@@ -19,6 +19,12 @@ static void on_change(void *context)
     sw_store_tell(store);
 }
 
+static void on_notify(void *context)
+{
+    const sw_store *store = context;
+    sw_chores_wake(store->chores, false);
+}
+
 static void on_parked(void *context)
 {
     sw_op_unpark(context);
@@ -65,6 +71,7 @@ sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **
                   [SW_LANE_WRITE] = options->write_lanes ? options->write_lanes : write_lanes,
                   [SW_LANE_CONTROL] = 1},
         .on_change = on_change,
+        .on_notify = on_notify,
         .context = store};
     store->pool = sw_pool_new(loop, &pool);
     store->parked_timer = sw_loop_timer(loop, on_parked, store);

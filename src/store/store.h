@@ -5,6 +5,7 @@
 
 #include "rpc/dispatch.h"
 #include "wire/loop.h"
+#include <libpq-fe.h>
 
 typedef struct sw_store sw_store;
 
@@ -57,9 +58,24 @@ void sw_store_destroy(sw_store **store);
 /* Registers a handler for each method of the rows (ended by a NULL service). Call before sw_store_start. */
 sw_code sw_store_add(sw_store *store, sw_dispatch *dispatch, const sw_resource *resources,
                      const sw_query *queries, sw_error *error);
-/* Runs a statement by itself, on nobody's behalf, each `every_ms` while the store serves. The next run waits for the last
- * one; failures are left to the next run. `sql` lives as long as the store. */
-sw_code sw_store_repeat(sw_store *store, const char *sql, int64_t every_ms, sw_error *error);
+
+/* A statement that the store runs by itself, on nobody's behalf, while it serves. One run waits for the one before it; failures are
+ * left to the next one. Texts live as long as the store. */
+typedef struct sw_repeat {
+    const char *sql;
+    int64_t every_ms;
+    const char
+        *woken; /* what runs as soon as a call of this store has changed something; NULL: nothing does */
+    const char
+        *channel; /* `sql` also runs when a NOTIFY comes there; NULL: none. At most one of a store has one */
+    /* What came of it, once it is committed: rows in binary format, lent; or NULL. Says in how many ms it shall run again, -1 for
+     * every_ms. May be NULL. */
+    int64_t (*take)(void *context, const PGresult *result);
+    void *context;
+} sw_repeat;
+
+/* Before sw_store_start. */
+sw_code sw_store_repeat(sw_store *store, const sw_repeat *repeat, sw_error *error);
 /* Connects (in the background; it keeps trying), checks the schema version and every statement by name. Fails at
  * once only for what waiting cannot mend. */
 sw_code sw_store_start(sw_store *store, sw_error *error);

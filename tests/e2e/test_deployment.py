@@ -155,7 +155,9 @@ class Deployments(unittest.TestCase):
         results = self.call("ListDeploymentCommandResults", "reader@x.org", order_by=[{"field": "command"}], filters=[
             {"field": "deployment", "values": [str(d.id)]}]).items
         self.assertEqual([(r.command, r.attempt) for r in results], [(1, 1), (2, 1), (2, 2), (3, 1)])
-        kinds = self.sql(f"SELECT kind, payload::jsonb->>'status' FROM deployment.outbox WHERE deployment = {d.id} ORDER BY id")
+        wait_for(lambda: not self.sql("SELECT FROM deployment.outbox"), "the relay has numbered them")
+        kinds = self.sql(f"SELECT kind, payload::jsonb->>'status' FROM deployment.published WHERE deployment = {d.id} "
+                         "ORDER BY position")
         self.assertEqual([status for kind, status in kinds if kind == "state"], ["REQUESTED", "ACCEPTED", "IN_PROGRESS", "DONE"])
         self.assertEqual(len([kind for kind, _ in kinds if kind == "command"]), 8)
 
@@ -229,12 +231,13 @@ class Deployments(unittest.TestCase):
 
     def test_events(self):
         d = self.deploy(commands=[{"shell": "true"}])
-        self.sql(f"""INSERT INTO deployment.published SELECT 1000000 + o.id, o.project, row_number() OVER (ORDER BY o.id), o.deployment,
-                     o.kind, o.at, o.payload, o.log_offset FROM deployment.outbox o WHERE o.deployment = {d}""")
+        wait_for(lambda: not self.sql("SELECT FROM deployment.outbox"), "the relay has numbered them")
         whole = {"order_by": [{"field": "position"}], "filters": [{"field": "project", "values": [self.project]}]}
         events = self.call("ListEvents", "reader@x.org", **whole).items
-        self.assertEqual([e.project_sequence for e in events], [1, 2, 3, 4, 5, 6])
-        self.assertEqual([e.kind for e in events], ["state", "state", "state", "command", "command", "state"])
+        self.assertEqual([e.project_sequence for e in events], list(range(1, len(events) + 1)))
+        self.assertEqual([e.previous_position for e in events], [0] + [e.position for e in events[:-1]])
+        self.assertEqual([e.kind for e in events if e.deployment == d], ["state", "state", "state", "command", "command", "state"])
+        self.assertEqual(self.call("GetEventHead", "reader@x.org", project=self.project).position, events[-1].position)
         whole["filters"].append({"field": "position", "op": ">", "values": [str(events[3].position)]})
         self.assertEqual([e.position for e in self.call("ListEvents", "reader@x.org", **whole).items],
                          [e.position for e in events[4:]])

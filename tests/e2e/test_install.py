@@ -87,7 +87,7 @@ class Install(unittest.TestCase):
     def test_cxx(self):
         program = os.path.join(self.folder, "headers.cc")
         with open(program, "w") as file:
-            file.write("#include <sitewire/client.h>\n#include <sitewire/status.h>\n"
+            file.write("#include <sitewire/watch.h>\n#include <sitewire/status.h>\n"
                        "int main() { return sw_code_name(SW_OK)[0] == 'O' ? 0 : 1; }\n")
         libraries = os.path.dirname(self.find("libsitewire.so"))
         run("c++", "-o", program[:-3], program, f"-I{self.prefix}/include", f"-L{libraries}", "-lsitewire")
@@ -96,7 +96,7 @@ class Install(unittest.TestCase):
     def test_exports(self):
         symbols = [line.split()[-1] for line in run("nm", "-D", "--defined-only",
                                                     self.find("libsitewire.so")).splitlines()]
-        allowed = ("sw_client_", "sw_code_", "sw__", "google__protobuf__timestamp__",
+        allowed = ("sw_client_", "sw_code_", "sw_watch_", "sw__", "google__protobuf__timestamp__",
                    "google__protobuf__field_mask__", "SITEWIRE_")
         self.assertEqual([name for name in symbols if not name.startswith(allowed)], [])
         self.assertTrue(all("@@SITEWIRE_0" in name for name in symbols if name.startswith("sw_client_")))

@@ -262,6 +262,7 @@ class System:
             self.ipc = f"ipc://{self.folder}/frontend"
             self.backend = f"ipc://{self.folder}/backend"
             self.events = f"ipc://{self.folder}/events"
+            self.publish = f"ipc://{self.folder}/publish"
             self.tcp = f"tcp://127.0.0.1:{free_port()}"
             self.curve = ("--curve", "off")
             self.caller = () if {"--caller", "--local-users"} & set(broker_options) else ("--caller", ADMIN)
@@ -307,6 +308,7 @@ class System:
     def env(self):
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("SITEWIRE_", "PG"))}
         return kept | {"SITEWIRE_ENDPOINT": self.ipc, "SITEWIRE_BACKEND": self.backend, "SITEWIRE_EVENTS": self.events,
+                       "SITEWIRE_PUBLISH": self.publish,
                        "SITEWIRE_DATABASE": self.postgres.conninfo, "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
 
     def migrate(self):
@@ -320,7 +322,7 @@ class System:
 
     def start_broker(self, name="broker"):
         return self.start(name, "sitewire-broker", "--frontend", f"{self.ipc},{self.tcp}", "--backend", self.backend,
-                          "--events", self.events, *self.curve, *self.caller, *self.broker_options)
+                          "--events", self.events, "--publish", self.publish, *self.curve, *self.caller, *self.broker_options)
 
     def start_service(self, instance, backend=None):
         """The program is what the instance's name begins with: `referential-0`."""
