@@ -3,8 +3,10 @@
 #include "base/error.h"
 #include "nearest.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const sw_flag *find_name(const sw_flag *table, const char *name, size_t length)
 {
@@ -177,4 +179,28 @@ sw_code sw_args_duration_ms(const sw_args *args, const char *flag, int64_t fallb
         return SW_OK;
     return sw_fail(error, SW_INVALID_ARGUMENT, "--%s takes a duration such as 250ms, 5s or 2m, not '%s'",
                    flag, text);
+}
+
+sw_code sw_args_time(const sw_args *args, const char *flag, char text[SW_TIME_TEXT], sw_error *error)
+{
+    const char *given = sw_args_value(args, flag);
+    int64_t ago_ms;
+    struct tm parts;
+    *text = '\0';
+    if (given == NULL)
+        return SW_OK;
+    if (strchr(given, '-') == NULL && sw_duration_parse_ms(given, &ago_ms)) {
+        time_t then = time(NULL) - (time_t)(ago_ms / 1000);
+        strftime(text, SW_TIME_TEXT, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&then, &parts));
+    } else if (strlen(given) == strlen("2026-11-24") && strchr(given, 'T') == NULL) {
+        snprintf(text, SW_TIME_TEXT, "%sT00:00:00Z", given);
+    } else if (strchr(given, 'T') != NULL && strlen(given) < SW_TIME_TEXT) {
+        snprintf(text, SW_TIME_TEXT, "%s", given);
+    } else {
+        return sw_fail_field(
+            error, SW_INVALID_ARGUMENT, flag,
+            "--%s takes a date (2026-11-24), a time (2026-11-24T10:00:00Z) or how long ago (2h), not '%s'",
+            flag, given);
+    }
+    return SW_OK;
 }

@@ -48,4 +48,9 @@ sw_code sw_args_duration_ms(const sw_args *args, const char *flag, int64_t fallb
                             sw_error *error);
 bool sw_duration_parse_ms(const char *text, int64_t *value);
 
+#define SW_TIME_TEXT 64
+/* A flag's time as RFC 3339, or "" if it was not given: such a time itself, a date (its beginning, UTC), or a duration: so long
+ * ago. INVALID_ARGUMENT says what can be given; whether a time is one is left to who reads it. */
+sw_code sw_args_time(const sw_args *args, const char *flag, char text[SW_TIME_TEXT], sw_error *error);
+
 #endif

@@ -95,6 +95,7 @@ sw_code sw_cmd_health(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_drain(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_question(sw_cli *cli, sw_error *error); /* where, impact, whoami ... */
 sw_code sw_cmd_history(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_audit(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_watch(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_import(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_export(sw_cli *cli, sw_error *error);

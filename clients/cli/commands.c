@@ -20,7 +20,10 @@ const sw_flag sw_global_flags[] = {
 #define CSV_FLAG      {"csv", 0, NULL, "as CSV (RFC 4180) with a title row"}
 #define DRY_RUN_FLAG  {"dry-run", 'n', NULL, "let the service check it all, and change nothing"}
 #define REVISION_FLAG {"revision", 0, "N", "only if the row still has this revision (ABORTED otherwise)"}
+#define AT_FLAG       {"at", 0, "TIME", "as of then: 2026-11-24, 2026-11-24T10:00:00Z, or how long ago, such as 2h or 30d"}
 // clang-format on
+
+static const sw_flag get_flags[] = {AT_FLAG, {.name = NULL}};
 
 static const sw_flag list_flags[] = {
     {"filter", 0, "'FIELD OP VALUE'", "only what matches; may be repeated: all must match"},
@@ -31,6 +34,7 @@ static const sw_flag list_flags[] = {
     FIELDS_FLAG,
     CSV_FLAG,
     {"count", 0, NULL, "only the number of rows that match"},
+    AT_FLAG,
     {.name = NULL}};
 
 static const sw_flag create_flags[] = {
@@ -95,6 +99,12 @@ static const sw_flag migrate_flags[] = {
     {"dry-run", 'n', NULL, "apply what is pending in one transaction, and roll it back"},
     {.name = NULL}};
 
+static const sw_flag audit_flags[] = {
+    {"database", 0, "CONNINFO", "libpq connection string (default: $SITEWIRE_DATABASE, and PG* variables)"},
+    {"head", 0, "POSITION:HASH",
+     "verify: what an earlier one printed; nothing up to there may have changed since"},
+    {.name = NULL}};
+
 static const sw_flag call_flags[] = {
     {"request-id", 0, "ID", "makes a change safe to repeat: the same id takes effect once"},
     {"metadata", 'm', "KEY=VALUE", "a header of the call, such as traceparent; may be repeated"},
@@ -142,13 +152,16 @@ static const sw_flag help_flags[] = {{"markdown", 0, NULL, "all of it, as docs/c
 
 // clang-format off
 const sw_command sw_commands[] = {
-    {"get", sw_cmd_get, "Show resources by key.", "RESOURCE KEY...", NULL,
+    {"get", sw_cmd_get, "Show resources by key.", "RESOURCE KEY...", get_flags,
      "RESOURCE is any name of it: website, websites, website-deployed, WebsiteDeployed, or the beginning of a\n"
-     "name that only one has. A key of several parts is written A/B/C, or A B C.\n",
+     "name that only one has. A key of several parts is written A/B/C, or A B C. With --at it is the key that it had\n"
+     "then.\n",
      "# one website\n"
      "sitewire get website saint-gobain.com\n"
      "# two docroot environments, for a program\n"
-     "sitewire get docroot-environment main/prod main/uat --json\n",
+     "sitewire get docroot-environment main/prod main/uat --json\n"
+     "# as it was yesterday\n"
+     "sitewire get website saint-gobain.com --at 1d\n",
      false},
     {"list", sw_cmd_list, "List resources, as a table, CSV or JSON.", "RESOURCE [FILTER]...", list_flags,
      "Follows the pages of the answer to its end, or to --limit. On a terminal the table is made to fit;\n"
@@ -169,7 +182,9 @@ const sw_command sw_commands[] = {
      "# domains without a certificate, as CSV\n"
      "sitewire list domains --filter 'certificate is null' --fields fqdn,website --csv\n"
      "# what runs where, one JSON object per line\n"
-     "sitewire list websites-deployed --filter 'environment in prod,uat' --json\n",
+     "sitewire list websites-deployed --filter 'environment in prod,uat' --json\n"
+     "# and on the first of the month\n"
+     "sitewire list websites-deployed --at 2026-11-01\n",
      false},
     {"create", sw_cmd_create, "Create a resource.", "RESOURCE KEY [FIELD=VALUE]...", create_flags,
      "Values are checked by the type of the field: true or false, numbers, times such as 2027-01-31 or\n"
@@ -252,6 +267,22 @@ const sw_command sw_commands[] = {
      "sitewire history website almanac\n"
      "# what she did today\n"
      "sitewire history --since 24h --by ann@example.org\n",
+     false},
+    {"audit", sw_cmd_audit, "Prove that history is whole.", "verify [FILE] | export", audit_flags,
+     "Every change is sealed, within a second or so, by a hash that covers it and all before it (docs/history.md).\n"
+     "\n"
+     "  verify   computes all hashes anew, from the database or from a FILE of `audit export` (- is stdin), says where the\n"
+     "           first one is wrong, and how (DATA_LOSS), or prints the head of the chain\n"
+     "  export   writes the sealed changes as JSON lines, to be verified without the database\n"
+     "\n"
+     "Who may write to the database as its owner can make a new chain, but not one with a head that you have kept\n"
+     "elsewhere: give it as --head. Needs no service, but a role that may read all of users.change: its owner.\n",
+     "# is it whole? Keep the head that it prints\n"
+     "sitewire audit verify --database 'host=/run/postgresql dbname=sitewire'\n"
+     "# has anything before that head been touched since?\n"
+     "sitewire audit verify --head '1042:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'\n"
+     "# somewhere else, without the database\n"
+     "sitewire audit export > history.jsonl && sitewire audit verify history.jsonl\n",
      false},
     {"watch", sw_cmd_watch, "Show what happens to deployments, as it happens.", "", watch_flags,
      "Prints each event once and in the order of its project, whatever is lost on the way or restarted\n"

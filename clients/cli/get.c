@@ -9,6 +9,20 @@
 
 #define PAGE_MOST 1000 /* what a service gives at once */
 
+/* --at, into a request. */
+static sw_code set_time(const sw_cli *cli, const sw_schema_method *method, json_t *request, sw_error *error)
+{
+    char text[SW_TIME_TEXT];
+    sw_code code = sw_args_time(&cli->args, "at", text, error);
+    if (code != SW_OK || *text == '\0')
+        return code;
+    if (protobuf_c_message_descriptor_get_field_by_name(method->request, "read_time") == NULL)
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "at", "%s tells only how things are now",
+                             method->name);
+    json_object_set_new(request, "read_time", json_string(text));
+    return SW_OK;
+}
+
 sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
 {
     const sw_args *args = &cli->args;
@@ -24,6 +38,8 @@ sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
     for (size_t at = 1, used = 0; code == SW_OK && at < args->word_count; at += used) {
         json_t *key = json_object(), *item = NULL;
         code = sw_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key, error);
+        if (code == SW_OK)
+            code = set_time(cli, resource.get, key, error);
         if (code == SW_OK)
             code = sw_cli_call(cli, resource.get->path, key, NULL, &item, error);
         if (code == SW_OK) {
@@ -62,7 +78,7 @@ static sw_code build_request(sw_cli *cli, const sw_resource *resource, json_t *r
     }
     if (code == SW_OK && (text = sw_args_value(args, "search")) != NULL)
         json_object_set_new(request, "search", json_string(text));
-    return code;
+    return code == SW_OK ? set_time(cli, resource->list, request, error) : code;
 }
 
 static sw_code print_count(sw_cli *cli, const sw_resource *resource, json_t *request, sw_error *error)

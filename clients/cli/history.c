@@ -6,7 +6,6 @@
 #include "resource.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define PAGE_SIZE 200
 
@@ -19,28 +18,6 @@ typedef struct history {
     int64_t limit, shown;
 } history;
 
-/* `since` and `until` take a time (RFC 3339, or its date alone) or how long ago (2h, 30d). */
-static sw_code time_of(const sw_cli *cli, const char *flag, char *text, size_t size, sw_error *error)
-{
-    const char *given = sw_args_value(&cli->args, flag);
-    int64_t ago_ms;
-    struct tm parts;
-    if (strchr(given, '-') == NULL && sw_duration_parse_ms(given, &ago_ms)) {
-        time_t then = time(NULL) - (time_t)(ago_ms / 1000);
-        strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&then, &parts));
-    } else if (strlen(given) == strlen("2026-11-24")) {
-        snprintf(text, size, "%sT00:00:00Z", given);
-    } else if (strchr(given, 'T') != NULL) {
-        snprintf(text, size, "%s", given);
-    } else {
-        return sw_fail_field(
-            error, SW_INVALID_ARGUMENT, flag,
-            "--%s takes a date (2026-11-24), a time (2026-11-24T10:00:00Z) or how long ago (2h), not '%s'",
-            flag, given);
-    }
-    return SW_OK;
-}
-
 static void add_filter(json_t *filters, const char *field, const char *op, const char *value)
 {
     json_array_append_new(filters, json_pack("{s:s, s:s, s:[s]}", "field", field, "op", op, "values", value));
@@ -49,7 +26,7 @@ static void add_filter(json_t *filters, const char *field, const char *op, const
 static sw_code build(const history *h, json_t **request, sw_error *error)
 {
     const sw_cli *cli = h->cli;
-    char text[64];
+    char text[SW_TIME_TEXT];
     sw_code code = SW_OK;
     json_t *filters = json_array();
     *request = json_pack("{s:o, s:[{s:s, s:b}], s:i}", "filters", filters, "order_by", "field", "id",
@@ -69,7 +46,7 @@ static sw_code build(const history *h, json_t **request, sw_error *error)
     } bounds[] = {{"since", ">="}, {"until", "<"}};
     for (size_t i = 0; i < 2 && code == SW_OK; i++)
         if (sw_args_has(&cli->args, bounds[i].flag) &&
-            (code = time_of(cli, bounds[i].flag, text, sizeof(text), error)) == SW_OK)
+            (code = sw_args_time(&cli->args, bounds[i].flag, text, error)) == SW_OK)
             add_filter(filters, "at", bounds[i].op, text);
     return code;
 }
@@ -141,7 +118,7 @@ static void print_change(const history *h, json_t *item)
         sw_print_json_line(item);
     } else {
         const char *reason = text_of(item, "reason"), *old = text_of(item, "old_key");
-        printf("%s%.19sZ  %-6s  %s %s%s%s  by %s%s%s\n", h->shown > 0 ? "\n" : "", text_of(item, "at"),
+        printf("%s%s  %-6s  %s %s%s%s  by %s%s%s\n", h->shown > 0 ? "\n" : "", text_of(item, "at"),
                text_of(item, "operation"), text_of(item, "resource"), old, *old != '\0' ? " -> " : "",
                text_of(item, "key"), text_of(item, "actor"), *reason != '\0' ? ": " : "", reason);
         print_difference(before, after);

@@ -50,12 +50,20 @@ static bool is_standard(const sw_schema_method *method, const char *verb, const 
 static bool load(const sw_schema_service *service, const sw_schema_method *get, sw_resource *resource)
 {
     if (strncmp(get->name, "Get", 3) != 0 || strcmp(get->name + 3, sw_short_name(get->reply->name)) != 0 ||
-        get->request->n_fields == 0 || get->request->n_fields > SW_RESOURCE_KEYS_MAX || get->streams)
+        get->streams)
         return false;
     const char *noun = get->name + 3;
-    *resource = (sw_resource){.message = get->reply, .get = get, .key_count = get->request->n_fields};
-    for (unsigned i = 0; i < get->request->n_fields; i++)
-        resource->keys[i] = &get->request->fields[i];
+    *resource = (sw_resource){.message = get->reply, .get = get};
+    for (unsigned i = 0; i < get->request->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &get->request->fields[i];
+        if (field->type == PROTOBUF_C_TYPE_MESSAGE) /* read_time: no part of a key */
+            continue;
+        if (resource->key_count == SW_RESOURCE_KEYS_MAX)
+            return false;
+        resource->keys[resource->key_count++] = field;
+    }
+    if (resource->key_count == 0)
+        return false;
     sw_kebab_name(noun, resource->name, sizeof(resource->name));
     snprintf(resource->plural, sizeof(resource->plural), "%s", resource->name);
     for (size_t i = 0; i < service->method_count; i++) {

@@ -14,8 +14,9 @@ typedef struct sw_resource {
     const sw_schema_method *get; /* never NULL; the others are where the service has no such method */
     const sw_schema_method *list, *create, *update, *remove, *rename;
     size_t key_count;
-    const ProtobufCFieldDescriptor *keys[SW_RESOURCE_KEYS_MAX]; /* of the Get request, in its order */
-    char name[SW_RESOURCE_NAME_MAX];                            /* `website-deployed` */
+    const ProtobufCFieldDescriptor
+        *keys[SW_RESOURCE_KEYS_MAX];   /* of the Get request, in its order; no messages */
+    char name[SW_RESOURCE_NAME_MAX];   /* `website-deployed` */
     char plural[SW_RESOURCE_NAME_MAX]; /* `websites-deployed`: what its List method calls it, or the name */
 } sw_resource;
 

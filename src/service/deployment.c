@@ -17,10 +17,10 @@ extern const unsigned char sw_sql_append_log[];
 extern const unsigned char sw_sql_finish_deployment[];
 extern const unsigned char sw_sql_read_log[];
 
-#define RESOURCE(message_, plural_, keys)                                                                    \
+#define RESOURCE(message_, plural_, keys, ...)                                                               \
     {                                                                                                        \
         .service = &sw__deployments__descriptor, .message = &sw__##message_##__descriptor,                   \
-        .plural = plural_, .table = "deployment." #message_, .key_count = keys                               \
+        .plural = plural_, .table = "deployment." #message_, .key_count = keys, __VA_ARGS__                  \
     }
 
 #define METHOD(method_, sql_, writes_)                                                                       \
@@ -35,8 +35,8 @@ static const sw_resource resources[] = {RESOURCE(deployment_status, "DeploymentS
                                         RESOURCE(deployment, "Deployments", 1),
                                         RESOURCE(deployment_command, "DeploymentCommands", 2),
                                         RESOURCE(deployment_command_result, "DeploymentCommandResults", 3),
-                                        RESOURCE(deployment_log, "DeploymentLogs", 2),
-                                        RESOURCE(event, "Events", 1),
+                                        RESOURCE(deployment_log, "DeploymentLogs", 2, .added_at = "at"),
+                                        RESOURCE(event, "Events", 1, .added_at = "at"),
                                         RESOURCE(event_head, "EventHeads", 1),
                                         {0}};
 

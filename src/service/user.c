@@ -25,7 +25,7 @@ static const sw_resource resources[] = {RESOURCE(role, "Roles", "role", 1),
                                         RESOURCE(project, "Projects", "project", 1),
                                         RESOURCE(access_right, "AccessRights", "access_right", 3),
                                         RESOURCE(key, "Keys", "key", 1),
-                                        RESOURCE(change, "Changes", "change", 1),
+                                        RESOURCE(change, "Changes", "change", 1, .added_at = "at"),
                                         {0}};
 
 static const sw_query queries[] = {QUERY("WhoAmI", who_am_i, .open = true),
@@ -40,5 +40,6 @@ const sw_service sw_service_user = {
     .summary = "Users, their keys and what they may do, offered through the broker.",
     .resources = resources,
     .queries = queries,
+    .chore = "SELECT users.seal_changes()",
     .schema_minimum = 11,
 };

@@ -29,7 +29,8 @@ typedef struct sw_plan {
     char *path; /* `/package.Service/Method` */
     sw_table *table;
     const ProtobufCFieldDescriptor *keys[SW_KEYS_MAX], *resource, *new_key, *revision, *validate_only,
-        *allow_missing, *update_mask, *page_size, *page_token, *filters, *order_by, *search, *show_total_size;
+        *allow_missing, *update_mask, *page_size, *page_token, *filters, *order_by, *search, *show_total_size,
+        *read_time;
     const ProtobufCFieldDescriptor *items, *next_page_token, *total_size; /* of the reply */
     /* Of a query: */
     char *sql;
@@ -70,6 +71,7 @@ typedef struct sw_op {
     int64_t total; /* -1: not asked for */
     sw_selection selection;
     sw_order order;
+    sw_value *after; /* where the page before ended, one for each key of the order; NULL: the first page */
     uint8_t shape[SW_PAGE_SHAPE];
     sw_error *failure;             /* kept while something is looked up */
     const sw_reference *reference; /* what a delete ran into */

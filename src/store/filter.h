@@ -18,6 +18,7 @@ typedef struct sw_selection {
     Sw__OrderBy *const *orders;
     size_t order_count;
     const char *search; /* or NULL */
+    sw_value read_time; /* as of then; without data: as things are now */
 } sw_selection;
 
 /* The order, completed by the key so that no two rows are equal. NULL counts as greater than any value. */

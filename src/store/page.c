@@ -39,6 +39,8 @@ void sw_page_shape(const sw_table *table, const sw_selection *selection, uint8_t
         for (size_t n = 0; n < filter->n_values; n++)
             feed(&state, filter->values[n]);
     }
+    crypto_generichash_update(&state, (const unsigned char *)selection->read_time.data,
+                              (unsigned long long)selection->read_time.size);
     feed_number(&state, selection->order_count);
     for (size_t i = 0; i < selection->order_count; i++) {
         feed(&state, selection->orders[i]->field);
@@ -102,7 +104,7 @@ sw_code sw_page_decode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PA
     if (sodium_memcmp(mac, bytes, MAC) != 0)
         return fail_token(error, "not a page token of this system");
     if (memcmp(bytes + MAC + 1, shape, SW_PAGE_SHAPE) != 0)
-        return fail_token(error, "the filters, order or search are not those of the page before");
+        return fail_token(error, "the filters, order, search or time are not those of the page before");
     const char *at = bytes + HEAD, *end = bytes + size;
     for (int i = 0; i < order->count; i++) {
         const sw_column *column = &table->columns[order->keys[i].column];

@@ -1,6 +1,8 @@
 /* Statements of Get and List, generated from the resource's row and descriptor. Used by op.c. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "store/engine.h"
+#include "store/time.h"
 #include <string.h>
 
 static const int page_default = 50, page_max = 1000;
@@ -27,12 +29,81 @@ sw_code sw_key_condition(sw_op *op, sw_sql *sql, sw_error *error)
     return SW_OK;
 }
 
-sw_code sw_read_build(sw_op *op, sw_error *error)
+/* The request's read_time, without data if it has none. */
+static sw_code bind_read_time(sw_op *op, sw_value *value, sw_error *error)
+{
+    const ProtobufCFieldDescriptor *field = op->plan->read_time;
+    *value = (sw_value){.type = SW_OID_TIMESTAMPTZ, .binary = true};
+    if (!field || !sw_field_is_set(op->request, field))
+        return SW_OK;
+    sw_column column = {.field = field, .bind = SW_BIND_TIME, .type = SW_OID_TIMESTAMPTZ};
+    sw_error why;
+    if (sw_bind_field(op->request, &column, op->arena, value, &why) != SW_OK)
+        return sw_fail_field(error, why.code, field->name, "%s", why.message);
+    if ((int64_t)sw_get_be(value->data, 8) + (int64_t)SW_PG_EPOCH * 1000000 > sw_wall_us())
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, field->name,
+                             "it lies in the future: leave it out for what is there now");
+    return SW_OK;
+}
+
+/* Keys as history has them begin with the first key field, so the rows of a page that goes on from it by that field have keys
+ * that are not less. Numbers are in another order as texts. */
+static bool goes_on_by_key(const sw_op *op)
+{
+    return op->after && op->order.keys[0].column == 0 && !op->order.keys[0].descending &&
+           op->plan->table->columns[0].bind == SW_BIND_TEXT;
+}
+
+/* Where the rows come from: the table or, as of a time, history, whose rows have the shape of the table's. Bounds of the
+ * keys spare it the rows that cannot be meant. */
+static void add_source(sw_op *op, const sw_value *read_time)
+{
+    const sw_table *table = op->plan->table;
+    sw_sql *sql = &op->main;
+    if (!read_time->data) {
+        sw_sql_add(sql, table->name);
+    } else if (table->resource->added_at) {
+        sw_sql_add(sql, "(SELECT * FROM ");
+        sw_sql_add(sql, table->name);
+        sw_sql_add(sql, " WHERE ");
+        sw_sql_name(sql, table->resource->added_at);
+        sw_sql_add(sql, " <= ");
+        sw_sql_param(sql, read_time);
+        sw_sql_add(sql, ") past");
+    } else {
+        sw_value type = sw_value_text(table->type), last = sw_value_text(NULL), first = last;
+        if (op->plan->verb == SW_VERB_GET)
+            first = last = sw_value_text(sw_key_text(op));
+        else if (goes_on_by_key(op))
+            first = op->after[0];
+        sw_sql_add(sql, "(SELECT r.* FROM sitewire.as_of(");
+        sw_sql_param(sql, &type);
+        sw_sql_add(sql, ", ");
+        sw_sql_param(sql, read_time);
+        sw_sql_add(sql, ", ");
+        sw_sql_param(sql, &first);
+        sw_sql_add(sql, ", ");
+        sw_sql_param(sql, &last);
+        sw_sql_add(sql, ") was, jsonb_populate_record(NULL::");
+        sw_sql_add(sql, table->name);
+        sw_sql_add(sql, ", was) r) past");
+    }
+}
+
+static void begin_select(sw_op *op, const char *columns)
 {
     sw_sql_add(&op->main, "SELECT ");
-    sw_sql_add(&op->main, op->plan->table->select);
+    sw_sql_add(&op->main, columns);
     sw_sql_add(&op->main, " FROM ");
-    sw_sql_add(&op->main, op->plan->table->name);
+    add_source(op, &op->selection.read_time);
+}
+
+sw_code sw_read_build(sw_op *op, sw_error *error)
+{
+    sw_code code = bind_read_time(op, &op->selection.read_time, error);
+    if (code != SW_OK)
+        return code;
+    begin_select(op, op->plan->table->select);
     sw_sql_add(&op->main, " WHERE ");
     return sw_key_condition(op, &op->main, error);
 }
@@ -60,42 +131,48 @@ static sw_code read_request(sw_op *op, sw_error *error)
                                    .orders = *(Sw__OrderBy ***)member(op, plan->order_by),
                                    .order_count = repeated(op, plan->order_by),
                                    .search = sw_field_string(op->request, plan->search)};
-    return sw_order_resolve(plan->table, &op->selection, &op->order, error);
+    sw_code code = bind_read_time(op, &op->selection.read_time, error);
+    return code == SW_OK ? sw_order_resolve(plan->table, &op->selection, &op->order, error) : code;
 }
 
-static sw_code list_page(sw_op *op, sw_error *error)
+/* Where the page before ended, if there is one. */
+static sw_code read_token(sw_op *op, sw_error *error)
 {
     const sw_plan *plan = op->plan;
-    sw_value *values = sw_arena_alloc(op->arena, (size_t)op->order.count * sizeof(*values));
     const char *token = sw_field_string(op->request, plan->page_token);
     sw_page_shape(plan->table, &op->selection, op->shape);
-    if (!values)
+    if (!token || !*token)
+        return SW_OK;
+    op->after = sw_arena_alloc(op->arena, (size_t)op->order.count * sizeof(*op->after));
+    if (!op->after)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "the call needs too much memory");
-    if (token && *token) {
-        sw_code code = sw_page_decode(op->store->page_key, op->shape, plan->table, &op->order, token,
-                                      op->arena, values, error);
-        if (code != SW_OK)
-            return code;
-        sw_order_after(plan->table, &op->order, values, &op->main);
-    }
-    sw_order_by(plan->table, &op->order, &op->main);
+    return sw_page_decode(op->store->page_key, op->shape, plan->table, &op->order, token, op->arena,
+                          op->after, error);
+}
+
+static void add_page(sw_op *op)
+{
+    const sw_table *table = op->plan->table;
+    if (op->after)
+        sw_order_after(table, &op->order, op->after, &op->main);
+    sw_order_by(table, &op->order, &op->main);
     sw_value limit =
         sw_value_int8(op->arena, op->page_size + 1); /* one more tells whether there is a next page */
     sw_sql_add(&op->main, " LIMIT ");
     sw_sql_param(&op->main, &limit);
-    return SW_OK;
 }
 
 sw_code sw_list_build(sw_op *op, bool count, sw_error *error)
 {
     const sw_table *table = op->plan->table;
     sw_code code = read_request(op, error);
+    if (code == SW_OK && !count)
+        code = read_token(op, error);
     if (code != SW_OK)
         return code;
-    sw_sql_add(&op->main, "SELECT ");
-    sw_sql_add(&op->main, count ? "count(*)" : table->select);
-    sw_sql_add(&op->main, " FROM ");
-    sw_sql_add(&op->main, table->name);
+    begin_select(op, count ? "count(*)" : table->select);
     code = sw_filter_where(table, &op->selection, &op->main, error);
-    return code != SW_OK || count ? code : list_page(op, error);
+    if (code == SW_OK && !count)
+        add_page(op);
+    return code;
 }

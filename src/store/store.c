@@ -219,7 +219,7 @@ static sw_code find_list(sw_plan *plan, sw_error *error)
         {out, "items", &plan->items},           {out, "next_page_token", &plan->next_page_token},
         {out, "total_size", &plan->total_size},
     };
-    sw_code code = SW_OK;
+    sw_code code = find_field(plan, in, "read_time", false, &plan->read_time, error);
     for (size_t i = 0; i < sizeof(fields) / sizeof(*fields) && code == SW_OK; i++)
         code = find_field(plan, fields[i].message, fields[i].name, true, fields[i].field, error);
     if (code == SW_OK && plan->items->descriptor != plan->table->resource->message)
@@ -249,6 +249,8 @@ static sw_code find_fields(sw_plan *plan, sw_error *error)
     if (code == SW_OK)
         code = find_field(plan, in, "validate_only", verbs[plan->verb].validate_only, &plan->validate_only,
                           error);
+    if (code == SW_OK)
+        code = find_field(plan, in, "read_time", false, &plan->read_time, error);
     bool update = plan->verb == SW_VERB_UPDATE;
     if (code == SW_OK)
         code = find_field(plan, in, "update_mask", update, &plan->update_mask, error);

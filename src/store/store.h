@@ -38,6 +38,9 @@ struct sw_resource {
     const char
         *computed; /* space-separated fields that a caller may not set (besides created_at ...), or NULL */
     sw_resource_hook *hook; /* or NULL */
+    /* Of rows that are added and never changed, the column that says when; NULL where the table is under history
+     * (sitewire.keep_history), from which the rows as of a time come. */
+    const char *added_at;
 };
 
 /* One method with a statement of its own: parameters `:name` name request fields, columns name fields of the

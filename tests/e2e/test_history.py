@@ -125,14 +125,15 @@ class History(unittest.TestCase):
         seen = self.system.sql("SET ROLE sitewire_user; SELECT sitewire.enter('', 'ann@x.org', false, false, '', '', ''); "
                                "SELECT DISTINCT resource || ' ' || key FROM users.change WHERE key LIKE '%hers%' "
                                "OR key IN ('ann@x.org', 'Viewer') ORDER BY 1")
-        self.assertEqual([row[0] for row in seen if row[0]], ["Project website:hers", "Role Viewer", "Website hers"])
+        self.assertEqual([row[0] for row in seen if row[0]], [
+            "AccessRight website:hers/ann@x.org/Viewer", "Project website:hers", "Role Viewer", "User ann@x.org", "Website hers"])
 
     def test_every_table_keeps_history(self):
         # But those that are rules or history themselves, and the output of deployments, which stays as it was written.
         self.assertEqual(self.system.sql(
             "SELECT oid::regclass FROM pg_class c WHERE relkind = 'r' AND relnamespace::regnamespace::text IN "
             "('referential', 'users', 'deployment') AND oid::regclass::text NOT IN ('users.change', 'users.rule', "
-            "'deployment.transition', 'deployment.deployment_log', 'deployment.outbox', 'deployment.published', 'deployment.relay', 'deployment.event_head') AND "
+            "'users.history', 'users.seal', 'deployment.transition', 'deployment.deployment_log', 'deployment.outbox', 'deployment.published', 'deployment.relay', 'deployment.event_head') AND "
             "(SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid AND tgfoid = 'users.record'::regproc) <> 2"), [])
 
 

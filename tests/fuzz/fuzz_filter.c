@@ -25,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                          "referential.certificate",
                                          1,
                                          NULL,
+                                         NULL,
                                          NULL};
     static sw_table *table;
     static sw_arena *arena;
@@ -39,8 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sw__list_certificates_request__unpack(sw_arena_allocator(arena), size, data);
     if (!request)
         return 0;
-    sw_selection selection = {request->filters, request->n_filters, request->order_by, request->n_order_by,
-                              request->search};
+    sw_selection selection = {request->filters,    request->n_filters, request->order_by,
+                              request->n_order_by, request->search,    {0}};
     sw_sql sql;
     sw_order order;
     sw_error error;

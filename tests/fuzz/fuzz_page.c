@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                          "referential.website",
                                          1,
                                          NULL,
+                                         NULL,
                                          NULL};
     static const uint8_t key[SW_PAGE_KEY] = "key", shape[SW_PAGE_SHAPE] = "shape";
     static sw_table *table;

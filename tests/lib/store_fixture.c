@@ -17,18 +17,19 @@
 #define SERVICE &sw__referential__descriptor
 
 const sw_resource test_resources[] = {
-    {SERVICE, &sw__cms__descriptor, "Cms", "referential.cms", 1, NULL, NULL},
-    {SERVICE, &sw__website__descriptor, "Websites", "referential.website", 1, NULL, NULL},
+    {SERVICE, &sw__cms__descriptor, "Cms", "referential.cms", 1, NULL, NULL, NULL},
+    {SERVICE, &sw__website__descriptor, "Websites", "referential.website", 1, NULL, NULL, NULL},
     {SERVICE, &sw__hosting_provider__descriptor, "HostingProviders", "referential.hosting_provider", 1, NULL,
-     NULL},
-    {SERVICE, &sw__docroot__descriptor, "Docroots", "referential.docroot", 1, NULL, NULL},
-    {SERVICE, &sw__environment__descriptor, "Environments", "referential.environment", 1, NULL, NULL},
+     NULL, NULL},
+    {SERVICE, &sw__docroot__descriptor, "Docroots", "referential.docroot", 1, NULL, NULL, NULL},
+    {SERVICE, &sw__environment__descriptor, "Environments", "referential.environment", 1, NULL, NULL, NULL},
     {SERVICE, &sw__docroot_environment__descriptor, "DocrootEnvironments", "referential.docroot_environment",
-     2, NULL, NULL},
+     2, NULL, NULL, NULL},
     {SERVICE, &sw__certificate__descriptor, "Certificates", "referential.certificate", 1,
-     "not_before not_after subject alternative_names", NULL},
-    {SERVICE, &sw__domain__descriptor, "Domains", "referential.domain", 1, NULL, NULL},
-    {SERVICE, &sw__load_balancer__descriptor, "LoadBalancers", "referential.load_balancer", 1, NULL, NULL},
+     "not_before not_after subject alternative_names", NULL, NULL},
+    {SERVICE, &sw__domain__descriptor, "Domains", "referential.domain", 1, NULL, NULL, NULL},
+    {SERVICE, &sw__load_balancer__descriptor, "LoadBalancers", "referential.load_balancer", 1, NULL, NULL,
+     NULL},
     {0},
 };
 

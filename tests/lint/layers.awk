@@ -30,8 +30,8 @@ function owner(path,    first) {
     sub(/^[^<"]*[<"]/, "", path)
     sub(/[>"].*/, "", path)
     to = owner(path)
-    if (path == "store/migrate.h" && part[1] == "clients" && part[2] == "cli")
-        next # `migrate` and `up`
+    if ((path == "store/migrate.h" || path == "store/audit.h") && part[1] == "clients" && part[2] == "cli")
+        next # `migrate`, `up` and `audit`
     if (path == "protobuf-c/protobuf-c.h")
         next
     if (to != "" && index(" " may[layer] " ", " " to " ") == 0) {

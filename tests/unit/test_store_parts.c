@@ -140,6 +140,7 @@ static void filters_become_sql(void **state)
                                          "referential.website",
                                          1,
                                          NULL,
+                                         NULL,
                                          NULL};
     sw_table *table;
     sw_arena *arena = sw_arena_new(0);
