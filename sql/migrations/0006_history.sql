@@ -118,7 +118,8 @@ $$;
 -- works. It waits for nobody and nobody waits for it: what commits later is sealed later. What was sealed before is known by
 -- the transactions alone: a snapshot that has sealed all it saw leaves nothing behind of transactions that were over then.
 -- In a copy of the database in another cluster, transactions may have smaller numbers: then everything is looked at once.
-CREATE FUNCTION users.seal_changes() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE FUNCTION users.seal_changes() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     most CONSTANT integer := 10000; -- at a time
     head users.seal;
@@ -201,7 +202,8 @@ INSERT INTO users.rule VALUES ('Change', 'read', 'read');
 -- looks at all changes, whoever calls: what a caller may not read of the last one must not show as the one before. A plan for
 -- one key is none for all, so each call has its own.
 CREATE FUNCTION users.latest(resource text, read_time timestamptz, first text, last text) RETURNS SETOF bigint
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET plan_cache_mode = force_custom_plan ROWS 100 AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan ROWS 100
+AS $$
 DECLARE
     since timestamptz := (SELECT h.since FROM users.history h WHERE h.resource = latest.resource);
 BEGIN

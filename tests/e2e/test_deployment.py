@@ -8,6 +8,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from sitewire_test import ADMIN, Failed, System, wait_for  # noqa: E402
+from google.protobuf.timestamp_pb2 import Timestamp  # noqa: E402
 from sitewire.deployment.v1 import deployment_pb2 as pb  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 
@@ -112,6 +113,37 @@ class Deployments(unittest.TestCase):
                         f"('{self.w}', '{self.w}', '{environment}')")[0][0]
 
     # --- A whole life ---
+
+    def test_past(self):
+        """Every state that it was in, and what was there of commands and output, to who may read it."""
+        number, times = self.request(commands=[{"shell": "true"}]).deployment.id, []
+
+        def mark():
+            times.append(Timestamp())
+            times[-1].FromMicroseconds(int(self.sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")[0][0]))
+
+        mark()
+        claim = self.claim()
+        mark()
+        self.attempt(claim, 1)
+        self.call("AppendLog", "runner@x.org", id=number, fence=claim.fence, chunks=[pb.LogChunk(
+            command=1, attempt=1, stream="stdout", offset=0, bytes=b"out")])
+        self.finish(claim)
+        mark()
+        living = self.get(number)
+        self.assertEqual([self.call("GetDeployment", "reader@x.org", id=number, read_time=time).status for time in times],
+                         ["ACCEPTED", "IN_PROGRESS", "DONE"])
+        self.assertEqual(self.call("GetDeployment", id=number, read_time=times[2]), living)
+        one = [rpc_pb2.Filter(field="deployment", values=[str(number)])]
+        for method, counts in (("ListDeploymentCommands", [1, 1, 1]), ("ListDeploymentCommandResults", [0, 0, 1]),
+                               ("ListDeploymentLogs", [0, 0, 1])):
+            pages = [self.call(method, "reader@x.org", filters=one, read_time=time).items for time in times]
+            self.assertEqual([len(items) for items in pages], counts, method)
+            self.assertEqual(pages[2], self.call(method, filters=one).items)
+            self.assertEqual(len(self.call(method, "stranger@x.org", filters=one, read_time=times[2]).items), 0)
+        self.refused(NOT_FOUND, "no such Deployment", "GetDeployment", by="stranger@x.org", id=number, read_time=times[2])
+        number_order = self.call("ListDeployments", read_time=times[2], page_size=1000).items
+        self.assertEqual([d.id for d in number_order], sorted(d.id for d in number_order))
 
     def test_life(self):
         plan = self.request("ext@x.org", reason="a customer asked", commands=[

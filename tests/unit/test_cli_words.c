@@ -353,6 +353,40 @@ static void test_durations(void **state)
     }
 }
 
+static void test_times(void **state)
+{
+    (void)state;
+    static const sw_flag flags[] = {{"at", 0, "TIME", ""}, {.name = NULL}};
+    static const struct {
+        const char *given, *text; /* NULL: refused */
+    } cases[] = {
+        {"2026-11-24", "2026-11-24T00:00:00Z"},
+        {"2026-11-24T10:00:00+01:00", "2026-11-24T10:00:00+01:00"},
+        {"soon", NULL},
+        {"", NULL},
+        {"2026", "20"}, /* seconds ago */
+        {"2h", "20"},
+        {"-2h", NULL},
+        {"1000000d", NULL},
+        {"T23456789-123456789-123456789-123456789-123456789-123456789-1234", NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char *argv[] = {(char *)"--at", (char *)cases[i].given}, text[SW_TIME_TEXT];
+        sw_args args;
+        sw_error error;
+        assert_int_equal(sw_args_parse(2, argv, flags, NULL, &args, &error), SW_OK);
+        sw_code code = sw_args_time(&args, "at", text, &error);
+        assert_int_equal(code, cases[i].text == NULL ? SW_INVALID_ARGUMENT : SW_OK);
+        if (code == SW_OK)
+            assert_memory_equal(text, cases[i].text, strlen(cases[i].text));
+        sw_args_free(&args);
+    }
+    sw_args none = {0};
+    char text[SW_TIME_TEXT] = "x";
+    assert_int_equal(sw_args_time(&none, "at", text, NULL), SW_OK);
+    assert_string_equal(text, "");
+}
+
 static void test_nearest(void **state)
 {
     (void)state;
@@ -399,7 +433,8 @@ int main(void)
         cmocka_unit_test(test_file_value),     cmocka_unit_test(test_filters),
         cmocka_unit_test(test_order),          cmocka_unit_test(test_value_text),
         cmocka_unit_test(test_flags),          cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_nearest),        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_times),          cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_commands),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
