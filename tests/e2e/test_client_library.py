@@ -65,7 +65,7 @@ class Failover(unittest.TestCase):
     @staticmethod
     def start_broker(system, ends, number):
         system.start(f"broker-{number}", "sitewire-broker", "--frontend", ends[0](number), "--backend",
-                     ends[1](number), "--events", ends[2](number), *system.caller)
+                     ends[1](number), "--events", ends[2](number), "--publish", ends[2](number) + "-in", *system.caller)
 
     def wait_for_progress(self, load):
         """Until 200 more writes were acknowledged."""
