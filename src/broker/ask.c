@@ -23,12 +23,16 @@ static void give_up(sw_broker *broker)
 static bool pack(sw_live *live, const sw_auth *auth, const sw_call_header *header)
 {
     Sw__AuthenticateRequest request = SW__AUTHENTICATE_REQUEST__INIT;
-    char *keys[ASKED], *users[ASKED];
+    char *keys[ASKED], *users[ASKED], *subscribers[ASKED];
     request.public_keys = keys;
     request.users = users;
-    for (size_t i = 0; i < auth->asked_count; i++)
-        *(auth->asked[i]->is_user ? &users[request.n_users++] : &keys[request.n_public_keys++]) =
-            auth->asked[i]->name;
+    request.subscribers = subscribers;
+    for (size_t i = 0; i < auth->asked_count; i++) {
+        sw_identity *each = auth->asked[i];
+        *(each->is_user ? &users[request.n_users++] : &keys[request.n_public_keys++]) = each->name;
+        if (each->asked_projects)
+            subscribers[request.n_subscribers++] = each->name;
+    }
     uint8_t bytes[256];
     size_t size = sw_call_header_encode(header, bytes, sizeof(bytes));
     sw_message *message = &live->message;
@@ -64,6 +68,7 @@ void sw_auth_ask(sw_broker *broker)
     for (sw_identity *each;
          auth->asked_count < ASKED && (each = sw_identity_next_due(&auth->identities)) != NULL;) {
         each->asked = true;
+        each->asked_projects = sw_identity_is_subscribing(each, broker->now_us);
         auth->asked[auth->asked_count++] = each;
     }
     sw_call_header header = {.method = SW_VIEW(METHOD), .call_id = ++auth->call_id, .time_left_ms = TIME_MS};
@@ -107,7 +112,10 @@ static void take_item(sw_broker *broker, const Sw__Identity *item)
                           .admin = sw_view_equal(sw_view_of(item->profile), SW_VIEW("ADMIN")),
                           .reason = sw_view_of(item->refused),
                           .until_us = broker->now_us + broker->options->auth_cache_ms * 1000,
-                          .expires_us = expiry_us(broker, item)};
+                          .expires_us = expiry_us(broker, item),
+                          .tells_projects = identity->asked_projects,
+                          .projects = item->projects,
+                          .project_count = item->n_projects};
     sw_identity_tell(identity, &told, broker->now_us);
 }
 

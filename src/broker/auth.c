@@ -37,6 +37,12 @@ static bool is_checked(const sw_broker *broker, const sw_side *side)
     return sw_view_of(broker->options->caller).size == 0 && broker->auth.local_user_count > 0;
 }
 
+sw_view sw_auth_plain_user(const sw_broker *broker, int64_t uid)
+{
+    sw_view caller = sw_view_of(broker->options->caller);
+    return caller.size > 0 ? caller : local_user(&broker->auth, uid);
+}
+
 void sw_auth_meet(sw_broker *broker, sw_peer *peer)
 {
     sw_auth *auth = &broker->auth;
@@ -169,6 +175,7 @@ void sw_auth_told(sw_broker *broker, sw_identity *identity)
                identity->user, NULL);
     identity->logged = verdict;
     sw_zap_release(broker, identity);
+    sw_events_check(&broker->events, identity);
 }
 
 static void cut_refused(sw_identity *identity, int64_t now_us)
@@ -187,9 +194,10 @@ static void check(sw_broker *broker)
     int64_t now_us = broker->now_us;
     uint32_t at = 0;
     for (sw_identity *each; (each = sw_identities_next(&auth->identities, &at)) != NULL;) {
-        if (each->peers != NULL) {
+        if (each->peers != NULL || each->subscribers != NULL) {
             each->used_us = now_us;
             sw_identity_ask(&auth->identities, each);
+            sw_events_check(&broker->events, each);
             if (each->verdict == SW_VERDICT_REFUSED)
                 cut_refused(each, now_us);
         } else if (each->waiting == NULL && !each->due && !each->asked &&
@@ -278,15 +286,16 @@ sw_code sw_auth_open(sw_broker *broker, sw_error *error)
 {
     sw_auth *auth = &broker->auth;
     sw_identities_init(&auth->identities, broker->secret);
-    const char *curve = broker->options->curve;
+    const sw_broker_options *options = broker->options;
+    const char *curve = options->curve;
     if (curve != NULL && strcmp(curve, "on") != 0 && strcmp(curve, "off") != 0)
         return sw_fail(error, SW_INVALID_ARGUMENT, "--curve is on or off, not `%s`", curve);
-    if (broker->options->caller != NULL && broker->options->caller[0] == '@')
+    if (options->caller != NULL && options->caller[0] == '@')
         return sw_fail(error, SW_INVALID_ARGUMENT, "--caller: a user's name does not begin with @");
-    sw_code code = take_local_users(auth, broker->options->local_users, error);
+    sw_code code = take_local_users(auth, options->local_users, error);
     if (code == SW_OK)
         code = take_key(broker, error);
-    if (code == SW_OK && auth->is_curve)
+    if (code == SW_OK && (auth->is_curve || sw_view_of(options->events).size > 0))
         code = sw_zap_open(broker, error);
     auth->client = sw_core_client_open(broker->core, auth);
     return code;
@@ -296,8 +305,10 @@ void sw_auth_close(sw_broker *broker)
 {
     sw_auth *auth = &broker->auth;
     uint32_t at = 0;
-    for (sw_identity *each; (each = sw_identities_next(&auth->identities, &at)) != NULL;)
+    for (sw_identity *each; (each = sw_identities_next(&auth->identities, &at)) != NULL;) {
+        each->due = false;
         sw_zap_release(broker, each);
+    }
     sw_zap_close(broker);
     sw_identities_clear(&auth->identities);
     sw_key_file_wipe(&auth->key);

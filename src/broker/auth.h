@@ -68,6 +68,9 @@ void sw_auth_hand_over(struct sw_broker *broker, const void *token, sw_handover 
 /* The service has spoken of it, or could not be asked: whoever waits for that goes on. */
 void sw_auth_told(struct sw_broker *broker, sw_identity *identity);
 
+/* Who a plain peer with that uid is, -1 on tcp; empty: nobody. */
+sw_view sw_auth_plain_user(const struct sw_broker *broker, int64_t uid);
+
 /* Counts and logs somebody who is not let in. */
 void sw_auth_log_refusal(struct sw_broker *broker, const char *what, sw_view key, const char *address,
                          const char *reason);

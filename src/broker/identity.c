@@ -2,7 +2,10 @@
 #include "broker/identity.h"
 
 #include "base/utf8.h"
+#include <stdlib.h>
 #include <string.h>
+
+#define SUBSCRIBING_US 10000000 /* from the handshake to the first subscription */
 
 void sw_identities_init(sw_identities *all, uint64_t secret)
 {
@@ -11,6 +14,9 @@ void sw_identities_init(sw_identities *all, uint64_t secret)
 
 void sw_identities_clear(sw_identities *all)
 {
+    uint32_t at = 0;
+    for (sw_identity *each; (each = sw_identities_next(all, &at)) != NULL;)
+        free(each->projects);
     sw_slab_clear(&all->slab);
     sw_table_clear(&all->table);
     *all = (sw_identities){0};
@@ -66,6 +72,7 @@ sw_identity *sw_identities_next(const sw_identities *all, uint32_t *at)
 
 void sw_identities_forget(sw_identities *all, sw_identity *identity)
 {
+    free(identity->projects);
     sw_table_remove(&all->table, identity->hash, identity->number);
     sw_slab_give(&all->slab, identity->number);
 }
@@ -100,6 +107,36 @@ static void copy_text(char *to, size_t most, sw_view from)
     to[size] = '\0';
 }
 
+bool sw_identity_is_subscribing(const sw_identity *identity, int64_t now_us)
+{
+    return identity->subscribers != NULL ||
+           (identity->subscribed_us > 0 && now_us - identity->subscribed_us < SUBSCRIBING_US);
+}
+
+bool sw_identity_may_subscribe(sw_identity *identity, int64_t now_us)
+{
+    return identity->knows_projects && sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD;
+}
+
+/* Out of memory, nothing is known, and so nothing may be read. */
+static void take_projects(sw_identity *identity, const sw_told *told)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < told->project_count; i++)
+        size += strlen(told->projects[i]) + 1;
+    char *projects = malloc(size + 1), *at = projects;
+    identity->knows_projects = projects != NULL;
+    for (size_t i = 0; i < told->project_count && projects != NULL; i++)
+        at = stpcpy(at, told->projects[i]) + 1;
+    size = projects == NULL ? 0 : size;
+    if (size != identity->projects_size || (size > 0 && memcmp(projects, identity->projects, size) != 0))
+        identity->rights++;
+    free(identity->projects);
+    identity->projects = projects;
+    identity->projects_size = size;
+    identity->project_count = projects == NULL ? 0 : told->project_count;
+}
+
 void sw_identity_tell(sw_identity *identity, const sw_told *told, int64_t now_us)
 {
     sw_view user = told->user, reason = told->reason;
@@ -108,8 +145,12 @@ void sw_identity_tell(sw_identity *identity, const sw_told *told, int64_t now_us
     sw_verdict verdict = reason.size > 0 ? SW_VERDICT_REFUSED : SW_VERDICT_GOOD;
     if (verdict == SW_VERDICT_REFUSED && identity->verdict != SW_VERDICT_REFUSED)
         identity->refused_us = now_us;
+    bool admin = told->admin && verdict == SW_VERDICT_GOOD;
+    identity->rights += identity->admin != admin;
+    if (told->tells_projects)
+        take_projects(identity, told);
     identity->verdict = (uint8_t)verdict;
-    identity->admin = told->admin && verdict == SW_VERDICT_GOOD;
+    identity->admin = admin;
     identity->told_us = now_us;
     identity->until_us = told->until_us;
     identity->expires_us = told->expires_us;

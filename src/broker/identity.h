@@ -18,6 +18,7 @@ typedef enum {
 } sw_verdict;
 
 struct sw_peer;
+struct sw_subscriber;
 struct sw_zap_request;
 
 typedef struct sw_identity {
@@ -35,6 +36,13 @@ typedef struct sw_identity {
     int64_t used_us;         /* when it last had a peer, or one that wanted in */
     struct sw_identity *next_due;
     struct sw_peer *peers;
+    struct sw_subscriber *subscribers;
+    int64_t subscribed_us; /* when somebody last wanted to subscribe as this one; 0: never */
+    bool asked_projects;   /* the answer that is on its way tells them */
+    bool knows_projects;
+    uint32_t rights; /* changes with what it may read */
+    char *projects;  /* that it may read, one after the other, each with its NUL; of an admin none */
+    size_t project_count, projects_size;
     struct sw_zap_request *waiting; /* handshakes that wait for the verdict */
     char name[SW_USER_MAX + 1];
     char user[SW_USER_MAX + 1];
@@ -59,6 +67,11 @@ sw_identity *sw_identities_next(const sw_identities *all, uint32_t *at);
 /* It has no peer, waits for nothing and is not due. */
 void sw_identities_forget(sw_identities *all, sw_identity *identity);
 
+/* Whether its projects shall be asked for: it has subscribed, or is about to. */
+bool sw_identity_is_subscribing(const sw_identity *identity, int64_t now_us);
+/* Whether it is let in as a subscriber: its verdict is good, and what it may read is known. */
+bool sw_identity_may_subscribe(sw_identity *identity, int64_t now_us);
+
 /* Puts it on the list of those to be asked about, once. */
 void sw_identity_ask(sw_identities *all, sw_identity *identity);
 /* Takes the first off the list; NULL if there is none. */
@@ -71,6 +84,10 @@ typedef struct sw_told {
     sw_view reason;     /* why it is refused; empty: it is not */
     int64_t until_us;   /* this is good so long, */
     int64_t expires_us; /* and it is refused from then on */
+    /* Of one whose projects were asked for: */
+    bool tells_projects;
+    char *const *projects;
+    size_t project_count;
 } sw_told;
 
 /* Takes that over. Texts are cut to their bounds; a user's name that begins with @ is the system's own and refused. */

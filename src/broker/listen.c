@@ -150,10 +150,7 @@ static sw_code side_for(sw_broker *broker, const char *option, bool network, voi
 
 static sw_code events_for(sw_broker *broker, const char *option, bool network, void **socket, sw_error *error)
 {
-    bool publish = strcmp(option, "publish") == 0;
-    const char *domain = publish ? SW_ZAP_PUBLISH : SW_ZAP_EVENTS;
-    const sw_key_file *key = network && broker->auth.is_curve ? &broker->auth.key : NULL;
-    return sw_events_socket(&broker->events, publish, network, key, domain, socket, error);
+    return sw_events_socket(&broker->events, strcmp(option, "publish") == 0, network, socket, error);
 }
 
 sw_code sw_broker_listen(sw_broker *broker, sw_error *error)
@@ -162,7 +159,7 @@ sw_code sw_broker_listen(sw_broker *broker, sw_error *error)
     bool events = options->events != NULL && options->events[0] != '\0';
     sw_code code = bind_all(broker, "backend", options->backend, side_for, error);
     if (code == SW_OK && events)
-        code = sw_events_open(&broker->events, broker->loop, broker->context, error);
+        code = sw_events_open(broker, error);
     if (code == SW_OK && events)
         code = bind_all(broker, "events", options->events, events_for, error);
     if (code == SW_OK && events)

@@ -17,20 +17,24 @@
 
 enum { ROUTE, EMPTY, VERSION, REQUEST_ID, DOMAIN, ADDRESS, ROUTING_ID, MECHANISM, KEY, FRAMES };
 
+typedef enum { GOOD, REFUSED, UNKNOWN } outcome; /* UNKNOWN: as nobody could be asked; the peer tries again */
+
 /* A handshake that waits. */
 typedef struct sw_zap_request {
     struct sw_zap_request *next;
-    bool must_be_good; /* it cannot be told later */
+    bool subscribes; /* it cannot be told later */
     size_t route_size, id_size;
     uint8_t route[32], id[32];
-    char key[SW_KEY_SIZE];
 } sw_zap_request;
 
-static void answer(sw_broker *broker, const sw_zap_request *request, bool good)
+/* `user` is what the peer's messages bear as User-Id. */
+static void answer(sw_broker *broker, const sw_zap_request *request, outcome result, sw_view user)
 {
+    static const char *const codes[] = {[GOOD] = "200", [REFUSED] = "400", [UNKNOWN] = "300"};
+    static const char *const texts[] = {[GOOD] = "OK", [REFUSED] = "refused", [UNKNOWN] = "try again"};
     sw_message out = {.count = 0};
-    const char *code = good ? "200" : "400", *text = good ? "OK" : "refused";
-    sw_view user = good ? sw_view_of(request->key) : (sw_view){0};
+    const char *code = codes[result], *text = texts[result];
+    user = result == GOOD ? user : (sw_view){0};
     bool built = sw_message_add(&out, request->route, request->route_size) && sw_message_add(&out, NULL, 0) &&
                  sw_message_add(&out, "1.0", 3) && sw_message_add(&out, request->id, request->id_size) &&
                  sw_message_add(&out, code, 3) && sw_message_add(&out, text, strlen(text)) &&
@@ -78,31 +82,50 @@ static const char *check_service(const char *path, const char *key)
 
 /* --- requests --- */
 
-static void wait_for_verdict(sw_broker *broker, sw_zap_request *request)
+static void wait_for_verdict(sw_broker *broker, sw_zap_request *request, sw_view name, bool is_user)
 {
     sw_auth *auth = &broker->auth;
     sw_identity *identity =
-        sw_identities_need(&auth->identities, sw_view_of(request->key), false, broker->now_us);
+        name.size == 0 ? NULL : sw_identities_need(&auth->identities, name, is_user, broker->now_us);
     if (identity == NULL) {
-        answer(broker, request, false);
+        answer(broker, request, REFUSED, name);
         free(request);
         return;
     }
     request->next = identity->waiting;
     identity->waiting = request;
     bool fresh = identity->verdict == SW_VERDICT_GOOD && broker->now_us - identity->told_us < FRESH_US;
+    if (request->subscribes) {
+        identity->subscribed_us = broker->now_us;
+        fresh = fresh && identity->knows_projects;
+    }
     if (fresh)
         sw_zap_release(broker, identity);
-    else if (!identity->asked)
+    else if (!identity->asked || (request->subscribes && !identity->asked_projects))
         sw_identity_ask(&auth->identities, identity);
 }
 
+static outcome judge(sw_broker *broker, sw_identity *identity, const sw_zap_request *request)
+{
+    if (!request->subscribes || sw_identity_may_subscribe(identity, broker->now_us))
+        return GOOD;
+    return sw_identity_verdict(identity, broker->now_us) == SW_VERDICT_REFUSED ? REFUSED : UNKNOWN;
+}
+
+/* Who waits for projects waits on if another answer, which did not tell them, came first. */
 void sw_zap_release(sw_broker *broker, sw_identity *identity)
 {
-    for (sw_zap_request *request; (request = identity->waiting) != NULL;) {
-        identity->waiting = request->next;
-        bool good = sw_identity_verdict(identity, broker->now_us) == SW_VERDICT_GOOD;
-        answer(broker, request, good || !request->must_be_good);
+    sw_zap_request *next = identity->waiting;
+    identity->waiting = NULL;
+    for (sw_zap_request *request; (request = next) != NULL;) {
+        next = request->next;
+        outcome result = judge(broker, identity, request);
+        if (result == UNKNOWN && identity->due) {
+            request->next = identity->waiting;
+            identity->waiting = request;
+            continue;
+        }
+        answer(broker, request, result, sw_view_of(identity->name));
         free(request);
     }
 }
@@ -117,32 +140,55 @@ static bool copy_view(uint8_t to[32], size_t *size, sw_view from)
     return true;
 }
 
+/* Of an ipc connection libzmq tells HOST:UID:GID:PID; -1 on tcp. */
+static int64_t uid_of(sw_view address)
+{
+    char text[256];
+    unsigned uid, gid, pid;
+    int end = 0;
+    snprintf(text, sizeof(text), "%.*s", (int)(address.size < 255 ? address.size : 255),
+             address.size > 0 ? address.data : "");
+    const char *colon = strchr(text, ':');
+    if (colon == NULL || sscanf(colon, ":%u:%u:%u%n", &uid, &gid, &pid, &end) != 3 || colon[end] != '\0')
+        return -1;
+    return uid;
+}
+
+static void handle_service(sw_broker *broker, sw_zap_request *request, const char *key, sw_view from)
+{
+    const char *wrong = check_service(broker->options->service_keys, key);
+    if (wrong != NULL) {
+        char address[64];
+        snprintf(address, sizeof(address), "%.*s", (int)(from.size < 60 ? from.size : 60), from.data);
+        sw_auth_log_refusal(broker, "service refused", sw_view_of(key), address, wrong);
+    }
+    answer(broker, request, wrong == NULL ? GOOD : REFUSED, sw_view_of(key));
+    free(request);
+}
+
 static void handle(sw_broker *broker, const sw_message *message)
 {
     sw_view domain = sw_message_view(message, DOMAIN), key = sw_message_view(message, KEY);
+    sw_view mechanism = sw_message_view(message, MECHANISM), address = sw_message_view(message, ADDRESS);
+    bool curve = message->count == FRAMES && key.size == 32 && sw_view_equal(mechanism, SW_VIEW("CURVE"));
+    bool plain = message->count == KEY && sw_view_equal(mechanism, SW_VIEW("NULL"));
     sw_zap_request *request = calloc(1, sizeof(*request));
-    if (request == NULL || message->count != FRAMES || key.size != 32 ||
-        !sw_view_equal(sw_message_view(message, MECHANISM), SW_VIEW("CURVE")) ||
+    if (request == NULL || !(curve || plain) ||
         !copy_view(request->route, &request->route_size, sw_message_view(message, ROUTE)) ||
         !copy_view(request->id, &request->id_size, sw_message_view(message, REQUEST_ID))) {
         free(request); /* libzmq's own messages are not like this; the handshake ends by its time */
         return;
     }
-    sw_key_to_text(key.data, request->key);
-    request->must_be_good = sw_view_equal(domain, SW_VIEW(SW_ZAP_EVENTS));
-    if (request->must_be_good || sw_view_equal(domain, SW_VIEW(SW_ZAP_FRONTEND))) {
-        wait_for_verdict(broker, request);
-        return;
-    }
-    const char *wrong = check_service(broker->options->service_keys, request->key);
-    if (wrong != NULL) {
-        char address[64];
-        sw_view from = sw_message_view(message, ADDRESS);
-        snprintf(address, sizeof(address), "%.*s", (int)(from.size < 60 ? from.size : 60), from.data);
-        sw_auth_log_refusal(broker, "service refused", sw_view_of(request->key), address, wrong);
-    }
-    answer(broker, request, wrong == NULL);
-    free(request);
+    char text[SW_KEY_SIZE] = "";
+    if (curve)
+        sw_key_to_text(key.data, text);
+    request->subscribes = sw_view_equal(domain, SW_VIEW(SW_ZAP_EVENTS));
+    if (plain)
+        wait_for_verdict(broker, request, sw_auth_plain_user(broker, uid_of(address)), true);
+    else if (request->subscribes || sw_view_equal(domain, SW_VIEW(SW_ZAP_FRONTEND)))
+        wait_for_verdict(broker, request, sw_view_of(text), false);
+    else
+        handle_service(broker, request, text, address);
 }
 
 static void read_all(void *context, short ready)

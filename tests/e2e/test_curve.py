@@ -458,14 +458,17 @@ class Others(Base):
             self.assertIn(says, done.stderr)
 
     def test_events(self):
-        """Only services publish, and only users subscribe."""
+        """Only services publish, and only users subscribe; what they hear, test_watch tells."""
         folder = tempfile.mkdtemp(prefix="swe-")
         ends = {name: f"tcp://127.0.0.1:{free_port()}" for name in ("publish", "events")}
         local = f"ipc://{folder}/e"
         broker = self.system.start("broker-2", "sitewire-broker", "--frontend", f"ipc://{folder}/f", "--backend",
                                    f"ipc://{folder}/b", "--events", f"{ends['events']},{local}", "--publish", ends["publish"],
-                                   "--key", self.system.broker_key.path, "--service-keys", self.system.service_keys)
+                                   "--key", self.system.broker_key.path, "--service-keys", self.system.service_keys,
+                                   "--local-users", f"{os.getuid()}={ADMIN}")
+        self.system.start_service("user-2", f"ipc://{folder}/b")
         wait_for(lambda: "event=ready" in broker.output(), "the broker runs")
+        wait_for(lambda: "broker connected" in self.system.processes["user-2"].output(), "it can ask about users")
         stranger, service = self.system.key("stranger.key"), self.system.service_key
         context = zmq.Context.instance()
 
@@ -500,6 +503,7 @@ class Others(Base):
         self.assertEqual(broker.output().count("service refused"), 1)
         for each, _ in sockets:
             each.close()
+        self.system.kill("user-2")
         self.system.kill("broker-2")
         shutil.rmtree(folder)
 

@@ -187,7 +187,7 @@ class Deployments(unittest.TestCase):
         results = self.call("ListDeploymentCommandResults", "reader@x.org", order_by=[{"field": "command"}], filters=[
             {"field": "deployment", "values": [str(d.id)]}]).items
         self.assertEqual([(r.command, r.attempt) for r in results], [(1, 1), (2, 1), (2, 2), (3, 1)])
-        wait_for(lambda: not self.sql("SELECT FROM deployment.outbox"), "the relay has numbered them")
+        wait_for(lambda: not self.sql("SELECT 1 FROM deployment.outbox"), "the relay has numbered them")
         kinds = self.sql(f"SELECT kind, payload::jsonb->>'status' FROM deployment.published WHERE deployment = {d.id} "
                          "ORDER BY position")
         self.assertEqual([status for kind, status in kinds if kind == "state"], ["REQUESTED", "ACCEPTED", "IN_PROGRESS", "DONE"])
@@ -263,7 +263,7 @@ class Deployments(unittest.TestCase):
 
     def test_events(self):
         d = self.deploy(commands=[{"shell": "true"}])
-        wait_for(lambda: not self.sql("SELECT FROM deployment.outbox"), "the relay has numbered them")
+        wait_for(lambda: not self.sql("SELECT 1 FROM deployment.outbox"), "the relay has numbered them")
         whole = {"order_by": [{"field": "position"}], "filters": [{"field": "project", "values": [self.project]}]}
         events = self.call("ListEvents", "reader@x.org", **whole).items
         self.assertEqual([e.project_sequence for e in events], list(range(1, len(events) + 1)))

@@ -560,17 +560,6 @@ class Rpc(Base):
         client.command(0x10, call_id)
         self.assertEqual(client.recv()[0].code, CANCELLED)
 
-    def test_events_are_forwarded(self):
-        subscriber = self.broker.socket(self.broker.events, zmq.SUB)
-        subscriber.setsockopt(zmq.SUBSCRIBE, b"deployment/")
-        publisher = self.broker.socket(self.broker.publish, zmq.PUB)
-
-        def passes():
-            publisher.send_multipart([b"deployment/log/x/", b"body"])
-            return subscriber.poll(50)
-        wait_for(passes, "an event")
-        self.assertEqual(subscriber.recv_multipart(), [b"deployment/log/x/", b"body"])
-
 
 class Malformed(Base):
     def test_all_are_survived(self):

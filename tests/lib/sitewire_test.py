@@ -264,6 +264,7 @@ class System:
             self.events = f"ipc://{self.folder}/events"
             self.publish = f"ipc://{self.folder}/publish"
             self.tcp = f"tcp://127.0.0.1:{free_port()}"
+            self.tcp_events = f"tcp://127.0.0.1:{free_port()}"
             self.curve = ("--curve", "off")
             self.caller = () if {"--caller", "--local-users"} & set(broker_options) else ("--caller", ADMIN)
             if curve:
@@ -320,9 +321,13 @@ class System:
         self.processes[name] = Process(self.folder, name, [os.path.join(BIN, program), *options], self.env())
         return self.processes[name]
 
+    def start_cli(self, name, *words, env=None):
+        """Runs `sitewire WORDS` in the background; whoever starts it ends it."""
+        return Process(self.folder, name, [SITEWIRE, *words], self.env() | (env or {}))
+
     def start_broker(self, name="broker"):
         return self.start(name, "sitewire-broker", "--frontend", f"{self.ipc},{self.tcp}", "--backend", self.backend,
-                          "--events", self.events, "--publish", self.publish, *self.curve, *self.caller, *self.broker_options)
+                          "--events", f"{self.events},{self.tcp_events}", "--publish", self.publish, *self.curve, *self.caller, *self.broker_options)
 
     def start_service(self, instance, backend=None):
         """The program is what the instance's name begins with: `referential-0`."""

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "broker/identity.h"
+#include "broker/rights.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -119,10 +120,72 @@ static void test_many(void **state)
     assert_int_equal(all.slab.used, 500);
 }
 
+static char granted[1024];
+
+static void note(void *context, sw_view topic)
+{
+    (void)context;
+    size_t used = strlen(granted);
+    snprintf(granted + used, sizeof(granted) - used, "%.*s ", (int)topic.size,
+             topic.size > 0 ? topic.data : "");
+}
+
+static const char *grants(const sw_identity *identity, const char *subscription)
+{
+    granted[0] = '\0';
+    sw_rights_grant(identity, sw_view_of(subscription), note, NULL);
+    return granted;
+}
+
+static void test_topics(void **state)
+{
+    (void)state;
+    char *projects[] = {(char *)"website:a", (char *)"website:ab", (char *)"website:c"};
+    sw_identity *user = sw_identities_need(&all, SW_VIEW("u"), true, 0);
+    sw_told told = {.user = SW_VIEW("u"), .until_us = 60 * S, .expires_us = SW_NEVER};
+    assert_false(sw_identity_may_subscribe(user, S));
+    sw_identity_tell(user, &told, S);
+    assert_false(sw_identity_may_subscribe(user, S)); /* its projects were not told */
+    told.tells_projects = true;
+    told.projects = projects;
+    told.project_count = 3;
+    sw_identity_tell(user, &told, S);
+    assert_true(sw_identity_may_subscribe(user, S));
+    assert_string_equal(grants(user, "d/state/"),
+                        "d/state/website:a/ d/state/website:ab/ d/state/website:c/ ");
+    assert_string_equal(grants(user, "d/state/website:a"), "d/state/website:a/ d/state/website:ab/ ");
+    assert_string_equal(grants(user, "d/state/website:a/"), "d/state/website:a/ ");
+    assert_string_equal(grants(user, "d/state/website:a/x"), "d/state/website:a/x ");
+    static const char *const nothing[] = {"", "d", "d/", "d/state", "d/state/website:b/"};
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(grants(user, nothing[i]), "");
+    assert_string_equal(grants(user, "d/state/website:cd/"), "");
+    char longest[SW_TOPIC_MAX + 2];
+    memset(longest, 'x', sizeof(longest));
+    assert_int_equal(sw_rights_grant(user, (sw_view){longest, SW_TOPIC_MAX + 1}, note, NULL), 0);
+
+    uint32_t before = user->rights;
+    sw_identity_tell(user, &told, 2 * S);
+    assert_int_equal(user->rights, before); /* nothing has changed */
+    told.project_count = 2;
+    sw_identity_tell(user, &told, 3 * S);
+    assert_int_not_equal(user->rights, before);
+    assert_string_equal(grants(user, "d/state/website:c/"), "");
+    before = user->rights;
+    told.admin = true;
+    told.project_count = 0;
+    sw_identity_tell(user, &told, 4 * S);
+    assert_int_not_equal(user->rights, before);
+    assert_string_equal(grants(user, ""), " ");
+    assert_string_equal(grants(user, "d/"), "d/ ");
+    assert_false(sw_identity_may_subscribe(user, 61 * S));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_verdict, open_all, close_all),
+        cmocka_unit_test_setup_teardown(test_topics, open_all, close_all),
         cmocka_unit_test_setup_teardown(test_expiry, open_all, close_all),
         cmocka_unit_test_setup_teardown(test_names, open_all, close_all),
         cmocka_unit_test_setup_teardown(test_many, open_all, close_all),

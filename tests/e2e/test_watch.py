@@ -1,0 +1,427 @@
+#!/usr/bin/env python3
+"""Events: numbered by one relay, heard by those who may read them, each once and in order, whatever is lost, killed or
+restarted."""
+import json
+import os
+import random
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sitewire_test import ADMIN, System, wait_for  # noqa: E402
+import zmq  # noqa: E402
+from sitewire.deployment.v1 import deployment_pb2 as pb  # noqa: E402
+
+PERMISSION_DENIED, UNAUTHENTICATED, NOT_FOUND, INVALID_ARGUMENT = 7, 16, 5, 3
+
+
+class Watch:
+    """A running `sitewire watch --json`."""
+
+    def __init__(self, system, name, *words, env=None):
+        self.system, self.name, self.env = system, name, env or {}
+        self.process = system.start_cli(name, "watch", "--json", *words, env=self.env)
+
+    def events(self):
+        return [json.loads(line) for line in self.process.output().split("\n")[:-1] if line.startswith("{")]
+
+    def wait(self, count, seconds=60):
+        wait_for(lambda: self.process.output().count("\n") >= count, f"{count} events of {self.name}", seconds)
+        return self.events()
+
+    def end(self, number=signal.SIGINT):
+        return self.process.end(number)
+
+
+class Base(unittest.TestCase):
+    options = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.system = System(**cls.options)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.system.stop()
+
+    def sql(self, text):
+        return self.system.sql(text)
+
+    def setUp(self):
+        """Websites of each test's own, numbered."""
+        self.name = self.id().rsplit(".", 1)[1].removeprefix("test_")
+        self.projects = [f"website:{self.name}{i}" for i in range(3)]
+        for project in self.projects:
+            self.sql(f"INSERT INTO referential.website (code) VALUES ('{project[8:]}')")
+        self.watches = []
+
+    def tearDown(self):
+        for watch in self.watches:
+            if watch.process.running():
+                watch.end(signal.SIGKILL)
+
+    def emit(self, count, projects=None):
+        """Events of the projects in turn, as the triggers write them, in one transaction."""
+        projects = projects or self.projects
+        self.sql(f"INSERT INTO deployment.outbox (project, deployment, kind, payload) SELECT ('{{{','.join(projects)}}}'::text[])"
+                 f"[g % {len(projects)} + 1], 1, 'state', '{{\"status\":\"DONE\"}}' FROM generate_series(0, {count - 1}) g")
+
+    def watch(self, *words, name=None, env=None):
+        watch = Watch(self.system, name or f"watch-{self.name}-{len(self.watches)}", *words, env=env)
+        self.watches.append(watch)
+        return watch
+
+    def mine(self):
+        return [word for project in self.projects for word in ("--project", project)]
+
+    def check(self, events, first=1):
+        """Each once and in order, without a gap."""
+        at = {}
+        for event in events:
+            self.assertEqual(event["project_sequence"], at.get(event["project"], first - 1) + 1, event)
+            at[event["project"]] = event["project_sequence"]
+        return at
+
+    def settled(self):
+        wait_for(lambda: not self.sql("SELECT 1 FROM deployment.outbox"), "the relay has numbered all")
+
+
+class Relay(Base):
+    def test_order_of_commits(self):
+        """What a transaction that is still running may add is waited for; after it both come, in the order of their ids."""
+        self.sql("CREATE EXTENSION IF NOT EXISTS dblink")
+        early = self.system.postgres.conninfo
+        self.sql(f"""DO $$ BEGIN
+            PERFORM dblink_connect('early', '{early}');
+            PERFORM dblink_exec('early', 'BEGIN');
+            PERFORM dblink_exec('early', $q$INSERT INTO deployment.outbox (project, deployment, kind, payload)
+                                            VALUES ('{self.projects[0]}', 1, 'state', '"early"')$q$);
+            PERFORM dblink_exec('{early}', $q$INSERT INTO deployment.outbox (project, deployment, kind, payload)
+                                              VALUES ('{self.projects[0]}', 1, 'state', '"late"')$q$);
+            PERFORM pg_sleep(1.5);
+            IF EXISTS (SELECT 1 FROM deployment.published WHERE project = '{self.projects[0]}') THEN
+                RAISE 'numbered too soon';
+            END IF;
+            PERFORM dblink_exec('early', 'COMMIT');
+            PERFORM dblink_disconnect('early');
+        END $$""")
+        self.settled()
+        self.assertEqual(self.sql("SELECT project_sequence, payload FROM deployment.published "
+                                  f"WHERE project = '{self.projects[0]}' ORDER BY position"), [["1", '"early"'], ["2", '"late"']])
+
+    def test_renamed_project(self):
+        self.emit(6)
+        self.settled()
+        self.sql(f"UPDATE referential.website SET code = 'new-name' WHERE code = '{self.projects[0][8:]}'")
+        self.emit(2, ["website:new-name"])
+        self.settled()
+        self.assertEqual(self.sql("SELECT project_sequence FROM deployment.published WHERE project = 'website:new-name' "
+                                  "ORDER BY position"), [["1"], ["2"], ["3"], ["4"]])
+        self.assertEqual(self.sql(f"SELECT 1 FROM deployment.published WHERE project = '{self.projects[0]}'"), [])
+
+    def test_real_deployment(self):
+        """The triggers write what is heard, and a change by a call is heard at once."""
+        watch = self.watch("--project", self.projects[0])
+        self.sql(f"""INSERT INTO referential.docroot (code) VALUES ('{self.name}');
+                     INSERT INTO referential.environment (code) VALUES ('dev') ON CONFLICT DO NOTHING;
+                     INSERT INTO referential.cms (code) VALUES ('drupal') ON CONFLICT DO NOTHING;
+                     INSERT INTO referential.docroot_environment (docroot, environment, cms) VALUES ('{self.name}', 'dev', 'drupal');
+                     INSERT INTO referential.website_deployed (website, docroot, environment, website_version)
+                         VALUES ('{self.projects[0][8:]}', '{self.name}', 'dev', '1')""")
+        done = self.system.cli("call", "Deployments/RequestDeployment", json.dumps(
+            {"project": self.projects[0], "environment": "dev", "version": "2", "commands": [{"shell": "true"}]}))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        number = json.loads(done.stdout)["deployment"]["id"]
+        self.assertEqual(self.system.cli("call", "Deployments/AbortDeployment", json.dumps({"id": number})).returncode, 0)
+        states = [event["payload"].get("status") for event in watch.wait(3) if event["kind"] == "state"]
+        self.assertEqual(states, ["REQUESTED", "ACCEPTED", "ABORTED"])
+        text = self.system.cli("watch", "--after", "0", "--project", self.projects[0], "--limit", "3")
+        self.assertIn(f"REQUESTED -> ACCEPTED by {ADMIN}", text.stdout)
+        self.assertIn("go on with: --after ", text.stderr)
+
+    def test_words(self):
+        for words, code, says in ((("--project", "nothing"), NOT_FOUND, 'no such Project "website:nothing"'),
+                                  (("--after", "x"), INVALID_ARGUMENT, "is no cursor"),
+                                  (("--kind", "noise"), INVALID_ARGUMENT, "one of state, command and log"),
+                                  (("word",), INVALID_ARGUMENT, "takes no words")):
+            done = self.system.cli("watch", *words)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(says, done.stderr)
+
+
+class Losses(Base):
+    options = {"broker_options": ("--unsent-events", "1")}
+
+    def test_all_at_once(self):
+        """Filters and kinds, from the first event on and from now on."""
+        self.emit(30)
+        whole = self.watch("--after", "0", *self.mine())
+        one = self.watch("--after", "0", "--project", self.projects[1])
+        none = self.watch("--after", "0", "--kind", "log", *self.mine())
+        self.check(whole.wait(30))
+        self.emit(3000)
+        self.assertEqual(set(self.check(whole.wait(3030)).values()), {1010})
+        self.assertEqual(self.check(one.wait(1010)), {self.projects[1]: 1010})
+        self.assertEqual(none.events(), [])
+        positions = [event["position"] for event in whole.events()]
+        self.assertEqual(len(set(positions)), len(positions))
+
+    def test_stopped_subscriber(self):
+        """It stands still while far more is published than waits for it; nothing is missing afterwards."""
+        watch = self.watch("--after", "0", *self.mine())
+        self.emit(3)
+        watch.wait(3)
+        os.kill(watch.process.pid, signal.SIGSTOP)
+        for _ in range(20):
+            self.emit(1500)
+        self.settled()
+        os.kill(watch.process.pid, signal.SIGCONT)
+        self.check(watch.wait(30003))
+        self.emit(300)
+        self.check(watch.wait(30303))
+
+    def test_lost_tail(self):
+        """What was lost at the end is seen though nothing follows: a broker that was away."""
+        watch = self.watch("--after", "0", *self.mine())
+        self.emit(3)
+        watch.wait(3)
+        self.system.kill("broker")
+        self.emit(300)
+        self.settled()
+        self.system.start_broker()
+        self.check(watch.wait(303))
+
+    def test_killed(self):
+        """Broker, services and the subscriber itself are killed again and again while events come; all are heard once."""
+        seed = int(os.environ.get("SITEWIRE_SEED", "0")) or random.randrange(1 << 30)
+        print(f"seed {seed}", file=sys.stderr)
+        dice = random.Random(seed)
+        self.system.start_service("deployment-1")
+        cursor, seen, total = "0", [], 0
+        steady = self.watch("--after", "0", *self.mine())
+        watch = self.watch("--after", cursor, *self.mine())
+        for _ in range(12):
+            for _ in range(dice.randrange(1, 4)):
+                count = dice.randrange(1, 400)
+                self.emit(count)
+                total += count
+            what = dice.choice(["broker", "deployment-0", "deployment-1", "watch", "watch", "nothing"])
+            if what == "watch":
+                watch.end(signal.SIGKILL)
+                seen += watch.events()
+                cursor = seen[-1]["cursor"] if seen else "0"
+                watch = self.watch("--after", cursor, *self.mine())
+            elif what != "nothing":
+                self.system.kill(what)
+                self.system.start_broker() if what == "broker" else self.system.start_service(what)
+        wait_for(lambda: len(seen) + len(watch.events()) >= total, "all events, over restarts", 60)
+        self.check(seen + watch.events())
+        self.check(steady.wait(total))
+        self.assertEqual(len(seen + watch.events()), total)
+        self.system.kill("deployment-1")
+
+    def test_without_subscription(self):
+        """Where no events can be heard, they are read; and the next endpoint of the list is tried."""
+        nobody = f"ipc://{self.system.folder}/nobody"
+        deaf = self.watch("--after", "0", *self.mine(), env={"SITEWIRE_EVENTS": nobody})
+        second = self.watch("--after", "0", *self.mine(), env={"SITEWIRE_EVENTS": f"{nobody},{self.system.events}"})
+        self.emit(30)
+        self.check(deaf.wait(30))
+        self.check(second.wait(30))
+        self.emit(30)
+        self.check(deaf.wait(60))
+        self.check(second.wait(60))
+
+    def test_two_relays(self):
+        """Of two services one relays; the other one takes over."""
+        self.system.start_service("deployment-2")
+        watch = self.watch("--after", "0", *self.mine())
+        self.emit(30)
+        watch.wait(30)
+        holder = "SELECT holder FROM deployment.relay"
+        first = self.sql(holder)
+        self.system.kill("deployment-0")
+        self.emit(30)
+        watch.wait(60)
+        self.system.start_service("deployment-0")
+        self.emit(30)
+        self.check(watch.wait(90))
+        self.assertNotEqual(self.sql(holder), first)
+        self.system.kill("deployment-2")
+        self.emit(30)
+        self.check(watch.wait(120))
+
+
+class Rights(Base):
+    options = {"curve": True, "broker_options": ("--local-users", f"{os.getuid()}=local@x.org")}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.system.sql("""INSERT INTO users.role (code, permissions) VALUES ('Reader', '{read}'), ('Deployer', '{deploy}');
+                          INSERT INTO users."user" (email) VALUES ('local@x.org')""")
+
+    def person(self, *projects, admin=False, role="Reader"):
+        """A user of its own, with a key: (e-mail, key)."""
+        email = f"{self.name}{os.urandom(2).hex()}@x.org"
+        key = self.system.key(email + ".key")
+        self.sql(f"""INSERT INTO users."user" (email, is_admin) VALUES ('{email}', {admin});
+                     INSERT INTO users.key (public_key, "user") VALUES ('{key.public}', '{email}')""")
+        for project in projects:
+            self.sql(f"INSERT INTO users.access_right VALUES ('{project}', '{email}', '{role}')")
+        return email, key
+
+    def subscriber(self, key, *topics):
+        """A plain SUB, of any program. It is connected again by libzmq as often as it is cut."""
+        s = zmq.Context.instance().socket(zmq.SUB)
+        s.linger = 0
+        if key:
+            key.use(s)
+        s.connect(self.system.tcp_events if key else self.system.events)
+        for topic in topics:
+            s.subscribe(topic)
+        self.addCleanup(s.close)
+        return s
+
+    def hears(self, s, seconds=0):
+        """Topics of what has come, and comes in the next time, without heads."""
+        found = set()
+        deadline = time.monotonic() + seconds
+        while s.poll(max(0, (deadline - time.monotonic()) * 1000)):
+            topic, body = s.recv_multipart()
+            self.assertTrue(topic.endswith(pb.Event.FromString(body).project.encode() + b"/"))
+            if b"/head/" not in topic:
+                found.add(topic.decode())
+        return found
+
+    def listening(self, *subscribers):
+        """Until each hears something: heads come each second."""
+        for s in subscribers:
+            wait_for(lambda s=s: self.emit(3) or s.poll(300), "it hears something")
+
+    def topics(self, *projects):
+        return {f"deployment/state/{project}/" for project in projects}
+
+    def test_who_hears_what(self):
+        a, b, c = self.projects
+        _, admin = self.person(admin=True)
+        _, reader = self.person(a, b)
+        _, deployer = self.person(c, role="Deployer")  # who may not read
+        every = self.subscriber(admin, b"")
+        all_mine = self.subscriber(reader, b"deployment/state/", b"deployment/head/")
+        one = self.subscriber(reader, f"deployment/state/{a}/".encode())
+        others = self.subscriber(reader, f"deployment/state/{c}/".encode(), b"deployment/", b"", b"deployment/state/website:who_hears_what2",
+                                 f"deployment/head/{c}/".encode())
+        part = self.subscriber(reader, f"deployment/state/{b[:-2]}".encode())
+        unreadable = self.subscriber(deployer, b"deployment/state/", f"deployment/state/{c}/".encode())
+        self.listening(every, all_mine, one, part)
+        self.hears(every), self.hears(all_mine), self.hears(one), self.hears(part)
+        self.emit(6)
+        self.assertEqual(self.hears(every, 1), self.topics(a, b, c))
+        self.assertEqual(self.hears(all_mine), self.topics(a, b))
+        self.assertEqual(self.hears(one), self.topics(a))
+        self.assertEqual(self.hears(part), self.topics(a, b))
+        self.assertEqual(self.hears(others), set())
+        self.assertEqual(self.hears(unreadable), set())
+
+    def test_overlap(self):
+        """To give up one of two overlapping subscriptions leaves the other."""
+        a = self.projects[0]
+        _, reader = self.person(a)
+        s = self.subscriber(reader, b"deployment/state/", f"deployment/state/{a}/".encode())
+        self.listening(s)
+        s.unsubscribe(f"deployment/state/{a}/".encode())
+        for _ in range(3):
+            self.hears(s, 0.3)
+            self.emit(3)
+            self.assertEqual(self.hears(s, 1), self.topics(a))
+        s.unsubscribe(b"deployment/state/")
+        self.hears(s, 0.5)
+        self.emit(3)
+        self.assertEqual(self.hears(s, 0.5), set())
+
+    def test_right_taken_away(self):
+        """The flow of one project ends within 3 s, that of another goes on; and so it begins with a new right."""
+        a, b, c = self.projects
+        email, reader = self.person(a, b)
+        s = self.subscriber(reader, b"deployment/state/")
+        self.listening(s)
+        self.sql(f"DELETE FROM users.access_right WHERE project = '{a}' AND \"user\" = '{email}'")
+        time.sleep(3)
+        self.listening(s)
+        self.hears(s)
+        self.emit(6)
+        self.assertEqual(self.hears(s, 1), self.topics(b))
+        self.sql(f"INSERT INTO users.access_right VALUES ('{c}', '{email}', 'Reader')")
+        wait_for(lambda: self.emit(6) or self.hears(s, 0.3) == self.topics(b, c), "it hears the new project")
+
+    def test_refused(self):
+        """Keys that are revoked, users who are not active, strangers: their connections end."""
+        a = self.projects[0]
+        email, revoked = self.person(a)
+        idle, inactive = self.person(a)
+        stranger = self.system.key(f"stranger{self.name}.key")
+        heard = [self.subscriber(key, b"deployment/state/") for key in (revoked, inactive)]
+        deaf = self.subscriber(stranger, b"deployment/state/", b"")
+        self.listening(*heard)
+        self.sql(f"UPDATE users.key SET revoked_at = now() WHERE \"user\" = '{email}'")
+        self.sql(f"UPDATE users.\"user\" SET active = false WHERE email = '{idle}'")
+        time.sleep(3)
+        for s in heard:
+            self.hears(s)
+        self.emit(6)
+        for s in (*heard, deaf):
+            self.assertEqual(self.hears(s, 0.5), set())
+
+    def test_local_user(self):
+        """On ipc it is the uid that counts."""
+        a, b, _ = self.projects
+        self.sql(f"INSERT INTO users.access_right VALUES ('{a}', 'local@x.org', 'Reader')")
+        s = self.subscriber(None, b"deployment/state/")
+        self.listening(s)
+        self.hears(s)
+        self.emit(6)
+        self.assertEqual(self.hears(s, 1), self.topics(a))
+
+    def test_watch(self):
+        """The client library: the flow ends, and says why where nothing is left."""
+        a, b, c = self.projects
+        email, reader = self.person(a, b)
+        env = {"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_EVENTS": self.system.tcp_events, "SITEWIRE_KEY": reader.path}
+        watch = self.watch("--after", "0", env=env)
+        self.assertEqual(self.system.cli("watch", "--project", c, env=env).returncode, NOT_FOUND)
+        self.emit(9)
+        self.assertEqual(set(self.check(watch.wait(6))), {a, b})
+        self.sql(f"DELETE FROM users.access_right WHERE project = '{a}' AND \"user\" = '{email}'")
+        time.sleep(3)
+        self.emit(9)
+        events = watch.wait(9)
+        self.assertEqual({event["project"] for event in events[6:]}, {b})
+        self.sql(f"INSERT INTO users.access_right VALUES ('{c}', '{email}', 'Reader')")
+        wait_for(lambda: self.emit(3) or any(event["project"] == c for event in watch.events()), "the new project")
+        self.sql(f"DELETE FROM users.access_right WHERE \"user\" = '{email}'")
+        wait_for(lambda: not watch.process.running(), "the watch ends", 60)
+        self.assertEqual(watch.process.popen.returncode, PERMISSION_DENIED, watch.process.output())
+        self.assertEqual([event for event in watch.events() if event["project"] not in self.projects], [])
+
+    def test_user_service_away(self):
+        """A verdict outlasts it for a while; who is not known waits, and comes in when it is back."""
+        a = self.projects[0]
+        _, known = self.person(a)
+        _, late = self.person(a)
+        s = self.subscriber(known, b"deployment/state/")
+        self.listening(s)
+        self.system.kill("user-0")
+        waiting = self.subscriber(late, b"deployment/state/")
+        self.hears(s, 0.5)
+        self.emit(3)
+        self.assertEqual(self.hears(s, 2), self.topics(a))
+        self.assertEqual(self.hears(waiting), set())
+        self.system.start_service("user-0")
+        self.listening(waiting)
+
+
+if __name__ == "__main__":
+    unittest.main()
