@@ -99,6 +99,7 @@ sw_code sw_cmd_audit(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_watch(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_import(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_export(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_secret(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_key(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_migrate(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_up(sw_cli *cli, sw_error *error);

@@ -126,6 +126,13 @@ static const sw_flag key_flags[] = {
     CSV_FLAG,
     {.name = NULL}};
 
+static const sw_flag secret_flags[] = {
+    {"yes", 'y', NULL, "delete: do not ask, on a terminal"},
+    {"filter", 0, "'FIELD OP VALUE'", "list: only what matches; may be repeated"},
+    FIELDS_FLAG,
+    CSV_FLAG,
+    {.name = NULL}};
+
 static const sw_flag up_flags[] = {
     {"data", 0, "DIR", "where everything lives; made if it is not there (default: $SITEWIRE_DATA)"},
     {"frontend", 0, "ENDPOINTS", "where clients connect (default: ipc, a socket in DIR/run)"},
@@ -142,11 +149,14 @@ static const sw_flag import_flags[] = {
     {"format", 0, "FORMAT", "jsonl, csv or tsv (default: by the file's name)"},
     {"rejects", 0, "FILE", "writes the rows that failed there, with the reason, to be mended and imported"},
     {"dry-run", 0, NULL, "does everything except keeping the changes"},
+    {"secrets-key", 0, "FILE", "the key file that opens the secrets of an export"},
     {"jobs", 0, "N", "rows on their way at once (default: 256)"},
     {.name = NULL}};
 
 static const sw_flag export_flags[] = {
-    {"csv", 0, "DIR", "one CSV file per resource in a folder, instead of JSON lines"}, {.name = NULL}};
+    {"csv", 0, "DIR", "one CSV file per resource in a folder, instead of JSON lines"},
+    {"secrets-to", 0, "PUBLICKEY", "secrets, too, sealed for who holds the other half of this key"},
+    {.name = NULL}};
 
 static const sw_flag help_flags[] = {{"markdown", 0, NULL, "all of it, as docs/cli.md"}, {.name = NULL}};
 
@@ -318,11 +328,17 @@ const sw_command sw_commands[] = {
      export_flags,
      "JSON lines on stdout: what somebody may set, without what the registry sets itself, rows that others\n"
      "refer to first. `sitewire import` of it into an empty system gives the same rows. Rows that change\n"
-     "meanwhile are written as they were before or after.\n",
+     "meanwhile are written as they were before or after.\n"
+     "\n"
+     "Secrets are left out. --secrets-to adds those that you may read, sealed for a public key; each is written\n"
+     "down as read. `sitewire import --secrets-key FILE` opens them with the other half.\n",
      "# a copy of everything\n"
      "sitewire export > fleet.jsonl\n"
      "# two resources for a spreadsheet\n"
-     "sitewire export websites domains --csv tables\n",
+     "sitewire export websites domains --csv tables\n"
+     "# with secrets, which only the key in backup.key opens\n"
+     "sitewire export --secrets-to \"$(sitewire key new backup.key)\" > fleet.jsonl\n"
+     "sitewire import fleet.jsonl --secrets-key backup.key\n",
      false},
     {"call", sw_cmd_call, "Call any method, with JSON in and out.", "METHOD [JSON | -]", call_flags,
      "METHOD is Service/Method or just Method, with or without the package. The request is proto3 JSON:\n"
@@ -376,7 +392,8 @@ const sw_command sw_commands[] = {
      "command find the system. SIGINT or SIGTERM ends everything in order. After a crash, start it again.\n"
      "\n"
      "Who starts it, and root, are admin@localhost by ipc. Endpoints on tcp are encrypted; their callers need a\n"
-     "key: `sitewire key`. Broker and services have theirs in DIR/keys, made at the first start.\n",
+     "key: `sitewire key`. Broker and services have theirs in DIR/keys, made at the first start.\n"
+     "DIR/keys/secrets has the master keys of secrets: without it they are lost, so keep a copy elsewhere.\n",
      "# a system in a folder, until Ctrl-C\n"
      "sitewire up --data ~/sitewire\n"
      "# reachable over tcp as well\n"
@@ -402,6 +419,31 @@ const sw_command sw_commands[] = {
      "sitewire key rotate --expires 400d\n"
      "# it was lost\n"
      "sitewire key revoke laptop\n",
+     false},
+    {"secret", sw_cmd_secret, "Secrets: passwords of docroot environments, private keys of certificates.",
+     "set | read | delete RESOURCE KEY FIELD | list [FILTER]... | rotate | new-key [FILE]", secret_flags,
+     "A docroot environment has a basic_auth_password, a certificate a private_key. Secrets are kept encrypted, and\n"
+     "shown by `read` only: to admins, and to who manages every project that lives there or is served by it. Who\n"
+     "read one stays in history.\n"
+     "\n"
+     "  set      takes the value from stdin, or asks for it on a terminal without showing it\n"
+     "  read     prints it\n"
+     "  delete   removes it for good\n"
+     "  list     which rows have one, sealed with which master key, set when and by whom\n"
+     "  rotate   seals all of them anew with the newest master key, while everything runs\n"
+     "  new-key  adds a master key to the file of --secret-key, or makes that (default: $SITEWIRE_SECRET_KEY, or\n"
+     "           $SITEWIRE_DATA/keys/secrets); the newest one seals, all of them open\n",
+     "# a password, asked for\n"
+     "sitewire secret set docroot-environment main/uat basic_auth_password --reason 'new year'\n"
+     "# a private key, which must be that of the certificate\n"
+     "sitewire secret set certificate isover-2027 private_key < isover.key\n"
+     "# read it, and say why\n"
+     "sitewire secret read certificate isover-2027 private_key --reason 'renewal'\n"
+     "# and who did?\n"
+     "sitewire history secret Certificate isover-2027 private_key\n"
+     "# another master key: add it, seal everything anew, and take the old one out of the file\n"
+     "sitewire secret new-key\n"
+     "sitewire secret rotate\n",
      false},
     {"migrate", sw_cmd_migrate, "Bring the schema of the database up to date.", "", migrate_flags,
      "Needs no service and no broker. Each migration is a transaction of its own.\n",

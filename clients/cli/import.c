@@ -145,6 +145,8 @@ static sw_code run(sw_import *import, sw_error *error)
     import->interrupted = sw_cli_stopped();
     if (code == SW_OK)
         code = sw_import_send(import, error);
+    if (code == SW_OK)
+        code = sw_import_send_secrets(import, error);
     sw_import_progress(import, true);
     if (code != SW_OK)
         return code;
@@ -181,6 +183,7 @@ sw_code sw_cmd_import(sw_cli *cli, sw_error *error)
     for (size_t i = 0; i < import.unplaced_count; i++)
         free(import.unplaced[i].column);
     free(import.unplaced);
+    json_decref(import.secrets);
     free(import.inputs);
     free(import.map_types);
     sw_map_destroy(&import.map);

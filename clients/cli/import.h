@@ -1,6 +1,6 @@
 /* The parts of `sitewire import`: import.c runs them; import_read.c, import_jsonl.c and import_table.c turn files into a
  * plan; import_send.c works it off; import_report.c tells people and programs about it; import_rejects.c keeps what
- * failed. */
+ * failed; import_secret.c opens sealed secrets. */
 #ifndef SW_CLI_IMPORT_H
 #define SW_CLI_IMPORT_H
 
@@ -49,6 +49,8 @@ typedef struct sw_import {
     uint64_t sent, finished;           /* of the plan; sent counts a row each time */
     sw_unplaced *unplaced;
     size_t unplaced_count;
+    json_t *secrets; /* those that wait for their rows, or NULL */
+    uint64_t secrets_set;
     sw_code first_code; /* of the first row of the input that failed, or OK */
     uint32_t first_origin;
     bool interrupted;
@@ -80,6 +82,15 @@ sw_code sw_import_add(sw_import *import, const sw_resource_type *type, json_t *f
 /* --- import_send.c --- */
 
 sw_code sw_import_send(sw_import *import, sw_error *error);
+
+/* --- import_secret.c --- */
+
+/* Whether a row is a line of `export --secrets-to`. */
+bool sw_import_is_secret(const json_t *row);
+/* Keeps it until the rows are sent; reports it if there is no key to open it. */
+sw_code sw_import_add_secret(sw_import *import, json_t *row, uint32_t origin, sw_error *error);
+/* Sets those that were kept; in a trial they are only opened. Fails only for what ends the import. */
+sw_code sw_import_send_secrets(sw_import *import, sw_error *error);
 
 /* --- import_report.c --- */
 

@@ -41,7 +41,9 @@ static sw_code read_json_line(sw_import *import, uint32_t index, const char *tex
         row = inner;
     }
     sw_code code;
-    if (json_is_object(row))
+    if (json_is_object(row) && sw_import_is_secret(row))
+        code = sw_import_add_secret(import, row, origin, error);
+    else if (json_is_object(row))
         code = read_object(import, &import->inputs[index], row, origin, error);
     else
         code = sw_import_bad_row(import, origin, "not a JSON object: %s",

@@ -275,7 +275,7 @@ static sw_code encode(sw_plan *plan, sw_row *row, json_t *fields, sw_error *erro
         strip_body(type, error);
         return code;
     }
-    char key[SW_KEY_SIZE];
+    char key[SW_KEY_TEXT_SIZE];
     if (!sw_model_key(body_of(type, message), type->key, type->key_count, key)) {
         for (size_t i = 0; i < type->key_count; i++)
             if (!sw_model_key(body_of(type, message), &type->key[i], 1, key))
@@ -399,7 +399,7 @@ static sw_code link_row(sw_plan *plan, uint32_t at, sw_error *error)
         return no_memory(error);
     for (size_t i = 0; i < type->reference_count; i++) {
         const sw_reference *reference = &type->references[i];
-        char key[SW_KEY_SIZE];
+        char key[SW_KEY_TEXT_SIZE];
         if (!sw_model_key(body_of(type, message), reference->fields, reference->target->key_count, key))
             continue;
         uint32_t first = *find_slot(plan, reference->target, key);

@@ -31,7 +31,7 @@ void sw_import_fail(sw_import *import, uint32_t origin, const sw_resource_type *
 {
     const sw_origin *at = sw_plan_origin_at(import->plan, origin);
     const char *file = import->inputs[at->file].name;
-    char shown[SW_KEY_SIZE] = "";
+    char shown[SW_KEY_TEXT_SIZE] = "";
     if (key != NULL)
         sw_model_key_print(strcpy(shown, key)); /* plan keys fit */
     if (import->first_code == SW_OK || origin < import->first_origin) {
@@ -163,13 +163,14 @@ static void print_summary_json(sw_import *import, const sw_tally *sum, uint64_t 
                             json_integer((json_int_t)import->unplaced[i].count));
     json_t *total = tally_json(sum);
     double seconds = (double)(import->ended_us - import->started_us) / 1e6;
-    print_object(json_pack("{s:{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:f}}", "summary",
+    print_object(json_pack("{s:{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:f, s:I}}", "summary",
                            "resources", resources, "total", total, "unplaced", unplaced, "rows_read",
                            (json_int_t)import->rows_read, "rows_rejected", (json_int_t)import->rows_rejected,
                            "rejects_written", (json_int_t)rejected, "not_sent", (json_int_t)unsent,
                            "computed_left_out", (json_int_t)sw_plan_computed(import->plan), "dry_run",
                            import->dry_run, "interrupted", import->interrupted, "changed",
-                           sum->created + sum->updated > 0 && !import->dry_run, "seconds", seconds));
+                           sum->created + sum->updated + import->secrets_set > 0 && !import->dry_run,
+                           "seconds", seconds, "secrets", (json_int_t)import->secrets_set));
 }
 
 static void print_table(sw_import *import, const sw_tally *sum)
@@ -205,6 +206,9 @@ void sw_import_summary(sw_import *import, uint64_t rejected)
            (unsigned long long)import->rows_read, (unsigned long long)import->rows_rejected,
            sw_plan_rows(import->plan), (unsigned long long)sum.repeated, seconds,
            seconds > 0 ? (double)import->finished / seconds : 0);
+    if (import->secrets_set > 0)
+        printf("%llu secrets %s\n", (unsigned long long)import->secrets_set,
+               import->dry_run ? "can be opened" : "set");
     for (size_t i = 0; i < import->unplaced_count; i++)
         printf("unplaced: %llu cells of column `%s`\n", (unsigned long long)import->unplaced[i].count,
                import->unplaced[i].column);
@@ -220,6 +224,6 @@ void sw_import_summary(sw_import *import, uint64_t rejected)
                import->rejects);
     if (import->dry_run)
         puts("a dry run: nothing was changed");
-    else if (sum.created + sum.updated == 0 && unsent == 0)
+    else if (sum.created + sum.updated + import->secrets_set == 0 && unsent == 0)
         puts("nothing changed");
 }

@@ -2,6 +2,7 @@
 #include "keys.h"
 
 #include "base/error.h"
+#include "base/keyring.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,6 +26,13 @@ static sw_code ensure_key(const char *name, const char *label, const char *serve
     snprintf(key->label, sizeof(key->label), "%s", label);
     snprintf(key->server_key, sizeof(key->server_key), "%s", server_key);
     return code != SW_OK ? code : sw_key_file_write(name, key, error);
+}
+
+/* More may be added by `sitewire secret new-key`. */
+static sw_code ensure_master_key(const char *name, sw_error *error)
+{
+    char id[SW_MASTER_KEY_ID];
+    return access(name, F_OK) == 0 ? SW_OK : sw_keyring_add(name, id, error);
 }
 
 /* Others may be added to the list by hand; it is written once. */
@@ -59,9 +67,11 @@ sw_code sw_keys_open(sw_keys *keys, const char *folder, sw_error *error)
         return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", folder, strerror(errno));
     if ((code = path(keys->broker, folder, "broker.key", error)) == SW_OK &&
         (code = path(keys->service, folder, "service.key", error)) == SW_OK &&
+        (code = path(keys->secrets, folder, "secrets", error)) == SW_OK &&
         (code = path(keys->service_keys, folder, "services", error)) == SW_OK &&
         (code = ensure_key(keys->broker, "broker", "", &broker, error)) == SW_OK &&
-        (code = ensure_key(keys->service, "services", broker.public_key, &service, error)) == SW_OK)
+        (code = ensure_key(keys->service, "services", broker.public_key, &service, error)) == SW_OK &&
+        (code = ensure_master_key(keys->secrets, error)) == SW_OK)
         code = ensure_list(keys->service_keys, service.public_key, error);
     snprintf(keys->server_key, sizeof(keys->server_key), "%s", broker.public_key);
     sw_key_file_wipe(&broker);

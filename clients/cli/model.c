@@ -267,14 +267,14 @@ static int print_field(const ProtobufCMessage *message, const ProtobufCFieldDesc
 }
 
 bool sw_model_key(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *const *fields,
-                  size_t count, char key[SW_KEY_SIZE])
+                  size_t count, char key[SW_KEY_TEXT_SIZE])
 {
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             key[used++] = SEPARATOR;
-        int size = print_field(message, fields[i], key + used, SW_KEY_SIZE - used);
-        if (size <= 0 || (size_t)size + 1 >= SW_KEY_SIZE - used)
+        int size = print_field(message, fields[i], key + used, SW_KEY_TEXT_SIZE - used);
+        if (size <= 0 || (size_t)size + 1 >= SW_KEY_TEXT_SIZE - used)
             return false;
         used += (size_t)size;
     }

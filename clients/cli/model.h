@@ -6,7 +6,7 @@
 
 #include "resource.h"
 
-#define SW_KEY_SIZE 2048 /* of a key in text form, NUL included */
+#define SW_KEY_TEXT_SIZE 2048 /* of a key in text form, NUL included */
 
 typedef struct sw_model sw_model;
 typedef struct sw_resource_type sw_resource_type;
@@ -50,9 +50,9 @@ const ProtobufCFieldDescriptor *sw_model_field(const sw_resource_type *type, con
 sw_field_kind sw_model_kind(const sw_resource_type *type, const ProtobufCFieldDescriptor *field);
 
 /* The text of some fields of a message, joined with a unit separator. False if one of them is empty or unset,
- * or if the text does not fit in SW_KEY_SIZE bytes. */
+ * or if the text does not fit in SW_KEY_TEXT_SIZE bytes. */
 bool sw_model_key(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *const *fields,
-                  size_t count, char key[SW_KEY_SIZE]);
+                  size_t count, char key[SW_KEY_TEXT_SIZE]);
 /* A key for people: `/` instead of the separator. In place. */
 char *sw_model_key_print(char *key);
 

@@ -31,12 +31,13 @@ typedef struct service {
     const char *program; /* beside our own */
     const char *name;    /* full name of the service that it serves */
     const char *role;    /* whom it logs in as */
+    bool secrets;        /* gets the master keys */
 } service;
 
 static const service services[] = {
-    {"sitewire-referential", "sitewire.referential.v1.Referential", "sitewire_referential"},
-    {"sitewire-user", "sitewire.user.v1.Users", "sitewire_user"},
-    {"sitewire-deployment", "sitewire.deployment.v1.Deployments", "sitewire_deployment"},
+    {"sitewire-referential", "sitewire.referential.v1.Referential", "sitewire_referential", true},
+    {"sitewire-user", "sitewire.user.v1.Users", "sitewire_user", false},
+    {"sitewire-deployment", "sitewire.deployment.v1.Deployments", "sitewire_deployment", false},
 };
 #define SERVICES (sizeof(services) / sizeof(*services))
 
@@ -226,9 +227,11 @@ static void prepare_children(up *u)
         /* Each service logs in as its own role; what comes last counts. */
         snprintf(u->databases[i], sizeof(u->databases[i]), "%s user=%s", u->cluster.conninfo,
                  services[i].role);
-        const char *arguments[] = {u->paths[1 + i], "--backend",   u->local_backend, "--database",
-                                   u->databases[i], "--log-level", u->log_level,     "--publish",
-                                   u->publish,      NULL};
+        const bool secrets = services[i].secrets;
+        const char *arguments[] = {
+            u->paths[1 + i], "--backend",  u->local_backend, "--database", u->databases[i],
+            "--log-level",   u->log_level, "--publish",      u->publish,   secrets ? "--secret-key" : NULL,
+            u->keys.secrets, NULL};
         u->services[i] = (sw_child){
             .name = services[i].program, .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
         memcpy(u->services[i].arguments, arguments, sizeof(arguments));

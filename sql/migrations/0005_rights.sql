@@ -50,12 +50,43 @@ CREATE FUNCTION users.owner_of(resource text, "row" jsonb) RETURNS text LANGUAGE
     END
 $$;
 
+-- The projects that all have a say on a row: its own, if it has one; of a secret (0012_secrets.sql), which is not everybody's who
+-- may see what it belongs to, those of all that it serves. Empty if there is none, and if a secret serves something that
+-- belongs to none. Runs as its owner: what the caller may not read counts as well.
+CREATE FUNCTION users.projects_of(resource text, "row" jsonb) RETURNS text[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+DECLARE
+    owner text := "row"->>'key';
+    projects text[];
+BEGIN
+    IF resource <> 'Secret' THEN
+        RETURN array_remove(ARRAY[users.project_of(resource, "row")], NULL);
+    END IF;
+    WITH place AS (
+        SELECT split_part(owner, '/', 1) AS docroot, split_part(owner, '/', 2) AS environment
+        WHERE "row"->>'type' = 'DocrootEnvironment'
+        UNION SELECT c.docroot, c.environment FROM referential.docroot_environment_certificate c
+        WHERE "row"->>'type' = 'Certificate' AND c.certificate = owner),
+    served AS (
+        SELECT 'website:' || d.website AS project FROM referential.domain d
+        WHERE "row"->>'type' = 'Certificate' AND d.certificate = owner
+        UNION SELECT 'website:' || w.website
+        FROM place p LEFT JOIN referential.website_deployed w ON w.docroot = p.docroot AND w.environment = p.environment
+        WHERE w.website IS NOT NULL OR NOT EXISTS (SELECT FROM referential.docroot r
+                                                   WHERE r.code = p.docroot AND r.drupal_docroot_core IS NOT NULL)
+        UNION SELECT 'drupaldocrootcore:' || r.drupal_docroot_core
+        FROM place p JOIN referential.docroot r ON r.code = p.docroot WHERE r.drupal_docroot_core IS NOT NULL)
+    SELECT array_agg(project ORDER BY project) INTO projects FROM served;
+    RETURN CASE WHEN array_position(projects, NULL) IS NULL THEN coalesce(projects, '{}') ELSE '{}' END;
+END $$;
+
 -- --- The rules ---
 
 -- What an action needs. Of several rows any one will do; an admin needs none of them.
 --
 --   profile                        to be let in at all
---   read, deploy, approve, manage  that permission on the row's project; to move a row, on both projects
+--   read, deploy, approve, manage  that permission on the row's project; to move a row, on both projects; of a secret, on
+--                                  every project that lives on its docroot environment or is served by its certificate
 --   grant                          `manage`, and every permission that the role in the row has
 --   manager                        `manage` on any project
 --   own                            that the row is about oneself
@@ -97,6 +128,12 @@ INSERT INTO users.rule VALUES
     ('Domain', 'update', 'manage'),
     ('Domain', 'create', 'admin'),
     ('Domain', 'delete', 'admin'),
+    -- What nobody sees who need not.
+    ('Secret', 'read', 'manage'),
+    ('Secret', 'create', 'manage'),
+    ('Secret', 'update', 'manage'),
+    ('Secret', 'delete', 'manage'),
+    -- And the projects themselves.
     ('Project', 'read', 'read'),
     ('Project', 'create', 'admin'),
     ('Project', 'update', 'admin'),
@@ -122,7 +159,7 @@ INSERT INTO users.rule VALUES
 CREATE FUNCTION users.meets(email text, needs text, resource text, before jsonb, after jsonb, OUT met boolean, OUT why text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    projects text[] := array_remove(ARRAY[users.project_of(resource, before), users.project_of(resource, after)], NULL);
+    projects text[] := users.projects_of(resource, before) || users.projects_of(resource, after);
     project text;
     needed text[];
     has text[];
@@ -139,7 +176,8 @@ BEGIN
         why := format('%s has the permission manage on %s project', email, CASE WHEN met THEN 'a' ELSE 'no' END);
     ELSIF projects = '{}' THEN
         met := needs = 'read';
-        why := CASE WHEN met THEN 'it belongs to no project: everybody with a profile may'
+        why := CASE WHEN resource = 'Secret' THEN 'not all that it serves belongs to a project: only admins may'
+                    WHEN met THEN 'it belongs to no project: everybody with a profile may'
                     ELSE 'it belongs to no project: only admins may' END;
     ELSE
         needed := ARRAY[CASE needs WHEN 'grant' THEN 'manage' ELSE needs END];
@@ -154,6 +192,10 @@ BEGIN
                 why := format('it needs %s on %s, where %s has %s',
                               (SELECT string_agg(DISTINCT n, ', ') FROM unnest(needed) n), project, email,
                               coalesce(nullif(array_to_string(has, ', '), ''), 'no permission'));
+                IF resource = 'Secret' AND NOT 'read' = ANY (has) THEN -- what one may not read has no name
+                    why := format('it needs manage on every project that it serves, and %s may not even read one of them',
+                                  email);
+                END IF;
             ELSIF met THEN
                 why := format('%s has %s on %s', email, array_to_string(has, ', '), project);
             END IF;
@@ -161,28 +203,35 @@ BEGIN
     END IF;
 END $$;
 
--- Before a row is changed. What a foreign key or a function of the schema's owner does is done for somebody who was allowed
--- to begin it.
-CREATE FUNCTION users.guard() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Raises SW005 with the reason unless the caller may do that to a row, as it was and as it shall be (either may be NULL).
+CREATE FUNCTION users.require(action text, resource text, before jsonb, after jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    what text := CASE TG_OP WHEN 'INSERT' THEN 'create' ELSE lower(TG_OP) END;
-    before jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
-    after jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
     reason text;
 BEGIN
-    IF NOT pg_has_role(current_user, 'sitewire_service', 'usage')
-       OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-        RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+    IF users.is_admin() THEN
+        RETURN;
     ELSIF coalesce(users.me(), '') = '' THEN
         PERFORM sitewire.fail('SW004', '', 'nobody vouches for the caller');
     END IF;
     SELECT string_agg(m.why, '; ') INTO reason
     FROM users.rule r, users.meets(users.me(), r.needs, r.resource, before, after) m
-    WHERE r.resource = TG_ARGV[0] AND r.action = what
+    WHERE r.resource = require.resource AND r.action = require.action
     HAVING NOT bool_or(m.met) OR count(*) = 0;
     IF FOUND THEN
-        PERFORM sitewire.fail('SW005', '', format('%s may not %s this %s: %s', users.me(), what, TG_ARGV[0],
+        PERFORM sitewire.fail('SW005', '', format('%s may not %s this %s: %s', users.me(), action, resource,
                                                   coalesce(reason, 'there is no rule')));
+    END IF;
+END $$;
+
+-- Before a row is changed. What a foreign key or a function of the schema's owner does is done for somebody who was allowed
+-- to begin it.
+CREATE FUNCTION users.guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_has_role(current_user, 'sitewire_service', 'usage')
+       AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        PERFORM users.require(CASE TG_OP WHEN 'INSERT' THEN 'create' ELSE lower(TG_OP) END, TG_ARGV[0],
+                              CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END,
+                              CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);
     END IF;
     RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END $$;
@@ -286,6 +335,8 @@ BEGIN
             set_config('sitewire.request_id', request_id, false),
             set_config('sitewire.reason', reason, false);
 END $$;
+REVOKE EXECUTE ON FUNCTION users.projects_of(text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION users.projects_of(text, jsonb) TO sitewire_service;
 REVOKE EXECUTE ON FUNCTION users.identify(text, text), users.permissions_of(text, text), users.may_read(text),
     users.may_manage(text), sitewire.enter(text, text, boolean, boolean, text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION users.identify(text, text), users.permissions_of(text, text), users.may_read(text),
@@ -348,6 +399,9 @@ BEGIN
     IF it IS NULL AND action = 'create' AND resource = 'AccessRight' THEN -- what it would be
         it := jsonb_build_object('project', split_part(key, '/', 1), 'user', split_part(key, '/', 2),
                                  'role', split_part(key, '/', 3));
+    END IF;
+    IF it IS NULL AND action = 'create' AND resource = 'Secret' THEN
+        it := jsonb_build_object('type', split_part(key, '/', 1), 'key', substring(key FROM '/(.*)/'));
     END IF;
     IF it IS NULL AND action <> 'create' THEN
         RETURN QUERY VALUES (false, format('no: there is no %s %s', resource, key));

@@ -32,32 +32,36 @@ CREATE TABLE users.history (
     since    timestamptz NOT NULL DEFAULT now()
 );
 
--- Arguments: the resource's name and the columns of its key. Runs as its owner, as services may not write history. Who logs in as
--- a service says on whose behalf (sitewire.enter); everybody else is who has logged in, whatever the session claims.
+-- The caller whom history believes: who logs in as a service says on whose behalf (sitewire.enter). NULL for everybody else, who
+-- is who has logged in, whatever the session claims.
+CREATE FUNCTION users.believed_caller() RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN current_setting('is_superuser') = 'off' AND pg_has_role(session_user, 'sitewire_service', 'member')
+                THEN nullif(current_setting('sitewire.user', true), '') END
+$$;
+
+-- Arguments: the resource's name and the columns of its key. What a secret is, even sealed, is no history. Runs as its owner,
+-- as services may not write history.
 CREATE FUNCTION users.record() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    caller text := nullif(current_setting('sitewire.user', true), '');
+    caller text := users.believed_caller();
     old_row jsonb;
     new_row jsonb;
     old_name text;
     new_name text;
 BEGIN
     IF TG_OP <> 'INSERT' THEN
-        old_row := to_jsonb(OLD);
+        old_row := to_jsonb(OLD) - 'ciphertext';
         old_name := old_row->>TG_ARGV[1];
         FOR i IN 2 .. TG_NARGS - 1 LOOP
             old_name := old_name || '/' || (old_row->>TG_ARGV[i]);
         END LOOP;
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        new_row := to_jsonb(NEW);
+        new_row := to_jsonb(NEW) - 'ciphertext';
         new_name := new_row->>TG_ARGV[1];
         FOR i IN 2 .. TG_NARGS - 1 LOOP
             new_name := new_name || '/' || (new_row->>TG_ARGV[i]);
         END LOOP;
-    END IF;
-    IF current_setting('is_superuser') = 'on' OR NOT pg_has_role(session_user, 'sitewire_service', 'member') THEN
-        caller := NULL;
     END IF;
     INSERT INTO users.change (actor, call_id, request_id, reason, resource, key, old_key, operation, before, after, project)
     VALUES (coalesce(caller, 'psql:' || session_user),
@@ -68,6 +72,15 @@ BEGIN
             users.project_of(TG_ARGV[0], coalesce(new_row, old_row)));
     RETURN NULL;
 END $$;
+
+-- Writes down that the caller reads what is nobody's to see. Functions of the schema's owner call it.
+CREATE FUNCTION users.record_read(resource text, key text) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO users.change (actor, call_id, request_id, reason, resource, key, operation)
+    SELECT coalesce(users.believed_caller(), 'psql:' || session_user),
+           coalesce(current_setting('sitewire.call_id', true), ''), coalesce(current_setting('sitewire.request_id', true), ''),
+           coalesce(current_setting('sitewire.reason', true), ''), resource, key, 'READ'
+$$;
+REVOKE EXECUTE ON FUNCTION users.record_read(text, text) FROM PUBLIC;
 
 -- Puts a table under history, and what it holds already into it.
 CREATE FUNCTION sitewire.keep_history(relation regclass) RETURNS void LANGUAGE plpgsql AS $$

@@ -1,6 +1,7 @@
 /* A bump allocator: blocks in a list, the newest first; the first one is kept over resets. */
 #include "base/arena.h"
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ typedef struct block {
 struct sw_arena {
     ProtobufCAllocator allocator;
     size_t limit, taken;
+    bool wipes;
     block *newest, *first;
 };
 
@@ -130,8 +132,16 @@ char *sw_arena_printf(sw_arena *arena, const char *format, ...)
     return text;
 }
 
+void sw_arena_wipe_on_reset(sw_arena *arena)
+{
+    arena->wipes = true;
+}
+
 void sw_arena_reset(sw_arena *arena)
 {
+    for (block *each = arena->wipes ? arena->newest : NULL; each != NULL; each = each->next)
+        explicit_bzero(each->data, each->used);
+    arena->wipes = false;
     while (arena->newest != arena->first) {
         block *old = arena->newest;
         arena->newest = old->next;

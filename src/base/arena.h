@@ -20,6 +20,9 @@ char *sw_arena_printf(sw_arena *arena, const char *format, ...) __attribute__((f
 /* Forgets everything; keeps the first block. Frees memory beyond it. */
 void sw_arena_reset(sw_arena *arena);
 
+/* Its memory is overwritten before it is let go at the next reset: it holds what nobody shall find there. */
+void sw_arena_wipe_on_reset(sw_arena *arena);
+
 /* Lives as long as the arena. Its free does nothing. */
 ProtobufCAllocator *sw_arena_allocator(sw_arena *arena);
 

@@ -9,6 +9,7 @@
 #include "rpc/server.h"
 #include "service/relay.h"
 #include "service/service.h"
+#include "service/vault.h"
 #include "store/migrate.h"
 #include <signal.h>
 #include <stdio.h>
@@ -25,12 +26,15 @@ static const sw_service *const services[] = {&sw_service_referential, &sw_servic
                                              &sw_service_deployment};
 
 static struct {
-    const char *backend, *publish, *key, *curve, *database, *instance, *log_level, *log_format;
+    const char *secret_key, *backend, *publish, *key, *curve, *database, *instance, *log_level, *log_format;
     int64_t capacity, read_lanes, write_lanes, heartbeat_ms, drain_ms;
     bool check_config, help, version;
 } settings;
 
+/* The first one only where there are secrets. */
 static const sw_option options[] = {
+    {"secret-key", 0, SW_OPTION_STRING, &settings.secret_key, "SITEWIRE_SECRET_KEY", "", 0, 0, "FILE",
+     "the master keys of secrets (mode 0600); `sitewire secret new-key FILE` makes it"},
     {"backend", 'b', SW_OPTION_STRING, &settings.backend, "SITEWIRE_BACKEND", "ipc:///run/sitewire/backend",
      0, 0, "ENDPOINTS", "backends of the brokers, comma-separated; all are connected"},
     {"publish", 'p', SW_OPTION_STRING, &settings.publish, "SITEWIRE_PUBLISH", "", 0, 0, "ENDPOINTS",
@@ -70,6 +74,7 @@ typedef struct program {
     sw_loop *loop;
     sw_server *server;
     sw_store *store;
+    sw_vault *vault;
     sw_timer *watchdog, *patience;
     int signals;
     bool serving, ready, registered;
@@ -185,7 +190,8 @@ static sw_code open_store(program *p, sw_error *error)
                                     .schema_minimum = p->service->schema_minimum,
                                     .schema_maximum = sw_migrate_latest(),
                                     .on_serving = on_serving,
-                                    .context = p};
+                                    .context = p,
+                                    .hook_context = p->vault};
     return sw_store_new(p->loop, &store, &p->store, error);
 }
 
@@ -194,7 +200,9 @@ static sw_code start(program *p, sw_error *error)
     p->loop = sw_loop_new();
     if (p->loop == NULL || open_signals(p) != SW_OK)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory or descriptors for the program");
-    sw_code code = open_server(p, error);
+    sw_code code = p->service->secrets ? sw_vault_new(settings.secret_key, &p->vault, error) : SW_OK;
+    if (code == SW_OK)
+        code = open_server(p, error);
     if (code == SW_OK)
         code = open_store(p, error);
     if (code == SW_OK)
@@ -228,6 +236,7 @@ static void stop(program *p)
     sw_store_destroy(&p->store); /* first: it ends its calls, which the server carries */
     sw_server_destroy(&p->server);
     sw_loop_destroy(&p->loop);
+    sw_vault_destroy(&p->vault);
     if (p->signals >= 0)
         close(p->signals);
 }
@@ -242,6 +251,11 @@ static const sw_service *find_service(void)
     return NULL; /* the build names a program that has no row */
 }
 
+static const sw_option *options_of(const sw_service *service)
+{
+    return service->secrets ? options : options + 1;
+}
+
 static int report(const sw_error *error)
 {
     fprintf(stderr, "error: %s: %s\n", sw_code_name(error->code), error->message);
@@ -251,7 +265,7 @@ static int report(const sw_error *error)
 static sw_code read_settings(const program *p, int argc, char **argv, sw_log_level *level, sw_error *error)
 {
     int first;
-    sw_code code = sw_options_parse(options, argc, argv, &first, error);
+    sw_code code = sw_options_parse(options_of(p->service), argc, argv, &first, error);
     if (code != SW_OK)
         return code;
     if (first < argc)
@@ -277,7 +291,7 @@ static sw_code read_settings(const program *p, int argc, char **argv, sw_log_lev
 static void print_help(const sw_service *service)
 {
     printf("Usage: %s [OPTION]...\n%s\n\n", service->program, service->summary);
-    sw_options_print(options);
+    sw_options_print(options_of(service));
     puts("\nSIGTERM or SIGINT: finish the calls in flight and end; a second one ends it at once.");
 }
 
@@ -296,7 +310,7 @@ int main(int argc, char **argv)
         else if (settings.version)
             printf("%s %s\n", p.service->program, SW_VERSION);
         else
-            sw_options_dump(options);
+            sw_options_dump(options_of(p.service));
         return 0;
     }
     sw_log_open(p.service->program, level, strcmp(settings.log_format, "json") == 0);

@@ -1,6 +1,8 @@
 /* The registry's service: its resources and its questions, one row each. All else comes from the descriptors,
  * the schema (sql/migrations) and the queries (sql/queries). */
 #include "service/certificate.h"
+#include "service/secret.h"
+#include "service/secret.pb-c.h"
 #include "service/service.h"
 #include "sitewire/referential/v1/referential.pb-c.h"
 
@@ -9,16 +11,21 @@ extern const unsigned char sw_sql_find_versions[];
 extern const unsigned char sw_sql_list_impact[];
 extern const unsigned char sw_sql_compare_environments[];
 extern const unsigned char sw_sql_list_expirations[];
+extern const unsigned char sw_sql_set_secret_look[], sw_sql_set_secret[];
+extern const unsigned char sw_sql_read_secret[];
+extern const unsigned char sw_sql_rotate_secrets_look[], sw_sql_rotate_secrets[];
 
 #define RESOURCE(message_, plural_, table_, keys, ...)                                                       \
     {                                                                                                        \
         .service = &sw__referential__descriptor, .message = &sw__##message_##__descriptor,                   \
         .plural = plural_, .table = "referential." table_, .key_count = keys, __VA_ARGS__                    \
     }
-#define QUERY(method_, sql_)                                                                                 \
+#define QUERY(method_, sql_, ...)                                                                            \
     {                                                                                                        \
-        .service = &sw__referential__descriptor, .method = method_, .sql = (const char *)sw_sql_##sql_       \
+        .service = &sw__referential__descriptor, .method = method_, .sql = (const char *)sw_sql_##sql_,      \
+        __VA_ARGS__                                                                                          \
     }
+#define LOOK(sql_) .look = (const char *)sw_sql_##sql_##_look
 
 static const sw_resource resources[] = {
     RESOURCE(cms, "Cms", "cms", 1),
@@ -41,6 +48,7 @@ static const sw_resource resources[] = {
              "docroot_environment_certificate", 3),
     RESOURCE(docroot_environment_load_balancer, "DocrootEnvironmentLoadBalancers",
              "docroot_environment_load_balancer", 3),
+    RESOURCE(secret, "Secrets", "secret_listing", 3), /* what may be known of them; the rest are methods */
     {0},
 };
 
@@ -49,6 +57,13 @@ static const sw_query queries[] = {
     QUERY("ListImpact", list_impact),
     QUERY("CompareEnvironments", compare_environments),
     QUERY("ListExpirations", list_expirations),
+    QUERY("SetSecret", set_secret, .writes = true, .secret = true, .inner = &sw__one_secret__descriptor,
+          LOOK(set_secret), .middle = sw_secret_seal),
+    QUERY("ReadSecret", read_secret, .writes = true, .secret = true, .inner = &sw__one_secret__descriptor,
+          .begin = sw_secret_check_reader, .end = sw_secret_open),
+    QUERY("RotateSecrets", rotate_secrets, .writes = true, .secret = true,
+          .inner = &sw__many_secrets__descriptor, LOOK(rotate_secrets), .begin = sw_secret_begin_rotation,
+          .middle = sw_secret_reseal),
     {0},
 };
 
@@ -58,5 +73,6 @@ const sw_service sw_service_referential = {
     .summary = "The registry of websites and of what they run on, offered through the broker.",
     .resources = resources,
     .queries = queries,
-    .schema_minimum = 5,
+    .secrets = true,
+    .schema_minimum = 12,
 };

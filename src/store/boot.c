@@ -23,6 +23,7 @@ typedef struct sw_boot {
     bool running;
     size_t step;                    /* in steps[] */
     size_t query;                   /* being described: index in store->plans */
+    bool looked;                    /* its `look` has been */
     int64_t version, known_version; /* of the schema: seen now, and that the catalog was read from; 0: none */
 } sw_boot;
 
@@ -248,6 +249,13 @@ static sw_code take_attributes(sw_boot *boot, const PGresult *result, sw_error *
     return SW_OK;
 }
 
+/* The statement that is described now. */
+static sw_part *part_of(const sw_boot *boot)
+{
+    sw_plan *plan = boot->store->plans[boot->query];
+    return plan->look.sql && !boot->looked ? &plan->look : &plan->part;
+}
+
 static void ask_query(sw_boot *boot, sw_sql *sql)
 {
     const sw_store *store = boot->store;
@@ -255,17 +263,22 @@ static void ask_query(sw_boot *boot, sw_sql *sql)
         boot->query++;
     if (is_known(boot) || boot->query == store->plan_count)
         return;
-    sw_sql_add(sql, store->plans[boot->query]->sql);
+    const sw_part *part = part_of(boot);
+    sw_sql_add(sql, part->sql);
     sw_value open = {0, false, NULL, 0}; /* PostgreSQL finds the type */
-    for (int i = 0; i < store->plans[boot->query]->parameter_count; i++)
+    for (int i = 0; i < part->parameter_count; i++)
         sw_sql_bind(sql, &open);
     boot->work.describe = true;
 }
 
 static sw_code take_query(sw_boot *boot, const PGresult *result, sw_error *error)
 {
-    boot->step--; /* the next query */
-    return sw_query_load(boot->store->plans[boot->query++], result, error);
+    const sw_plan *plan = boot->store->plans[boot->query];
+    sw_part *part = part_of(boot);
+    boot->step--; /* the next statement */
+    boot->looked = part == &plan->look;
+    boot->query += !boot->looked;
+    return sw_query_load(plan, part, result, error);
 }
 
 static void ask_prune(sw_boot *boot, sw_sql *sql)
@@ -393,6 +406,7 @@ void sw_boot_start(sw_boot *boot)
         return;
     boot->running = true;
     boot->step = boot->query = 0;
+    boot->looked = false;
     sw_timer_stop(boot->timer);
     advance(boot);
 }

@@ -19,6 +19,15 @@ typedef enum {
     SW_VERB_QUERY
 } sw_verb;
 
+/* A statement of a query. */
+typedef struct sw_part {
+    char *sql;
+    sw_column *parameters, *columns;
+    int parameter_count, column_count;
+    const ProtobufCMessageDescriptor *result; /* whose fields the columns are */
+    const ProtobufCFieldDescriptor *items;    /* or, if it has them, those of its items */
+} sw_part;
+
 /* A method, with the fields of its messages found by name. Those that a verb does not have are NULL. */
 typedef struct sw_plan {
     sw_store *store;
@@ -32,10 +41,8 @@ typedef struct sw_plan {
         *allow_missing, *update_mask, *page_size, *page_token, *filters, *order_by, *search, *show_total_size,
         *read_time;
     const ProtobufCFieldDescriptor *items, *next_page_token, *total_size; /* of the reply */
-    /* Of a query: */
-    char *sql;
-    sw_column *parameters, *columns;
-    int parameter_count, column_count;
+    sw_part part, look; /* of a query; look.sql is NULL if it has none */
+    const sw_query *query;
 } sw_plan;
 
 /* A foreign key, so that its violations can be told by name. */
@@ -44,7 +51,7 @@ typedef struct sw_reference {
     const char *referrers; /* statement: keys of some rows that refer to ($1 ...), the to_columns */
 } sw_reference;
 
-typedef enum { SW_STEP_COUNT, SW_STEP_MAIN, SW_STEP_RECORD, SW_STEP_REFERRERS } sw_step;
+typedef enum { SW_STEP_COUNT, SW_STEP_LOOK, SW_STEP_MAIN, SW_STEP_RECORD, SW_STEP_REFERRERS } sw_step;
 
 /* A call under way. Everything but itself lives in the call's arena. */
 typedef struct sw_op {
@@ -54,6 +61,7 @@ typedef struct sw_op {
     sw_call *call; /* NULL once it has ended; the op waits for its work then */
     sw_arena *arena;
     ProtobufCMessage *request;
+    ProtobufCMessage *inner;    /* of a query that has one */
     struct sw_op *next, **link; /* parked until the store is ready */
     int64_t parked_ms;
     sw_step step;
@@ -83,6 +91,7 @@ struct sw_store {
     int schema_minimum, schema_maximum;
     void (*on_serving)(void *context, bool serving, const char *reason);
     void *context;
+    void *hook_context;
     sw_plan **plans;
     size_t plan_count;
     sw_table **tables;
@@ -117,7 +126,7 @@ void sw_store_tell(sw_store *store);
 sw_code sw_read_build(sw_op *op, sw_error *error);
 sw_code sw_list_build(sw_op *op, bool count, sw_error *error);
 sw_code sw_write_build(sw_op *op, sw_error *error);
-sw_code sw_query_build(sw_op *op, sw_error *error);
+sw_code sw_query_build(sw_op *op, const sw_part *part, sw_error *error);
 /* Appends `"a" = $1 AND "b" = $2` for the key in the request. */
 sw_code sw_key_condition(sw_op *op, sw_sql *sql, sw_error *error);
 /* The key of the row that a call is about, parts joined with `/`. */
@@ -125,7 +134,11 @@ const char *sw_key_text(const sw_op *op);
 /* The statement that reads the record of a request_id. */
 void sw_record_build(const sw_op *op, sw_sql *sql);
 
-/* reply.c: ends the call with what a result says */
+/* reply.c: a result into a message; ends the call with what a result says */
+sw_code sw_part_read(const sw_op *op, const sw_part *part, const PGresult *result, ProtobufCMessage *message,
+                     sw_error *error);
+ProtobufCMessage *sw_message_new(const ProtobufCMessageDescriptor *type,
+                                 sw_arena *arena); /* NULL: no memory */
 void sw_op_reply(sw_op *op, const PGresult *result);
 void sw_op_replay(sw_op *op, const PGresult *result);
 
@@ -143,9 +156,12 @@ void sw_chores_destroy(struct sw_chore **chores);
 /* Something was changed: by a call of this store, or by somebody who says so. */
 void sw_chores_wake(struct sw_chore *chores, bool by_us);
 
-/* query.c: at registration, and once a description is there */
-sw_code sw_query_parse(sw_plan *plan, const char *sql, sw_error *error);
-sw_code sw_query_load(sw_plan *plan, const PGresult *description, sw_error *error);
+/* query.c: at registration, and once a description is there; runs one of its hooks, if there is one */
+sw_code sw_query_parse(const sw_plan *plan, sw_part *part, const char *sql,
+                       const ProtobufCMessageDescriptor *result, sw_error *error);
+void sw_part_clear(sw_part *part);
+sw_code sw_query_load(const sw_plan *plan, sw_part *part, const PGresult *description, sw_error *error);
+sw_code sw_query_hook_run(sw_op *op, sw_query_hook *hook, ProtobufCMessage *reply, sw_error *error);
 
 /* boot.c */
 sw_code sw_boot_new(sw_store *store, struct sw_boot **boot, sw_error *error);

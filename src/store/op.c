@@ -128,7 +128,8 @@ static void submit(sw_op *op, sw_step step, const sw_sql *sql)
     op->work.rolls_back = step == SW_STEP_MAIN && op->validate_only;
     op->work.joins = step == SW_STEP_MAIN && op->plan->verb == SW_VERB_CREATE;
     op->work.enter = op->enter;
-    sw_lane_kind kind = op->plan->writes && step != SW_STEP_REFERRERS ? SW_LANE_WRITE : SW_LANE_READ;
+    bool reads = !op->plan->writes || step == SW_STEP_REFERRERS || step == SW_STEP_LOOK;
+    sw_lane_kind kind = reads ? SW_LANE_READ : SW_LANE_WRITE;
     if (sw_store_submit(op->store, &op->work, kind, sql))
         return;
     sw_error error;
@@ -138,8 +139,8 @@ static void submit(sw_op *op, sw_step step, const sw_sql *sql)
     fail(op, &error);
 }
 
-/* Makes the main statement (for a List that counts, the count first) and sends it. */
-static void start(sw_op *op, bool count)
+/* Makes the main statement (of a List that counts, the count first; of a query that looks, the look) and sends it. */
+static void start(sw_op *op, sw_step step)
 {
     sw_error error;
     sw_code code;
@@ -149,10 +150,10 @@ static void start(sw_op *op, bool count)
         code = sw_read_build(op, &error);
         break;
     case SW_VERB_LIST:
-        code = sw_list_build(op, count, &error);
+        code = sw_list_build(op, step == SW_STEP_COUNT, &error);
         break;
     case SW_VERB_QUERY:
-        code = sw_query_build(op, &error);
+        code = sw_query_build(op, step == SW_STEP_LOOK ? &op->plan->look : &op->plan->part, &error);
         break;
     default:
         code = sw_write_build(op, &error);
@@ -160,7 +161,27 @@ static void start(sw_op *op, bool count)
     if (code != SW_OK)
         fail(op, &error);
     else
-        submit(op, count ? SW_STEP_COUNT : SW_STEP_MAIN, &op->main);
+        submit(op, step, &op->main);
+}
+
+/* A query with hooks: what comes before its first statement. */
+static void start_query(sw_op *op)
+{
+    const sw_query *query = op->plan->query;
+    sw_error error;
+    sw_code code = SW_OK;
+    if (query->secret)
+        sw_arena_wipe_on_reset(op->arena);
+    if (query->inner && !(op->inner = sw_message_new(query->inner, op->arena)))
+        code = sw_fail(&error, SW_RESOURCE_EXHAUSTED, "the request needs too much memory");
+    if (code == SW_OK)
+        code = sw_query_hook_run(op, query->begin, NULL, &error);
+    if (code == SW_OK && !query->look)
+        code = sw_query_hook_run(op, query->middle, NULL, &error);
+    if (code != SW_OK)
+        fail(op, &error);
+    else
+        start(op, query->look ? SW_STEP_LOOK : SW_STEP_MAIN);
 }
 
 /* What makes two requests the same: every byte of them. */
@@ -231,7 +252,11 @@ static void begin(sw_op *op)
             return;
         }
     }
-    start(op, plan->show_total_size && sw_field_bool(op->request, plan->show_total_size));
+    if (plan->query)
+        start_query(op);
+    else
+        start(op, plan->show_total_size && sw_field_bool(op->request, plan->show_total_size) ? SW_STEP_COUNT
+                                                                                             : SW_STEP_MAIN);
 }
 
 void sw_op_handle(sw_call *call, const ProtobufCMessage *request, void *context)
@@ -329,7 +354,7 @@ static void main_failed(sw_op *op, const PGresult *result)
     if (cannot_insert(op, result)) {
         op->upserts = false;
         op->update_only = true;
-        start(op, false);
+        start(op, SW_STEP_MAIN);
     } else if (op->request_id)
         look_up_record(op);
     else
@@ -383,6 +408,34 @@ static void lost(sw_op *op)
     }
 }
 
+/* What was read points into a result that ends now: a copy goes on. */
+static sw_code keep_inner(sw_op *op, sw_error *error)
+{
+    size_t size = protobuf_c_message_get_packed_size(op->inner);
+    uint8_t *bytes = sw_arena_alloc(op->arena, size + 1);
+    ProtobufCMessage *copy = NULL;
+    if (bytes) {
+        protobuf_c_message_pack(op->inner, bytes);
+        copy = protobuf_c_message_unpack(op->plan->query->inner, sw_arena_allocator(op->arena), size, bytes);
+    }
+    op->inner = copy;
+    return copy ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "the request needs too much memory");
+}
+
+static void looked(sw_op *op, const PGresult *result)
+{
+    sw_error error;
+    sw_code code = sw_part_read(op, &op->plan->look, result, op->inner, &error);
+    if (code == SW_OK)
+        code = keep_inner(op, &error);
+    if (code == SW_OK)
+        code = sw_query_hook_run(op, op->plan->query->middle, NULL, &error);
+    if (code != SW_OK)
+        fail(op, &error);
+    else
+        start(op, SW_STEP_MAIN);
+}
+
 static void done(sw_work *work, const PGresult *result)
 {
     sw_op *op = (sw_op *)work;
@@ -412,7 +465,12 @@ static void done(sw_work *work, const PGresult *result)
         if (!fine)
             break;
         op->total = (int64_t)sw_get_be(PQgetvalue(result, 0, 0), 8);
-        start(op, false);
+        start(op, SW_STEP_MAIN);
+        return;
+    case SW_STEP_LOOK:
+        if (!fine)
+            break;
+        looked(op, result);
         return;
     default:
         if (!fine)

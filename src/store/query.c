@@ -42,31 +42,44 @@ static const char *skip(const char *at)
     return at;
 }
 
-/* The parameter's number; a new one takes the request field of its name. 0 if there is none. */
-static int number_of(sw_plan *plan, const char *name, size_t length)
+static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *message, const char *name)
+{
+    return message ? protobuf_c_message_descriptor_get_field_by_name(message, name) : NULL;
+}
+
+/* The parameter's number; a new one takes the field of its name, the inner message's first. 0 if there is none. */
+static int number_of(const sw_plan *plan, sw_part *part, const char *name, size_t length)
 {
     char text[64];
     if (length >= sizeof(text))
         return 0;
     memcpy(text, name, length);
     text[length] = '\0';
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(plan->method->input, text);
+    const ProtobufCFieldDescriptor *field = find_field(plan->query->inner, text);
+    if (!field)
+        field = find_field(plan->method->input, text);
     if (!field)
         return 0;
-    for (int i = 0; i < plan->parameter_count; i++)
-        if (plan->parameters[i].field == field)
+    for (int i = 0; i < part->parameter_count; i++)
+        if (part->parameters[i].field == field)
             return i + 1;
-    plan->parameters[plan->parameter_count].field = field;
-    return ++plan->parameter_count;
+    part->parameters[part->parameter_count].field = field;
+    return ++part->parameter_count;
 }
 
-sw_code sw_query_parse(sw_plan *plan, const char *sql, sw_error *error)
+sw_code sw_query_parse(const sw_plan *plan, sw_part *part, const char *sql,
+                       const ProtobufCMessageDescriptor *result, sw_error *error)
 {
+    const ProtobufCMessageDescriptor *inner = plan->query->inner;
+    const ProtobufCFieldDescriptor *items = find_field(result, "items");
     sw_arena *arena = sw_arena_new(0);
-    plan->parameters = calloc(plan->method->input->n_fields + 1, sizeof(*plan->parameters));
     sw_code code = SW_OK;
-    if (!arena || !plan->parameters) {
+    part->result = result;
+    if (items && items->label == PROTOBUF_C_LABEL_REPEATED && items->type == PROTOBUF_C_TYPE_MESSAGE)
+        part->items = items;
+    part->parameters =
+        calloc(plan->method->input->n_fields + (inner ? inner->n_fields : 0) + 1, sizeof(*part->parameters));
+    if (!arena || !part->parameters) {
         sw_arena_destroy(&arena);
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
@@ -83,7 +96,7 @@ sw_code sw_query_parse(sw_plan *plan, const char *sql, sw_error *error)
         }
         for (end = at + 1; is_name(*end);)
             end++;
-        int number = number_of(plan, at + 1, (size_t)(end - at - 1));
+        int number = number_of(plan, part, at + 1, (size_t)(end - at - 1));
         if (!number)
             code = sw_fail(error, SW_INTERNAL, "%s: parameter `%.*s` is no field of %s", plan->path,
                            (int)(end - at), at, plan->method->input->name);
@@ -91,23 +104,31 @@ sw_code sw_query_parse(sw_plan *plan, const char *sql, sw_error *error)
         from = at = end;
     }
     sw_sql_add(&text, from);
-    plan->sql = text.failed ? NULL : strdup(text.text);
+    part->sql = text.failed ? NULL : strdup(text.text);
     sw_arena_destroy(&arena);
-    if (code == SW_OK && !plan->sql)
+    if (code == SW_OK && !part->sql)
         code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     return code;
 }
 
-static sw_code load_columns(sw_plan *plan, const PGresult *description, sw_error *error)
+void sw_part_clear(sw_part *part)
 {
-    const ProtobufCMessageDescriptor *message = plan->items ? plan->items->descriptor : plan->method->output;
+    free(part->sql);
+    free(part->parameters);
+    free(part->columns);
+    *part = (sw_part){0};
+}
+
+static sw_code load_columns(const sw_plan *plan, sw_part *part, const PGresult *description, sw_error *error)
+{
+    const ProtobufCMessageDescriptor *message = part->items ? part->items->descriptor : part->result;
     int count = PQnfields(description);
     sw_column *columns = calloc((size_t)count + 1, sizeof(*columns));
     if (!columns)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    free(plan->columns);
-    plan->columns = columns;
-    plan->column_count = count;
+    free(part->columns);
+    part->columns = columns;
+    part->column_count = count;
     for (int i = 0; i < count; i++) {
         const char *name = PQfname(description, i);
         columns[i].field = protobuf_c_message_descriptor_get_field_by_name(message, name);
@@ -123,10 +144,10 @@ static sw_code load_columns(sw_plan *plan, const PGresult *description, sw_error
     return SW_OK;
 }
 
-sw_code sw_query_load(sw_plan *plan, const PGresult *description, sw_error *error)
+sw_code sw_query_load(const sw_plan *plan, sw_part *part, const PGresult *description, sw_error *error)
 {
-    for (int i = 0; i < plan->parameter_count && i < PQnparams(description); i++) {
-        sw_column *parameter = &plan->parameters[i];
+    for (int i = 0; i < part->parameter_count && i < PQnparams(description); i++) {
+        sw_column *parameter = &part->parameters[i];
         parameter->type = PQparamtype(description, i);
         sw_column_fit(parameter, &plan->store->attributes, plan->store->catalog);
         if (parameter->bind == SW_BIND_NONE)
@@ -134,20 +155,34 @@ sw_code sw_query_load(sw_plan *plan, const PGresult *description, sw_error *erro
                            "%s: the type of parameter `:%s` does not fit its field", plan->path,
                            parameter->field->name);
     }
-    return load_columns(plan, description, error);
+    return load_columns(plan, part, description, error);
 }
 
-sw_code sw_query_build(sw_op *op, sw_error *error)
+/* Which of the two messages a parameter's field is of. */
+static const ProtobufCMessage *holder(const sw_op *op, const ProtobufCFieldDescriptor *field)
 {
-    const sw_plan *plan = op->plan;
-    sw_sql_add(&op->main, plan->sql);
-    for (int i = 0; i < plan->parameter_count; i++) {
+    const ProtobufCMessageDescriptor *inner = op->plan->query->inner;
+    return inner && field >= inner->fields && field < inner->fields + inner->n_fields ? op->inner
+                                                                                      : op->request;
+}
+
+sw_code sw_query_build(sw_op *op, const sw_part *part, sw_error *error)
+{
+    sw_sql_add(&op->main, part->sql);
+    for (int i = 0; i < part->parameter_count; i++) {
+        const sw_column *parameter = &part->parameters[i];
         sw_value value;
         sw_error why;
-        sw_code code = sw_bind_field(op->request, &plan->parameters[i], op->arena, &value, &why);
+        sw_code code = sw_bind_field(holder(op, parameter->field), parameter, op->arena, &value, &why);
         if (code != SW_OK)
-            return sw_fail_field(error, code, plan->parameters[i].field->name, "%s", why.message);
+            return sw_fail_field(error, code, parameter->field->name, "%s", why.message);
         sw_sql_bind(&op->main, &value);
     }
     return SW_OK;
+}
+
+sw_code sw_query_hook_run(sw_op *op, sw_query_hook *hook, ProtobufCMessage *reply, sw_error *error)
+{
+    const sw_hooked hooked = {op->store->hook_context, op->request, op->inner, reply, op->arena};
+    return hook ? hook(&hooked, error) : SW_OK;
 }

@@ -4,7 +4,7 @@
 #include "store/engine.h"
 #include <string.h>
 
-static ProtobufCMessage *new_message(const ProtobufCMessageDescriptor *type, sw_arena *arena)
+ProtobufCMessage *sw_message_new(const ProtobufCMessageDescriptor *type, sw_arena *arena)
 {
     ProtobufCMessage *message = sw_arena_alloc(arena, type->sizeof_message);
     if (message)
@@ -18,10 +18,10 @@ static sw_code fail_memory(sw_error *error)
 }
 
 /* `count` rows into the repeated `items` of a reply, in one piece of memory. */
-static sw_code fill_items(sw_op *op, const PGresult *result, int count, const sw_column *columns,
-                          int column_count, ProtobufCMessage *reply, sw_error *error)
+static sw_code fill_items(const sw_op *op, const ProtobufCFieldDescriptor *items, const PGresult *result,
+                          int count, const sw_column *columns, int column_count, ProtobufCMessage *reply,
+                          sw_error *error)
 {
-    const ProtobufCFieldDescriptor *items = op->plan->items;
     const ProtobufCMessageDescriptor *type = items->descriptor;
     size_t size = (type->sizeof_message + 15) & ~(size_t)15, n = (size_t)count;
     char *messages = sw_arena_alloc(op->arena, n * size + 1);
@@ -56,7 +56,7 @@ static sw_code fill_list(sw_op *op, const PGresult *result, ProtobufCMessage *re
     }
     if (op->total >= 0)
         sw_field_set_int(reply, plan->total_size, op->total);
-    return fill_items(op, result, rows, plan->table->columns, plan->table->count, reply, error);
+    return fill_items(op, plan->items, result, rows, plan->table->columns, plan->table->count, reply, error);
 }
 
 static sw_code fill_row(sw_op *op, const PGresult *result, ProtobufCMessage *reply, sw_error *error)
@@ -64,9 +64,26 @@ static sw_code fill_row(sw_op *op, const PGresult *result, ProtobufCMessage *rep
     const sw_plan *plan = op->plan;
     if (plan->verb == SW_VERB_DELETE)
         return SW_OK;
-    return plan->table
-               ? sw_bind_row(result, 0, plan->table->columns, plan->table->count, reply, op->arena, error)
-               : sw_bind_row(result, 0, plan->columns, plan->column_count, reply, op->arena, error);
+    return sw_bind_row(result, 0, plan->table->columns, plan->table->count, reply, op->arena, error);
+}
+
+sw_code sw_part_read(const sw_op *op, const sw_part *part, const PGresult *result, ProtobufCMessage *message,
+                     sw_error *error)
+{
+    if (part->items)
+        return fill_items(op, part->items, result, PQntuples(result), part->columns, part->column_count,
+                          message, error);
+    if (PQntuples(result) > 0)
+        return sw_bind_row(result, 0, part->columns, part->column_count, message, op->arena, error);
+    sw_fault_not_found(op, error);
+    return SW_NOT_FOUND;
+}
+
+static sw_code fill_query(sw_op *op, const PGresult *result, ProtobufCMessage *reply, sw_error *error)
+{
+    const sw_query *query = op->plan->query;
+    sw_code code = sw_part_read(op, &op->plan->part, result, query->end ? op->inner : reply, error);
+    return code == SW_OK ? sw_query_hook_run(op, query->end, reply, error) : code;
 }
 
 static void add_outcome(sw_op *op, const PGresult *result)
@@ -81,13 +98,13 @@ void sw_op_reply(sw_op *op, const PGresult *result)
     const sw_plan *plan = op->plan;
     sw_error error;
     sw_code code;
-    ProtobufCMessage *reply = new_message(plan->method->output, op->arena);
+    ProtobufCMessage *reply = sw_message_new(plan->method->output, op->arena);
     if (!reply)
         code = fail_memory(&error);
     else if (plan->verb == SW_VERB_LIST)
         code = fill_list(op, result, reply, &error);
-    else if (plan->items)
-        code = fill_items(op, result, PQntuples(result), plan->columns, plan->column_count, reply, &error);
+    else if (plan->verb == SW_VERB_QUERY)
+        code = fill_query(op, result, reply, &error);
     else if (PQntuples(result) == 0) {
         sw_fault_not_found(op, &error);
         code = error.code;

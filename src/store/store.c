@@ -63,6 +63,7 @@ sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **
     store->schema_maximum = options->schema_maximum;
     store->on_serving = options->on_serving;
     store->context = options->context;
+    store->hook_context = options->hook_context;
     store->parked_last = &store->parked;
     snprintf(store->reason, sizeof(store->reason), "the database cannot be reached yet; try again");
     sw_pool_options pool = {
@@ -88,9 +89,8 @@ sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **
 static void destroy_plan(sw_plan *plan)
 {
     free(plan->path);
-    free(plan->sql);
-    free(plan->parameters);
-    free(plan->columns);
+    sw_part_clear(&plan->part);
+    sw_part_clear(&plan->look);
     free(plan);
 }
 
@@ -310,10 +310,12 @@ static sw_code add_query(sw_store *store, sw_dispatch *dispatch, const sw_query 
     plan->open = query->open;
     plan->internal = query->internal;
     plan->validate_only = query->writes ? field_of(plan->method->input, "validate_only") : NULL;
-    const ProtobufCFieldDescriptor *items = field_of(plan->method->output, "items");
-    if (items && items->label == PROTOBUF_C_LABEL_REPEATED && items->type == PROTOBUF_C_TYPE_MESSAGE)
-        plan->items = items;
-    code = sw_query_parse(plan, query->sql, error);
+    plan->query = query;
+    if (query->look)
+        code = sw_query_parse(plan, &plan->look, query->look, query->inner, error);
+    if (code == SW_OK)
+        code = sw_query_parse(plan, &plan->part, query->sql, query->end ? query->inner : plan->method->output,
+                              error);
     return code == SW_OK ? add_method(dispatch, query->service, plan, error) : code;
 }
 

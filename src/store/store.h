@@ -18,6 +18,7 @@ typedef struct sw_store_options {
     int schema_maximum;
     void (*on_serving)(void *context, bool serving, const char *reason);
     void *context;
+    void *hook_context; /* of the hooks of queries */
 } sw_store_options;
 
 typedef struct sw_resource sw_resource;
@@ -43,10 +44,27 @@ struct sw_resource {
     const char *added_at;
 };
 
+/* What a hook of a query works on. It lives as long as the call, its memory too. */
+typedef struct sw_hooked {
+    void *context; /* hook_context of the store */
+    const ProtobufCMessage *request;
+    ProtobufCMessage *inner; /* of the query's type, made empty for each call */
+    ProtobufCMessage *reply; /* for `end` only */
+    sw_arena *arena;
+} sw_hooked;
+
+/* An error ends the call. */
+typedef sw_code sw_query_hook(const sw_hooked *hooked, sw_error *error);
+
 /* One method with a statement of its own: parameters `:name` name request fields, columns name fields of the
  * reply (one row) or, if the reply has a repeated message field `items`, of its items. Messages within go with composite types. One that
  * writes and whose request has a field `validate_only` is rolled back if that is set. No record is kept of its
- * request_id: one that writes takes care itself that running twice does no harm. */
+ * request_id: one that writes takes care itself that running twice does no harm.
+ *
+ * A method that needs what SQL cannot do has an inner message, which never travels, and hooks between the steps:
+ * `begin`, the statement `look` (which only reads, and whose columns go into the inner message), `middle`, the statement
+ * `sql`, `end`. Any of them may be absent. A parameter names a field of the inner message or, if that has none of the
+ * name, of the request. With `end`, the columns of `sql` go into the inner message, and `end` makes the reply. */
 typedef struct sw_query {
     const ProtobufCServiceDescriptor *service;
     const char *method;
@@ -54,6 +72,10 @@ typedef struct sw_query {
     bool writes;
     bool open;     /* answers callers without a profile, too */
     bool internal; /* answers brokers only */
+    bool secret;   /* the memory of its calls is wiped after use */
+    const ProtobufCMessageDescriptor *inner;
+    const char *look;
+    sw_query_hook *begin, *middle, *end;
 } sw_query;
 
 sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **store, sw_error *error);

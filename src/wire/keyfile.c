@@ -1,8 +1,8 @@
-/* Lines `name = "value"`, a # at the start of a line is a comment. A value has neither quotes nor line ends, so nothing
- * is escaped. */
+/* Key files of CURVE (keyfile.h): lines `name = "value"`, see base/private_file. */
 #include "wire/keyfile.h"
 
 #include "base/error.h"
+#include "base/private_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,10 +27,15 @@ static const entry entries[] = {ENTRY(public_key, true), ENTRY(secret_key, true)
                                 ENTRY(label, false)};
 #define ENTRIES (sizeof(entries) / sizeof(*entries))
 
+bool sw_key_from_text(const char *text, uint8_t bytes[32])
+{
+    return strlen(text) == SW_KEY_SIZE - 1 && zmq_z85_decode(bytes, text) != NULL;
+}
+
 bool sw_key_is_valid(const char *text)
 {
     uint8_t bytes[32];
-    return strlen(text) == SW_KEY_SIZE - 1 && zmq_z85_decode(bytes, text) != NULL;
+    return sw_key_from_text(text, bytes);
 }
 
 void sw_key_to_text(const void *bytes, char text[SW_KEY_SIZE])
@@ -53,87 +58,31 @@ sw_code sw_key_file_make(sw_key_file *file, sw_error *error)
 
 /* --- reading --- */
 
-static sw_code read_line(char *line, int number, sw_key_file *file, const char *path, sw_error *error)
+static sw_code take_value(const char *name, const char *value, sw_key_file *file, const char *path,
+                          int number, sw_error *error)
 {
-    line += strspn(line, " \t");
-    if (*line == '\0' || *line == '#')
-        return SW_OK;
-    size_t name = strspn(line, "abcdefghijklmnopqrstuvwxyz_");
-    char *value = line + name;
-    value += strspn(value, " \t");
-    bool good = name > 0 && *value == '=';
-    value += good;
-    value += strspn(value, " \t");
-    size_t size = *value == '"' ? strcspn(value + 1, "\"") : 0;
-    good = good && *value == '"' && value[1 + size] == '"' &&
-           value[2 + size + strspn(value + 2 + size, " \t\r")] == '\0';
-    if (!good)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "%s, line %d has not the form name = \"value\"", path,
-                       number);
     for (size_t i = 0; i < ENTRIES; i++) {
         const entry *e = &entries[i];
-        char *to = (char *)file + e->offset;
-        if (strlen(e->name) != name || memcmp(e->name, line, name) != 0)
+        size_t size = strlen(value);
+        if (strcmp(e->name, name) != 0)
             continue;
-        value[1 + size] = '\0';
-        if (size >= e->size || (e->is_key && !sw_key_is_valid(value + 1)))
+        if (size >= e->size || (e->is_key && !sw_key_is_valid(value)))
             return sw_fail(error, SW_FAILED_PRECONDITION, "%s, line %d: %s must be %s", path, number, e->name,
                            e->is_key ? "40 characters of Z85" : "at most 128 characters");
-        memcpy(to, value + 1, size + 1);
+        memcpy((char *)file + e->offset, value, size + 1);
     }
     return SW_OK; /* a name that is not known is of a later version */
 }
 
-/* What was opened is what is looked at: nobody can swap it in between. */
-static sw_code check_status(int fd, const char *path, sw_error *error)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-        return sw_fail(error, SW_FAILED_PRECONDITION, "the key file %s is no regular file", path);
-    if (status.st_uid != geteuid())
-        return sw_fail(error, SW_FAILED_PRECONDITION,
-                       "the key file %s belongs to uid %u and not to us (uid %u): a key has one owner", path,
-                       (unsigned)status.st_uid, (unsigned)geteuid());
-    if ((status.st_mode & 0177) != 0)
-        return sw_fail(
-            error, SW_FAILED_PRECONDITION,
-            "the key file %s has mode %04o, so others may have read it: chmod 600 %s, and rotate the key if "
-            "somebody might have",
-            path, (unsigned)status.st_mode & 07777, path);
-    return SW_OK;
-}
-
-static sw_code read_all(int fd, const char *path, char text[FILE_SIZE], sw_error *error)
-{
-    size_t used = 0;
-    for (ssize_t count; used < FILE_SIZE && (count = read(fd, text + used, FILE_SIZE - used)) != 0;) {
-        if (count < 0)
-            return sw_fail(error, SW_FAILED_PRECONDITION, "cannot read the key file %s: %s", path,
-                           strerror(errno));
-        used += (size_t)count;
-    }
-    if (used == FILE_SIZE || memchr(text, '\0', used) != NULL)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "%s is no key file: it has over %d bytes, or a NUL",
-                       path, FILE_SIZE - 1);
-    text[used] = '\0';
-    return SW_OK;
-}
-
 sw_code sw_key_file_read(const char *path, sw_key_file *file, sw_error *error)
 {
-    char text[FILE_SIZE], *rest = text;
+    char text[FILE_SIZE], *rest = text, *name = NULL, *value = NULL;
+    int number = 0;
     memset(file, 0, sizeof(*file));
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return sw_fail(error, errno == ENOENT ? SW_NOT_FOUND : SW_FAILED_PRECONDITION,
-                       "cannot open the key file %s: %s", path, strerror(errno));
-    sw_code code = check_status(fd, path, error);
-    if (code == SW_OK)
-        code = read_all(fd, path, text, error);
-    close(fd);
-    int number = 1;
-    for (char *line; code == SW_OK && (line = strsep(&rest, "\n")) != NULL; number++)
-        code = read_line(line, number, file, path, error);
+    sw_code code = sw_private_file_read(path, text, sizeof(text), error);
+    while (code == SW_OK &&
+           (code = sw_private_file_next(&rest, &number, path, &name, &value, error)) == SW_OK && name != NULL)
+        code = take_value(name, value, file, path, number, error);
     explicit_bzero(text, sizeof(text));
     if (code == SW_OK && (file->public_key[0] == '\0' || file->secret_key[0] == '\0'))
         code = sw_fail(error, SW_FAILED_PRECONDITION, "the key file %s has no %s", path,

@@ -5,6 +5,7 @@
 
 #include <sitewire/status.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define SW_KEY_SIZE       41 /* Z85 of 32 bytes, and NUL */
 #define SW_KEY_LABEL_SIZE 129
@@ -27,6 +28,8 @@ void sw_key_file_wipe(sw_key_file *file);
 
 /* Whether a text is a key: 40 characters of Z85. */
 bool sw_key_is_valid(const char *text);
+/* 32 bytes of a text; false if it is no key. */
+bool sw_key_from_text(const char *text, uint8_t bytes[32]);
 /* 32 bytes as text. */
 void sw_key_to_text(const void *bytes, char text[SW_KEY_SIZE]);
 

@@ -269,6 +269,8 @@ class System:
             self.caller = () if {"--caller", "--local-users"} & set(broker_options) else ("--caller", ADMIN)
             if curve:
                 self.make_keys()
+            self.secret_key = os.path.join(self.folder, "secrets")
+            self.cli("secret", "new-key")
             self.migrate()
             self.start_broker()
             for number in range(services):
@@ -309,7 +311,7 @@ class System:
     def env(self):
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("SITEWIRE_", "PG"))}
         return kept | {"SITEWIRE_ENDPOINT": self.ipc, "SITEWIRE_BACKEND": self.backend, "SITEWIRE_EVENTS": self.events,
-                       "SITEWIRE_PUBLISH": self.publish,
+                       "SITEWIRE_PUBLISH": self.publish, "SITEWIRE_SECRET_KEY": self.secret_key,
                        "SITEWIRE_DATABASE": self.postgres.conninfo, "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
 
     def migrate(self):

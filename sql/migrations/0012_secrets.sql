@@ -1,0 +1,225 @@
+-- Secrets of the registry: the basic auth password of a docroot environment, the private key of a certificate. The service seals
+-- them before they come here; the master keys are in a file of the service, never in the database.
+--
+-- No role but the owner can read the table. sitewire_referential sees what a secret is about through a view, and a sealed secret
+-- through functions, which check rights (users.rule) and write down who has read it. The other services get none of these.
+
+-- What a seal is bound to: the row that a secret belongs to, for good. Keys change with renames; this does not, nobody chooses
+-- it, and no later row gets the number again.
+ALTER TABLE referential.docroot_environment ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY;
+ALTER TABLE referential.certificate ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY;
+
+-- `type` and `key` name the row that a secret belongs to. They follow from the references, and so follow renames.
+CREATE TABLE referential.secret (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    docroot text COLLATE "C",
+    environment text COLLATE "C",
+    certificate text COLLATE "C"
+        CONSTRAINT secret__certificate__ref REFERENCES referential.certificate ON UPDATE CASCADE ON DELETE CASCADE,
+    type text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
+        CASE WHEN certificate IS NULL THEN 'DocrootEnvironment' ELSE 'Certificate' END) STORED,
+    key text COLLATE "C" NOT NULL GENERATED ALWAYS AS (coalesce(certificate, docroot || '/' || environment)) STORED,
+    field text COLLATE "C" NOT NULL,
+    ciphertext bytea NOT NULL
+        CONSTRAINT secret__ciphertext__range CHECK (octet_length(ciphertext) BETWEEN 1 AND 131072),
+    key_id text COLLATE "C" NOT NULL
+        CONSTRAINT secret__key_id__text CHECK (sitewire.is_text(key_id, 32)),
+    set_at timestamptz NOT NULL DEFAULT now(),
+    set_by text COLLATE "C"
+        CONSTRAINT secret__set_by__ref REFERENCES users."user" ON UPDATE CASCADE ON DELETE SET NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    revision bigint NOT NULL DEFAULT 1,
+    CONSTRAINT secret__field__key PRIMARY KEY (type, key, field),
+    CONSTRAINT secret__id__unique UNIQUE (id),
+    CONSTRAINT secret__environment__ref FOREIGN KEY (docroot, environment)
+        REFERENCES referential.docroot_environment ON UPDATE CASCADE ON DELETE CASCADE,
+    CONSTRAINT secret__certificate__together CHECK (
+        num_nulls(docroot, environment) = CASE WHEN certificate IS NULL THEN 0 ELSE 2 END),
+    CONSTRAINT secret__field__choice CHECK (
+        field = CASE WHEN certificate IS NULL THEN 'basic_auth_password' ELSE 'private_key' END)
+);
+CREATE INDEX secret_environment ON referential.secret (docroot, environment) WHERE docroot IS NOT NULL;
+CREATE INDEX secret_certificate ON referential.secret (certificate) WHERE certificate IS NOT NULL;
+CREATE INDEX secret_set_by ON referential.secret (set_by) WHERE set_by IS NOT NULL;
+CREATE INDEX secret_key_id ON referential.secret (key_id, id);
+
+CREATE TRIGGER touch BEFORE UPDATE ON referential.secret FOR EACH ROW EXECUTE FUNCTION sitewire.touch();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON referential.secret FOR EACH ROW
+    WHEN (current_setting('sitewire.admin', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION users.guard('Secret');
+SELECT sitewire.keep_history('referential.secret');
+ALTER TABLE referential.secret ENABLE ROW LEVEL SECURITY; -- without a policy: even a grant by mistake would show nothing
+
+-- Whether the caller, no admin, may read the secrets of a row, and know of them.
+CREATE FUNCTION users.may_read_secret(type text, key text) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+DECLARE
+    projects text[] := users.projects_of('Secret', jsonb_build_object('type', type, 'key', key));
+BEGIN
+    RETURN projects <> '{}' AND NOT EXISTS (SELECT FROM unnest(projects) project WHERE NOT users.may_manage(project));
+END $$;
+
+-- What may be known of secrets. It belongs to the owner of the table, so whoever may use it needs no right on that.
+CREATE VIEW referential.secret_listing WITH (security_barrier) AS
+SELECT type, key, field, key_id, set_at, set_by, created_at, updated_at, revision
+FROM referential.secret
+WHERE users.is_admin() OR users.may_read_secret(type, key);
+
+-- Their history is for those who may read them: it tells who did.
+ALTER POLICY read ON users.change
+    USING (users.is_admin()
+        OR CASE WHEN resource = 'AccessRight' THEN users.may_manage(project)
+                WHEN resource = 'Secret' THEN users.may_read_secret(split_part(key, '/', 1), substring(key FROM '/(.*)/'))
+                WHEN project IS NOT NULL THEN users.may_read(project)
+                ELSE resource = 'Domain' OR EXISTS (SELECT FROM users.rule r
+                    WHERE r.resource = change.resource AND r.action = 'read' AND r.needs = 'profile') END);
+
+-- --- What the methods do ---
+
+-- Raises unless there is such a secret to be had, and the caller may have it.
+CREATE FUNCTION referential.need_secret(action text, type text, key text, field text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    has text := CASE type WHEN 'DocrootEnvironment' THEN 'basic_auth_password' WHEN 'Certificate' THEN 'private_key' END;
+BEGIN
+    IF has IS NULL THEN
+        PERFORM sitewire.fail('SW002', 'type', 'only a DocrootEnvironment and a Certificate have secrets');
+    ELSIF field IS DISTINCT FROM has THEN
+        PERFORM sitewire.fail('SW002', 'field', format('the secret of a %s is its %s', type, has));
+    END IF;
+    PERFORM users.require(action, 'Secret', NULL, jsonb_build_object('type', type, 'key', key));
+END $$;
+
+-- The row that a secret belongs to, with what the secret must fit. It stays as it is until the transaction ends if `hold`.
+CREATE FUNCTION referential.owner_of_secret(type text, key text, hold boolean, OUT owner bigint, OUT owner_revision bigint,
+                                            OUT certificate text, OUT csr text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF type = 'Certificate' THEN
+        IF hold THEN
+            PERFORM FROM referential.certificate c WHERE c.code = owner_of_secret.key FOR SHARE;
+        END IF;
+        SELECT c.id, c.revision, c.certificate, c.csr INTO owner, owner_revision, certificate, csr
+        FROM referential.certificate c WHERE c.code = owner_of_secret.key;
+    ELSE
+        IF hold THEN
+            PERFORM FROM referential.docroot_environment e
+            WHERE e.docroot || '/' || e.environment = owner_of_secret.key
+              AND e.docroot = split_part(owner_of_secret.key, '/', 1) FOR SHARE;
+        END IF;
+        SELECT e.id, 0 INTO owner, owner_revision FROM referential.docroot_environment e
+        WHERE e.docroot || '/' || e.environment = owner_of_secret.key
+          AND e.docroot = split_part(owner_of_secret.key, '/', 1);
+    END IF;
+    IF owner IS NULL THEN
+        PERFORM sitewire.fail('SW003', 'key', format('there is no %s "%s"', type, key));
+    END IF;
+END $$;
+
+-- Before a secret is sealed: what for, and what it must fit.
+CREATE FUNCTION referential.look_at_owner(type text, key text, field text, OUT owner bigint, OUT owner_revision bigint,
+                                          OUT certificate text, OUT csr text)
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM referential.need_secret('update', type, key, field);
+    SELECT o.* INTO owner, owner_revision, certificate, csr FROM referential.owner_of_secret(type, key, false) o;
+END $$;
+
+-- Keeps a secret that was sealed for that owner, as it was looked at.
+CREATE FUNCTION referential.set_secret(type text, key text, field text, owner bigint, owner_revision bigint, ciphertext bytea,
+                                       key_id text, expected bigint)
+RETURNS SETOF referential.secret_listing
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    now_is record;
+BEGIN
+    PERFORM referential.need_secret('update', type, key, field);
+    SELECT o.owner, o.owner_revision INTO now_is FROM referential.owner_of_secret(type, key, true) o;
+    IF (now_is.owner, now_is.owner_revision) IS DISTINCT FROM (set_secret.owner, set_secret.owner_revision) THEN
+        PERFORM sitewire.fail('SW001', '', format('the %s "%s" was changed meanwhile: try again', type, key));
+    ELSIF nullif(expected, 0) IS NOT NULL AND NOT EXISTS (
+        SELECT FROM referential.secret s
+        WHERE (s.type, s.key, s.field) = (set_secret.type, set_secret.key, set_secret.field)) THEN
+        PERFORM sitewire.fail('SW003', 'revision', 'there is no such secret yet: leave out the revision');
+    END IF;
+    INSERT INTO referential.secret AS s (docroot, environment, certificate, field, ciphertext, key_id, set_by)
+    VALUES (CASE WHEN type <> 'Certificate' THEN split_part(key, '/', 1) END,
+            CASE WHEN type <> 'Certificate' THEN split_part(key, '/', 2) END,
+            CASE WHEN type = 'Certificate' THEN key END, field, ciphertext, key_id,
+            (SELECT u.email FROM users."user" u WHERE u.email = users.me()))
+    ON CONFLICT ON CONSTRAINT secret__field__key DO UPDATE
+    SET ciphertext = excluded.ciphertext, key_id = excluded.key_id, set_at = now(), set_by = excluded.set_by,
+        revision = sitewire.next_revision(s.revision, nullif(set_secret.expected, 0));
+    RETURN QUERY SELECT l.* FROM referential.secret_listing l
+        WHERE (l.type, l.key, l.field) = (set_secret.type, set_secret.key, set_secret.field);
+END $$;
+
+-- A sealed secret, for the caller to read: which history keeps.
+CREATE FUNCTION referential.read_secret(type text, key text, field text, OUT owner bigint, OUT ciphertext bytea, OUT key_id text)
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM referential.need_secret('read', type, key, field);
+    SELECT o.owner INTO owner FROM referential.owner_of_secret(type, key, false) o;
+    SELECT s.ciphertext, s.key_id INTO ciphertext, key_id FROM referential.secret s
+    WHERE (s.type, s.key, s.field) = (read_secret.type, read_secret.key, read_secret.field);
+    IF NOT FOUND THEN
+        PERFORM sitewire.fail('SW003', 'key', format('the %s "%s" has no %s: `sitewire secret set` gives it one', type, key,
+                                                     field));
+    END IF;
+    PERFORM users.record_read('Secret', concat_ws('/', type, key, field));
+END $$;
+
+CREATE TYPE referential.sealed_secret AS (
+    id bigint, type text, key text, field text, owner bigint, ciphertext bytea, key_id text, revision bigint);
+
+CREATE FUNCTION referential.need_admin() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT users.is_admin() THEN
+        PERFORM sitewire.fail('SW005', '', format('%s may not do this: only admins may', coalesce(users.me(), 'nobody')));
+    END IF;
+END $$;
+
+-- The next secrets that are not sealed with that key.
+CREATE FUNCTION referential.secrets_to_reseal(key_id text, after bigint, most integer)
+RETURNS SETOF referential.sealed_secret
+LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+BEGIN
+    PERFORM referential.need_admin();
+    RETURN QUERY
+        SELECT s.id, s.type, s.key, s.field, coalesce(c.id, e.id), s.ciphertext, s.key_id, s.revision
+        FROM referential.secret s
+        LEFT JOIN referential.certificate c ON c.code = s.certificate
+        LEFT JOIN referential.docroot_environment e ON e.docroot = s.docroot AND e.environment = s.environment
+        WHERE s.key_id <> secrets_to_reseal.key_id AND s.id > secrets_to_reseal.after
+        ORDER BY s.id LIMIT most;
+END $$;
+
+-- Takes them back, sealed anew. One that was set meanwhile stays as it is. `remaining` are those that are sealed otherwise.
+CREATE FUNCTION referential.reseal_secrets(key_id text, items referential.sealed_secret[], OUT rotated integer,
+                                           OUT remaining bigint)
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM referential.need_admin();
+    -- In the order of their ids: two who do this at once do not wait for each other in a circle.
+    PERFORM FROM referential.secret s WHERE s.id IN (SELECT i.id FROM unnest(items) i) ORDER BY s.id FOR UPDATE;
+    UPDATE referential.secret s SET ciphertext = i.ciphertext, key_id = reseal_secrets.key_id
+    FROM unnest(items) i WHERE s.id = i.id AND s.revision = i.revision;
+    GET DIAGNOSTICS rotated = ROW_COUNT;
+    SELECT count(*) INTO remaining FROM referential.secret s WHERE s.key_id <> reseal_secrets.key_id;
+END $$;
+
+-- --- Who may ---
+
+REVOKE EXECUTE ON FUNCTION users.may_read_secret(text, text),
+    referential.need_secret(text, text, text, text), referential.owner_of_secret(text, text, boolean),
+    referential.look_at_owner(text, text, text),
+    referential.set_secret(text, text, text, bigint, bigint, bytea, text, bigint),
+    referential.read_secret(text, text, text), referential.need_admin(),
+    referential.secrets_to_reseal(text, bigint, integer),
+    referential.reseal_secrets(text, referential.sealed_secret[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION users.may_read_secret(text, text) TO sitewire_service; -- the policy of history calls it
+GRANT SELECT, DELETE ON referential.secret_listing TO sitewire_referential;
+GRANT EXECUTE ON FUNCTION
+    referential.look_at_owner(text, text, text),
+    referential.set_secret(text, text, text, bigint, bigint, bytea, text, bigint),
+    referential.read_secret(text, text, text), referential.secrets_to_reseal(text, bigint, integer),
+    referential.reseal_secrets(text, referential.sealed_secret[]) TO sitewire_referential;
