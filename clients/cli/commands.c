@@ -421,7 +421,7 @@ const sw_command sw_commands[] = {
      "sitewire key revoke laptop\n",
      false},
     {"secret", sw_cmd_secret, "Secrets: passwords of docroot environments, private keys of certificates.",
-     "set | read | delete RESOURCE KEY FIELD | list [FILTER]... | rotate | new-key [FILE]", secret_flags,
+     "set | read | delete RESOURCE KEY FIELD | list [FILTER]... | rotate | new-key [FILE] | drop-key ID [FILE]", secret_flags,
      "A docroot environment has a basic_auth_password, a certificate a private_key. Secrets are kept encrypted, and\n"
      "shown by `read` only: to admins, and to who manages every project that lives there or is served by it. Who\n"
      "read one stays in history.\n"
@@ -432,7 +432,8 @@ const sw_command sw_commands[] = {
      "  list     which rows have one, sealed with which master key, set when and by whom\n"
      "  rotate   seals all of them anew with the newest master key, while everything runs\n"
      "  new-key  adds a master key to the file of --secret-key, or makes that (default: $SITEWIRE_SECRET_KEY, or\n"
-     "           $SITEWIRE_DATA/keys/secrets); the newest one seals, all of them open\n",
+     "           $SITEWIRE_DATA/keys/secrets); the newest one seals, all of them open\n"
+     "  drop-key takes a master key out of that file, unless a secret needs it\n",
      "# a password, asked for\n"
      "sitewire secret set docroot-environment main/uat basic_auth_password --reason 'new year'\n"
      "# a private key, which must be that of the certificate\n"
@@ -441,9 +442,10 @@ const sw_command sw_commands[] = {
      "sitewire secret read certificate isover-2027 private_key --reason 'renewal'\n"
      "# and who did?\n"
      "sitewire history secret Certificate isover-2027 private_key\n"
-     "# another master key: add it, seal everything anew, and take the old one out of the file\n"
+     "# another master key: add it, seal everything anew, and take the old one out\n"
      "sitewire secret new-key\n"
-     "sitewire secret rotate\n",
+     "sitewire secret rotate\n"
+     "sitewire secret drop-key 2026-11-24-64b79b\n",
      false},
     {"migrate", sw_cmd_migrate, "Bring the schema of the database up to date.", "", migrate_flags,
      "Needs no service and no broker. Each migration is a transaction of its own.\n",

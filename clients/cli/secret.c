@@ -256,27 +256,67 @@ static sw_code secret_rotate(sw_cli *cli, sw_error *error)
     return next != 0 ? sw_fail(error, SW_CANCELLED, "interrupted; run it again to go on") : SW_OK;
 }
 
-/* The file of the service: FILE, or what the environment says. */
-static sw_code secret_new_key(sw_cli *cli, sw_error *error)
+/* --- master keys --- */
+
+/* The file of the service: a word, or what the environment says. */
+static sw_code find_file(sw_cli *cli, size_t word, char path[PATH_MAX], sw_error *error)
 {
     const char *given = getenv("SITEWIRE_SECRET_KEY"), *data = getenv("SITEWIRE_DATA");
-    char path[PATH_MAX] = "", id[SW_MASTER_KEY_ID];
-    if (cli->args.word_count > 2)
-        return sw_cli_usage(cli, error, "secret new-key takes one FILE");
-    if (cli->args.word_count == 2)
-        given = cli->args.words[1];
+    if (cli->args.word_count > word + 1)
+        return sw_cli_usage(cli, error, "secret %s takes one FILE", cli->args.words[0]);
+    if (cli->args.word_count == word + 1)
+        given = cli->args.words[word];
     if (given != NULL && *given != '\0')
-        snprintf(path, sizeof(path), "%s", given);
+        snprintf(path, PATH_MAX, "%s", given);
     else if (data != NULL && *data != '\0')
-        snprintf(path, sizeof(path), "%s/keys/secrets", data);
+        snprintf(path, PATH_MAX, "%s/keys/secrets", data);
     else
         return sw_cli_usage(cli, error,
                             "which file? Name the one of --secret-key, or set SITEWIRE_SECRET_KEY");
-    sw_code code = sw_keyring_add(path, id, error);
+    return SW_OK;
+}
+
+static sw_code secret_new_key(sw_cli *cli, sw_error *error)
+{
+    char path[PATH_MAX], id[SW_MASTER_KEY_ID];
+    sw_code code = find_file(cli, 1, path, error);
+    if (code == SW_OK)
+        code = sw_keyring_add(path, id, error);
     if (code == SW_OK && cli->json)
         printf("{\"key_id\":\"%s\"}\n", id);
     else if (code == SW_OK)
         printf("%s\n", id);
+    return code;
+}
+
+/* Not while a secret needs it, which only an admin can tell: others do not see all secrets. */
+static sw_code secret_drop_key(sw_cli *cli, sw_error *error)
+{
+    char path[PATH_MAX];
+    if (cli->args.word_count < 2)
+        return sw_cli_usage(cli, error, "secret drop-key takes the ID of a master key");
+    const char *id = cli->args.words[1];
+    json_t *profile = NULL, *found = NULL,
+           *request = json_pack("{s:[{s:s, s:s, s:[s]}], s:i, s:b}", "filters", "field", "key_id", "op", "=",
+                                "values", id, "page_size", 1, "show_total_size", 1);
+    sw_code code = find_file(cli, 2, path, error);
+    if (code == SW_OK)
+        code = sw_cli_call(cli, "Users/WhoAmI", NULL, NULL, &profile, error);
+    const char *kind = json_string_value(json_object_get(profile, "profile"));
+    if (code == SW_OK && (kind == NULL || strcmp(kind, "ADMIN") != 0))
+        code = sw_fail(error, SW_PERMISSION_DENIED, "only an admin sees whether a secret needs the key");
+    if (code == SW_OK)
+        code = sw_cli_call(cli, "Referential/ListSecrets", request, NULL, &found, error);
+    long long needed = number_of(found, "total_size");
+    if (code == SW_OK && needed > 0)
+        code = sw_fail(error, SW_FAILED_PRECONDITION,
+                       "%lld secrets are sealed with `%s`: `sitewire secret rotate` seals them anew", needed,
+                       id);
+    if (code == SW_OK)
+        code = sw_keyring_remove(path, id, error);
+    json_decref(profile);
+    json_decref(request);
+    json_decref(found);
     return code;
 }
 
@@ -285,10 +325,11 @@ sw_code sw_cmd_secret(sw_cli *cli, sw_error *error)
     static const struct {
         const char *word;
         sw_code (*run)(sw_cli *cli, sw_error *error);
-    } verbs[] = {{"set", secret_set},   {"read", secret_read},     {"delete", secret_delete},
-                 {"list", secret_list}, {"rotate", secret_rotate}, {"new-key", secret_new_key}};
+    } verbs[] = {{"set", secret_set},          {"read", secret_read},     {"delete", secret_delete},
+                 {"list", secret_list},        {"rotate", secret_rotate}, {"new-key", secret_new_key},
+                 {"drop-key", secret_drop_key}};
     for (size_t i = 0; cli->args.word_count > 0 && i < sizeof(verbs) / sizeof(*verbs); i++)
         if (strcmp(verbs[i].word, cli->args.words[0]) == 0)
             return verbs[i].run(cli, error);
-    return sw_cli_usage(cli, error, "which one? secret set, read, delete, list, rotate or new-key");
+    return sw_cli_usage(cli, error, "which one? secret set, read, delete, list, rotate, new-key or drop-key");
 }

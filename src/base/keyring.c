@@ -126,28 +126,56 @@ static bool write_all(const char *fresh, const sw_keyring *ring)
     return fd >= 0 && close(fd) == 0 && good;
 }
 
+/* Replaces the file: a reader sees the old one or the new one. */
+static sw_code replace(const char *path, const sw_keyring *ring, sw_error *error)
+{
+    char fresh[PATH_MAX];
+    if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", path) >= sizeof(fresh))
+        return sw_fail(error, SW_INVALID_ARGUMENT, "the path %.200s... is too long", path);
+    if (write_all(fresh, ring) && rename(fresh, path) == 0)
+        return SW_OK;
+    if (errno == EEXIST) /* another writer's, or what one left that was interrupted */
+        return sw_fail(error, SW_ALREADY_EXISTS,
+                       "%s is there: if nobody else is changing the keys, remove it", fresh);
+    sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", fresh, strerror(errno));
+    unlink(fresh);
+    return SW_FAILED_PRECONDITION;
+}
+
 sw_code sw_keyring_add(const char *path, char id[SW_MASTER_KEY_ID], sw_error *error)
 {
     sw_keyring ring;
-    char fresh[PATH_MAX];
     sw_code code = sw_keyring_read(path, &ring, error);
     if (code == SW_NOT_FOUND)
         code = SW_OK;
     if (code == SW_OK && ring.count == SW_MASTER_KEYS_MAX)
         code = sw_fail(error, SW_FAILED_PRECONDITION, "%s has %d keys: take out old ones first", path,
                        SW_MASTER_KEYS_MAX);
-    if (code == SW_OK && (size_t)snprintf(fresh, sizeof(fresh), "%s.new", path) >= sizeof(fresh))
-        code = sw_fail(error, SW_INVALID_ARGUMENT, "the path %.200s... is too long", path);
     if (code == SW_OK)
         code = make_key(&ring.keys[ring.count], error);
     if (code == SW_OK) {
         memcpy(id, ring.keys[ring.count++].id, SW_MASTER_KEY_ID);
-        if (!write_all(fresh, &ring) || rename(fresh, path) != 0) {
-            code = sw_fail(error, errno == EEXIST ? SW_ALREADY_EXISTS : SW_FAILED_PRECONDITION,
-                           "cannot write %s: %s", fresh, strerror(errno));
-            if (code != SW_ALREADY_EXISTS)
-                unlink(fresh);
-        }
+        code = replace(path, &ring, error);
+    }
+    sw_keyring_wipe(&ring);
+    return code;
+}
+
+sw_code sw_keyring_remove(const char *path, const char *id, sw_error *error)
+{
+    sw_keyring ring;
+    sw_code code = sw_keyring_read(path, &ring, error);
+    const sw_master_key *key = code == SW_OK ? sw_keyring_find(&ring, id) : NULL;
+    size_t at = key != NULL ? (size_t)(key - ring.keys) : 0;
+    if (code == SW_OK && key == NULL)
+        code = sw_fail(error, SW_NOT_FOUND, "%s has no key `%s`", path, id);
+    else if (code == SW_OK && at + 1 == ring.count)
+        code = sw_fail(error, SW_FAILED_PRECONDITION,
+                       "`%s` is the newest key: `sitewire secret new-key` adds one that takes its place", id);
+    if (code == SW_OK) {
+        memmove(&ring.keys[at], &ring.keys[at + 1], (ring.count - at - 1) * sizeof(*ring.keys));
+        ring.count--;
+        code = replace(path, &ring, error);
     }
     sw_keyring_wipe(&ring);
     return code;

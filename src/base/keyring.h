@@ -31,5 +31,8 @@ const sw_master_key *sw_keyring_find(const sw_keyring *ring, const char *id);
 /* Adds a new key at the end of the file, which is made with mode 0600 if there is none, and replaced as a whole. `id` gets
  * the new key's. */
 sw_code sw_keyring_add(const char *path, char id[SW_MASTER_KEY_ID], sw_error *error);
+/* Takes a key out of the file, which is replaced as a whole. NOT_FOUND if it has none of that id; FAILED_PRECONDITION if it is the
+ * newest, with which everything is sealed. */
+sw_code sw_keyring_remove(const char *path, const char *id, sw_error *error);
 
 #endif

@@ -90,7 +90,7 @@ void test_store_turn(test_store *test)
 void test_store_open_bare(test_store *test, const char *name, const sw_query *queries)
 {
     sw_error error;
-    *test = (test_store){.transport = {on_send}};
+    *test = (test_store){.transport = {on_send}, .hook_context = test->hook_context};
     test->conninfo = db_create(name);
     test->conn = db_open(test->conninfo);
     /* The migrations would make it; without it the store could not even ask for the schema. */
@@ -104,7 +104,8 @@ void test_store_open_bare(test_store *test, const char *name, const sw_query *qu
                                 .schema_minimum = 1,
                                 .schema_maximum = sw_migrate_latest(),
                                 .on_serving = on_serving,
-                                .context = test};
+                                .context = test,
+                                .hook_context = test->hook_context};
     if (sw_store_new(test->loop, &options, &test->store, &error) != SW_OK ||
         sw_store_add(test->store, test->dispatch, test_resources, queries, &error) != SW_OK ||
         sw_store_start(test->store, &error) != SW_OK)

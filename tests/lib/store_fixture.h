@@ -27,6 +27,7 @@ typedef struct test_store {
     sw_store *store;
     PGconn *conn; /* for looking into the database */
     char *conninfo;
+    void *hook_context;          /* set before it is opened */
     const char *caller;          /* of the calls to come; NULL: the seeded admin */
     char service_conninfo[1024]; /* of the role that the service logs in as */
     bool serving, told;

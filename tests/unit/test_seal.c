@@ -164,6 +164,14 @@ static void test_file(void **state)
         assert_int_equal(sw_keyring_add(path, none, &error), SW_FAILED_PRECONDITION);
     }
     chmod(path, 0600);
+    /* The newest stays. */
+    assert_int_equal(sw_keyring_remove(path, second, &error), SW_FAILED_PRECONDITION);
+    assert_int_equal(sw_keyring_remove(path, "k", &error), SW_NOT_FOUND);
+    assert_int_equal(sw_keyring_remove(path, first, &error), SW_OK);
+    assert_int_equal(sw_keyring_read(path, &ring, &error), SW_OK);
+    assert_int_equal(ring.count, 1);
+    assert_string_equal(ring.keys[0].id, second);
+    assert_int_equal(sw_keyring_add(path, first, &error), SW_OK);
     /* Nor is another writer's work thrown away. */
     close(open(fresh, O_WRONLY | O_CREAT, 0600));
     assert_int_equal(sw_keyring_add(path, none, &error), SW_ALREADY_EXISTS);
