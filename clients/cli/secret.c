@@ -66,8 +66,8 @@ static sw_code read_hidden(const char *prompt, char *value, size_t size, sw_erro
         return sw_fail(error, SW_INTERNAL, "cannot hide what is typed: %s", strerror(errno));
     hidden = before;
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden); /* first: it drops what was typed before */
     fputs(prompt, stderr);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
     while (!sw_cli_stopped() && poll(&input, 1, 200) <= 0)
         continue;
     if (!sw_cli_stopped())

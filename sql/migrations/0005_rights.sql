@@ -272,6 +272,16 @@ BEGIN
                    WHERE (may_manage.project IS NULL OR p.project = may_manage.project) AND 'manage' = ANY (p.permissions));
 END $$;
 
+-- The same of a secret, by its name (`Certificate/isover/private_key`): also whether one may know of it, and who has read it.
+CREATE FUNCTION users.may_read_secret(name text) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+DECLARE
+    projects text[] := users.projects_of('Secret', jsonb_build_object('type', split_part(name, '/', 1),
+                                                                      'key', substring(name FROM '/(.*)/')));
+BEGIN
+    RETURN projects <> '{}' AND NOT EXISTS (SELECT FROM unnest(projects) project WHERE NOT users.may_manage(project));
+END $$;
+
 -- The rules of action `read` as policies.
 CREATE POLICY read ON referential.website FOR SELECT TO sitewire_service
     USING (users.is_admin() OR users.may_read('website:' || code));
@@ -335,8 +345,8 @@ BEGIN
             set_config('sitewire.request_id', request_id, false),
             set_config('sitewire.reason', reason, false);
 END $$;
-REVOKE EXECUTE ON FUNCTION users.projects_of(text, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION users.projects_of(text, jsonb) TO sitewire_service;
+REVOKE EXECUTE ON FUNCTION users.projects_of(text, jsonb), users.may_read_secret(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION users.projects_of(text, jsonb), users.may_read_secret(text) TO sitewire_service;
 REVOKE EXECUTE ON FUNCTION users.identify(text, text), users.permissions_of(text, text), users.may_read(text),
     users.may_manage(text), sitewire.enter(text, text, boolean, boolean, text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION users.identify(text, text), users.permissions_of(text, text), users.may_read(text),

@@ -202,6 +202,7 @@ CREATE POLICY read ON users.change FOR SELECT TO sitewire_service
                      AND users.name_now('User', users.owner_of(resource, coalesce(after, before)), id) = users.me() THEN true
                 WHEN resource = 'User' THEN users.may_manage(NULL)
                 WHEN resource = 'AccessRight' THEN users.may_manage(users.name_now('Project', project, id))
+                WHEN resource = 'Secret' THEN users.may_read_secret(users.name_now('Secret', key, id))
                 WHEN project IS NOT NULL THEN users.may_read(users.name_now('Project', project, id))
                 ELSE resource = 'Domain' OR EXISTS (SELECT FROM users.rule r
                     WHERE r.resource = change.resource AND r.action = 'read' AND r.needs = 'profile') END);

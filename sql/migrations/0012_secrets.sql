@@ -50,29 +50,11 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON referential.secret FOR
 SELECT sitewire.keep_history('referential.secret');
 ALTER TABLE referential.secret ENABLE ROW LEVEL SECURITY; -- without a policy: even a grant by mistake would show nothing
 
--- Whether the caller, no admin, may read the secrets of a row, and know of them.
-CREATE FUNCTION users.may_read_secret(type text, key text) RETURNS boolean
-LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
-DECLARE
-    projects text[] := users.projects_of('Secret', jsonb_build_object('type', type, 'key', key));
-BEGIN
-    RETURN projects <> '{}' AND NOT EXISTS (SELECT FROM unnest(projects) project WHERE NOT users.may_manage(project));
-END $$;
-
 -- What may be known of secrets. It belongs to the owner of the table, so whoever may use it needs no right on that.
 CREATE VIEW referential.secret_listing WITH (security_barrier) AS
 SELECT type, key, field, key_id, set_at, set_by, created_at, updated_at, revision
 FROM referential.secret
-WHERE users.is_admin() OR users.may_read_secret(type, key);
-
--- Their history is for those who may read them: it tells who did.
-ALTER POLICY read ON users.change
-    USING (users.is_admin()
-        OR CASE WHEN resource = 'AccessRight' THEN users.may_manage(project)
-                WHEN resource = 'Secret' THEN users.may_read_secret(split_part(key, '/', 1), substring(key FROM '/(.*)/'))
-                WHEN project IS NOT NULL THEN users.may_read(project)
-                ELSE resource = 'Domain' OR EXISTS (SELECT FROM users.rule r
-                    WHERE r.resource = change.resource AND r.action = 'read' AND r.needs = 'profile') END);
+WHERE users.is_admin() OR users.may_read_secret(concat_ws('/', type, key, field));
 
 -- --- What the methods do ---
 
@@ -209,14 +191,13 @@ END $$;
 
 -- --- Who may ---
 
-REVOKE EXECUTE ON FUNCTION users.may_read_secret(text, text),
+REVOKE EXECUTE ON FUNCTION
     referential.need_secret(text, text, text, text), referential.owner_of_secret(text, text, boolean),
     referential.look_at_owner(text, text, text),
     referential.set_secret(text, text, text, bigint, bigint, bytea, text, bigint),
     referential.read_secret(text, text, text), referential.need_admin(),
     referential.secrets_to_reseal(text, bigint, integer),
     referential.reseal_secrets(text, referential.sealed_secret[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION users.may_read_secret(text, text) TO sitewire_service; -- the policy of history calls it
 GRANT SELECT, DELETE ON referential.secret_listing TO sitewire_referential;
 GRANT EXECUTE ON FUNCTION
     referential.look_at_owner(text, text, text),

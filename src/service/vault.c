@@ -7,18 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 struct sw_vault {
     char *path;
     struct stat seen; /* of the file, when it was read */
+    bool was_young;   /* then: it had changed within the last second */
     sw_keyring *ring; /* of sodium_malloc */
 };
 
-/* Whether nothing about the file has changed, its mode included. */
-static bool is_same(const struct stat *a, const struct stat *b)
+/* Whether nothing about the file has changed, its mode included. Times of files have ticks of some milliseconds, so one that
+ * was young when it was read may have changed since without a trace. */
+static bool is_same(const sw_vault *vault, const struct stat *a)
 {
-    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
-           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+    const struct stat *b = &vault->seen;
+    return !vault->was_young && a->st_ino == b->st_ino && a->st_dev == b->st_dev &&
+           a->st_size == b->st_size && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
 static sw_code refresh(sw_vault *vault, sw_error *error)
@@ -31,9 +36,10 @@ static sw_code refresh(sw_vault *vault, sw_error *error)
             "new-key FILE` makes one");
     if (stat(vault->path, &now) != 0)
         memset(&now, 0, sizeof(now));
-    if (vault->ring->count > 0 && is_same(&now, &vault->seen))
+    if (vault->ring->count > 0 && is_same(vault, &now))
         return SW_OK;
     vault->seen = now; /* from before it is read: a change in between is seen the next time */
+    vault->was_young = time(NULL) - now.st_ctim.tv_sec <= 1;
     sw_code code = sw_keyring_read(vault->path, vault->ring, error);
     if (code != SW_OK && error != NULL)
         error->code = SW_FAILED_PRECONDITION;

@@ -169,6 +169,10 @@ class Life(SecretTest):
         self.assertEqual([(c["operation"], c["actor"], c["reason"]) for c in changes],
                          [("DELETE", ADMIN, "no more"), ("READ", ADMIN, "somebody asked"), ("INSERT", ADMIN, "a year went by")])
         self.assertTrue(all(c["call_id"] for c in changes))
+        # What was known of it then.
+        at = ("get", "secret", *where, "--json", "--at", changes[2]["at"])
+        self.assertEqual(json.loads(self.run_cli(*at).stdout)["set_by"], ADMIN)
+        self.run_cli(*at[:-1], changes[0]["at"], code=NOT_FOUND)
         # A reading that fails leaves nothing.
         before = self.system.sql("SELECT count(*) FROM users.change")
         self.read(*where, code=NOT_FOUND)
