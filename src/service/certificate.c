@@ -44,7 +44,7 @@ static sw_code block_next(BIO *text, const char *field, const char *wanted, bloc
     }
     if (strstr(b->name, "PRIVATE KEY")) {
         return sw_fail_field(error, SW_INVALID_ARGUMENT, field,
-                             "this holds a private key, which must not be stored here; take it out");
+                             "this holds a private key: take it out, and keep it by `sitewire secret set`");
     }
     if (strcmp(b->name, wanted) != 0 &&
         (strncmp(b->name, "NEW ", 4) != 0 || strcmp(b->name + 4, wanted) != 0)) {
