@@ -1,7 +1,8 @@
-/* A tour of libsitewire: one call, many calls at once, a call with JSON, a stream. Explained in docs/client.md.
+/* A tour of libsitewire: one call, many calls at once, a call with JSON, a stream, events. Explained in docs/client.md.
  *   cc example.c $(pkg-config --cflags --libs sitewire) -o example && ./example WEBSITE */
 #include <sitewire/referential.h>
 #include <sitewire/rpc.h>
+#include <sitewire/watch.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -101,6 +102,30 @@ static int watch_health(sw_client *client)
     return w.messages > 0 ? 0 : 1;
 }
 
+/* Events as they happen, from the first one there is. */
+static void on_event(const sw_event *event, void *context)
+{
+    int *count = context;
+    ++*count;
+    printf("%s: %s %s\n", event->project, event->kind, event->payload);
+}
+
+static int watch_events(sw_client *client)
+{
+    int count = 0;
+    sw_watch_options options = {.size = sizeof(options), .cursor = "0", .fn = on_event, .context = &count};
+    sw_watch *events;
+    sw_error error;
+    if (sw_watch_open(client, &options, &events, &error) != SW_OK) /* where $SITEWIRE_EVENTS says */
+        return fail("watch", &error);
+    while (sw_watch_process(events, 500) > 0)
+        continue; /* until nothing happens for half a second */
+    printf("%d events; a later watch goes on behind %s\n", count, sw_watch_cursor(events));
+    int status = (int)sw_watch_error(events)->code;
+    sw_watch_close(&events);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     sw_client *client;
@@ -114,6 +139,8 @@ int main(int argc, char **argv)
         status = call_by_name(client);
     if (status == 0)
         status = watch_health(client);
+    if (status == 0)
+        status = watch_events(client);
     sw_client_close(&client);
     return status;
 }

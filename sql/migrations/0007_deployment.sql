@@ -230,14 +230,15 @@ ALTER TABLE deployment.deployment_log ALTER COLUMN bytes SET STORAGE EXTERNAL;
 -- What happened, written by the transaction in which it did. deployment.relay (0011_deployment_events.sql) moves it to
 -- deployment.published.
 CREATE TABLE deployment.outbox (
-    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT outbox__id__key PRIMARY KEY,
     transaction xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    id bigint GENERATED ALWAYS AS IDENTITY,
     project text COLLATE "C" NOT NULL,
     deployment bigint NOT NULL,
     kind text COLLATE "C" NOT NULL
         CONSTRAINT outbox__kind__choice CHECK (kind IN ('state', 'command', 'log')),
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    payload text NOT NULL
+    payload text NOT NULL,
+    CONSTRAINT outbox__id__key PRIMARY KEY (transaction, id)
 );
 
 CREATE TABLE deployment.published (

@@ -10,11 +10,12 @@ CREATE TABLE deployment.event_head (
 ) WITH (fillfactor = 50);
 
 -- The last position given, and whose turn it is: a backend, for as long as it says so again. One that is gone, or silent for
--- longer, is followed by another.
+-- longer, is followed by another. Of transactions before `since`, all of which are over, nothing is left.
 CREATE TABLE deployment.relay (
     one boolean CONSTRAINT relay__one__key PRIMARY KEY DEFAULT true
         CONSTRAINT relay__one__choice CHECK (one),
     position bigint NOT NULL DEFAULT 0,
+    since xid8 NOT NULL DEFAULT '0',
     holder integer NOT NULL DEFAULT 0,
     until timestamptz NOT NULL DEFAULT '-infinity'
 ) WITH (fillfactor = 50);
@@ -30,16 +31,20 @@ $$;
 -- of those projects in which something happened lately, as kind `head`. The last row has no position; its project_sequence is 1 if
 -- more events wait, 0 if not. No row at all: another one relays, and was told if somebody has woken this one.
 --
--- Events are taken once every transaction is over that could still add one before them: those of transactions that are older than
--- any that runs. Among these their ids tell the order: whatever writes events of a deployment locks the deployment first.
+-- A run takes all events that its snapshot sees, by id. So what was committed before a run began is never numbered after what was
+-- committed later; and whatever writes events of a deployment locks the deployment first, so of one deployment ids grow with
+-- commits. What was taken leaves dead rows until the next vacuum: `since` keeps them from being passed again and again.
+--
+-- Plans are made while the tables are empty, and kept: without the setting they read whole tables, however long these become.
 CREATE FUNCTION deployment.relay(woken boolean, most integer)
 RETURNS TABLE ("position" bigint, project text, project_sequence bigint, deployment bigint, kind text, at timestamptz,
                payload text, previous_position bigint)
-LANGUAGE plpgsql SECURITY DEFINER AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     mine boolean := pg_try_advisory_xact_lock(deployment.relay_key());
     last deployment.relay;
+    running xid8 := pg_snapshot_xmin(pg_current_snapshot());
     moved bigint;
 BEGIN
     SELECT * INTO last FROM deployment.relay;
@@ -50,10 +55,15 @@ BEGIN
         END IF;
         RETURN;
     END IF;
+    IF last.holder <> pg_backend_pid() THEN
+        -- Restored from a dump, the numbers of transactions are another cluster's.
+        UPDATE deployment.outbox SET transaction = '0' WHERE transaction >= pg_snapshot_xmax(pg_current_snapshot());
+        last.since := '0';
+    END IF;
     RETURN QUERY
     WITH due AS MATERIALIZED (
         SELECT o.ctid AS place, o.* FROM deployment.outbox o
-        WHERE o.transaction < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY o.id LIMIT most
+        WHERE o.transaction >= last.since ORDER BY o.id LIMIT most
     ), gone AS (
         DELETE FROM deployment.outbox WHERE ctid = ANY (ARRAY(SELECT d.place FROM due d))
     ), placed AS (
@@ -82,10 +92,13 @@ BEGIN
         last.until := NULL;
     END IF;
     IF last.until IS NOT NULL THEN
-        UPDATE deployment.relay SET position = last.position + moved, holder = pg_backend_pid(), until = last.until;
+        last.since := CASE WHEN moved < most THEN running ELSE last.since END;
+        UPDATE deployment.relay SET position = last.position + moved, since = last.since, holder = pg_backend_pid(),
+                                    until = last.until;
     END IF;
-    RETURN QUERY SELECT NULL::bigint, NULL, EXISTS (SELECT FROM deployment.outbox)::integer::bigint, NULL::bigint, NULL,
-                        NULL::timestamptz, NULL, NULL::bigint;
+    RETURN QUERY
+    SELECT NULL::bigint, NULL, EXISTS (SELECT FROM deployment.outbox o WHERE o.transaction >= last.since)::integer::bigint,
+           NULL::bigint, NULL, NULL::timestamptz, NULL, NULL::bigint;
 END $$;
 
 -- The events of a project follow its new name, and go on where they were.

@@ -9,8 +9,7 @@
 #include <zmq.h>
 
 #define EVERY_MS  1000
-#define SOON_MS   3 /* a transaction that is under way holds events back; its end is told by nobody */
-#define BATCH     "4000"
+#define BATCH     "5000"
 #define TOPIC_MAX 256
 
 enum { POSITION, PROJECT, SEQUENCE, DEPLOYMENT, KIND, AT, PAYLOAD, PREVIOUS, COLUMNS };
@@ -62,7 +61,7 @@ static int64_t take(void *context, const PGresult *rows)
         if (!PQgetisnull(rows, row, POSITION))
             publish(context, rows, row);
         else if (sw_get_be(PQgetvalue(rows, row, SEQUENCE), 8) > 0)
-            again_ms = row > 0 ? 0 : SOON_MS;
+            again_ms = 0;
     }
     return again_ms;
 }

@@ -70,6 +70,7 @@ class Bench:
         data = os.path.join(self.folder, "d")
         self.log = open(os.path.join(self.folder, "log"), "w")
         self.tcp = "tcp://127.0.0.1:" + str(free_port())
+        os.environ["SITEWIRE_UNSENT_EVENTS"] = "10000000"  # publishers of measurements do not wait
         self.up = self.spawn(os.path.join(self.bin, "sitewire"), "up", "--data", data,
                              "--frontend", f"ipc://{data}/run/frontend.sock,{self.tcp}",
                              "--curve", "off", "--caller", "admin@localhost",
@@ -79,6 +80,7 @@ class Bench:
                 break
         else:
             sys.exit(f"bench: sitewire up did not start; see {self.log.name}")
+        self.publish = f"ipc://{data}/run/publish.sock"
         self.env = dict(os.environ)
         shell = subprocess.run(["sh", "-c", f". {data}/env && env"], capture_output=True, text=True, check=True)
         self.env.update(line.split("=", 1) for line in shell.stdout.splitlines() if line.startswith("SITEWIRE_"))
@@ -256,6 +258,59 @@ def curve(b):
     up.wait(60)
 
 
+def fan_out(b, watchers, pinned):
+    """200-byte events to watchers, beside raw PUB/SUB of the same bytes: deliveries a second."""
+    program = os.path.join(b.tests, "bench-events")
+    count = max(2000, int(b.seconds * 400000 / (watchers + 3)))
+    prefix = ["taskset", "-c", "0"] if pinned else []
+
+    def run(publisher, subscribers, wait):
+        """The publisher is told to begin when all are there."""
+        start = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": b.env}
+        readers = [subprocess.Popen(prefix + subscribers, **start) for _ in range(watchers)]
+        if wait and any(reader.stdout.readline() != "ready\n" for reader in readers):
+            sys.exit("bench: a watcher did not start")
+        writer = subprocess.Popen(prefix + publisher, **start)
+        writer.stdout.readline()
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+        begun = json.loads(writer.stdout.readline())["started_us"]
+        ended = max(json.loads(reader.communicate()[0].splitlines()[-1])["ended_us"] for reader in readers)
+        writer.communicate()
+        return watchers * count / (ended - begun) * 1e6
+
+    raw = f"ipc://{b.folder}/raw"
+    b.compare(f"h events to {watchers} watchers, {'one core' if pinned else 'unpinned'}, deliveries (raw PUB/SUB)",
+              lambda: {"rate": run([program, "publish", b.publish, str(count)],
+                                   [program, "watch", b.env["SITEWIRE_EVENTS"], str(count)], True)},
+              lambda: run([program, "bind", raw, str(count), str(watchers)], [program, "subscribe", raw, str(count)], False),
+              "rate", 0.5 if watchers == 10 else None, pinned)
+
+
+def relay(b):
+    """From the table to a watcher, and from a commit to its callback."""
+    program, rates, count = os.path.join(b.tests, "bench-events"), [], max(20000, int(b.seconds * 100000))
+    for _ in range(b.rounds):
+        watch = subprocess.Popen([program, "watch", b.env["SITEWIRE_EVENTS"], str(count)], stdout=subprocess.PIPE, text=True,
+                                 env=b.env)
+        watch.stdout.readline()
+        subprocess.run(["psql", "-X", "-q", "-d", b.database, "-c",
+                        "INSERT INTO deployment.outbox (project, deployment, kind, payload) SELECT 'website:bench', g % 100, 'state', "
+                        "'{\"from\":\"ACCEPTED\",\"status\":\"IN_PROGRESS\",\"by\":\"ann@example.org\",\"runner\":\"r1\"}' "
+                        f"FROM generate_series(1, {count}) g; NOTIFY deployment_outbox"], check=True)
+        begun = time.monotonic_ns() / 1000
+        rates.append(count / (json.loads(watch.communicate()[0])["ended_us"] - begun) * 1e6)
+    rate = statistics.median(rates)
+    print(f"{'i events from the table to a watcher':<52} {rate:>10,.0f}/s  ({min(rates):,.0f}..{max(rates):,.0f})  "
+          f"goal >= 50,000 {'met' if rate >= 50000 else 'MISSED'}", flush=True)
+    if rate < 50000:
+        misses.append("i events from the table to a watcher")
+    runs = [json.loads(subprocess.run([program, "latency", b.env["SITEWIRE_EVENTS"], b.database, "1000"], env=b.env, check=True,
+                                      stdout=subprocess.PIPE, text=True).stdout) for _ in range(b.rounds)]
+    line("i from commit to callback, p50", statistics.median(r["p50_us"] for r in runs) / 1000, 2, "ms")
+    line("i from commit to callback, p99", statistics.median(r["p99_us"] for r in runs) / 1000, 10, "ms")
+
+
 def memory(b):
     names = {}
     for pid in processes(b.up.pid):
@@ -302,7 +357,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--seconds", type=float, default=1.0, help="of one round (default 1)")
     parser.add_argument("--rounds", type=int, default=5, help="of each comparison (default 5)")
-    parser.add_argument("--only", default="abcdefg", help="letters of the parts to run (default abcdefg)")
+    parser.add_argument("--only", default="abcdefghi", help="letters of the parts to run (default abcdefghi)")
     options = parser.parse_args()
     b = Bench(options.build, options.seconds, options.rounds)
     try:
@@ -346,6 +401,14 @@ def main():
         if "g" in options.only:
             pin(processes(b.up.pid), True)
             curve(b)
+        if "h" in options.only:
+            for pinned in (True, False):
+                pin(processes(b.up.pid), pinned)
+                for watchers in (1, 10, 50):
+                    fan_out(b, watchers, pinned)
+        if "i" in options.only:
+            pin(processes(b.up.pid), False)
+            relay(b)
         if "f" in options.only:
             line("f broker at rest", rest[0], 16, "MiB")
             line("f service at rest", rest[1], 24, "MiB")
