@@ -138,6 +138,7 @@ static const sw_flag up_flags[] = {
     {"frontend", 0, "ENDPOINTS", "where clients connect (default: ipc, a socket in DIR/run)"},
     {"backend", 0, "ENDPOINTS", "where services connect (default: ipc, a socket in DIR/run)"},
     {"events", 0, "ENDPOINTS", "where subscribers connect (default: ipc, a socket in DIR/run)"},
+    {"publish", 0, "ENDPOINTS", "where services publish events (default: ipc, a socket in DIR/run)"},
     {"curve", 0, "on|off", "whether tcp is encrypted and callers known by their keys (default: on)"},
     {"caller", 0, "USER", "who everybody is that comes without encryption; for tests and measurements"},
     {"log-level", 0, "LEVEL", "error, warning, info or debug (default: info)"},

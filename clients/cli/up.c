@@ -45,7 +45,7 @@ typedef struct up {
     char data[PATH_MAX], run[PATH_MAX], programs[PATH_MAX];
     char frontend[PATH_MAX * 2], backend[PATH_MAX * 2], events[PATH_MAX * 2];
     char local_frontend[PATH_MAX + 64], local_backend[PATH_MAX + 64]; /* ours, among them */
-    char publish[PATH_MAX + 64];
+    char publish[PATH_MAX * 2], local_publish[PATH_MAX + 64];
     char local_users[128];
     sw_keys keys;
     const char *curve, *caller;
@@ -169,6 +169,8 @@ static sw_code write_env(const up *u, sw_error *error)
     print_setting(file, "SITEWIRE_BACKEND", text);
     reachable(text, sizeof(text), u->events);
     print_setting(file, "SITEWIRE_EVENTS", text);
+    reachable(text, sizeof(text), u->publish);
+    print_setting(file, "SITEWIRE_PUBLISH", text);
     print_setting(file, "SITEWIRE_DATABASE", u->cluster.conninfo);
     print_setting(file, "SITEWIRE_DATA", u->data);
     print_setting(file, "SITEWIRE_SERVER_KEY", u->keys.server_key);
@@ -228,10 +230,12 @@ static void prepare_children(up *u)
         snprintf(u->databases[i], sizeof(u->databases[i]), "%s user=%s", u->cluster.conninfo,
                  services[i].role);
         const bool secrets = services[i].secrets;
-        const char *arguments[] = {
-            u->paths[1 + i], "--backend",  u->local_backend, "--database", u->databases[i],
-            "--log-level",   u->log_level, "--publish",      u->publish,   secrets ? "--secret-key" : NULL,
-            u->keys.secrets, NULL};
+        const char *arguments[] = {u->paths[1 + i],  "--backend",
+                                   u->local_backend, "--database",
+                                   u->databases[i],  "--log-level",
+                                   u->log_level,     "--publish",
+                                   u->local_publish, secrets ? "--secret-key" : NULL,
+                                   u->keys.secrets,  NULL};
         u->services[i] = (sw_child){
             .name = services[i].program, .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
         memcpy(u->services[i].arguments, arguments, sizeof(arguments));
@@ -422,7 +426,7 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
         take_endpoint(cli, u, "frontend", "frontend.sock", u->frontend, u->local_frontend);
         take_endpoint(cli, u, "backend", "backend.sock", u->backend, u->local_backend);
         take_endpoint(cli, u, "events", "events.sock", u->events, NULL);
-        snprintf(u->publish, sizeof(u->publish), "ipc://%s/publish.sock", u->run);
+        take_endpoint(cli, u, "publish", "publish.sock", u->publish, u->local_publish);
         code = run(u, error);
         sw_log(SW_LOG_INFO, "stopping", NULL);
         stop_all(u);

@@ -37,8 +37,8 @@ static const sw_option options[] = {
      "the master keys of secrets (mode 0600); `sitewire secret new-key FILE` makes it"},
     {"backend", 'b', SW_OPTION_STRING, &settings.backend, "SITEWIRE_BACKEND", "ipc:///run/sitewire/backend",
      0, 0, "ENDPOINTS", "backends of the brokers, comma-separated; all are connected"},
-    {"publish", 'p', SW_OPTION_STRING, &settings.publish, "SITEWIRE_PUBLISH", "", 0, 0, "ENDPOINTS",
-     "where the brokers take events, comma-separated; all are connected"},
+    {"publish", 'p', SW_OPTION_STRING, &settings.publish, "SITEWIRE_PUBLISH", "ipc:///run/sitewire/publish",
+     0, 0, "ENDPOINTS", "where the brokers take events, comma-separated; empty: that is left to others"},
     {"key", 'k', SW_OPTION_STRING, &settings.key, NULL, "", 0, 0, "FILE",
      "the key of this service, for backends on tcp; `sitewire key new FILE` makes one"},
     {"curve", 0, SW_OPTION_STRING, &settings.curve, NULL, "on", 0, 0, "on|off", "encryption of tcp"},
@@ -211,7 +211,7 @@ static sw_code start(program *p, sw_error *error)
     const sw_repeat chore = {.sql = p->service->chore, .every_ms = CHORE_MS};
     if (code == SW_OK && chore.sql)
         code = sw_store_repeat(p->store, &chore, error);
-    if (code == SW_OK && p->service->relays)
+    if (code == SW_OK && p->service->relays && settings.publish[0] != '\0')
         code = sw_relay_start(p->store, p->server, error);
     if (code != SW_OK)
         return code;
@@ -277,7 +277,8 @@ static sw_code read_settings(const program *p, int argc, char **argv, sw_log_lev
     bool off = strcmp(settings.curve, "off") == 0;
     if (!off && strcmp(settings.curve, "on") != 0)
         return sw_fail_field(error, SW_INVALID_ARGUMENT, "curve", "--curve '%s': on or off", settings.curve);
-    bool tcp = strstr(settings.backend, "tcp://") != NULL || strstr(settings.publish, "tcp://") != NULL;
+    bool tcp = strstr(settings.backend, "tcp://") != NULL ||
+               (p->service->relays && strstr(settings.publish, "tcp://") != NULL);
     if (!off && tcp && settings.key[0] == '\0')
         return sw_fail_field(
             error, SW_FAILED_PRECONDITION, "key",

@@ -99,7 +99,7 @@ class TestUp(unittest.TestCase):
         for name in ("broker.key", "service.key", "services"):
             self.assertEqual(os.stat(f"{self.data}/keys/{name}").st_mode & 0o777, 0o600)
         self.assertIn("tcp://127.0.0.1", up.ready)
-        for name in ("ENDPOINT", "BACKEND", "EVENTS", "DATABASE", "DATA"):
+        for name in ("ENDPOINT", "BACKEND", "EVENTS", "PUBLISH", "DATABASE", "DATA"):
             self.assertTrue(up.setting(f"SITEWIRE_{name}"), name)
         self.assertEqual(os.path.realpath(up.setting("SITEWIRE_DATA")), os.path.realpath(self.data))
         pids = [pid for found in children(up.pid).values() for pid in found]
