@@ -147,6 +147,7 @@ void sw_identity_tell(sw_identity *identity, const sw_told *told, int64_t now_us
         identity->refused_us = now_us;
     bool admin = told->admin && verdict == SW_VERDICT_GOOD;
     identity->rights += identity->admin != admin;
+    identity->knows_projects = false; /* what was told long ago may not be so any more */
     if (told->tells_projects)
         take_projects(identity, told);
     identity->verdict = (uint8_t)verdict;

@@ -179,6 +179,12 @@ static void test_topics(void **state)
     assert_string_equal(grants(user, ""), " ");
     assert_string_equal(grants(user, "d/"), "d/ ");
     assert_false(sw_identity_may_subscribe(user, 61 * S));
+    told.until_us = 120 * S;
+    told.tells_projects = false; /* asked for another reason */
+    before = user->rights;
+    sw_identity_tell(user, &told, 62 * S);
+    assert_false(sw_identity_may_subscribe(user, 62 * S));
+    assert_int_equal(user->rights, before);
 }
 
 int main(void)
