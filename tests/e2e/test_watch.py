@@ -7,7 +7,9 @@ import os
 import random
 import select
 import signal
+import statistics
 import sys
+import threading
 import time
 import unittest
 
@@ -86,6 +88,21 @@ class Base(unittest.TestCase):
             at[event["project"]] = event["project_sequence"]
         return at
 
+    def deploy(self):
+        """A deployment of the first project that is requested, accepted and aborted."""
+        self.sql(f"""INSERT INTO referential.docroot (code) VALUES ('{self.name}') ON CONFLICT DO NOTHING;
+                     INSERT INTO referential.environment (code) VALUES ('dev') ON CONFLICT DO NOTHING;
+                     INSERT INTO referential.cms (code) VALUES ('drupal') ON CONFLICT DO NOTHING;
+                     INSERT INTO referential.docroot_environment (docroot, environment, cms) VALUES ('{self.name}', 'dev', 'drupal')
+                         ON CONFLICT DO NOTHING;
+                     INSERT INTO referential.website_deployed (website, docroot, environment, website_version)
+                         VALUES ('{self.projects[0][8:]}', '{self.name}', 'dev', '1') ON CONFLICT DO NOTHING""")
+        done = self.system.cli("call", "Deployments/RequestDeployment", json.dumps(
+            {"project": self.projects[0], "environment": "dev", "version": "2", "commands": [{"shell": "true"}]}))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        number = json.loads(done.stdout)["deployment"]["id"]
+        self.assertEqual(self.system.cli("call", "Deployments/AbortDeployment", json.dumps({"id": number})).returncode, 0)
+
     def settled(self):
         wait_for(lambda: not self.sql("SELECT 1 FROM deployment.outbox"), "the relay has numbered all")
 
@@ -126,17 +143,7 @@ class Relay(Base):
     def test_real_deployment(self):
         """The triggers write what is heard, and a change by a call is heard at once."""
         watch = self.watch("--project", self.projects[0])
-        self.sql(f"""INSERT INTO referential.docroot (code) VALUES ('{self.name}');
-                     INSERT INTO referential.environment (code) VALUES ('dev') ON CONFLICT DO NOTHING;
-                     INSERT INTO referential.cms (code) VALUES ('drupal') ON CONFLICT DO NOTHING;
-                     INSERT INTO referential.docroot_environment (docroot, environment, cms) VALUES ('{self.name}', 'dev', 'drupal');
-                     INSERT INTO referential.website_deployed (website, docroot, environment, website_version)
-                         VALUES ('{self.projects[0][8:]}', '{self.name}', 'dev', '1')""")
-        done = self.system.cli("call", "Deployments/RequestDeployment", json.dumps(
-            {"project": self.projects[0], "environment": "dev", "version": "2", "commands": [{"shell": "true"}]}))
-        self.assertEqual(done.returncode, 0, done.stderr)
-        number = json.loads(done.stdout)["deployment"]["id"]
-        self.assertEqual(self.system.cli("call", "Deployments/AbortDeployment", json.dumps({"id": number})).returncode, 0)
+        self.deploy()
         states = [event["payload"].get("status") for event in watch.wait(3) if event["kind"] == "state"]
         self.assertEqual(states, ["REQUESTED", "ACCEPTED", "ABORTED"])
         text = self.system.cli("watch", "--after", "0", "--project", self.projects[0], "--limit", "3")
@@ -287,7 +294,7 @@ class Library(Base):
         self.client, self.watched, self.got = ctypes.c_void_p(), ctypes.c_void_p(), []
         self.on_event = EventFn(lambda event, _: self.got.append(
             {"project": event.contents.project.decode(), "project_sequence": event.contents.project_sequence,
-             "payload": json.loads(event.contents.payload)}))
+             "payload": json.loads(event.contents.payload), "late": time.time() - event.contents.at_us / 1e6}))
 
     def open(self, endpoints, events, cursor=None):
         error = ctypes.create_string_buffer(4096)
@@ -323,6 +330,21 @@ class Library(Base):
         self.open(self.system.ipc, self.system.events, cursor)
         self.run_until(lambda: len(self.got) == 3030, "those since the cursor")
         self.check(self.got)
+        self.close()
+
+    def test_calls_wake_the_relay(self):
+        """What a call has changed is heard at once, and not by the look of each second."""
+        self.open(self.system.ipc, self.system.events)
+        self.run_until(lambda: self.library.sw_watch_is_ready(self.watched), "it is ready")
+        late = []
+        for _ in range(5):
+            self.got.clear()
+            thread = threading.Thread(target=self.deploy)
+            thread.start()
+            self.run_until(lambda: len(self.got) == 3, "its three events")
+            thread.join()
+            late += [event["late"] for event in self.got]
+        self.assertLess(statistics.median(late), 0.25)
         self.close()
 
     def test_closed_at_any_time(self):
