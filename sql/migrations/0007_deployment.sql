@@ -228,7 +228,7 @@ ALTER TABLE deployment.deployment_log ALTER COLUMN bytes SET STORAGE EXTERNAL;
 -- --- Events ---
 
 -- What happened, written by the transaction in which it did. deployment.relay (0011_deployment_events.sql) moves it to
--- deployment.published.
+-- deployment.event.
 CREATE TABLE deployment.outbox (
     transaction xid8 NOT NULL DEFAULT pg_current_xact_id(),
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -241,8 +241,8 @@ CREATE TABLE deployment.outbox (
     CONSTRAINT outbox__id__key PRIMARY KEY (transaction, id)
 );
 
-CREATE TABLE deployment.published (
-    position bigint CONSTRAINT published__position__key PRIMARY KEY,
+CREATE TABLE deployment.event (
+    position bigint CONSTRAINT event__position__key PRIMARY KEY,
     project text COLLATE "C" NOT NULL,
     project_sequence bigint NOT NULL,
     deployment bigint NOT NULL,
@@ -250,13 +250,12 @@ CREATE TABLE deployment.published (
     at timestamptz NOT NULL,
     payload text NOT NULL,
     previous_position bigint NOT NULL, -- of the event before it in its project; 0: it is the first
-    CONSTRAINT published__project_sequence__key UNIQUE (project, project_sequence)
+    created_at timestamptz NOT NULL GENERATED ALWAYS AS (at) STORED,
+    updated_at timestamptz NOT NULL GENERATED ALWAYS AS (at) STORED,
+    revision bigint NOT NULL GENERATED ALWAYS AS (1) STORED,
+    CONSTRAINT event__project_sequence__key UNIQUE (project, project_sequence)
 );
-CREATE INDEX published_deployment ON deployment.published (deployment, position);
-
--- As the API shows them.
-CREATE VIEW deployment.event WITH (security_invoker = true) AS
-SELECT p.*, p.at AS created_at, p.at AS updated_at, bigint '1' AS revision FROM deployment.published p;
+CREATE INDEX event_deployment ON deployment.event (deployment, position);
 
 -- --- What a plan is ---
 

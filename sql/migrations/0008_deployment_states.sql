@@ -326,7 +326,7 @@ ALTER TABLE deployment.deployment ENABLE ROW LEVEL SECURITY;
 ALTER TABLE deployment.deployment_command ENABLE ROW LEVEL SECURITY;
 ALTER TABLE deployment.deployment_command_result ENABLE ROW LEVEL SECURITY;
 ALTER TABLE deployment.deployment_log ENABLE ROW LEVEL SECURITY;
-ALTER TABLE deployment.published ENABLE ROW LEVEL SECURITY;
+ALTER TABLE deployment.event ENABLE ROW LEVEL SECURITY;
 CREATE POLICY read ON deployment.deployment FOR SELECT TO sitewire_service
     USING (users.is_admin() OR users.may_read(project));
 CREATE POLICY "delete" ON deployment.deployment FOR DELETE TO sitewire_service USING (true);
@@ -336,14 +336,14 @@ CREATE POLICY read ON deployment.deployment_command_result FOR SELECT TO sitewir
     USING (users.is_admin() OR users.may_read(deployment.project_of(deployment)));
 CREATE POLICY read ON deployment.deployment_log FOR SELECT TO sitewire_service
     USING (users.is_admin() OR users.may_read(deployment.project_of(deployment)));
-CREATE POLICY read ON deployment.published FOR SELECT TO sitewire_service
+CREATE POLICY read ON deployment.event FOR SELECT TO sitewire_service
     USING (users.is_admin() OR users.may_read(project));
 
 -- The service writes through the methods only, which are in the next migration.
 GRANT USAGE ON SCHEMA deployment TO sitewire_service;
 GRANT SELECT ON deployment.deployment_status, deployment.deployment_type, deployment.deployment_step, deployment.transition,
     deployment.deployment, deployment.deployment_command, deployment.deployment_command_result, deployment.deployment_log,
-    deployment.published, deployment.event TO sitewire_service;
+    deployment.event TO sitewire_service;
 GRANT INSERT, UPDATE ON deployment.deployment_status, deployment.deployment_type, deployment.deployment_step
     TO sitewire_deployment;
 GRANT DELETE ON deployment.deployment TO sitewire_deployment;

@@ -79,7 +79,7 @@ BEGIN
         ON CONFLICT (project) DO UPDATE
         SET position = excluded.position, project_sequence = excluded.project_sequence, at = excluded.at
     ), kept AS (
-        INSERT INTO deployment.published (position, project, project_sequence, deployment, kind, at, payload, previous_position)
+        INSERT INTO deployment.event (position, project, project_sequence, deployment, kind, at, payload, previous_position)
         SELECT * FROM numbered n ORDER BY n.position
     )
     SELECT * FROM numbered n ORDER BY n.position;
@@ -107,10 +107,10 @@ BEGIN
     PERFORM pg_advisory_xact_lock(deployment.relay_key());
     -- Of one that had that name before.
     DELETE FROM deployment.event_head WHERE project = NEW.code;
-    DELETE FROM deployment.published WHERE project = NEW.code;
+    DELETE FROM deployment.event WHERE project = NEW.code;
     UPDATE deployment.outbox SET project = NEW.code WHERE project = OLD.code;
     UPDATE deployment.event_head SET project = NEW.code WHERE project = OLD.code;
-    UPDATE deployment.published SET project = NEW.code WHERE project = OLD.code;
+    UPDATE deployment.event SET project = NEW.code WHERE project = OLD.code;
     RETURN NULL;
 END $$;
 CREATE TRIGGER rename_events AFTER UPDATE ON users.project FOR EACH ROW WHEN (OLD.code <> NEW.code)

@@ -97,6 +97,13 @@ static sw_answer judge(const sw_broker *broker, const sw_peer *peer, sw_view ser
     }
 }
 
+bool sw_auth_is_pending(const sw_broker *broker, const sw_peer *peer)
+{
+    sw_identity *identity = peer->identity;
+    return identity != NULL && !identity->is_user && (identity->due || identity->asked) &&
+           sw_identity_verdict(identity, broker->now_us) == SW_VERDICT_NONE;
+}
+
 sw_answer sw_auth_judge(sw_broker *broker, const sw_peer *peer, sw_view service)
 {
     sw_answer answer = judge(broker, peer, service);
@@ -221,6 +228,7 @@ void sw_auth_idle(sw_broker *broker)
     }
     sw_auth_ask(broker);
     sw_zap_idle(broker);
+    auth->known = auth->identities.slab.used;
 }
 
 int64_t sw_auth_next_us(const sw_broker *broker)

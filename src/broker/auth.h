@@ -41,6 +41,7 @@ typedef struct sw_auth {
     void *zap;
     bool zap_unread; /* something was sent since it was last found empty */
     uint64_t calls_refused, connections_refused;
+    uint64_t known; /* identities */
     int64_t log_us; /* a second of log lines begins anew */
     unsigned logged;
     char said[128]; /* the last reason that was put together */
@@ -59,6 +60,8 @@ int64_t sw_auth_next_us(const struct sw_broker *broker);
 
 /* The peer's first message: who it is. */
 void sw_auth_meet(struct sw_broker *broker, sw_peer *peer);
+/* Whether the user service is being asked about the peer and nothing is known meanwhile: its calls wait then. */
+bool sw_auth_is_pending(const struct sw_broker *broker, const sw_peer *peer);
 /* Whether a peer may call a service: SW_ANSWER_NONE, or what to answer. */
 sw_answer sw_auth_judge(struct sw_broker *broker, const sw_peer *peer, sw_view service);
 /* What an answer of sw_auth_judge quotes; `otherwise` for other answers. */

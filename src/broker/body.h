@@ -16,11 +16,15 @@ typedef struct sw_body {
     bool live;
 } sw_body;
 
+struct sw_peer;
+
 /* A body in received frames. */
 typedef struct sw_live {
     sw_body body;
-    struct sw_live *next; /* in the pool */
-    sw_message message;   /* identity first; received into */
+    struct sw_live *next; /* in the pool, or among those that wait for a verdict: */
+    struct sw_peer *from;
+    int64_t held_us;    /* since when it waits */
+    sw_message message; /* identity first; received into */
 } sw_live;
 
 typedef struct sw_pool {

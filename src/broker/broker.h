@@ -46,6 +46,11 @@ typedef struct sw_broker {
     sw_peer **broken; /* found while sending; dealt with after the batch */
     size_t broken_count, broken_room;
     sw_peer *waiting; /* peers with a batch to be sent */
+    struct {
+        sw_live *first, *last;
+        size_t count, bytes;
+        int64_t late_ms; /* how long the one has waited that is being read now; 0: it has not */
+    } held;              /* messages of peers that the user service is being asked about */
     uint64_t malformed_frames, clients_cut_off, handshakes_failed;
     int64_t now_us;      /* read once for a batch */
     int64_t deadline_us; /* of draining, or SW_NEVER */
@@ -76,6 +81,10 @@ void sw_broker_read_monitor(void *context, short ready);
 
 /* frontend.c, backend.c: read a batch. True if there may be more. */
 bool sw_frontend_read(sw_broker *broker, sw_side *side);
+/* Reads what waited for a verdict that is there now; whether there was any. */
+bool sw_frontend_release(sw_broker *broker);
+/* Forgets what waits from that peer; NULL: from all. */
+void sw_frontend_drop(sw_broker *broker, const sw_peer *peer);
 bool sw_backend_read(sw_broker *broker, sw_side *side);
 /* A client or worker whose connection ended or that is cut off. */
 void sw_frontend_lost(sw_broker *broker, sw_peer *peer);

@@ -5,6 +5,10 @@
 
 #define BATCH 256
 
+/* What waits for verdicts; beyond that a call is answered at once, as unchecked. */
+#define HELD_MAX       1000
+#define HELD_BYTES_MAX (16 << 20)
+
 enum { IDENTITY, PROTOCOL, COMMAND, SERVICE, BODY }; /* frames of an MDP message */
 enum { MDP_REQUEST = 0x01, MDP_CANCEL = 0x10, MDP_CREDIT = 0x11 };
 
@@ -22,7 +26,8 @@ static void request_in(sw_broker *broker, const sw_peer *peer, sw_core_request *
         refuse(broker, request, refusal);
         return;
     }
-    request->time_left_ms = header->time_left_ms;
+    int64_t left_ms = (int64_t)header->time_left_ms - broker->held.late_ms;
+    request->time_left_ms = header->time_left_ms == 0 ? 0 : left_ms > 1 ? (uint32_t)left_ms : 1;
     request->credit = header->credit;
     uint64_t route = sw_core_request_in(broker->core, request, broker->now_us);
     if (route == 0)
@@ -210,6 +215,7 @@ static const char *read_mdp(sw_broker *broker, sw_peer *peer, sw_live *live)
 
 void sw_frontend_lost(sw_broker *broker, sw_peer *peer)
 {
+    sw_frontend_drop(broker, peer);
     sw_core_client_lost(broker->core, peer->number, broker->now_us);
     peer->number = SW_NONE;
 }
@@ -236,6 +242,67 @@ static sw_peer *find_client(sw_broker *broker, sw_side *side, sw_message *messag
     return peer->number == SW_NONE ? NULL : peer;
 }
 
+static void read_message(sw_broker *broker, sw_peer *peer, sw_live *live)
+{
+    sw_message *message = &live->message;
+    const char *wrong;
+    if (message->overflow || message->count > SW_FRAMES_MAX + 1)
+        wrong = "more than 16 frames";
+    else if (sw_batch_is(sw_message_view(message, 1)))
+        wrong = read_batch(broker, peer, live);
+    else if (sw_compact_is(zmq_msg_data(&message->frames[1]), zmq_msg_size(&message->frames[1])))
+        wrong = read_compact(broker, peer, live, sw_message_view(message, 1));
+    else
+        wrong = read_mdp(broker, peer, live);
+    if (wrong == NULL)
+        return;
+    sw_broker_malformed(broker, peer, wrong);
+    sw_body_free(&broker->pool, &live->body);
+}
+
+/* --- those who wait for a verdict --- */
+
+static void keep(sw_broker *broker, sw_live *live)
+{
+    live->next = NULL;
+    *(broker->held.last == NULL ? &broker->held.first : &broker->held.last->next) = live;
+    broker->held.last = live;
+    broker->held.count++;
+    broker->held.bytes += sw_broker_message_size(&live->message);
+}
+
+static sw_live *take_held(sw_broker *broker)
+{
+    sw_live *first = broker->held.first;
+    broker->held.first = broker->held.last = NULL;
+    broker->held.count = broker->held.bytes = 0;
+    return first;
+}
+
+/* A key that has been quiet for long is asked about with its first call, which waits for the answer. */
+static bool hold(sw_broker *broker, sw_peer *peer, sw_live *live)
+{
+    if (!sw_auth_is_pending(broker, peer) || broker->held.count >= HELD_MAX ||
+        broker->held.bytes + sw_broker_message_size(&live->message) > HELD_BYTES_MAX)
+        return false;
+    live->from = peer;
+    live->held_us = broker->now_us;
+    keep(broker, live);
+    return true;
+}
+
+void sw_frontend_drop(sw_broker *broker, const sw_peer *peer)
+{
+    sw_live *live = take_held(broker), *next;
+    for (; live != NULL; live = next) {
+        next = live->next;
+        if (peer == NULL || live->from == peer)
+            sw_body_free(&broker->pool, &live->body);
+        else
+            keep(broker, live);
+    }
+}
+
 bool sw_frontend_read(sw_broker *broker, sw_side *side)
 {
     for (int i = 0; i < BATCH; i++) {
@@ -246,21 +313,30 @@ bool sw_frontend_read(sw_broker *broker, sw_side *side)
         }
         sw_message *message = &live->message;
         sw_peer *peer = message->count < 2 ? NULL : find_client(broker, side, message);
-        const char *wrong = NULL;
-        if (peer != NULL) {
-            if (message->overflow || message->count > SW_FRAMES_MAX + 1)
-                wrong = "more than 16 frames";
-            else if (sw_batch_is(sw_message_view(message, 1)))
-                wrong = read_batch(broker, peer, live);
-            else if (sw_compact_is(zmq_msg_data(&message->frames[1]), zmq_msg_size(&message->frames[1])))
-                wrong = read_compact(broker, peer, live, sw_message_view(message, 1));
-            else
-                wrong = read_mdp(broker, peer, live);
-        }
-        if (wrong != NULL)
-            sw_broker_malformed(broker, peer, wrong);
-        if (peer == NULL || wrong != NULL)
+        if (peer == NULL)
             sw_body_free(&broker->pool, &live->body);
+        else if (!hold(broker, peer, live))
+            read_message(broker, peer, live);
     }
     return true;
+}
+
+bool sw_frontend_release(sw_broker *broker)
+{
+    bool any = false;
+    sw_live *live = take_held(broker), *next;
+    for (; live != NULL; live = next) {
+        next = live->next;
+        if (live->from->cut) {
+            sw_body_free(&broker->pool, &live->body);
+        } else if (sw_auth_is_pending(broker, live->from)) {
+            keep(broker, live);
+        } else {
+            broker->held.late_ms = (broker->now_us - live->held_us) / 1000;
+            read_message(broker, live->from, live);
+            broker->held.late_ms = 0;
+            any = true;
+        }
+    }
+    return any;
 }

@@ -89,7 +89,9 @@ static void settle(void *context)
         sw_core_tick(broker->core, broker->now_us);
     sw_self_idle(&broker->self, broker->now_us / 1000);
     sw_auth_idle(broker);
-    sw_broker_flush(broker);
+    do
+        sw_broker_flush(broker);
+    while (sw_frontend_release(broker));
     for (int i = 0; i < SW_SIDES; i++)
         if (broker->sides[i].name != NULL) {
             lose_peers(broker, &broker->sides[i]);
@@ -175,6 +177,7 @@ void sw_broker_close(sw_broker *broker)
     if (broker->core != NULL)
         say_goodbye(broker);
     sw_self_close(&broker->self);
+    sw_frontend_drop(broker, NULL);
     sw_broker_unlisten(broker);
     sw_auth_close(broker);
     sw_loop_idle_remove(broker->loop, settle, broker);

@@ -192,6 +192,7 @@ static void add_counters(sw_self *self)
         {"replies", &core->replies},
         {"malformed_frames", &broker->malformed_frames},
         {"clients_cut_off", &broker->clients_cut_off},
+        {"identities", &broker->auth.known},
         {"calls_refused", &broker->auth.calls_refused},
         {"connections_refused", &broker->auth.connections_refused},
         {"handshakes_failed", &broker->handshakes_failed},

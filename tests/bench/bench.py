@@ -6,6 +6,7 @@ spread (lowest to highest round), and the goal where there is one. Pinned means 
 which takes the cost of waking the other core out of the comparison; only pinned figures are held against goals.
 """
 import argparse
+import contextlib
 import glob
 import json
 import os
@@ -130,6 +131,10 @@ class Bench:
         rate = next(float(line.split()[2]) for line in out.stdout.splitlines() if line.startswith("tps"))
         return {"rate": rate, "p50": connections * 1e6 / rate}
 
+    def sql(self, text, data=None):
+        conninfo = f"host={data}/run/pg user=sitewire dbname=sitewire" if data else self.database
+        subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", conninfo, "-c", text], check=True)
+
     def compare(self, name, ours, reference, figure, goal=None, pinned=True, low_is_good=False, unit="/s"):
         """Alternating rounds; the ratio is ours to the reference, round by round."""
         a, b = [], []
@@ -156,32 +161,37 @@ def free_port():
         return s.getsockname()[1]
 
 
-def calls_without_sql(b, pinned):
-    where = "one core" if pinned else "unpinned"
-    p50 = {}
-    for transport, ours in (("ipc", b.ipc), ("tcp", b.tcp)):
-        if transport == "ipc":
-            front, back = f"ipc://{b.folder}/pf", f"ipc://{b.folder}/pb"
-        else:
-            front, back = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
-        proxy = b.spawn(os.path.join(b.tests, "bench-raw"), "proxy", front, back)
-        worker = b.spawn(os.path.join(b.tests, "bench-raw"), "worker", back)
-        pin([proxy.pid, worker.pid], pinned)
-        b.compare(f"a Health.Check {transport}, {where}, 100 in flight", lambda: b.load("health", ours, 100, pinned=pinned),
-                  lambda: b.proxy(front, 100, pinned)["rate"], "rate", 0.8, pinned)
-        p50[transport] = b.compare(f"a Health.Check {transport}, {where}, 1 in flight, p50",
-                                   lambda: b.load("health", ours, 1, pinned=pinned),
-                                   lambda: b.proxy(front, 1, pinned)["p50"], "p50", 1.25, pinned, True, "us")
-        b.compare(f"a Health.Check {transport}, {where}, 4 clients x 25",
-                  lambda: b.load("health", ours, 100, pinned=pinned, clients=4),
-                  lambda: b.proxy(front, 100, pinned, 4)["rate"], "rate", None, pinned)
-        for child in (proxy, worker):
+@contextlib.contextmanager
+def raw_proxy(b, transport, pinned):
+    """The reference for calls without SQL: a raw proxy and a worker behind it; the endpoint of its front."""
+    ends = ((f"ipc://{b.folder}/pf", f"ipc://{b.folder}/pb") if transport == "ipc" else
+            tuple(f"tcp://127.0.0.1:{free_port()}" for _ in range(2)))
+    raw = os.path.join(b.tests, "bench-raw")
+    children = [b.spawn(raw, "proxy", *ends), b.spawn(raw, "worker", ends[1])]
+    pin([child.pid for child in children], pinned)
+    try:
+        yield ends[0]
+    finally:
+        for child in children:
             child.terminate()
             child.wait()
-    return p50
 
 
-def get_website(b, keys, pinned, proxy_p50):
+def calls_without_sql(b, pinned):
+    where = "one core" if pinned else "unpinned"
+    for transport, ours in (("ipc", b.ipc), ("tcp", b.tcp)):
+        with raw_proxy(b, transport, pinned) as front:
+            b.compare(f"a Health.Check {transport}, {where}, 100 in flight", lambda: b.load("health", ours, 100, pinned=pinned),
+                      lambda: b.proxy(front, 100, pinned)["rate"], "rate", 0.8, pinned)
+            b.compare(f"a Health.Check {transport}, {where}, 1 in flight, p50",
+                      lambda: b.load("health", ours, 1, pinned=pinned),
+                      lambda: b.proxy(front, 1, pinned)["p50"], "p50", 1.25, pinned, True, "us")
+            b.compare(f"a Health.Check {transport}, {where}, 4 clients x 25",
+                      lambda: b.load("health", ours, 100, pinned=pinned, clients=4),
+                      lambda: b.proxy(front, 100, pinned, 4)["rate"], "rate", None, pinned)
+
+
+def get_website(b, keys, pinned):
     where = "one core" if pinned else "unpinned"
     script = f"SELECT {COLUMNS} FROM referential.website WHERE code = :code;\n"
     with open(keys) as file:
@@ -192,10 +202,11 @@ def get_website(b, keys, pinned, proxy_p50):
         b.compare(f"b GetWebsite {transport}, {where}, 100 in flight (pgbench -c {best})",
                   lambda: b.load("get", endpoint, 100, (keys,), pinned),
                   lambda: b.pgbench(script, best, pinned, extra)["rate"], "rate", 1.0, pinned)
-        b.compare(f"b GetWebsite {transport}, {where}, 1 in flight, p50 (proxy + pgbench)",
-                  lambda: b.load("get", endpoint, 1, (keys,), pinned),
-                  lambda: proxy_p50[transport] + b.pgbench(script, 1, pinned, extra)["p50"], "p50", 1.1, pinned, True,
-                  "us")
+        with raw_proxy(b, transport, pinned) as front:
+            b.compare(f"b GetWebsite {transport}, {where}, 1 in flight, p50 (proxy + pgbench)",
+                      lambda: b.load("get", endpoint, 1, (keys,), pinned),
+                      lambda: b.proxy(front, 1, pinned)["p50"] + b.pgbench(script, 1, pinned, extra)["p50"], "p50", 1.1,
+                      pinned, True, "us")
     b.compare(f"b GetWebsite ipc, {where}, 4 clients x 25 (pgbench -c {best})",
               lambda: b.load("get", b.ipc, 100, (keys,), pinned, 4),
               lambda: b.pgbench(script, best, pinned, extra)["rate"], "rate", None, pinned)
@@ -233,15 +244,24 @@ def curve(b):
     if not any(line.startswith("ready") for line in iter(up.stdout.readline, "")):
         sys.exit(f"bench: sitewire up did not start; see {b.log.name}")
     key = os.path.join(data, "client.key")
-    enroll = '. "$1/env" && exec "$2" key enroll --file "$3"'
-    subprocess.run(["sh", "-c", enroll, "sh", data, os.path.join(b.bin, "sitewire"), key], check=True,
-                   stdout=subprocess.DEVNULL, stderr=b.log)
+
+    def enroll(path, email):
+        run = '. "$1/env" && exec "$2" key enroll --file "$3" --user "$4"'
+        subprocess.run(["sh", "-c", run, "sh", data, os.path.join(b.bin, "sitewire"), path, email], check=True,
+                       stdout=subprocess.DEVNULL, stderr=b.log)
+    user, keys = os.path.join(data, "user.key"), os.path.join(data, "codes")
+    b.sql("INSERT INTO referential.website (code) VALUES ('bench'); INSERT INTO users.\"user\" (email) VALUES ('user@bench'); "
+          "INSERT INTO users.access_right VALUES ('website:bench', 'user@bench', 'External')", data)
+    with open(keys, "w") as file:
+        file.write("bench\n")
+    enroll(key, "admin@localhost")
+    enroll(user, "user@bench")
     pin(processes(up.pid), True)
 
-    def with_key(mode, in_flight):
+    def with_key(mode, in_flight, extra=(), key=key):
         os.environ["SITEWIRE_KEY"] = key
         try:
-            return b.load(mode, tcp, in_flight)
+            return b.load(mode, tcp, in_flight, extra)
         finally:
             os.environ["SITEWIRE_KEY"] = "off"
 
@@ -251,6 +271,10 @@ def curve(b):
                   lambda: b.load("health", b.tcp, in_flight)[figure], figure, unit=unit)
     b.compare("g first call of a new client, CURVE (without), p50", lambda: with_key("open", 1),
               lambda: b.load("open", b.tcp, 1)["p50"], "p50", unit="us")
+    b.compare("g GetWebsite as User (as Admin), 100 in flight", lambda: with_key("get", 100, (keys,), user),
+              lambda: with_key("get", 100, (keys,))["rate"], "rate", 0.8)
+    b.compare("g GetWebsite as User (as Admin), 1 in flight, p50", lambda: with_key("get", 1, (keys,), user),
+              lambda: with_key("get", 1, (keys,))["p50"], "p50", 1.25, low_is_good=True, unit="us")
     slowest = [with_key("open", 1) for _ in range(b.rounds)]
     line("g first call of a new client, CURVE, p50", statistics.median(r["p50"] for r in slowest) / 1000, 10, "ms")
     line("g first call of a new client, CURVE, p99", statistics.median(r["p99"] for r in slowest) / 1000, 10, "ms")
@@ -311,6 +335,20 @@ def relay(b):
     line("i from commit to callback, p99", statistics.median(r["p99_us"] for r in runs) / 1000, 10, "ms")
 
 
+def history(b, keys):
+    """What history costs an update: the same with its trigger off. At 0.71 of the rate it takes 1.4 times as long."""
+    def without(in_flight):
+        b.sql("ALTER TABLE referential.website DISABLE TRIGGER record_update")
+        try:
+            return b.load("update", b.ipc, in_flight, (keys,))
+        finally:
+            b.sql("ALTER TABLE referential.website ENABLE TRIGGER record_update")
+    b.compare("j UpdateWebsite ipc, one core, 100 in flight (no history)", lambda: b.load("update", b.ipc, 100, (keys,)),
+              lambda: without(100)["rate"], "rate", 1 / 1.4)
+    b.compare("j UpdateWebsite ipc, one core, 1 in flight, p50 (no history)", lambda: b.load("update", b.ipc, 1, (keys,)),
+              lambda: without(1)["p50"], "p50", 1.4, low_is_good=True, unit="us")
+
+
 def memory(b):
     names = {}
     for pid in processes(b.up.pid):
@@ -357,7 +395,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--seconds", type=float, default=1.0, help="of one round (default 1)")
     parser.add_argument("--rounds", type=int, default=5, help="of each comparison (default 5)")
-    parser.add_argument("--only", default="abcdefghi", help="letters of the parts to run (default abcdefghi)")
+    parser.add_argument("--only", default="abcdefghij", help="letters of the parts to run (default abcdefghij)")
     options = parser.parse_args()
     b = Bench(options.build, options.seconds, options.rounds)
     try:
@@ -391,15 +429,19 @@ def main():
             file.writelines(json.loads(row)["code"] + "\n" for row in listed.splitlines())
         for pinned in (True, False):
             pin(processes(b.up.pid), pinned)
-            p50 = calls_without_sql(b, pinned) if set("ab") & set(options.only) else {}
+            if "a" in options.only:
+                calls_without_sql(b, pinned)
             if "b" in options.only:
-                get_website(b, keys, pinned, p50)
+                get_website(b, keys, pinned)
             if "c" in options.only and not pinned:
                 create_website(b, pinned, 8)
             if "e" in options.only:
                 list_websites(b, pinned)
-        if "g" in options.only:
+        if set("gj") & set(options.only):
             pin(processes(b.up.pid), True)
+        if "j" in options.only:
+            history(b, keys)
+        if "g" in options.only:
             curve(b)
         if "h" in options.only:
             for pinned in (True, False):

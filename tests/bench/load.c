@@ -1,5 +1,5 @@
 /* Load on a running sitewire through libsitewire: one client, IN_FLIGHT calls at once for SECONDS.
- * load health|get|list|create|queue|open ENDPOINT IN_FLIGHT SECONDS [KEYS|PREFIX]
+ * load health|get|list|create|update|queue|open ENDPOINT IN_FLIGHT SECONDS [KEYS|PREFIX]
  * open: a new client for each call, one after the other.
  * queue: Health.Check with 1 KiB of payload, for a service that does not answer.
  * KEYS: a file of website codes, one a line. PREFIX: of the codes that `create` makes. */
@@ -86,6 +86,16 @@ static void start(slot *s)
         request.page_size = 1000;
         code = sw_client_start(l->client, "/" REFERENTIAL "/ListWebsites", &request.base, NULL, answered, s,
                                NULL, &error);
+    } else if (l->mode == 'u') {
+        char name[64];
+        snprintf(name, sizeof(name), "A website that changes, %zu", l->next);
+        Sw__Website website = SW__WEBSITE__INIT;
+        Sw__UpdateWebsiteRequest request = SW__UPDATE_WEBSITE_REQUEST__INIT;
+        website.code = l->keys[l->next++ % l->key_count];
+        website.name = name;
+        request.website = &website;
+        code = sw_client_start(l->client, "/" REFERENTIAL "/UpdateWebsite", &request.base, NULL, answered, s,
+                               NULL, &error);
     } else {
         char key[128];
         snprintf(key, sizeof(key), "%s-%zu", l->prefix, l->next++);
@@ -144,8 +154,8 @@ static void open_and_call(load *l, const char *endpoint)
 int main(int argc, char **argv)
 {
     if (argc < 5) {
-        fprintf(stderr,
-                "usage: load health|get|list|create|queue|open ENDPOINT IN_FLIGHT SECONDS [KEYS|PREFIX]\n");
+        fprintf(stderr, "usage: load health|get|list|create|update|queue|open ENDPOINT IN_FLIGHT SECONDS "
+                        "[KEYS|PREFIX]\n");
         return 2;
     }
     uint32_t in_flight = (uint32_t)atoi(argv[3]);
@@ -155,8 +165,8 @@ int main(int argc, char **argv)
               .prefix = argc > 5 ? argv[5] : "bench",
               .measure = {.latency_us = malloc(BENCH_SAMPLES * sizeof(uint32_t))}};
     sw_error error;
-    if (l.mode == 'g' && (argc < 6 || !read_keys(&l, argv[5]))) {
-        fprintf(stderr, "load: get needs a file of keys\n");
+    if ((l.mode == 'g' || l.mode == 'u') && (argc < 6 || !read_keys(&l, argv[5]))) {
+        fprintf(stderr, "load: get and update need a file of keys\n");
         return 2;
     }
     if (l.mode == 'o') {

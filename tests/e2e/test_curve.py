@@ -144,13 +144,6 @@ class Base(unittest.TestCase):
         client.close()
         return mirror.instance in [each.instance for each in stats.instances]
 
-    def counter(self, name):
-        client = self.system.client()
-        stats = client.call("/sitewire.rpc.v1.Stats/GetStats", rpc_pb2.GetStatsRequest(), rpc_pb2.GetStatsResponse,
-                            destination="sitewire.rpc.v1.Stats")[1]
-        client.close()
-        return {each.name: each.value for each in stats.counters}[name]
-
     def who_by_id(self, key, routing_id):
         client = Client(self.system.tcp, key)
         client.close()
@@ -180,6 +173,13 @@ class Base(unittest.TestCase):
         self.assertEqual(header.code, UNAUTHENTICATED)
         self.assertIn(word, header.message)
         client.close()
+
+    def counter(self, name):
+        client = self.system.client()
+        stats = client.call("/sitewire.rpc.v1.Stats/GetStats", rpc_pb2.GetStatsRequest(), rpc_pb2.GetStatsResponse,
+                            destination="sitewire.rpc.v1.Stats")[1]
+        client.close()
+        return {each.name: each.value for each in stats.counters}[name]
 
 
 class Curve(Base):
@@ -418,6 +418,26 @@ class Away(Base):
             return self.who(client=client) and None
         except Failed as failed:
             return failed.header
+
+
+class Quiet(Base):
+    """A connection that says nothing for longer than its verdict is kept."""
+
+    options = ("--auth-cache-ms", "100")
+
+    def test_first_call_waits_for_the_verdict(self):
+        key, refused = self.enroll("ann@a.example"), self.enroll("bob@a.example")
+        self.system.sql("UPDATE users.key SET revoked_at = now() WHERE \"user\" = 'bob@a.example'")
+        before = self.counter("identities")
+        clients = [self.system.client(key=each) for each in (key, refused)]
+        wait_for(lambda: self.counter("identities") == before + 2, "both are there")
+        wait_for(lambda: self.counter("identities") == before, "both are forgotten")
+        self.assertEqual(self.who(client=clients[0])[0], "ann@a.example")
+        with self.assertRaises(Failed) as failed:
+            self.who(client=clients[1])
+        self.assertEqual(failed.exception.header.code, UNAUTHENTICATED)
+        for client in clients:
+            client.close()
 
 
 class Others(Base):

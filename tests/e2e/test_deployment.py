@@ -188,7 +188,7 @@ class Deployments(unittest.TestCase):
             {"field": "deployment", "values": [str(d.id)]}]).items
         self.assertEqual([(r.command, r.attempt) for r in results], [(1, 1), (2, 1), (2, 2), (3, 1)])
         wait_for(lambda: not self.sql("SELECT 1 FROM deployment.outbox"), "the relay has numbered them")
-        kinds = self.sql(f"SELECT kind, payload::jsonb->>'status' FROM deployment.published WHERE deployment = {d.id} "
+        kinds = self.sql(f"SELECT kind, payload::jsonb->>'status' FROM deployment.event WHERE deployment = {d.id} "
                          "ORDER BY position")
         self.assertEqual([status for kind, status in kinds if kind == "state"], ["REQUESTED", "ACCEPTED", "IN_PROGRESS", "DONE"])
         self.assertEqual(len([kind for kind, _ in kinds if kind == "command"]), 8)

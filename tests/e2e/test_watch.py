@@ -120,14 +120,14 @@ class Relay(Base):
             PERFORM dblink_exec('{self.system.postgres.conninfo}', $q$INSERT INTO deployment.outbox (project, deployment, kind, payload)
                                               VALUES ('{project}', 1, 'state', '"quick"'), ('{project}', 1, 'state', '"too"')$q$);
             FOR i IN 1..100 LOOP
-                EXIT WHEN (SELECT count(*) FROM deployment.published WHERE project = '{project}') = 2;
+                EXIT WHEN (SELECT count(*) FROM deployment.event WHERE project = '{project}') = 2;
                 PERFORM pg_sleep(0.1);
             END LOOP;
             PERFORM dblink_exec('slow', 'COMMIT');
             PERFORM dblink_disconnect('slow');
         END $$""")
         self.settled()
-        self.assertEqual(self.sql(f"SELECT project_sequence, payload FROM deployment.published WHERE project = '{project}' "
+        self.assertEqual(self.sql(f"SELECT project_sequence, payload FROM deployment.event WHERE project = '{project}' "
                                   "ORDER BY position"), [["1", '"quick"'], ["2", '"too"'], ["3", '"slow"']])
 
     def test_renamed_project(self):
@@ -136,9 +136,9 @@ class Relay(Base):
         self.sql(f"UPDATE referential.website SET code = 'new-name' WHERE code = '{self.projects[0][8:]}'")
         self.emit(2, ["website:new-name"])
         self.settled()
-        self.assertEqual(self.sql("SELECT project_sequence FROM deployment.published WHERE project = 'website:new-name' "
+        self.assertEqual(self.sql("SELECT project_sequence FROM deployment.event WHERE project = 'website:new-name' "
                                   "ORDER BY position"), [["1"], ["2"], ["3"], ["4"]])
-        self.assertEqual(self.sql(f"SELECT 1 FROM deployment.published WHERE project = '{self.projects[0]}'"), [])
+        self.assertEqual(self.sql(f"SELECT 1 FROM deployment.event WHERE project = '{self.projects[0]}'"), [])
 
     def test_real_deployment(self):
         """The triggers write what is heard, and a change by a call is heard at once."""
