@@ -17,7 +17,7 @@ const sw_flag sw_global_flags[] = {
 /* Flags that several commands take. */
 // clang-format off
 #define FIELDS_FLAG   {"fields", 'f', "A,B", "only these fields, in this order; `all` for every field"}
-#define CSV_FLAG      {"csv", 0, NULL, "as CSV (RFC 4180) with a title row"}
+#define CSV_FLAG      {"csv", 0, NULL, "as CSV (RFC 4180, with LF at the ends of lines) with a title row"}
 #define DRY_RUN_FLAG  {"dry-run", 'n', NULL, "let the service check it all, and change nothing"}
 #define REVISION_FLAG {"revision", 0, "N", "only if the row still has this revision (ABORTED otherwise)"}
 #define AT_FLAG       {"at", 0, "TIME", "as of then: 2026-11-24, 2026-11-24T10:00:00Z, or how long ago, such as 2h or 30d"}
@@ -300,7 +300,7 @@ const sw_command sw_commands[] = {
      "meanwhile, until Ctrl-C. PROJECT is website:CODE or drupaldocrootcore:CODE; a CODE alone is a website's.\n"
      "\n"
      "With --json each line has a cursor: `--after CURSOR` goes on behind that line. Otherwise the last one is\n"
-     "shown at the end. Events of output tell where it is; `sitewire logs ID` shows it.\n",
+     "shown at the end. Events of output tell where it is; `sitewire call Deployments/ReadLog` reads it.\n",
      "# everything that I may see\n"
      "sitewire watch\n"
      "# states of two projects, for a program\n"

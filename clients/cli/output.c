@@ -117,7 +117,7 @@ sw_code sw_output_begin(sw_output *output, const sw_cli *cli, const ProtobufCMes
     if (output->form == SW_OUTPUT_CSV) {
         for (size_t i = 0; i < output->count; i++)
             printf("%s%s", i > 0 ? "," : "", output->fields[i]->name);
-        fputs("\r\n", stdout);
+        putchar('\n');
     }
     return SW_OK;
 }
@@ -156,7 +156,7 @@ void sw_output_item(sw_output *output, const json_t *item)
         free(text);
     }
     if (output->form == SW_OUTPUT_CSV)
-        fputs("\r\n", stdout);
+        putchar('\n');
 }
 
 void sw_output_end(sw_output *output, bool failed)

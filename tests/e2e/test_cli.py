@@ -370,7 +370,7 @@ class Cli(unittest.TestCase):
             out += data
         os.waitpid(pid, 0)
         os.close(fd)
-        return out.decode().replace("\r\n", "\n")
+        return out.decode().replace("\r\n", "\n")  # of the terminal
 
     def test_terminal(self):
         shown = self.on_terminal(40, "list", "websites")
