@@ -108,13 +108,7 @@ class Base(unittest.TestCase):
 
     @classmethod
     def enroll(cls, email, expires="NULL", admin=True):
-        """A key of a user, known to the system. The user is made if it is not there."""
-        key = cls.system.key(f"{email}-{os.urandom(4).hex()}.key")
-        cls.system.sql(f"""INSERT INTO users."user" (email, is_admin) VALUES ('{email}', {admin})
-                           ON CONFLICT (email) DO NOTHING""")
-        cls.system.sql(f"""INSERT INTO users.key (public_key, "user", expires_at) VALUES ('{key.public}', '{email}',
-                           {expires})""")
-        return key
+        return cls.system.enroll(email, admin, expires=expires)
 
     @classmethod
     def who(cls, key=None, client=None):
@@ -173,13 +167,6 @@ class Base(unittest.TestCase):
         self.assertEqual(header.code, UNAUTHENTICATED)
         self.assertIn(word, header.message)
         client.close()
-
-    def counter(self, name):
-        client = self.system.client()
-        stats = client.call("/sitewire.rpc.v1.Stats/GetStats", rpc_pb2.GetStatsRequest(), rpc_pb2.GetStatsResponse,
-                            destination="sitewire.rpc.v1.Stats")[1]
-        client.close()
-        return {each.name: each.value for each in stats.counters}[name]
 
 
 class Curve(Base):
@@ -301,7 +288,7 @@ class Curve(Base):
             client = self.system.client(wire.endpoint, key)
             self.assertEqual(self.who(client=client)[0], "ann@a.example")
             client.close()
-            served, failed = len(self.mirror.served), self.counter("handshakes_failed")
+            served, failed = len(self.mirror.served), self.system.counter("handshakes_failed")
             self.assertGreater(len(wire.sent), 500)
             for size in (len(wire.sent), 64 + 200 + 20):  # all, greeting and HELLO and a bit
                 with socket.create_connection(wire.target) as replay:
@@ -309,7 +296,7 @@ class Curve(Base):
                     replay.sendall(wire.sent[:size])
                     while replay.recv(4096):  # until the broker ends it
                         pass
-        wait_for(lambda: self.counter("handshakes_failed") >= failed + 2, "they are counted")
+        wait_for(lambda: self.system.counter("handshakes_failed") >= failed + 2, "they are counted")
         self.assertIn("or replayed", self.log())
         self.assertEqual(len(self.mirror.served), served)
 
@@ -331,7 +318,7 @@ class Curve(Base):
             while each.recv(100):  # the broker's greeting, and then the end
                 pass
             each.close()
-        wait_for(lambda: self.counter("handshakes_failed") >= 1000, "they are counted")
+        wait_for(lambda: self.system.counter("handshakes_failed") >= 1000, "they are counted")
         self.assertLess(self.log().count("handshakes failed"), 100)
 
     def test_routing_id_of_another(self):
@@ -428,10 +415,10 @@ class Quiet(Base):
     def test_first_call_waits_for_the_verdict(self):
         key, refused = self.enroll("ann@a.example"), self.enroll("bob@a.example")
         self.system.sql("UPDATE users.key SET revoked_at = now() WHERE \"user\" = 'bob@a.example'")
-        before = self.counter("identities")
+        before = self.system.counter("identities")
         clients = [self.system.client(key=each) for each in (key, refused)]
-        wait_for(lambda: self.counter("identities") == before + 2, "both are there")
-        wait_for(lambda: self.counter("identities") == before, "both are forgotten")
+        wait_for(lambda: self.system.counter("identities") == before + 2, "both are there")
+        wait_for(lambda: self.system.counter("identities") == before, "both are forgotten")
         self.assertEqual(self.who(client=clients[0])[0], "ann@a.example")
         with self.assertRaises(Failed) as failed:
             self.who(client=clients[1])

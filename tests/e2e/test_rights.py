@@ -100,14 +100,8 @@ class Rights(unittest.TestCase):
 
     @classmethod
     def enroll(cls, name, rights):
-        """A user with a key and these roles; a client that uses the key."""
-        key = cls.system.key(name + ".key")
-        cls.system.sql(f"""INSERT INTO users."user" (email, is_admin) VALUES ('{name}@x.org', {name == 'admin'})
-                           ON CONFLICT DO NOTHING;
-                           INSERT INTO users.key (public_key, "user") VALUES ('{key.public}', '{name}@x.org')""")
-        for project, role in rights.items():
-            cls.system.sql(f"INSERT INTO users.access_right VALUES ('{project}', '{name}@x.org', '{role}')")
-        client = cls.system.client(key=key)
+        """A user with these roles; a client that uses its key."""
+        client = cls.system.client(key=cls.system.enroll(f"{name}@x.org", name == "admin", rights.items()))
         cls.addClassCleanup(client.close)
         return client
 

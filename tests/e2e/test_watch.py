@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Events: numbered by one relay, heard by those who may read them, each once and in order, whatever is lost, killed or
 restarted."""
+import contextlib
 import ctypes
 import json
 import os
@@ -399,12 +400,14 @@ class Rights(Base):
     def person(self, *projects, admin=False, role="Reader"):
         """A user of its own, with a key: (e-mail, key)."""
         email = f"{self.name}{os.urandom(2).hex()}@x.org"
-        key = self.system.key(email + ".key")
-        self.sql(f"""INSERT INTO users."user" (email, is_admin) VALUES ('{email}', {admin});
-                     INSERT INTO users.key (public_key, "user") VALUES ('{key.public}', '{email}')""")
-        for project in projects:
-            self.sql(f"INSERT INTO users.access_right VALUES ('{project}', '{email}', '{role}')")
-        return email, key
+        return email, self.system.enroll(email, admin, [(project, role) for project in projects])
+
+    @contextlib.contextmanager
+    def ending(self, connections=1):
+        """What is done here ends connections of subscribers, within the time that docs/protocol.md states and one second."""
+        before = self.system.counter("subscribers_cut_tcp")
+        yield
+        wait_for(lambda: self.system.counter("subscribers_cut_tcp") >= before + connections, "the connections end", 3)
 
     def subscriber(self, key, *topics):
         """A plain SUB, of any program. It is connected again by libzmq as often as it is cut."""
@@ -481,8 +484,8 @@ class Rights(Base):
         email, reader = self.person(a, b)
         s = self.subscriber(reader, b"deployment/state/")
         self.listening(s)
-        self.sql(f"DELETE FROM users.access_right WHERE project = '{a}' AND \"user\" = '{email}'")
-        time.sleep(3)
+        with self.ending():
+            self.sql(f"DELETE FROM users.access_right WHERE project = '{a}' AND \"user\" = '{email}'")
         self.listening(s)
         self.hears(s)
         self.emit(6)
@@ -499,9 +502,9 @@ class Rights(Base):
         heard = [self.subscriber(key, b"deployment/state/") for key in (revoked, inactive)]
         deaf = self.subscriber(stranger, b"deployment/state/", b"")
         self.listening(*heard)
-        self.sql(f"UPDATE users.key SET revoked_at = now() WHERE \"user\" = '{email}'")
-        self.sql(f"UPDATE users.\"user\" SET active = false WHERE email = '{idle}'")
-        time.sleep(3)
+        with self.ending(2):
+            self.sql(f"UPDATE users.key SET revoked_at = now() WHERE \"user\" = '{email}'")
+            self.sql(f"UPDATE users.\"user\" SET active = false WHERE email = '{idle}'")
         for s in heard:
             self.hears(s)
         self.emit(6)
@@ -527,8 +530,8 @@ class Rights(Base):
         self.assertEqual(self.system.cli("watch", "--project", c, env=env).returncode, NOT_FOUND)
         self.emit(9)
         self.assertEqual(set(self.check(watch.wait(6))), {a, b})
-        self.sql(f"DELETE FROM users.access_right WHERE project = '{a}' AND \"user\" = '{email}'")
-        time.sleep(3)
+        with self.ending():
+            self.sql(f"DELETE FROM users.access_right WHERE project = '{a}' AND \"user\" = '{email}'")
         self.emit(9)
         events = watch.wait(9)
         self.assertEqual({event["project"] for event in events[6:]}, {b})

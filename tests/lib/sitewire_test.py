@@ -308,6 +308,23 @@ class System:
         """A new key of a client of this broker, known to nobody yet."""
         return Key(os.path.join(self.folder, name), self.broker_key.public)
 
+    def enroll(self, email, admin=False, rights=(), expires="NULL"):
+        """The key of a user; the user is made if it is not there. rights: pairs of project and role."""
+        key = self.key(f"{email}-{os.urandom(4).hex()}.key")
+        self.sql(f"""INSERT INTO users."user" (email, is_admin) VALUES ('{email}', {admin}) ON CONFLICT (email) DO NOTHING;
+                     INSERT INTO users.key (public_key, "user", expires_at) VALUES ('{key.public}', '{email}', {expires})""")
+        for project, role in rights:
+            self.sql(f"INSERT INTO users.access_right VALUES ('{project}', '{email}', '{role}')")
+        return key
+
+    def counter(self, name):
+        """One of the broker's counters."""
+        client = self.client()
+        stats = client.call("/sitewire.rpc.v1.Stats/GetStats", rpc_pb2.GetStatsRequest(), rpc_pb2.GetStatsResponse,
+                            destination="sitewire.rpc.v1.Stats")[1]
+        client.close()
+        return {each.name: each.value for each in stats.counters}[name]
+
     def env(self):
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("SITEWIRE_", "PG"))}
         return kept | {"SITEWIRE_ENDPOINT": self.ipc, "SITEWIRE_BACKEND": self.backend, "SITEWIRE_EVENTS": self.events,
