@@ -257,13 +257,46 @@ END $$;
 
 -- --- What a caller may read ---
 
--- Whether the caller, no admin, has a permission on a project; no project is everybody's to read. A function of this kind
--- keeps its plan, and costs an admin's statement nothing; a subquery in a policy would be set up for each statement.
-CREATE FUNCTION users.may_read(project text) RETURNS boolean
+-- Whether the caller, no admin, has a permission on a project; no project is everybody's to read. Functions of this kind
+-- keep their plans, and cost an admin's statement nothing; a subquery in a policy would be set up for each statement.
+CREATE FUNCTION users.has_read(project text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 BEGIN
-    RETURN project IS NULL OR EXISTS (SELECT FROM users.permission p
-                                      WHERE p.project = may_read.project AND 'read' = ANY (p.permissions));
+    RETURN EXISTS (SELECT FROM users.permission p WHERE p.project = has_read.project AND 'read' = ANY (p.permissions));
+END $$;
+
+-- That query is most of what a row costs, so sitewire.enter puts the projects of people who have few of them into the
+-- session, behind a number that changes with every right: as long as the number is the same they need not be looked up. A right
+-- that is taken away while somebody enters may count until they enter again, a second later.
+CREATE SEQUENCE users.rights_version;
+SELECT nextval('users.rights_version');
+CREATE FUNCTION users.rights_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM nextval('users.rights_version');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON users.access_right
+    FOR EACH STATEMENT EXECUTE FUNCTION users.rights_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON users.role
+    FOR EACH STATEMENT EXECUTE FUNCTION users.rights_changed();
+GRANT SELECT ON SEQUENCE users.rights_version TO sitewire_service;
+
+-- The number and the projects that somebody may read, a line each; empty if they are more than 16.
+CREATE FUNCTION users.reads_of(email text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    version text := pg_sequence_last_value('users.rights_version'::regclass)::text; -- read before what it stands for
+BEGIN
+    RETURN (SELECT CASE WHEN count(*) <= 16 THEN version || E'\n' || string_agg(project, E'\n') END
+            FROM (SELECT DISTINCT a.project FROM users.access_right a JOIN users.role r ON r.code = a.role
+                  WHERE a."user" = email AND 'read' = ANY (r.permissions) LIMIT 17) few);
+END $$;
+CREATE FUNCTION users.may_read(project text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN project IS NULL
+        OR coalesce(project = ANY (string_to_array(current_setting('sitewire.reads', true), E'\n'))
+                    AND split_part(current_setting('sitewire.reads', true), E'\n', 1)
+                        = pg_sequence_last_value('users.rights_version'::regclass)::text, false)
+        OR users.has_read(project);
 END $$;
 CREATE FUNCTION users.may_manage(project text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
@@ -341,15 +374,17 @@ BEGIN
     PERFORM set_config('sitewire.user', caller."user", false),
             set_config('sitewire.admin', CASE caller.profile WHEN 'ADMIN' THEN 'on' ELSE '' END, false),
             set_config('sitewire.profile', caller.profile, false),
+            set_config('sitewire.reads', coalesce(CASE caller.profile WHEN 'USER' THEN users.reads_of(caller."user") END, ''), false),
             set_config('sitewire.call_id', call_id, false),
             set_config('sitewire.request_id', request_id, false),
             set_config('sitewire.reason', reason, false);
 END $$;
 REVOKE EXECUTE ON FUNCTION users.projects_of(text, jsonb), users.may_read_secret(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION users.projects_of(text, jsonb), users.may_read_secret(text) TO sitewire_service;
-REVOKE EXECUTE ON FUNCTION users.identify(text, text), users.permissions_of(text, text), users.may_read(text),
+REVOKE EXECUTE ON FUNCTION users.identify(text, text), users.permissions_of(text, text), users.has_read(text), users.may_read(text),
+    users.reads_of(text),
     users.may_manage(text), sitewire.enter(text, text, boolean, boolean, text, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION users.identify(text, text), users.permissions_of(text, text), users.may_read(text),
+GRANT EXECUTE ON FUNCTION users.identify(text, text), users.permissions_of(text, text), users.has_read(text), users.may_read(text),
     users.may_manage(text), sitewire.enter(text, text, boolean, boolean, text, text, text) TO sitewire_service;
 GRANT SELECT ON users.rule, users.permission TO sitewire_service;
 GRANT UPDATE ON sitewire.request TO sitewire_service; -- to lock those that it removes

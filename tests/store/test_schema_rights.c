@@ -38,6 +38,44 @@ static void enter(const char *role, const char *user)
     db_run(conn, text);
 }
 
+static const char *readable(void)
+{
+    return db_rows(conn, "SELECT string_agg(code, ' ' ORDER BY code) FROM referential.website");
+}
+
+/* What the session has in mind of somebody's rights is forgotten with the next change of any. */
+static void test_rights_that_change_between_calls(void **state)
+{
+    (void)state;
+    enter("sitewire_referential", "ann@x.org");
+    assert_string_equal(
+        db_rows(conn, "SELECT cardinality(string_to_array(current_setting('sitewire.reads'), E'\\n'))"), "3");
+    assert_string_equal(readable(), "mine seen");
+    db_run(conn, "RESET ROLE; DELETE FROM users.access_right WHERE project = 'website:seen'; SET ROLE "
+                 "sitewire_referential");
+    assert_string_equal(readable(), "mine");
+    enter("sitewire_referential", "ann@x.org");
+    db_run(conn,
+           "RESET ROLE; INSERT INTO users.access_right VALUES ('website:theirs', 'ann@x.org', 'Reader');"
+           "SET ROLE sitewire_referential");
+    assert_string_equal(readable(), "mine theirs");
+    enter("sitewire_referential", "ann@x.org");
+    db_run(conn, "RESET ROLE; UPDATE users.role SET permissions = '{}' WHERE code = 'Manager'; SET ROLE "
+                 "sitewire_referential");
+    assert_string_equal(readable(), "theirs");
+    enter("sitewire_referential", "bob@x.org");
+    assert_string_equal(readable(), "theirs");
+    enter("sitewire_referential", "admin@localhost");
+    assert_string_equal(db_rows(conn, "SELECT current_setting('sitewire.reads')"), "");
+    /* More than the session keeps are looked up one by one. */
+    db_run(conn, "RESET ROLE; INSERT INTO website (code) SELECT 'w' || g FROM generate_series(1, 17) g;"
+                 "INSERT INTO users.access_right SELECT 'website:w' || g, 'eve@x.org', 'Reader' FROM "
+                 "generate_series(1, 17) g");
+    enter("sitewire_referential", "eve@x.org");
+    assert_string_equal(
+        db_rows(conn, "SELECT current_setting('sitewire.reads'), count(*) FROM referential.website"), "|17");
+}
+
 static void test_who_gets_in(void **state)
 {
     (void)state;
@@ -229,6 +267,7 @@ int main(void)
     db_run(conn, rows);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_who_gets_in, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_rights_that_change_between_calls, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_reading, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_writing, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_rights_and_keys, db_begin, db_rollback),
