@@ -143,9 +143,11 @@ void sw_auth_hand_over(sw_broker *broker, const void *token, sw_handover *handov
         handover->caller = sw_view_of(broker->options->caller);
     } else if (identity != NULL && identity->is_user) {
         handover->caller = sw_view_of(identity->name);
-    } else if (identity != NULL && sw_identity_verdict(identity, broker->now_us) == SW_VERDICT_GOOD) {
-        handover->caller = sw_view_of(identity->user);
+    } else if (identity != NULL) {
+        /* Of whom is refused since it was let in, the service finds the reason by the key. */
         handover->key = sw_view_of(identity->name);
+        if (sw_identity_verdict(identity, broker->now_us) == SW_VERDICT_GOOD)
+            handover->caller = sw_view_of(identity->user);
     }
 }
 

@@ -321,6 +321,36 @@ class Curve(Base):
         wait_for(lambda: self.system.counter("handshakes_failed") >= 1000, "they are counted")
         self.assertLess(self.log().count("handshakes failed"), 100)
 
+    def test_refused_while_its_call_waits(self):
+        """The call reaches the service as nobody's, with the key, by which the service knows why."""
+        key = self.enroll("ann@a.example")
+        worker = zmq.Context.instance().socket(zmq.DEALER)
+        worker.linger = 0
+        worker.connect(self.system.backend)
+        hello = rpc_pb2.WorkerHello(instance="slow", capacity=1, services=["test.Slow"])
+        worker.send_multipart([b"MDPW02", b"\x01", b"test.Slow", hello.SerializeToString()])
+
+        def handed():
+            while worker.poll(10000):
+                frames = worker.recv_multipart()
+                if frames[1] == b"\x02":
+                    return frames
+            raise AssertionError("no call")
+        clients = [self.system.client(), self.system.client(key=key)]
+        for client in clients:
+            header = rpc_pb2.CallHeader(method="/test.Slow/X", call_id=1000, time_left_ms=20000).SerializeToString()
+            client.socket.send_multipart([b"MDPC02", b"\x01", b"test.Slow", header, b""])
+            self.who(client=client)  # behind it: the call has been read
+        first = handed()
+        self.system.sql(f"UPDATE users.key SET revoked_at = now() WHERE public_key = '{key.public}'")
+        wait_for(lambda: any("caller refused" in line and key.public in line for line in self.log().splitlines()), "it is refused")
+        reply = rpc_pb2.ReplyHeader(call_id=1000).SerializeToString()
+        worker.send_multipart([b"MDPW02", b"\x04", first[2], b"", reply, b""])
+        handover = rpc_pb2.Handover.FromString(handed()[6])
+        self.assertEqual((handover.caller, handover.key), ("", key.public))
+        for each in (worker, *clients):
+            each.close()
+
     def test_routing_id_of_another(self):
         """Whoever takes the routing id of a client that left is not that client."""
         ann, bob = self.enroll("ann@a.example"), self.enroll("bob@a.example")
