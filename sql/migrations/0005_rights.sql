@@ -266,7 +266,7 @@ BEGIN
 END $$;
 
 -- That query is most of what a row costs, so sitewire.enter puts the projects of people who have few of them into the
--- session, behind a number that changes with every right: as long as the number is the same they need not be looked up. A right
+-- session, and a number that changes with every right: as long as the number is the same they need not be looked up. A right
 -- that is taken away while somebody enters may count until they enter again, a second later.
 CREATE SEQUENCE users.rights_version;
 SELECT nextval('users.rights_version');
@@ -281,21 +281,20 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON users.rol
     FOR EACH STATEMENT EXECUTE FUNCTION users.rights_changed();
 GRANT SELECT ON SEQUENCE users.rights_version TO sitewire_service;
 
--- The number and the projects that somebody may read, a line each; empty if they are more than 16.
+-- The projects that somebody may read, each in lines of its own; NULL if they are more than 100.
 CREATE FUNCTION users.reads_of(email text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    version text := pg_sequence_last_value('users.rights_version'::regclass)::text; -- read before what it stands for
 BEGIN
-    RETURN (SELECT CASE WHEN count(*) <= 16 THEN version || E'\n' || string_agg(project, E'\n') END
+    RETURN (SELECT CASE WHEN count(*) BETWEEN 1 AND 100 THEN E'\n' || string_agg(project || E'\n', '') END
             FROM (SELECT DISTINCT a.project FROM users.access_right a JOIN users.role r ON r.code = a.role
-                  WHERE a."user" = email AND 'read' = ANY (r.permissions) LIMIT 17) few);
+                  WHERE a."user" = email AND 'read' = ANY (r.permissions) LIMIT 101) few);
 END $$;
+-- A project is among them if splitting there leaves less than all: strpos would count the characters before it.
 CREATE FUNCTION users.may_read(project text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN project IS NULL
-        OR coalesce(project = ANY (string_to_array(current_setting('sitewire.reads', true), E'\n'))
-                    AND split_part(current_setting('sitewire.reads', true), E'\n', 1)
-                        = pg_sequence_last_value('users.rights_version'::regclass)::text, false)
+        OR coalesce(current_setting('sitewire.rights_version', true) = pg_sequence_last_value('users.rights_version'::regclass)::text
+                    AND split_part(current_setting('sitewire.reads', true), E'\n' || project || E'\n', 1)
+                        <> current_setting('sitewire.reads', true), false)
         OR users.has_read(project);
 END $$;
 CREATE FUNCTION users.may_manage(project text) RETURNS boolean
@@ -355,6 +354,7 @@ CREATE FUNCTION sitewire.enter(key text, email text, open boolean, internal bool
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     caller record;
+    version text := pg_sequence_last_value('users.rights_version'::regclass)::text; -- before what it stands for is read
 BEGIN
     IF key = '' AND email = '@broker' THEN
         SELECT '@broker' AS "user", 'NONE' AS profile, '' AS refused INTO caller;
@@ -374,6 +374,7 @@ BEGIN
     PERFORM set_config('sitewire.user', caller."user", false),
             set_config('sitewire.admin', CASE caller.profile WHEN 'ADMIN' THEN 'on' ELSE '' END, false),
             set_config('sitewire.profile', caller.profile, false),
+            set_config('sitewire.rights_version', version, false),
             set_config('sitewire.reads', coalesce(CASE caller.profile WHEN 'USER' THEN users.reads_of(caller."user") END, ''), false),
             set_config('sitewire.call_id', call_id, false),
             set_config('sitewire.request_id', request_id, false),

@@ -250,10 +250,11 @@ def curve(b):
         subprocess.run(["sh", "-c", run, "sh", data, os.path.join(b.bin, "sitewire"), path, email], check=True,
                        stdout=subprocess.DEVNULL, stderr=b.log)
     user, keys = os.path.join(data, "user.key"), os.path.join(data, "codes")
-    b.sql("INSERT INTO referential.website (code) VALUES ('bench'); INSERT INTO users.\"user\" (email) VALUES ('user@bench'); "
-          "INSERT INTO users.access_right VALUES ('website:bench', 'user@bench', 'External')", data)
+    b.sql("INSERT INTO referential.website (code) SELECT 'bench' || g FROM generate_series(0, 99) g; "
+          "INSERT INTO users.\"user\" (email) VALUES ('user@bench'); "
+          "INSERT INTO users.access_right SELECT code, 'user@bench', 'External' FROM users.project", data)
     with open(keys, "w") as file:
-        file.write("bench\n")
+        file.writelines(f"bench{i}\n" for i in range(100))
     enroll(key, "admin@localhost")
     enroll(user, "user@bench")
     pin(processes(up.pid), True)

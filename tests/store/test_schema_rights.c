@@ -49,7 +49,8 @@ static void test_rights_that_change_between_calls(void **state)
     (void)state;
     enter("sitewire_referential", "ann@x.org");
     assert_string_equal(
-        db_rows(conn, "SELECT cardinality(string_to_array(current_setting('sitewire.reads'), E'\\n'))"), "3");
+        db_rows(conn, "SELECT length(regexp_replace(current_setting('sitewire.reads'), '[^\\n]', '', 'g'))"),
+        "3");
     assert_string_equal(readable(), "mine seen");
     db_run(conn, "RESET ROLE; DELETE FROM users.access_right WHERE project = 'website:seen'; SET ROLE "
                  "sitewire_referential");
@@ -68,12 +69,12 @@ static void test_rights_that_change_between_calls(void **state)
     enter("sitewire_referential", "admin@localhost");
     assert_string_equal(db_rows(conn, "SELECT current_setting('sitewire.reads')"), "");
     /* More than the session keeps are looked up one by one. */
-    db_run(conn, "RESET ROLE; INSERT INTO website (code) SELECT 'w' || g FROM generate_series(1, 17) g;"
+    db_run(conn, "RESET ROLE; INSERT INTO website (code) SELECT 'w' || g FROM generate_series(1, 101) g;"
                  "INSERT INTO users.access_right SELECT 'website:w' || g, 'eve@x.org', 'Reader' FROM "
-                 "generate_series(1, 17) g");
+                 "generate_series(1, 101) g");
     enter("sitewire_referential", "eve@x.org");
     assert_string_equal(
-        db_rows(conn, "SELECT current_setting('sitewire.reads'), count(*) FROM referential.website"), "|17");
+        db_rows(conn, "SELECT current_setting('sitewire.reads'), count(*) FROM referential.website"), "|101");
 }
 
 static void test_who_gets_in(void **state)
