@@ -161,6 +161,9 @@ static void test_writing(void **state)
         "UPDATE domain SET website = 'theirs' WHERE fqdn = 'mine.org'", /* into what she cannot see */
         "UPDATE domain SET website = 'seen' WHERE fqdn = 'mine.org'",
         "UPDATE domain SET waf_id = 'w' WHERE fqdn = 'nobodys.org'",
+        /* Neither does she take what is nobody's, nor does she give hers away. */
+        "UPDATE domain SET website = 'mine', docroot = 'd', environment = 'e' WHERE fqdn = 'nobodys.org'",
+        "UPDATE domain SET website = NULL, docroot = NULL, environment = NULL WHERE fqdn = 'mine.org'",
         "UPDATE docroot SET name = 'x' WHERE code = 'd'",
         "INSERT INTO server (hostname) VALUES ('h')",
     };
@@ -170,6 +173,20 @@ static void test_writing(void **state)
     for (size_t i = 0; i < 6; i++)
         if (i != 2) /* referred to */
             db_run(conn, denied[i]);
+}
+
+/* Functions of the owner look types up where their caller says: nobody who logs in as a service can put one there. */
+static void test_services_make_nothing(void **state)
+{
+    (void)state;
+    static const char *const roles[] = {"sitewire_referential", "sitewire_user", "sitewire_deployment"};
+    for (size_t i = 0; i < sizeof(roles) / sizeof(*roles); i++) {
+        enter(roles[i], "admin@localhost");
+        db_fails(conn, "CREATE TEMP TABLE t ()", "42501", NULL);
+        db_fails(conn, "CREATE DOMAIN pg_temp.text AS pg_catalog.text", "42501", NULL);
+        db_fails(conn, "CREATE SCHEMA s", "42501", NULL);
+        db_fails(conn, "CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "42501", NULL);
+    }
 }
 
 static void test_rights_and_keys(void **state)
@@ -203,6 +220,36 @@ static void test_rights_and_keys(void **state)
     db_fails(conn, "UPDATE referential.website SET name = 'x'", "42501", NULL);
     enter("sitewire_referential", "admin@localhost");
     db_fails(conn, "UPDATE users.\"user\" SET is_admin = true", "42501", NULL);
+}
+
+/* A domain that moved shows its former project to nobody who may not read that, but is there for those who may read the new one,
+ * now and as of then. */
+static void test_history_of_what_moved(void **state)
+{
+    (void)state;
+    static const char moves[] =
+        "SELECT string_agg(concat(before->>'website', '>', after->>'website'), ' ' ORDER BY id) FROM "
+        "users.change WHERE resource = 'Domain' AND operation = 'UPDATE'";
+    static const char past[] = "SELECT string_agg(d->>'fqdn', ' ' ORDER BY d->>'fqdn') FROM "
+                               "sitewire.as_of('Domain', now(), 'm', NULL) d "
+                               "WHERE d->>'website' IS NOT NULL";
+    static const struct {
+        const char *user, *moves, *past;
+    } cases[] = {
+        {"ann@x.org", "mine>seen mine>mine2", "two.org"},
+        {"bob@x.org", "", "mine.org theirs.org"},
+        {"admin@localhost", "mine>seen seen>theirs mine>mine2", "mine.org theirs.org two.org"},
+    };
+    db_run(conn,
+           "INSERT INTO domain (fqdn, website, docroot, environment) VALUES ('two.org', 'mine', 'd', 'e');"
+           "UPDATE domain SET website = 'seen' WHERE fqdn = 'mine.org';"
+           "UPDATE domain SET website = 'theirs' WHERE fqdn = 'mine.org';"
+           "UPDATE website SET code = 'mine2' WHERE code = 'mine'");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        enter("sitewire_user", cases[i].user);
+        assert_string_equal(db_rows(conn, moves), cases[i].moves);
+        assert_string_equal(db_rows(conn, past), cases[i].past);
+    }
 }
 
 /* Every resource has rules, and what they say of reading is what the policies do. */
@@ -254,7 +301,22 @@ static void test_explain(void **state)
         "t|to create a AccessRight takes: grant; ann@x.org has manage, read on website:mine\nt|yes");
     assert_string_equal(
         db_rows(conn, "SELECT step FROM users.explain('read', 'Server', 'h', 'ann@x.org') OFFSET 1"),
-        "no: there is no Server h");
+        "no: there is no Server h that ann@x.org may read");
+    /* What she may not read might as well not be there. */
+    static const char *const hidden[][2] = {{"Website", "theirs"},
+                                            {"Domain", "theirs.org"},
+                                            {"Project", "website:theirs"},
+                                            {"AccessRight", "website:theirs/bob@x.org/Owner"}};
+    char text[256], said[256];
+    for (size_t i = 0; i < sizeof(hidden) / sizeof(*hidden); i++)
+        for (int there = 0; there < 2; there++) {
+            snprintf(text, sizeof(text),
+                     "SELECT step FROM users.explain('update', '%s', '%s%s', 'ann@x.org') OFFSET 1",
+                     hidden[i][0], there ? "" : "x", hidden[i][1]);
+            snprintf(said, sizeof(said), "no: there is no %s %s%s that ann@x.org may read", hidden[i][0],
+                     there ? "" : "x", hidden[i][1]);
+            assert_string_equal(db_rows(conn, text), said);
+        }
     assert_string_equal(
         db_rows(conn, "SELECT step FROM users.explain('deploy', 'Website', 'mine', 'gone@x.org')"),
         "the user gone@x.org is not active\nno: gone@x.org is not let in");
@@ -271,7 +333,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rights_that_change_between_calls, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_reading, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_writing, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_services_make_nothing, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_rights_and_keys, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_history_of_what_moved, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_rules_are_whole, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_explain, db_begin, db_rollback),
     };

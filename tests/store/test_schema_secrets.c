@@ -150,6 +150,33 @@ static void test_rights(void **state)
         "f|no");
 }
 
+/* Who serves a certificate may read its key: so it is not for everybody to make a domain of theirs serve it. */
+static void test_taking_certificates(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *who, *domain, *certificate;
+        bool may;
+    } cases[] = {
+        {"ann@x.org", "a.org", "'c-domain'", true}, /* as before */
+        {"ann@x.org", "d.org", "'c-domain'", true}, /* hers alone */
+        {"ann@x.org", "a.org", "'c-alone'", false}, /* of nobody, and so an admin's */
+        {"ann@x.org", "a.org", "'c-nobody'", false},     {"ann@x.org", "a.org", "'c-mixed'", false},
+        {"cat@x.org", "a.org", "'c-mixed'", false},      {"bob@x.org", "a.org", "'c-mixed'", true},
+        {"ann@x.org", "a.org", "'c-none'", false},       {"ann@x.org", "a.org", "NULL", true},
+        {"admin@localhost", "a.org", "'c-alone'", true},
+    };
+    char text[256];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        enter("sitewire_referential", cases[i].who);
+        db_run(conn, "SAVEPOINT a");
+        snprintf(text, sizeof(text), "UPDATE domain SET certificate = %s WHERE fqdn = '%s' RETURNING fqdn",
+                 cases[i].certificate, cases[i].domain);
+        attempt(text, cases[i].may);
+        db_run(conn, "ROLLBACK TO a");
+    }
+}
+
 /* The table is nobody's, and what leads to a sealed secret is one service's. */
 static void test_roles(void **state)
 {
@@ -333,7 +360,9 @@ static void test_rotation(void **state)
     (void)state;
     set_all();
     /* The first three; one of them is set meanwhile, one is gone. */
-    db_run(conn, "CREATE TEMP TABLE batch AS SELECT * FROM referential.secrets_to_reseal('k2', 0, 3)");
+    db_run(conn,
+           "RESET ROLE; CREATE TEMP TABLE batch AS SELECT * FROM referential.secrets_to_reseal('k2', 0, 3);"
+           "GRANT SELECT ON batch TO sitewire_referential; SET ROLE sitewire_referential");
     assert_string_equal(db_rows(conn, "SELECT key, key_id FROM batch ORDER BY id"),
                         "d/one|k1\nd/both|k1\nd2/empty|k1");
     db_rows(conn, set_sql(&rights[0]));
@@ -372,6 +401,7 @@ int main(void)
     conn = db_open_registry("secrets");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rights, prepare, db_rollback),
+        cmocka_unit_test_setup_teardown(test_taking_certificates, prepare, db_rollback),
         cmocka_unit_test_setup_teardown(test_roles, prepare, db_rollback),
         cmocka_unit_test_setup_teardown(test_arguments, prepare, db_rollback),
         cmocka_unit_test_setup_teardown(test_history, prepare, db_rollback),
