@@ -290,6 +290,25 @@ static void schema_missing(void **state)
     test_store_close(&other);
 }
 
+/* Who can make objects could have functions of the owner find them (0013_rights_gaps.sql); a restored dump lets everybody. */
+static void role_that_creates(void **state)
+{
+    (void)state;
+    test_store other;
+    test_store_open_bare(&other, "creates", NULL);
+    test_store_migrate(&other);
+    db_run(other.conn, "GRANT TEMPORARY ON DATABASE creates TO PUBLIC");
+    int64_t until = sw_now_ms() + 5000;
+    while (!strstr(other.reason, "REVOKE TEMPORARY")) {
+        assert_true(sw_now_ms() < until);
+        test_store_turn(&other);
+    }
+    assert_false(other.serving);
+    db_run(other.conn, "REVOKE TEMPORARY ON DATABASE creates FROM PUBLIC");
+    test_store_wait(&other, true);
+    test_store_close(&other);
+}
+
 /* The first of two hosts takes connections and never answers: the second one is tried after a while. */
 static void silent_host(void **state)
 {
@@ -401,7 +420,7 @@ int main(void)
         cmocka_unit_test(crash),           cmocka_unit_test(schema_missing),
         cmocka_unit_test(refused_by_name), cmocka_unit_test(prepared_statements),
         cmocka_unit_test(change_lost),     cmocka_unit_test(silent_host),
-        cmocka_unit_test(short_timeouts),
+        cmocka_unit_test(short_timeouts),  cmocka_unit_test(role_that_creates),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);
 }
