@@ -69,7 +69,7 @@ static bool is_empty(const json_t *value)
 static void print_value(const json_t *value)
 {
     char *text = is_empty(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    fputs(text == NULL ? "(empty)" : text, stdout);
+    sw_print_safe(text == NULL ? "(empty)" : text);
     free(text);
 }
 
@@ -118,9 +118,16 @@ static void print_change(const history *h, json_t *item)
         sw_print_json_line(item);
     } else {
         const char *reason = text_of(item, "reason"), *old = text_of(item, "old_key");
-        printf("%s%s  %-6s  %s %s%s%s  by %s%s%s\n", h->shown > 0 ? "\n" : "", text_of(item, "at"),
-               text_of(item, "operation"), text_of(item, "resource"), old, *old != '\0' ? " -> " : "",
-               text_of(item, "key"), text_of(item, "actor"), *reason != '\0' ? ": " : "", reason);
+        printf("%s%s  %-6s  %s ", h->shown > 0 ? "\n" : "", text_of(item, "at"), text_of(item, "operation"),
+               text_of(item, "resource"));
+        sw_print_safe(old);
+        fputs(*old != '\0' ? " -> " : "", stdout);
+        sw_print_safe(text_of(item, "key"));
+        fputs("  by ", stdout);
+        sw_print_safe(text_of(item, "actor"));
+        fputs(*reason != '\0' ? ": " : "", stdout);
+        sw_print_safe(reason);
+        putchar('\n');
         print_difference(before, after);
     }
     json_decref(before);

@@ -27,6 +27,13 @@ void sw_print_csv_cell(FILE *out, const char *text)
     fputc('"', out);
 }
 
+void sw_print_safe(const char *text)
+{
+    char *safe = sw_text_safe(text, false);
+    fputs(safe == NULL ? "?" : safe, stdout);
+    free(safe);
+}
+
 /* A value after its name; further lines are indented. */
 static void print_lines(const char *text)
 {

@@ -31,6 +31,8 @@ void sw_output_item(sw_output *output, const json_t *item);
 /* Prints what is not printed yet (a table), unless `failed` before its first row. */
 void sw_output_end(sw_output *output, bool failed);
 
+/* A text of somebody else's, in a line of its reader's: it neither steers the terminal nor ends the line. */
+void sw_print_safe(const char *text);
 /* One object on one line. */
 void sw_print_json_line(const json_t *value);
 /* One item for people, a field a line; with --json a compact line. */

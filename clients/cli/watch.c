@@ -40,8 +40,10 @@ static long long number_of(const json_t *payload, const char *field)
 
 static void print_with(const char *before, const char *text)
 {
-    if (*text != '\0')
-        printf("%s%s", before, text);
+    if (*text == '\0')
+        return;
+    fputs(before, stdout);
+    sw_print_safe(text);
 }
 
 static void print_state(const json_t *payload)

@@ -30,6 +30,14 @@ class History(unittest.TestCase):
     def count(self):
         return int(self.system.sql("SELECT count(*) FROM users.change")[0][0])
 
+    def test_what_others_wrote(self):
+        """Neither steers the terminal nor looks like a line of history."""
+        self.run_cli("create", "registrar", "evil", "--reason", "a\nb", code=3)
+        self.system.sql("SET sitewire.reason = E'so\\n\\x1b[31mred'; INSERT INTO referential.registrar (code) VALUES ('evil')")
+        said = self.run_cli("history", "registrar", "evil").stdout
+        self.assertNotIn("\x1b", said)
+        self.assertIn(r": so\n\x1b[31mred", said.splitlines()[0])
+
     def test_life_of_a_row(self):
         self.run_cli("create", "website", "one", "name=A", "--reason", "a customer came")
         self.run_cli("update", "website", "one", "name=B", "live=true")

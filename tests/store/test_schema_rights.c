@@ -116,6 +116,9 @@ static void test_who_gets_in(void **state)
     assert_string_equal(db_rows(conn, "SELECT current_setting('sitewire.profile')"), "NONE");
     db_fails(conn, "SELECT sitewire.enter('', 'ann@x.org', false, false, '', '', repeat('x', 1001))", "SW002",
              NULL);
+    /* A line of its own in it could pass for a change that never was. */
+    db_fails(conn, "SELECT sitewire.enter('', 'ann@x.org', false, false, '', '', E'so\\n2026-11-25 INSERT')",
+             "SW002", NULL);
 }
 
 static void test_reading(void **state)
