@@ -6,7 +6,6 @@
 #include "value.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* What a change works on: the resource that the first word names, and the method for it. */
 typedef struct change {
@@ -237,15 +236,11 @@ sw_code sw_cmd_update(sw_cli *cli, sw_error *error)
     return code;
 }
 
-/* Asks a person; programs have said --yes by not being one. */
-static bool confirmed(const sw_cli *cli, const char *noun, size_t count)
+static bool confirmed(sw_cli *cli, const char *noun, size_t count)
 {
-    if (sw_args_has(&cli->args, "yes") || sw_args_has(&cli->args, "dry-run") || !cli->err_terminal ||
-        !isatty(STDIN_FILENO))
-        return true;
-    char answer[16];
-    fprintf(stderr, "delete %zu %s? [y/N] ", count, noun);
-    return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+    char question[64 + SW_RESOURCE_NAME_MAX];
+    snprintf(question, sizeof(question), "delete %zu %s?", count, noun);
+    return sw_args_has(&cli->args, "dry-run") || sw_cli_confirm(cli, question);
 }
 
 sw_code sw_cmd_delete(sw_cli *cli, sw_error *error)

@@ -95,6 +95,15 @@ sw_code sw_cli_usage(sw_cli *cli, sw_error *error, const char *format, ...)
     return sw_fail(error, SW_INVALID_ARGUMENT, "%s", text);
 }
 
+bool sw_cli_confirm(const sw_cli *cli, const char *question)
+{
+    char answer[16];
+    if (sw_args_has(&cli->args, "yes") || !cli->err_terminal || !isatty(STDIN_FILENO))
+        return true;
+    fprintf(stderr, "%s [y/N] ", question);
+    return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
 sw_code sw_cli_read_file(const char *path, char **text, size_t *size, sw_error *error)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
@@ -181,7 +190,8 @@ static sw_code run(sw_cli *cli, int argc, char **argv, sw_error *error)
     cli->key_file = sw_args_value(&cli->args, "key");
     if (cli->endpoints == NULL)
         cli->endpoints = getenv("SITEWIRE_ENDPOINT");
-    if (sw_args_has(&cli->args, "version")) {
+    /* A command's own --version has a value. */
+    if (sw_args_has(&cli->args, "version") && sw_args_value(&cli->args, "version") == NULL) {
         puts("sitewire " SW_VERSION);
     } else if (cli->command != NULL && sw_args_has(&cli->args, "help")) {
         sw_help_print_command(stdout, cli->command);

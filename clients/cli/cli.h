@@ -65,6 +65,9 @@ bool sw_cli_stopped(void);
 /* Around a wait that cannot look at sw_cli_stopped, with nothing to clean up: a signal ends the program there. */
 void sw_cli_set_blocking(bool is_blocking);
 
+/* Asks a person, on a terminal, unless --yes was given; programs have said yes by not being one. */
+bool sw_cli_confirm(const sw_cli *cli, const char *question);
+
 /* A file, or stdin for `-`, whole, NUL-terminated, malloc'ed for the caller; at most 64 MiB. */
 sw_code sw_cli_read_file(const char *path, char **text, size_t *size, sw_error *error);
 
@@ -96,6 +99,13 @@ sw_code sw_cmd_drain(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_question(sw_cli *cli, sw_error *error); /* where, impact, whoami ... */
 sw_code sw_cmd_history(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_audit(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_deploy(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_deployments(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_deployment(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_approve(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_abort(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_rollback(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_logs(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_watch(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_import(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_export(sw_cli *cli, sw_error *error);

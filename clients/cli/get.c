@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "cli.h"
 #include "filter.h"
+#include "list.h"
 #include "output.h"
 #include "resource.h"
 #include "value.h"
@@ -53,12 +54,14 @@ sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
     return code;
 }
 
-/* The request of a List method from the flags; words after the resource are filters too. */
-static sw_code build_request(sw_cli *cli, const sw_resource *resource, json_t *request, sw_error *error)
+/* The request of a List method from the flags, and from words that are filters. */
+static sw_code build_request(sw_cli *cli, const sw_listing *listing, const sw_resource *resource,
+                             json_t *request, sw_error *error)
 {
     const sw_args *args = &cli->args;
     json_t *filters = json_array(), *item = NULL;
     json_object_set_new(request, "filters", filters);
+    json_array_extend(filters, listing->filters);
     sw_code code = SW_OK;
     const char *text;
     for (size_t i = 0; code == SW_OK && (text = sw_args_value_at(args, "filter", i)) != NULL; i++) {
@@ -66,12 +69,13 @@ static sw_code build_request(sw_cli *cli, const sw_resource *resource, json_t *r
         if (code == SW_OK)
             json_array_append_new(filters, item);
     }
-    for (size_t i = 1; code == SW_OK && i < args->word_count; i++) {
+    for (size_t i = listing->first_filter; code == SW_OK && i < args->word_count; i++) {
         code = sw_filter_parse(resource->message, args->words[i], &item, error);
         if (code == SW_OK)
             json_array_append_new(filters, item);
     }
-    if (code == SW_OK && (text = sw_args_value(args, "order")) != NULL) {
+    text = sw_args_has(args, "order") ? sw_args_value(args, "order") : listing->order;
+    if (code == SW_OK && text != NULL) {
         code = sw_order_parse(resource->message, text, &item, error);
         if (code == SW_OK)
             json_object_set_new(request, "order_by", item);
@@ -121,35 +125,42 @@ static sw_code print_pages(sw_cli *cli, const sw_resource *resource, json_t *req
     }
 }
 
-sw_code sw_cmd_list(sw_cli *cli, sw_error *error)
+sw_code sw_list(sw_cli *cli, const sw_listing *listing, sw_error *error)
 {
     const sw_schema *schema;
     sw_resource resource;
     int64_t limit, page_size;
-    if (cli->args.word_count < 1)
-        return sw_cli_usage(cli, error, "list takes a RESOURCE");
-    sw_code code = sw_args_number(&cli->args, "limit", 1, INT32_MAX, 0, &limit, error);
+    sw_code code = sw_args_number(&cli->args, "limit", 1, INT32_MAX, listing->limit, &limit, error);
     if (code == SW_OK)
         code = sw_args_number(&cli->args, "page-size", 1, PAGE_MOST, PAGE_MOST, &page_size, error);
     if (code == SW_OK)
         code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK)
-        code = sw_resource_find(schema, cli->args.words[0], &resource, error);
+        code = sw_resource_find(schema, listing->resource, &resource, error);
     if (code == SW_OK && resource.list == NULL)
         code = sw_fail(error, SW_UNIMPLEMENTED, "%s cannot be listed", resource.plural);
     if (code != SW_OK)
         return code;
     json_t *request = json_object();
-    code = build_request(cli, &resource, request, error);
+    code = build_request(cli, listing, &resource, request, error);
     if (code == SW_OK && sw_args_has(&cli->args, "count")) {
         code = print_count(cli, &resource, request, error);
     } else if (code == SW_OK) {
         sw_output output;
-        code = sw_output_begin(&output, cli, resource.message, resource.keys, resource.key_count, error);
+        code = sw_output_begin(&output, cli, resource.message, resource.keys, resource.key_count,
+                               listing->fields, error);
         if (code == SW_OK)
             code = print_pages(cli, &resource, request, (size_t)page_size, (size_t)limit, &output, error);
         sw_output_end(&output, code != SW_OK);
     }
     json_decref(request);
     return code;
+}
+
+sw_code sw_cmd_list(sw_cli *cli, sw_error *error)
+{
+    if (cli->args.word_count < 1)
+        return sw_cli_usage(cli, error, "list takes a RESOURCE");
+    const sw_listing listing = {.resource = cli->args.words[0], .first_filter = 1};
+    return sw_list(cli, &listing, error);
 }

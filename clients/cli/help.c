@@ -11,7 +11,16 @@ static int flag_text(const sw_flag *flag, char *text, size_t size)
                     flag->argument != NULL ? flag->argument : "");
 }
 
-static void print_flags(FILE *out, const sw_flag *flags)
+static bool has_flag(const sw_flag *flags, const char *name)
+{
+    for (; flags != NULL && flags->name != NULL; flags++)
+        if (strcmp(flags->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* All but those that another table has, too. */
+static void print_flags(FILE *out, const sw_flag *flags, const sw_flag *but)
 {
     char text[64];
     int width = 0;
@@ -20,6 +29,8 @@ static void print_flags(FILE *out, const sw_flag *flags)
         width = n > width ? n : width;
     }
     for (const sw_flag *f = flags; f->name != NULL; f++) {
+        if (has_flag(but, f->name))
+            continue;
         flag_text(f, text, sizeof(text));
         fprintf(out, "  %-*s  %s\n", width, text, f->help);
     }
@@ -44,7 +55,7 @@ void sw_help_print(FILE *out)
         if (!c->hidden)
             fprintf(out, "  %-10s  %s\n", c->name, c->summary);
     fputs("\nFlags of every command:\n", out);
-    print_flags(out, sw_global_flags);
+    print_flags(out, sw_global_flags, NULL);
     fputs("\nThe exit status is 0, or the gRPC code of the failure (`sitewire help errors` lists them).\n"
           "\nFirst steps:\n"
           "  sitewire up --data ~/sitewire     # in one terminal: a whole system\n"
@@ -64,10 +75,10 @@ void sw_help_print_command(FILE *out, const sw_command *command)
     }
     if (command->flags != NULL) {
         fputs("\nFlags:\n", out);
-        print_flags(out, command->flags);
+        print_flags(out, command->flags, NULL);
     }
     fputs("\nFlags of every command:\n", out);
-    print_flags(out, sw_global_flags);
+    print_flags(out, sw_global_flags, command->flags);
     if (*command->examples != '\0') {
         fputs("\nExamples:\n", out);
         print_indented(out, command->examples, "  ");
@@ -93,7 +104,7 @@ void sw_help_print_markdown(FILE *out)
         if (!c->hidden)
             fprintf(out, "* [`%s`](#sitewire-%s): %s\n", c->name, c->name, c->summary);
     fputs("\n## Flags of every command\n\n```\n", out);
-    print_flags(out, sw_global_flags);
+    print_flags(out, sw_global_flags, NULL);
     fputs("```\n\n## Failures\n\n```\n", out);
     print_errors(out);
     fputs("```\n", out);
@@ -104,7 +115,7 @@ void sw_help_print_markdown(FILE *out)
                 c->usage, c->help, *c->help != '\0' ? "\n" : "");
         if (c->flags != NULL) {
             fputs("\n```\n", out);
-            print_flags(out, c->flags);
+            print_flags(out, c->flags, NULL);
             fputs("```\n", out);
         }
         if (*c->examples != '\0') {

@@ -4,6 +4,7 @@
 #include "method.h"
 #include "output.h"
 #include "resource.h"
+#include "value.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,16 +98,11 @@ static void print_difference(const json_t *before, const json_t *after)
             print_field(field, value, NULL);
 }
 
-static const char *text_of(const json_t *item, const char *field)
-{
-    const char *text = json_string_value(json_object_get(item, field));
-    return text == NULL ? "" : text;
-}
-
 /* The rows come as JSON in strings. */
 static json_t *row_of(const json_t *item, const char *field)
 {
-    return *text_of(item, field) == '\0' ? NULL : json_loads(text_of(item, field), JSON_DECODE_ANY, NULL);
+    return *sw_json_text(item, field) == '\0' ? NULL
+                                              : json_loads(sw_json_text(item, field), JSON_DECODE_ANY, NULL);
 }
 
 static void print_change(const history *h, json_t *item)
@@ -117,14 +113,14 @@ static void print_change(const history *h, json_t *item)
         json_object_set_new(item, "after", after == NULL ? json_null() : json_incref(after));
         sw_print_json_line(item);
     } else {
-        const char *reason = text_of(item, "reason"), *old = text_of(item, "old_key");
-        printf("%s%s  %-6s  %s ", h->shown > 0 ? "\n" : "", text_of(item, "at"), text_of(item, "operation"),
-               text_of(item, "resource"));
+        const char *reason = sw_json_text(item, "reason"), *old = sw_json_text(item, "old_key");
+        printf("%s%s  %-6s  %s ", h->shown > 0 ? "\n" : "", sw_json_text(item, "at"),
+               sw_json_text(item, "operation"), sw_json_text(item, "resource"));
         sw_print_safe(old);
         fputs(*old != '\0' ? " -> " : "", stdout);
-        sw_print_safe(text_of(item, "key"));
+        sw_print_safe(sw_json_text(item, "key"));
         fputs("  by ", stdout);
-        sw_print_safe(text_of(item, "actor"));
+        sw_print_safe(sw_json_text(item, "actor"));
         fputs(*reason != '\0' ? ": " : "", stdout);
         sw_print_safe(reason);
         putchar('\n');
@@ -147,10 +143,10 @@ static void print_page(history *h, const json_t *items, bool *renamed)
             return;
         print_change(h, item);
         h->shown++;
-        h->before = atoll(text_of(item, "id"));
-        if (h->key != NULL && *text_of(item, "old_key") != '\0') {
+        h->before = (int64_t)sw_json_number(item, "id");
+        if (h->key != NULL && *sw_json_text(item, "old_key") != '\0') {
             free(h->key);
-            h->key = strdup(text_of(item, "old_key"));
+            h->key = strdup(sw_json_text(item, "old_key"));
             *renamed = true;
             return;
         }

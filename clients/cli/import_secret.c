@@ -4,20 +4,15 @@
 
 #include "base/error.h"
 #include "json_value.h"
+#include "value.h"
 #include "wire/keyfile.h"
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(const json_t *row, const char *field)
-{
-    const char *text = json_string_value(json_object_get(row, field));
-    return text != NULL ? text : "";
-}
-
 bool sw_import_is_secret(const json_t *row)
 {
-    return strcmp(text_of(row, "resource"), "Secret") == 0 && json_object_get(row, "sealed") != NULL;
+    return strcmp(sw_json_text(row, "resource"), "Secret") == 0 && json_object_get(row, "sealed") != NULL;
 }
 
 sw_code sw_import_add_secret(sw_import *import, json_t *row, uint32_t origin, sw_error *error)
@@ -33,7 +28,7 @@ sw_code sw_import_add_secret(sw_import *import, json_t *row, uint32_t origin, sw
 /* malloc'ed, NUL-terminated. */
 static sw_code open_sealed(const json_t *row, const sw_key_file *key, char **value, sw_error *error)
 {
-    const char *sealed = text_of(row, "sealed");
+    const char *sealed = sw_json_text(row, "sealed");
     uint8_t public_key[crypto_box_PUBLICKEYBYTES], secret_key[crypto_box_SECRETKEYBYTES];
     size_t size = strlen(sealed);
     uint8_t *bytes = malloc(size + 1);
@@ -61,8 +56,9 @@ static sw_code set(sw_import *import, const json_t *row, const char *value, sw_e
                                      .timeout_ms = import->cli->timeout_ms,
                                      .metadata = &reason,
                                      .metadata_count = 1};
-    json_t *request = json_pack("{s:s, s:s, s:s, s:s}", "type", text_of(row, "type"), "key",
-                                text_of(row, "key"), "field", text_of(row, "field"), "value", value);
+    json_t *request =
+        json_pack("{s:s, s:s, s:s, s:s}", "type", sw_json_text(row, "type"), "key", sw_json_text(row, "key"),
+                  "field", sw_json_text(row, "field"), "value", value);
     sw_code code = request != NULL
                        ? sw_cli_call(import->cli, "Referential/SetSecret", request, &options, NULL, error)
                        : sw_fail(error, SW_INVALID_ARGUMENT, "what was sealed is no text");
@@ -95,8 +91,8 @@ sw_code sw_import_send_secrets(sw_import *import, sw_error *error)
         import->secrets_set += code == SW_OK;
         if (code != SW_OK) {
             told = why;
-            sw_fail(&told, code, "the %s of %s %s: %s", text_of(row, "field"), text_of(row, "type"),
-                    text_of(row, "key"), why.message);
+            sw_fail(&told, code, "the %s of %s %s: %s", sw_json_text(row, "field"), sw_json_text(row, "type"),
+                    sw_json_text(row, "key"), why.message);
             sw_import_fail(import, (uint32_t)json_integer_value(json_object_get(entry, "origin")), NULL, NULL,
                            &told);
         }

@@ -103,13 +103,17 @@ static bool is_key(const ProtobufCFieldDescriptor *field, const ProtobufCFieldDe
 }
 
 sw_code sw_output_begin(sw_output *output, const sw_cli *cli, const ProtobufCMessageDescriptor *message,
-                        const ProtobufCFieldDescriptor *const *keys, size_t key_count, sw_error *error)
+                        const ProtobufCFieldDescriptor *const *keys, size_t key_count, const char *fields,
+                        sw_error *error)
 {
     *output = (sw_output){.cli = cli, .message = message};
     output->form = sw_args_has(&cli->args, "csv") ? SW_OUTPUT_CSV
                    : cli->json                    ? SW_OUTPUT_JSON
                                                   : SW_OUTPUT_TABLE;
-    sw_code code = choose_fields(output, sw_args_value(&cli->args, "fields"), error);
+    const char *names = sw_args_value(&cli->args, "fields");
+    sw_code code =
+        choose_fields(output, names == NULL && output->form == SW_OUTPUT_TABLE ? fields : names, error);
+    output->chosen = output->chosen && names != NULL;
     if (code != SW_OK)
         return code;
     if (output->form == SW_OUTPUT_TABLE) {

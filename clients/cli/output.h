@@ -23,10 +23,11 @@ typedef struct sw_output {
     size_t rows;
 } sw_output;
 
-/* Reads --json, --csv and --fields (`a,b`, or `all`). `is_key(field)` marks columns that are always shown;
- * NULL: the first field is. End with sw_output_end in any case. */
+/* Reads --json, --csv and --fields (`a,b`, or `all`). Columns of `keys` are always shown; NULL: the first field is. `fields`: of a
+ * table without --fields; NULL: all but bookkeeping. End with sw_output_end in any case. */
 sw_code sw_output_begin(sw_output *output, const sw_cli *cli, const ProtobufCMessageDescriptor *message,
-                        const ProtobufCFieldDescriptor *const *keys, size_t key_count, sw_error *error);
+                        const ProtobufCFieldDescriptor *const *keys, size_t key_count, const char *fields,
+                        sw_error *error);
 void sw_output_item(sw_output *output, const json_t *item);
 /* Prints what is not printed yet (a table), unless `failed` before its first row. */
 void sw_output_end(sw_output *output, bool failed);

@@ -123,7 +123,7 @@ static sw_code print_answer(sw_cli *cli, const question *q, const sw_schema_meth
         fprintf(stderr, "%s\n", q->nothing);
         return SW_OK;
     }
-    sw_code code = sw_output_begin(&output, cli, items->descriptor, NULL, 0, error);
+    sw_code code = sw_output_begin(&output, cli, items->descriptor, NULL, 0, NULL, error);
     if (code == SW_OK)
         json_array_foreach(list, index, item) sw_output_item(&output, item);
     sw_output_end(&output, code != SW_OK);

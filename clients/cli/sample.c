@@ -8,14 +8,6 @@
 
 #define ASK_MS 1500
 
-uint64_t sw_json_number(const json_t *object, const char *field)
-{
-    const json_t *value = json_object_get(object, field);
-    if (json_is_string(value))
-        return strtoull(json_string_value(value), NULL, 10);
-    return json_integer_value(value) > 0 ? (uint64_t)json_integer_value(value) : 0;
-}
-
 const sw_process *sw_sample_find(const sw_sample *sample, const char *name)
 {
     for (size_t i = 0; i < sample->count; i++)

@@ -26,7 +26,4 @@ sw_code sw_sample_take(sw_cli *cli, sw_sample *sample, sw_error *error);
 void sw_sample_free(sw_sample *sample);
 const sw_process *sw_sample_find(const sw_sample *sample, const char *name);
 
-/* An unsigned number of a JSON object: a number, or a string as 64-bit ones are; 0 if there is none. */
-uint64_t sw_json_number(const json_t *object, const char *field);
-
 #endif

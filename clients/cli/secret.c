@@ -7,6 +7,7 @@
 #include "method.h"
 #include "output.h"
 #include "resource.h"
+#include "value.h"
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -172,20 +173,11 @@ static sw_code secret_read(sw_cli *cli, sw_error *error)
     return code;
 }
 
-static bool confirmed(const sw_cli *cli)
-{
-    char answer[16];
-    if (sw_args_has(&cli->args, "yes") || !cli->err_terminal || !isatty(STDIN_FILENO))
-        return true;
-    fputs("delete it for good? [y/N] ", stderr);
-    return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
 static sw_code secret_delete(sw_cli *cli, sw_error *error)
 {
     json_t *request = json_object();
     sw_code code = read_target(cli, request, error);
-    if (code == SW_OK && !confirmed(cli))
+    if (code == SW_OK && !sw_cli_confirm(cli, "delete it for good?"))
         code = sw_fail(error, SW_CANCELLED, "nothing was deleted");
     if (code == SW_OK)
         code = sw_cli_call(cli, "Referential/DeleteSecret", request, NULL, NULL, error);
@@ -204,14 +196,6 @@ static sw_code secret_list(sw_cli *cli, sw_error *error)
 }
 
 /* --- rotation --- */
-
-static long long number_of(const json_t *reply, const char *field)
-{
-    const json_t *value = json_object_get(reply, field); /* an int64 is a string in proto3 JSON */
-    return json_is_integer(value)  ? json_integer_value(value)
-           : json_is_string(value) ? atoll(json_string_value(value))
-                                   : 0;
-}
 
 static size_t print_failures(const json_t *reply)
 {
@@ -234,9 +218,9 @@ static sw_code secret_rotate(sw_cli *cli, sw_error *error)
         code = sw_cli_call(cli, "Referential/RotateSecrets", request, NULL, &reply, error);
         if (code == SW_OK) {
             const char *id = json_string_value(json_object_get(reply, "key_id"));
-            rotated += number_of(reply, "rotated");
-            remaining = number_of(reply, "remaining");
-            next = number_of(reply, "next");
+            rotated += (long long)sw_json_number(reply, "rotated");
+            remaining = (long long)sw_json_number(reply, "remaining");
+            next = (long long)sw_json_number(reply, "next");
             failures += print_failures(reply);
             snprintf(key_id, sizeof(key_id), "%s", id != NULL ? id : "");
         }
@@ -307,7 +291,7 @@ static sw_code secret_drop_key(sw_cli *cli, sw_error *error)
         code = sw_fail(error, SW_PERMISSION_DENIED, "only an admin sees whether a secret needs the key");
     if (code == SW_OK)
         code = sw_cli_call(cli, "Referential/ListSecrets", request, NULL, &found, error);
-    long long needed = number_of(found, "total_size");
+    long long needed = (long long)sw_json_number(found, "total_size");
     if (code == SW_OK && needed > 0)
         code = sw_fail(error, SW_FAILED_PRECONDITION,
                        "%lld secrets are sealed with `%s`: `sitewire secret rotate` seals them anew", needed,

@@ -6,6 +6,7 @@
 #include "method.h"
 #include "sample.h"
 #include "stats.h"
+#include "value.h"
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,17 +15,11 @@
 #define INTERVAL_MS 2000
 #define SLICE_MS    200
 
-static const char *text_of(const json_t *object, const char *field)
-{
-    const char *text = json_string_value(json_object_get(object, field));
-    return text != NULL ? text : "";
-}
-
 /* Seconds since a process started; 0 if it does not say. */
 static int64_t age_of(const json_t *stats)
 {
     struct tm at = {0};
-    if (strptime(text_of(stats, "started_at"), "%Y-%m-%dT%H:%M:%S", &at) == NULL)
+    if (strptime(sw_json_text(stats, "started_at"), "%Y-%m-%dT%H:%M:%S", &at) == NULL)
         return 0;
     return sw_wall_us() / 1000000 - timegm(&at);
 }
@@ -34,7 +29,7 @@ static const json_t *entry(const json_t *list, const char *field, const char *na
 {
     size_t index;
     json_t *item;
-    json_array_foreach(list, index, item) if (strcmp(text_of(item, field), name) == 0) return item;
+    json_array_foreach(list, index, item) if (strcmp(sw_json_text(item, field), name) == 0) return item;
     return NULL;
 }
 
@@ -74,10 +69,12 @@ static void print_processes(const sw_cli *cli, const sw_sample *sample)
     char text[64];
     for (size_t i = 0; table != NULL && i < sample->count; i++) {
         const sw_process *p = &sample->processes[i];
-        sw_grid_add(table, p->stats != NULL ? text_of(p->stats, "process") : p->is_broker ? "broker" : "");
+        sw_grid_add(table, p->stats != NULL ? sw_json_text(p->stats, "process")
+                           : p->is_broker   ? "broker"
+                                            : "");
         sw_grid_add(table, p->name != NULL ? p->name : "");
         sw_grid_add(table, json_is_true(json_object_get(p->stats, "draining")) ? "DRAINING" : p->health);
-        sw_grid_add(table, text_of(p->stats, "version"));
+        sw_grid_add(table, sw_json_text(p->stats, "version"));
         sw_grid_add(table, p->stats != NULL ? sw_format_age(age_of(p->stats), text, sizeof(text)) : "");
         sw_grid_add(table, p->stats != NULL ? sw_format_bytes(sw_json_number(p->stats, "resident_bytes"),
                                                               text, sizeof(text))
@@ -105,7 +102,7 @@ static void print_services(const sw_cli *cli, const sw_sample *sample, const sw_
         json_t *item;
         json_array_foreach(json_object_get(p->stats, "services"), index, item)
         {
-            const char *name = text_of(item, "service");
+            const char *name = sw_json_text(item, "service");
             if (strncmp(name, "sitewire.rpc.", 13) == 0)
                 continue; /* every process offers these */
             const json_t *was =
@@ -171,7 +168,7 @@ static void print_methods(const sw_cli *cli, const sw_sample *sample, const sw_s
         json_t *item;
         json_array_foreach(json_object_get(p->stats, "methods"), index, item)
         {
-            const char *name = text_of(item, "method");
+            const char *name = sw_json_text(item, "method");
             const json_t *was =
                 old != NULL ? entry(json_object_get(old->stats, "methods"), "method", name) : NULL;
             uint64_t calls = sw_json_number(item, "calls"), total = sw_json_number(item, "total_us"),
@@ -209,7 +206,7 @@ static void print_counters(const sw_sample *sample)
             uint64_t value = sw_json_number(item, "value");
             if (value == 0)
                 continue;
-            printf("%s%s %llu (%s)", any ? ", " : "counters: ", text_of(item, "name"),
+            printf("%s%s %llu (%s)", any ? ", " : "counters: ", sw_json_text(item, "name"),
                    (unsigned long long)value, sample->processes[i].name);
             any = true;
         }

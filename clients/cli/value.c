@@ -2,6 +2,7 @@
 #include "value.h"
 #include "base/error.h"
 #include "cli.h"
+#include "json_value.h"
 #include "method.h"
 #include "resource.h"
 #include <ctype.h>
@@ -257,6 +258,14 @@ sw_code sw_word_assign(const ProtobufCMessageDescriptor *message, const char *wo
     return code;
 }
 
+void sw_word_upper(char *to, size_t size, const char *text, size_t length)
+{
+    size_t used = 0;
+    for (; used < length && used + 1 < size && text[used] != '\0'; used++)
+        to[used] = (char)(text[used] == '-' ? '_' : toupper((unsigned char)text[used]));
+    to[used] = '\0';
+}
+
 static char *list_text(const json_t *list)
 {
     char *text = strdup("");
@@ -269,6 +278,29 @@ static char *list_text(const json_t *list)
         text = joined;
     }
     return text;
+}
+
+const char *sw_json_text(const json_t *object, const char *field)
+{
+    const char *text = json_string_value(json_object_get(object, field));
+    return text != NULL ? text : "";
+}
+
+uint64_t sw_json_number(const json_t *object, const char *field)
+{
+    const json_t *value = json_object_get(object, field);
+    if (json_is_string(value))
+        return strtoull(json_string_value(value), NULL, 10);
+    return json_integer_value(value) > 0 ? (uint64_t)json_integer_value(value) : 0;
+}
+
+int64_t sw_json_time_us(const json_t *object, const char *field)
+{
+    int64_t seconds;
+    int32_t nanos;
+    if (!sw_timestamp_parse(sw_json_text(object, field), &seconds, &nanos))
+        return 0;
+    return seconds * 1000000 + nanos / 1000;
 }
 
 char *sw_cell_text(const json_t *value)

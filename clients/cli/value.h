@@ -26,7 +26,19 @@ bool sw_word_is_assignment(const char *word);
 const char *sw_word_type_name(const ProtobufCFieldDescriptor *field, char *text, size_t size);
 bool sw_word_is_number(const ProtobufCFieldDescriptor *field);
 
+/* A word of the registry such as IN_PROGRESS from `length` bytes as people type it: in-progress. Cut to `size`. */
+void sw_word_upper(char *to, size_t size, const char *text, size_t length);
+
 /* The text of a cell: "" for NULL or null, lists joined with commas, objects as JSON. malloc'ed. */
 char *sw_cell_text(const json_t *value);
+
+/* --- Fields of replies in JSON --- */
+
+/* "" if it is not there, or no text. */
+const char *sw_json_text(const json_t *object, const char *field);
+/* A 64-bit one is a string in proto3 JSON. 0 if it is not there, or negative. */
+uint64_t sw_json_number(const json_t *object, const char *field);
+/* A Timestamp in microseconds since 1970; 0 if it is not there. */
+int64_t sw_json_time_us(const json_t *object, const char *field);
 
 #endif

@@ -1,12 +1,11 @@
 /* `sitewire watch`: events of deployments, each once and in order, until a signal. */
 #include "base/error.h"
 #include "cli.h"
-#include "output.h"
+#include "event_text.h"
 #include <inttypes.h>
 #include <sitewire/watch.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LOOK_MS 200 /* how often a signal is looked for */
 
@@ -19,96 +18,6 @@ typedef struct shown {
 
 /* --- Output --- */
 
-static void print_time(char text[40], int64_t at_us)
-{
-    time_t seconds = (time_t)(at_us / 1000000);
-    struct tm parts;
-    size_t size = gmtime_r(&seconds, &parts) == NULL ? 0 : strftime(text, 32, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + size, 40 - size, ".%03dZ", (int)(at_us / 1000 % 1000));
-}
-
-static const char *text_of(const json_t *payload, const char *field)
-{
-    const char *text = json_string_value(json_object_get(payload, field));
-    return text == NULL ? "" : text;
-}
-
-static long long number_of(const json_t *payload, const char *field)
-{
-    return json_integer_value(json_object_get(payload, field));
-}
-
-static void print_with(const char *before, const char *text)
-{
-    if (*text == '\0')
-        return;
-    fputs(before, stdout);
-    sw_print_safe(text);
-}
-
-static void print_state(const json_t *payload)
-{
-    const char *from = text_of(payload, "from");
-    if (json_is_true(json_object_get(payload, "abort")))
-        fputs("an abort was asked for", stdout);
-    else
-        printf("%s%s%s", from, *from != '\0' ? " -> " : "", text_of(payload, "status"));
-    print_with(" by ", text_of(payload, "by"));
-    print_with(" on ", text_of(payload, "runner"));
-    print_with(": ", text_of(payload, "failure"));
-}
-
-static void print_command(const json_t *payload)
-{
-    printf("command %lld (%s), attempt %lld: ", number_of(payload, "command"), text_of(payload, "step"),
-           number_of(payload, "attempt"));
-    if (*text_of(payload, "finished_at") == '\0')
-        fputs("begun", stdout);
-    else if (json_is_true(json_object_get(payload, "timed_out")))
-        fputs("timed out", stdout);
-    else if (json_object_get(payload, "exit_code") != NULL)
-        printf("exit status %lld", number_of(payload, "exit_code"));
-    else if (json_object_get(payload, "signal") != NULL)
-        printf("ended by signal %lld", number_of(payload, "signal"));
-    else
-        fputs("failed", stdout);
-    print_with(": ", text_of(payload, "failure"));
-}
-
-static void print_log(const json_t *payload)
-{
-    printf("command %lld, attempt %lld: %lld bytes of %s at %lld", number_of(payload, "command"),
-           number_of(payload, "attempt"), number_of(payload, "size"), text_of(payload, "stream"),
-           number_of(payload, "offset"));
-}
-
-static void print_line(const sw_event *event, const json_t *payload)
-{
-    static const struct {
-        const char *kind;
-        void (*print)(const json_t *payload);
-    } kinds[] = {{"state", print_state}, {"command", print_command}, {"log", print_log}};
-    char at[40];
-    print_time(at, event->at_us);
-    printf("%s  %s  %" PRId64 "  ", at, event->project, event->deployment);
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-        if (strcmp(event->kind, kinds[i].kind) == 0)
-            kinds[i].print(payload);
-    putchar('\n');
-}
-
-static void print_json(const sw_event *event, json_t *payload, const char *cursor)
-{
-    char at[40];
-    print_time(at, event->at_us);
-    json_t *line = json_pack("{s:I,s:s,s:I,s:I,s:s,s:s,s:O?,s:s}", "position", (json_int_t)event->position,
-                             "project", event->project, "project_sequence",
-                             (json_int_t)event->project_sequence, "deployment", (json_int_t)event->deployment,
-                             "kind", event->kind, "at", at, "payload", payload, "cursor", cursor);
-    sw_print_json_line(line);
-    json_decref(line);
-}
-
 static void show(const sw_event *event, void *context)
 {
     shown *s = context;
@@ -118,10 +27,14 @@ static void show(const sw_event *event, void *context)
     free(s->cursor);
     s->cursor = strdup(sw_watch_cursor(s->watch));
     json_t *payload = json_loads(event->payload, JSON_DECODE_ANY, NULL);
-    if (s->cli->json)
-        print_json(event, payload, s->cursor == NULL ? "" : s->cursor);
-    else
-        print_line(event, payload);
+    if (s->cli->json) {
+        sw_event_print_json(event, payload, s->cursor);
+    } else {
+        char at[SW_TIME_TEXT_SIZE];
+        sw_event_time(at, event->at_us);
+        printf("%s  %s  %" PRId64 "  ", at, event->project, event->deployment);
+        sw_event_print(event->kind, payload);
+    }
     json_decref(payload);
 }
 

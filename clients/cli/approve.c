@@ -1,0 +1,90 @@
+/* `sitewire approve` and `sitewire abort`: deciding on somebody's deployment. */
+#include "base/error.h"
+#include "deployment.h"
+#include "output.h"
+#include "value.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Shows the plan, and asks. */
+static sw_code ask(sw_cli *cli, const json_t *plan, sw_error *error)
+{
+    if (!cli->json && !sw_args_has(&cli->args, "yes")) {
+        sw_plan_print(cli, plan, true);
+        putchar('\n');
+        fflush(stdout);
+    }
+    return sw_cli_confirm(cli, "approve this plan?") ? SW_OK
+                                                     : sw_fail(error, SW_CANCELLED, "it was not approved");
+}
+
+/* The hash of --plan-hash, or of the plan that was read now and agreed to. */
+static sw_code agree(sw_cli *cli, int64_t id, json_t *request, sw_error *error)
+{
+    const char *hash = sw_args_value(&cli->args, "plan-hash");
+    bool asks = isatty(STDIN_FILENO) && cli->err_terminal && cli->out_terminal;
+    json_t *plan = NULL;
+    if (hash != NULL) {
+        json_object_set_new(request, "plan_hash", json_string(hash));
+        return SW_OK;
+    }
+    if (!asks && !sw_args_has(&cli->args, "yes"))
+        return sw_fail_field(
+            error, SW_INVALID_ARGUMENT, "plan_hash",
+            "without a terminal to ask on, say what is approved: --plan-hash HASH, as `sitewire deployment "
+            "%" PRId64 "` tells it, or --yes for the plan as it is now",
+            id);
+    sw_code code = sw_cli_call(cli, "Deployments/GetDeploymentPlan", request, NULL, &plan, error);
+    if (code == SW_OK)
+        code = ask(cli, plan, error);
+    if (code == SW_OK)
+        json_object_set(request, "plan_hash", json_object_get(plan, "plan_hash"));
+    json_decref(plan);
+    return code;
+}
+
+sw_code sw_cmd_approve(sw_cli *cli, sw_error *error)
+{
+    int64_t id;
+    json_t *reply = NULL;
+    sw_code code = sw_deployment_id(cli, &id, error);
+    if (code != SW_OK)
+        return code;
+    json_t *request = json_pack("{s:I}", "id", (json_int_t)id);
+    code = agree(cli, id, request, error);
+    if (code == SW_OK)
+        code = sw_cli_call(cli, "Deployments/ApproveDeployment", request, NULL, &reply, error);
+    if (code == SW_OK && cli->json)
+        sw_print_json_line(reply);
+    else if (code == SW_OK)
+        printf("deployment %" PRId64 " is %s, approved by %s\n", id, sw_json_text(reply, "status"),
+               sw_json_text(reply, "approver"));
+    json_decref(request);
+    json_decref(reply);
+    return code;
+}
+
+sw_code sw_cmd_abort(sw_cli *cli, sw_error *error)
+{
+    int64_t id;
+    json_t *reply = NULL;
+    sw_code code = sw_deployment_id(cli, &id, error);
+    if (code != SW_OK)
+        return code;
+    json_t *request = json_pack("{s:I}", "id", (json_int_t)id);
+    if (sw_args_has(&cli->args, "reason"))
+        json_object_set_new(request, "reason", json_string(sw_args_value(&cli->args, "reason")));
+    code = sw_cli_call(cli, "Deployments/AbortDeployment", request, NULL, &reply, error);
+    if (code == SW_OK && cli->json)
+        sw_print_json_line(reply);
+    else if (code == SW_OK && sw_status_is_final(sw_json_text(reply, "status")))
+        printf("deployment %" PRId64 " is %s\n", id, sw_json_text(reply, "status"));
+    else if (code == SW_OK)
+        printf("deployment %" PRId64 " is %s: its runner %s is told to end it\n", id,
+               sw_json_text(reply, "status"), sw_json_text(reply, "runner"));
+    json_decref(request);
+    json_decref(reply);
+    return code;
+}

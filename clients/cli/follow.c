@@ -1,0 +1,362 @@
+/* Following a deployment: see follow.h. Events say how much output there is; what was read up to then is given before what comes
+ * after it. One page is read while another one is given, so that memory stays the same however much there is. */
+#include "follow.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "value.h"
+#include <poll.h>
+#include <sitewire/deployment.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_MS    200                /* how often a signal is looked for */
+#define READ_MAX   ((int64_t)2 << 20) /* bytes of output read at once */
+#define READ_MS    15000
+#define AGAIN_US   500000
+#define SILENCE_US 3000000 /* without a subscription before that is told */
+
+/* An event that waits for the output before it. */
+typedef struct queued {
+    sw_event event; /* its kind and project are lent, its payload is not kept */
+    json_t *payload;
+    int64_t output; /* bytes that come before it */
+} queued;
+
+typedef struct follower {
+    const sw_follow *follow;
+    sw_client *client;
+    sw_watch *watch;
+    sw_outcome *outcome;
+    /* output */
+    int64_t offset; /* what is before it was read */
+    int64_t given;  /* what is before it was given */
+    int64_t end;    /* there is output up to here, as events say */
+    bool reading;
+    Sw__ReadLogResponse *page; /* read, not given yet */
+    int64_t again_us;          /* no read before that */
+    sw_error read_error;       /* of the last read */
+    /* events */
+    queued *queue;
+    size_t first, count, room;
+    bool over, failed;
+    sw_error error;
+    int64_t silent_us; /* since when there is no subscription; 0: there is one */
+} follower;
+
+bool sw_status_is_final(const char *status)
+{
+    return strcmp(status, "DONE") == 0 || strcmp(status, "FAILED") == 0 || strcmp(status, "ABORTED") == 0;
+}
+
+void sw_follow_complain(const char *trouble, bool *told)
+{
+    if (trouble != NULL && !*told)
+        fprintf(stderr, "trying again: %s\n", trouble);
+    *told = trouble != NULL;
+}
+
+static void fail(follower *f, const sw_error *error)
+{
+    if (!f->failed)
+        f->error = *error;
+    f->failed = true;
+}
+
+/* --- Output --- */
+
+/* Whether a failure says that trying again is of no use. */
+static bool is_hopeless(sw_code code)
+{
+    return code == SW_INVALID_ARGUMENT || code == SW_NOT_FOUND || code == SW_PERMISSION_DENIED ||
+           code == SW_UNAUTHENTICATED || code == SW_UNIMPLEMENTED || code == SW_FAILED_PRECONDITION;
+}
+
+static void on_page(const sw_reply *reply, void *context)
+{
+    follower *f = context;
+    f->reading = false;
+    f->read_error = (sw_error){0};
+    if (reply->code != SW_OK) {
+        f->read_error = *reply->error;
+        f->again_us = sw_now_us() + AGAIN_US;
+        if (is_hopeless(reply->code))
+            fail(f, reply->error);
+        return;
+    }
+    f->page = sw__read_log_response__unpack(NULL, reply->payload_size, reply->payload);
+    if (f->page != NULL)
+        return;
+    sw_fail(&f->error, SW_DATA_LOSS, "the service's output cannot be decoded");
+    f->failed = true;
+}
+
+/* Reads what follows, `most` bytes of it. */
+static void start_read(follower *f, int64_t most)
+{
+    Sw__ReadLogRequest request = SW__READ_LOG_REQUEST__INIT;
+    const sw_call_options options = {.size = sizeof(options), .timeout_ms = READ_MS};
+    sw_error error;
+    request.has_id = request.has_offset = request.has_limit = request.has_command = true;
+    request.id = f->follow->deployment;
+    request.offset = f->offset;
+    request.limit = most < READ_MAX ? most : READ_MAX;
+    request.command = f->follow->command;
+    f->reading = sw_read_log_start(f->client, &request, &options, on_page, f, NULL, &error) == SW_OK;
+    if (!f->reading)
+        fail(f, &error);
+}
+
+/* Reads on if there is more than was read. */
+static void read_on(follower *f)
+{
+    if (f->reading || f->page != NULL || f->failed || f->offset >= f->end || sw_now_us() < f->again_us)
+        return;
+    if (f->follow->latest > 0 && f->end - f->offset > f->follow->latest)
+        f->offset = f->end - f->follow->latest;
+    start_read(f, f->end - f->offset);
+}
+
+/* The page that was read, which the caller gives and frees; offset is behind it. NULL: there is none. */
+static Sw__ReadLogResponse *take_page(follower *f)
+{
+    Sw__ReadLogResponse *page = f->page;
+    f->page = NULL;
+    if (page != NULL && page->n_items > 0) {
+        const Sw__DeploymentLog *last = page->items[page->n_items - 1];
+        f->offset = last->offset + (int64_t)last->bytes.len;
+    } else if (page != NULL) {
+        f->again_us = sw_now_us() + AGAIN_US;
+    }
+    return page;
+}
+
+/* --- Events --- */
+
+static bool grow(follower *f)
+{
+    size_t room = f->room > 0 ? f->room * 2 : 16;
+    queued *grown;
+    if (f->first > 0) { /* there is room in front */
+        memmove(f->queue, f->queue + f->first, (f->count - f->first) * sizeof(*f->queue));
+        f->count -= f->first;
+        f->first = 0;
+        return true;
+    }
+    grown = realloc(f->queue, room * sizeof(*grown));
+    if (grown == NULL)
+        return false;
+    f->queue = grown;
+    f->room = room;
+    return true;
+}
+
+static void enqueue(follower *f, const sw_event *event, json_t *payload)
+{
+    static const char *const kinds[] = {"command", "state"};
+    sw_error error;
+    if (f->count == f->room && !grow(f)) {
+        sw_fail(&error, SW_RESOURCE_EXHAUSTED, "out of memory");
+        fail(f, &error);
+        return;
+    }
+    queued *last = &f->queue[f->count++];
+    *last = (queued){.event = *event, .payload = json_incref(payload), .output = f->end};
+    last->event.kind = kinds[strcmp(event->kind, "state") == 0];
+    last->event.project = f->follow->project;
+    last->event.payload = NULL;
+}
+
+static void end_with(follower *f, const char *status, const char *failure)
+{
+    f->over = true;
+    snprintf(f->outcome->status, sizeof(f->outcome->status), "%s", status);
+    snprintf(f->outcome->failure, sizeof(f->outcome->failure), "%s", failure);
+}
+
+static void on_event(const sw_event *event, void *context)
+{
+    follower *f = context;
+    json_t *payload = json_loads(event->payload, JSON_DECODE_ANY, NULL);
+    if (strcmp(event->kind, "log") == 0) {
+        int64_t end = (int64_t)(sw_json_number(payload, "offset") + sw_json_number(payload, "size"));
+        bool wanted =
+            f->follow->command == 0 || (int32_t)sw_json_number(payload, "command") == f->follow->command;
+        if (wanted && end > f->end)
+            f->end = end;
+    } else {
+        enqueue(f, event, payload);
+        if (strcmp(event->kind, "state") == 0 && sw_status_is_final(sw_json_text(payload, "status")))
+            end_with(f, sw_json_text(payload, "status"), sw_json_text(payload, "failure"));
+    }
+    json_decref(payload);
+}
+
+/* Gives the events with no output before them that is not given yet. */
+static void give_events(follower *f)
+{
+    for (; f->first < f->count && f->queue[f->first].output <= f->given; f->first++) {
+        queued *next = &f->queue[f->first];
+        if (f->follow->on_event != NULL)
+            f->follow->on_event(&next->event, next->payload, f->follow->context);
+        json_decref(next->payload);
+    }
+    if (f->first == f->count)
+        f->first = f->count = 0;
+}
+
+static void give_page(follower *f, const Sw__ReadLogResponse *page)
+{
+    for (size_t i = 0; i < page->n_items; i++) {
+        const Sw__DeploymentLog *chunk = page->items[i];
+        f->given = chunk->offset;
+        give_events(f);
+        f->follow->on_output(chunk, f->follow->context);
+        f->given = chunk->offset + (int64_t)chunk->bytes.len;
+    }
+}
+
+/* --- The loop --- */
+
+/* Where a watch begins that shall see the deployment from its first event on. What is numbered later than the head that is seen
+ * now comes in any case. */
+static sw_code find_start(sw_cli *cli, const sw_follow *follow, char cursor[32], sw_error *error)
+{
+    json_t *heads = NULL, *events = NULL;
+    json_t *of_project =
+        json_pack("{s:[{s:s,s:[s]}]}", "filters", "field", "project", "values", follow->project);
+    json_t *first = json_pack("{s:[{s:s,s:[o]}],s:[{s:s}],s:i}", "filters", "field", "deployment", "values",
+                              json_sprintf("%lld", (long long)follow->deployment), "order_by", "field",
+                              "position", "page_size", 1);
+    sw_code code = sw_cli_call(cli, "Deployments/ListEventHeads", of_project, NULL, &heads, error);
+    if (code == SW_OK)
+        code = sw_cli_call(cli, "Deployments/ListEvents", first, NULL, &events, error);
+    uint64_t position = sw_json_number(json_array_get(json_object_get(events, "items"), 0), "position");
+    uint64_t head = sw_json_number(json_array_get(json_object_get(heads, "items"), 0), "position");
+    snprintf(cursor, 32, "%llu", (unsigned long long)(position > 0 ? position - 1 : head));
+    json_decref(of_project);
+    json_decref(first);
+    json_decref(heads);
+    json_decref(events);
+    return code;
+}
+
+/* What keeps us from hearing more, or NULL. */
+static const char *trouble(follower *f, char text[SW_ERROR_MESSAGE_SIZE])
+{
+    sw_watch_status status;
+    int64_t now_us = sw_now_us();
+    sw_watch_get_status(f->watch, &status);
+    if (status.subscribed)
+        f->silent_us = 0;
+    else if (f->silent_us == 0)
+        f->silent_us = now_us;
+    if (f->read_error.code != SW_OK)
+        snprintf(text, SW_ERROR_MESSAGE_SIZE, "%s", f->read_error.message);
+    else if (f->silent_us != 0 && now_us - f->silent_us > SILENCE_US)
+        snprintf(text, SW_ERROR_MESSAGE_SIZE, "no connection to the events at %s%s%s", status.endpoint,
+                 *status.reason != '\0' ? ": " : "", status.reason);
+    else
+        return NULL;
+    return text;
+}
+
+static sw_code loop(follower *f, sw_error *error)
+{
+    char text[SW_ERROR_MESSAGE_SIZE];
+    struct pollfd item = {.fd = sw_watch_fd(f->watch), .events = POLLIN};
+    for (bool idle = false; !sw_cli_stopped() && !ferror(stdout);) {
+        if (idle)
+            poll(&item, 1, LOOK_MS);
+        if (sw_watch_process(f->watch, item.fd < 0 && idle ? LOOK_MS : 0) < 0)
+            fail(f, sw_watch_error(f->watch));
+        if (f->failed) {
+            *error = f->error;
+            return error->code;
+        }
+        Sw__ReadLogResponse *page = take_page(f);
+        idle = page == NULL;
+        read_on(f);
+        if (page != NULL) {
+            give_page(f, page);
+            sw__read_log_response__free_unpacked(page, NULL);
+        }
+        /* Nothing is to be had before the offset that it begins with. */
+        if (f->offset >= f->end && !f->reading && f->page == NULL)
+            f->given = f->end;
+        give_events(f);
+        if (f->over && f->first == f->count && f->offset >= f->end)
+            return SW_OK;
+        if (f->follow->on_look != NULL)
+            f->follow->on_look(trouble(f, text), f->follow->context);
+        fflush(stdout);
+    }
+    *f->outcome = (sw_outcome){0};
+    return SW_OK;
+}
+
+/* Lets go of a read that is under way: its callback has nowhere to go any more. */
+static void finish(follower *f)
+{
+    sw_watch_close(&f->watch);
+    if (f->reading) /* the client calls it back at its end at the latest */
+        sw_client_close(&f->client);
+    if (f->page != NULL)
+        sw__read_log_response__free_unpacked(f->page, NULL);
+    for (; f->first < f->count; f->first++)
+        json_decref(f->queue[f->first].payload);
+    free(f->queue);
+}
+
+sw_code sw_follow_run(sw_cli *cli, const sw_follow *follow, sw_outcome *outcome, sw_error *error)
+{
+    char cursor[32];
+    follower f = {.follow = follow, .outcome = outcome, .offset = follow->offset};
+    const sw_watch_options options = {.size = sizeof(options),
+                                      .projects = &follow->project,
+                                      .project_count = 1,
+                                      .deployment = follow->deployment,
+                                      .cursor = cursor,
+                                      .fn = on_event,
+                                      .context = &f};
+    *outcome = (sw_outcome){0};
+    sw_code code = sw_cli_client(cli, &f.client, error);
+    if (code == SW_OK)
+        code = find_start(cli, follow, cursor, error);
+    if (code == SW_OK)
+        code = sw_watch_open(f.client, &options, &f.watch, error);
+    if (code == SW_OK)
+        code = loop(&f, error);
+    finish(&f);
+    cli->client = f.client;
+    return code;
+}
+
+sw_code sw_follow_read(sw_cli *cli, const sw_follow *follow, sw_error *error)
+{
+    follower f = {.follow = follow, .offset = follow->offset};
+    sw_code code = sw_cli_client(cli, &f.client, error);
+    if (code == SW_OK)
+        start_read(&f, READ_MAX);
+    while (code == SW_OK && !f.failed && (f.reading || f.page != NULL) && !sw_cli_stopped() &&
+           !ferror(stdout)) {
+        sw_client_process(f.client, LOOK_MS);
+        Sw__ReadLogResponse *page = take_page(&f);
+        if (page != NULL && page->n_items > 0)
+            start_read(&f, READ_MAX);
+        if (page != NULL) {
+            give_page(&f, page);
+            sw__read_log_response__free_unpacked(page, NULL);
+        } else if (f.read_error.code != SW_OK) {
+            fail(&f, &f.read_error);
+        }
+    }
+    if (f.failed && error != NULL)
+        *error = f.error;
+    else if (code == SW_OK && sw_cli_stopped())
+        code = sw_fail(error, SW_CANCELLED, "interrupted");
+    code = f.failed ? f.error.code : code;
+    if (f.client != NULL)
+        finish(&f);
+    cli->client = f.client;
+    return code;
+}

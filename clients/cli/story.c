@@ -1,0 +1,297 @@
+/* `sitewire deployment` tells all that is known of one deployment; `sitewire deployments` lists them. */
+#include "base/error.h"
+#include "deployment.h"
+#include "event_text.h"
+#include "grid.h"
+#include "list.h"
+#include "output.h"
+#include "value.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE       1000
+#define LIST_LIMIT 50
+
+/* --- Reading --- */
+
+/* All items of a list whose `field` is the deployment; a new reference. */
+static sw_code read_all(sw_cli *cli, const char *method, const char *field, int64_t id, const char *order,
+                        json_t **items, sw_error *error)
+{
+    sw_code code = SW_OK;
+    json_t *request = json_pack("{s:[{s:s,s:[o]}],s:[{s:s}],s:i}", "filters", "field", field, "values",
+                                json_sprintf("%" PRId64, id), "order_by", "field", order, "page_size", PAGE);
+    *items = json_array();
+    for (bool more = true; code == SW_OK && more;) {
+        json_t *page = NULL, *token;
+        code = sw_cli_call(cli, method, request, NULL, &page, error);
+        json_array_extend(*items, json_object_get(page, "items"));
+        token = json_object_get(page, "next_page_token");
+        more = json_string_length(token) > 0;
+        json_object_set(request, "page_token", token);
+        json_decref(page);
+    }
+    json_decref(request);
+    return code;
+}
+
+/* Everything about it, as one object. */
+static sw_code read_story(sw_cli *cli, int64_t id, json_t *story, sw_error *error)
+{
+    static const struct {
+        const char *name, *method, *field, *order;
+    } lists[] = {{"commands", "Deployments/ListDeploymentCommands", "deployment", "number"},
+                 {"results", "Deployments/ListDeploymentCommandResults", "deployment", "started_at"},
+                 {"rollbacks", "Deployments/ListDeployments", "rollback_of", "id"}};
+    json_t *request = json_pack("{s:I}", "id", (json_int_t)id), *reply = NULL;
+    sw_code code = sw_cli_call(cli, "Deployments/GetDeployment", request, NULL, &reply, error);
+    bool over = sw_status_is_final(sw_json_text(reply, "status"));
+    if (code == SW_OK)
+        json_object_set_new(story, "deployment", reply);
+    /* Once it is over, there is nothing that it would do. */
+    if (code == SW_OK && !over) {
+        code = sw_cli_call(cli, "Deployments/GetDeploymentPlan", request, NULL, &reply, error);
+        if (code == SW_OK)
+            json_object_set_new(story, "plan", reply);
+    }
+    for (size_t i = 0; code == SW_OK && i < sizeof(lists) / sizeof(*lists); i++) {
+        json_t *items = NULL;
+        code = read_all(cli, lists[i].method, lists[i].field, id, lists[i].order, &items, error);
+        json_object_set_new(story, lists[i].name, items);
+    }
+    json_decref(request);
+    return code;
+}
+
+/* --- Telling --- */
+
+/* `2026-11-24T10:00:00.123Z by somebody`, or nothing if it has not happened. */
+static void print_when(const sw_cli *cli, const json_t *deployment, const char *name, const char *field,
+                       const char *by, const char *who)
+{
+    int64_t at_us = sw_json_time_us(deployment, field);
+    char at[SW_TIME_TEXT_SIZE], *text = NULL;
+    if (at_us == 0)
+        return;
+    sw_event_time(at, at_us);
+    if (asprintf(&text, "%s%s%s", at, *who != '\0' ? by : "", who) >= 0)
+        sw_print_fact(cli, name, text);
+    free(text);
+}
+
+static void print_life(const sw_cli *cli, const json_t *d)
+{
+    char *runner = NULL;
+    uint64_t claims = sw_json_number(d, "fence");
+    if (*sw_json_text(d, "runner") != '\0' &&
+        asprintf(&runner, "%s (%s)%s", sw_json_text(d, "runner"), sw_json_text(d, "runner_user"),
+                 claims > 1 ? ", not the first one" : "") < 0)
+        runner = NULL;
+    print_when(cli, d, "requested", "requested_at", " by ", sw_json_text(d, "requester"));
+    print_when(cli, d, *sw_json_text(d, "approver") != '\0' ? "approved" : "accepted", "accepted_at", " by ",
+               sw_json_text(d, "approver"));
+    print_when(cli, d, "started", "started_at", " by the runner ", runner != NULL ? runner : "");
+    print_when(cli, d, "abort asked", "abort_requested_at", " by ", sw_json_text(d, "aborter"));
+    print_when(cli, d, "finished", "finished_at", ": ", sw_json_text(d, "status"));
+    free(runner);
+}
+
+static void print_took(const sw_cli *cli, const json_t *d)
+{
+    char span[SW_SPAN_TEXT_SIZE];
+    int64_t started = sw_json_time_us(d, "started_at"), finished = sw_json_time_us(d, "finished_at");
+    if (started == 0 || finished == 0)
+        return;
+    sw_span_text(span, finished - started);
+    sw_print_fact(cli, "took", span);
+}
+
+/* What it undoes, and what undid it. */
+static void print_links(const sw_cli *cli, const json_t *story)
+{
+    const json_t *d = json_object_get(story, "deployment"), *rollbacks = json_object_get(story, "rollbacks");
+    char text[96];
+    size_t index;
+    json_t *rollback;
+    if (sw_json_number(d, "rollback_of") > 0) {
+        snprintf(text, sizeof(text), "%" PRIu64, sw_json_number(d, "rollback_of"));
+        sw_print_fact(cli, "rollback of", text);
+    }
+    json_array_foreach(rollbacks, index, rollback)
+    {
+        snprintf(text, sizeof(text), "by %" PRIu64 ", which is %.40s", sw_json_number(rollback, "id"),
+                 sw_json_text(rollback, "status"));
+        sw_print_fact(cli, "rolled back", text);
+    }
+}
+
+static void add_attempt(sw_grid *grid, const json_t *result)
+{
+    char at[SW_TIME_TEXT_SIZE], span[SW_SPAN_TEXT_SIZE] = "";
+    int64_t started = sw_json_time_us(result, "started_at"),
+            finished = sw_json_time_us(result, "finished_at");
+    char *text = sw_attempt_text(result);
+    if (finished != 0)
+        sw_span_text(span, finished - started);
+    sw_event_time(at, started);
+    sw_grid_addf(grid, "%" PRIu64, sw_json_number(result, "attempt"));
+    sw_grid_add(grid, at);
+    sw_grid_add(grid, span);
+    sw_grid_addf(grid, "%" PRIu64 "%s",
+                 sw_json_number(result, "stdout_bytes") + sw_json_number(result, "stderr_bytes"),
+                 json_is_true(json_object_get(result, "truncated")) ? ", cut" : "");
+    sw_grid_add(grid, sw_json_text(result, "runner"));
+    sw_grid_add(grid, text != NULL ? text : "");
+    free(text);
+}
+
+/* A line for each attempt, and for each command without one. */
+static void print_attempts(const sw_cli *cli, const json_t *story)
+{
+    static const sw_grid_column columns[] = {
+        {"#", true, true},       {"step", false, true},     {"command", false, true},
+        {"attempt", true, true}, {"started", false, false}, {"took", true, true},
+        {"bytes", true, false},  {"runner", false, false},  {"result", false, true}};
+    sw_grid *grid = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
+    size_t i, k;
+    json_t *command, *result;
+    if (grid == NULL)
+        return;
+    json_array_foreach(json_object_get(story, "commands"), i, command)
+    {
+        char *text = sw_command_text(command);
+        uint64_t number = sw_json_number(command, "number");
+        size_t attempts = 0;
+        json_array_foreach(json_object_get(story, "results"), k, result)
+        {
+            if (sw_json_number(result, "command") != number)
+                continue;
+            sw_grid_addf(grid, "%" PRIu64, number);
+            sw_grid_add(grid, sw_json_text(command, "step"));
+            sw_grid_add(grid, text != NULL ? text : "");
+            add_attempt(grid, result);
+            attempts++;
+        }
+        if (attempts == 0) {
+            sw_grid_addf(grid, "%" PRIu64, number);
+            sw_grid_add(grid, sw_json_text(command, "step"));
+            sw_grid_add(grid, text != NULL ? text : "");
+            for (size_t empty = 3; empty < sizeof(columns) / sizeof(*columns); empty++)
+                sw_grid_add(grid, "");
+        }
+        free(text);
+    }
+    if (sw_grid_rows(grid) > 0) {
+        putchar('\n');
+        sw_grid_print(grid, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
+    }
+    sw_grid_destroy(&grid);
+}
+
+static void print_story(const sw_cli *cli, const json_t *story)
+{
+    const json_t *d = json_object_get(story, "deployment"), *plan = json_object_get(story, "plan");
+    char number[80], *target = sw_target_text(d), *behind = sw_cell_text(json_object_get(plan, "behind"));
+    snprintf(number, sizeof(number), "%" PRIu64 " is %.40s", sw_json_number(d, "id"),
+             sw_json_text(d, "status"));
+    sw_print_fact(cli, "deployment", number);
+    sw_print_fact(cli, "target", target);
+    sw_print_fact(cli, "type", sw_json_text(d, "type"));
+    sw_print_fact(cli, "replaces", sw_json_text(d, "replaces"));
+    sw_print_fact(cli, "reason", sw_json_text(d, "reason"));
+    print_life(cli, d);
+    print_took(cli, d);
+    sw_print_fact(cli, "abort", sw_json_text(d, "abort_reason"));
+    sw_print_fact(cli, "failure", sw_json_text(d, "failure"));
+    print_links(cli, story);
+    if (strcmp(sw_json_text(d, "status"), "REQUESTED") == 0)
+        sw_print_fact(cli, "approval", "needed: of somebody else who may approve on the project");
+    sw_print_fact(cli, "behind", behind);
+    sw_print_fact(cli, "plan hash", sw_json_text(plan != NULL ? plan : d, "plan_hash"));
+    print_attempts(cli, story);
+    free(target);
+    free(behind);
+}
+
+sw_code sw_cmd_deployment(sw_cli *cli, sw_error *error)
+{
+    int64_t id;
+    json_t *story = json_object();
+    sw_code code = sw_deployment_id(cli, &id, error);
+    if (code == SW_OK)
+        code = read_story(cli, id, story, error);
+    if (code == SW_OK && cli->json)
+        sw_print_json_line(story);
+    else if (code == SW_OK)
+        print_story(cli, story);
+    json_decref(story);
+    return code;
+}
+
+/* --- The list --- */
+
+static void add_filter(json_t *filters, const char *field, const char *value)
+{
+    json_array_append_new(filters, json_pack("{s:s,s:s,s:[s]}", "field", field, "op", "=", "values", value));
+}
+
+/* The caller's own. */
+static sw_code add_mine(sw_cli *cli, json_t *filters, sw_error *error)
+{
+    json_t *profile = NULL;
+    sw_code code = sw_cli_call(cli, "/sitewire.user.v1.Users/WhoAmI", NULL, NULL, &profile, error);
+    if (code == SW_OK)
+        add_filter(filters, "requester", sw_json_text(profile, "email"));
+    json_decref(profile);
+    return code;
+}
+
+/* `requested,in-progress`, in any case. */
+static void add_status(json_t *filters, const char *given)
+{
+    json_t *values = json_array();
+    while (*given != '\0') {
+        size_t length = strcspn(given, ",");
+        char status[40];
+        sw_word_upper(status, sizeof(status), given, length);
+        json_array_append_new(values, json_string(status));
+        given += length + (given[length] == ',');
+    }
+    json_array_append_new(filters,
+                          json_pack("{s:s,s:s,s:o}", "field", "status", "op", "in", "values", values));
+}
+
+sw_code sw_cmd_deployments(sw_cli *cli, sw_error *error)
+{
+    static const struct {
+        const char *flag, *field;
+    } plain[] = {{"env", "environment"}, {"docroot", "docroot"}, {"version", "version"}, {"type", "type"}};
+    const sw_args *args = &cli->args;
+    char *project = NULL;
+    json_t *filters = json_array();
+    sw_code code = SW_OK;
+    if (sw_args_has(args, "project"))
+        code = sw_deployment_project(cli, sw_args_value(args, "project"), &project, error);
+    if (project != NULL)
+        add_filter(filters, "project", project);
+    for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
+        if (sw_args_has(args, plain[i].flag))
+            add_filter(filters, plain[i].field, sw_args_value(args, plain[i].flag));
+    if (sw_args_has(args, "status"))
+        add_status(filters, sw_args_value(args, "status"));
+    if (code == SW_OK && sw_args_has(args, "mine"))
+        code = add_mine(cli, filters, error);
+    const sw_listing listing = {.resource = "deployment",
+                                .filters = filters,
+                                .order = "-id",
+                                .fields =
+                                    "id,status,project,docroot,environment,version,requester,requested_at,"
+                                    "finished_at,failure",
+                                .limit = LIST_LIMIT};
+    if (code == SW_OK)
+        code = sw_list(cli, &listing, error);
+    json_decref(filters);
+    free(project);
+    return code;
+}

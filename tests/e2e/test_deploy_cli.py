@@ -1,0 +1,645 @@
+#!/usr/bin/env python3
+"""Deployments at the command line: deploy, rollback, approve, abort, logs, deployment, deployments. The runner is played here."""
+import base64
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from deployment_test import DeploymentTest  # noqa: E402
+from sitewire_test import PATIENCE, SITEWIRE, wait_for  # noqa: E402
+from sitewire.deployment.v1 import deployment_pb2 as pb  # noqa: E402
+
+CANCELLED, UNKNOWN, INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, ABORTED = 1, 2, 3, 5, 7, 9, 10
+
+
+class Terminal:
+    """A program on a terminal of its own, and the screen that one sees there."""
+
+    def __init__(self, env, *words, columns=80, rows=24):
+        self.rows, self.raw = rows, b""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(SITEWIRE, [SITEWIRE, *words], env)
+        self.resize(columns)
+
+    def resize(self, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", self.rows, columns, 0, 0))
+
+    def read(self, seconds):
+        """False at the end."""
+        if select.select([self.fd], [], [], seconds)[0]:
+            try:
+                data = os.read(self.fd, 65536)
+            except OSError:
+                data = b""
+            self.raw += data
+            return bool(data)
+        return True
+
+    def screen(self):
+        """The lines as they stand, by the few controls that a view may use."""
+        lines, row, column = [""], 0, 0
+        text = self.raw.decode("utf-8", "replace")
+        for part in re.findall(r"\x1b\[\??[0-9;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+|\x1b", text):
+            if part == "\r":
+                column = 0
+            elif part == "\n":
+                row += 1
+                lines.extend([""] * (row + 1 - len(lines)))
+            elif re.fullmatch(r"\x1b\[\d+A", part):
+                row -= int(part[2:-1])
+                assert row >= 0, text
+            elif part == "\x1b[K":
+                lines[row] = lines[row][:column]
+            elif part == "\x1b[J":
+                lines[row] = lines[row][:column]
+                del lines[row + 1:]
+            elif re.fullmatch(r"\x1b\[(\?25[hl]|[0-9;]*m)", part):
+                pass
+            elif part.startswith("\x1b"):
+                raise AssertionError(f"not expected on a terminal: {part!r}")
+            else:
+                lines[row] = lines[row][:column].ljust(column) + part + lines[row][column + len(part):]
+                column += len(part)
+        return "\n".join(lines)
+
+    def wait_for(self, text):
+        return self.wait_for_match(re.escape(text))
+
+    def wait_for_match(self, pattern):
+        deadline = time.monotonic() + PATIENCE
+        while not re.search(pattern, self.screen()):
+            if not self.read(0.2) or time.monotonic() > deadline:
+                raise AssertionError(f"{pattern} is not to be seen in:\n{self.screen()}")
+        return self.screen()
+
+    def end(self):
+        """Its exit status."""
+        while self.read(PATIENCE):
+            pass
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.fd)
+        return status
+
+
+class Base(DeploymentTest):
+    def env(self, by=None):
+        """What the program needs to run as somebody; None is the admin on ipc."""
+        if by is None:
+            return self.system.env()
+        return self.system.env() | {"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_EVENTS": self.system.tcp_events,
+                                    "SITEWIRE_KEY": self.clients[by].key.path}
+
+    def cli(self, *words, by=None, status=0, stdin=""):
+        done = self.system.cli(*map(str, words), env=self.env(by), stdin=stdin)
+        self.assertEqual(done.returncode, status, f"{words}: {done.stdout}{done.stderr}")
+        return done
+
+    def fails(self, status, text, *words, field=None, **options):
+        done = self.cli(*words, status=status, **options)
+        self.assertIn(text, done.stderr)
+        if field:
+            self.assertIn(f"\nfield: {field}\n", done.stderr)
+        self.assertEqual(done.stdout, "")
+        return done
+
+    def json(self, *words, **options):
+        return [json.loads(line) for line in self.cli(*words, "--json", **options).stdout.splitlines()]
+
+    def wanted(self, *words, environment="dev", version="2"):
+        return ("deploy", self.project, "--env", environment, "--version", version, *words)
+
+    def ask(self, *words, **options):
+        """The plan of a deployment that is asked for at the command line."""
+        return self.json(*self.wanted(*words, environment=options.pop("environment", "dev")), **options)[0]
+
+    def write(self, claim, data, command=1, attempt=1, stream="stdout", offset=None):
+        """Output as a runner sends it; where it ends."""
+        self.at = getattr(self, "at", 0) if offset is None else offset
+        chunk = pb.LogChunk(command=command, attempt=attempt, stream=stream, offset=self.at, bytes=data)
+        self.at = self.call("AppendLog", "runner@x.org", id=claim.deployment.id, fence=claim.fence, chunks=[chunk]).offset
+        return self.at
+
+    def begin(self, claim, number):
+        self.call("StartCommand", "runner@x.org", id=claim.deployment.id, fence=claim.fence, number=number)
+
+    def end_command(self, claim, number, attempt=1, **how):
+        self.call("FinishCommand", "runner@x.org", id=claim.deployment.id, fence=claim.fence, number=number, attempt=attempt,
+                  **(how or {"exit_code": 0}))
+
+    def due(self):
+        """A claim, once there is something to claim."""
+        return wait_for(lambda: (lambda claim: claim if claim.HasField("deployment") else None)(self.claim()), "a deployment is due")
+
+    def run_due(self):
+        """Runs what is due, to DONE."""
+        claim = self.due()
+        for command in claim.commands:
+            self.attempt(claim, command.number)
+        self.finish(claim)
+
+    def in_background(self, *words, by=None):
+        process = self.system.start_cli(f"{self.w}-{words[0]}", *map(str, words), env=self.env(by))
+        self.addCleanup(lambda: process.running() and process.end(signal.SIGKILL))
+        return process
+
+
+class Asking(Base):
+    def test_dry_run(self):
+        words = self.wanted("--run", "PREDEPLOYMENT: echo a; echo b", "--run", "bin/unpack 2", "--argv", 'post: ["purge", "a b"]',
+                            "--reason", "release 2", "--dry-run")
+        text = self.cli(*words).stdout
+        for line in (r"deployment   none: nothing was kept", rf"target       {self.project}, version 2 on {self.w}/dev", "replaces     1",
+                     "reason       release 2", "approval     not needed", "queue        first", "rights used  admin",
+                     r"plan hash    [0-9a-f]{64}", r"1  PREDEPLOYMENT  sh: echo a; echo b +3600 s +0  no", r"2  DEPLOYMENT     sh: bin/unpack 2 .*",
+                     r"3  POST           purge 'a b' .*", "  SITEWIRE_PREVIOUS_VERSION=1", r'  environment: .*"protected":false.*'):
+            self.assertRegex(text, rf"(?m)^{line}$")
+        self.assertEqual(self.json("deployments", "--project", self.project), [])
+        plan = self.json(*words)[0]
+        self.assertEqual((plan["deployment"]["status"], [c["step"] for c in plan["commands"]]),
+                         ("ACCEPTED", ["PREDEPLOYMENT", "DEPLOYMENT", "POST"]))
+        self.assertIn(plan["plan_hash"], text)
+
+    def test_projects(self):
+        """A bare code, unless a website and a core have it; --type says which of them."""
+        self.fails(INVALID_ARGUMENT, f"say website:{self.w} or drupaldocrootcore:{self.w}", "deploy", self.w, "--env", "dev",
+                   "--version", "2", field="project")
+        core = self.json("deploy", self.w, "--env", "dev", "--version", "2", "--type", "drupaldocrootcore", "--dry-run")[0]
+        self.assertEqual(core["deployment"]["project"], f"drupaldocrootcore:{self.w}")
+        self.sql(f"INSERT INTO referential.website (code) VALUES ('{self.w}.org'); INSERT INTO referential.website_deployed "
+                 f"(website, docroot, environment) VALUES ('{self.w}.org', '{self.w}', 'dev')")
+        plan = self.json("deploy", f"{self.w}.org", "--env", "dev", "--version", "2", "--docroot", self.w, "--dry-run")[0]
+        self.assertEqual(plan["deployment"]["project"], f"website:{self.w}.org")
+        self.assertIn("replaces     nothing", self.cli("deploy", f"{self.w}.org", "--env", "dev", "--version", "2", "--dry-run").stdout)
+        self.fails(NOT_FOUND, "no project 'nowhere'", "deploy", "nowhere", "--env", "dev", "--version", "2", field="project")
+        self.fails(NOT_FOUND, "no project", "deploy", self.project, "--env", "dev", "--version", "2", by="stranger@x.org", field="project")
+
+    def test_bad_input(self):
+        path = os.path.join(self.system.folder, "bad.json")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write('[{"shell": "true",\n}]')
+        for field, text, words in (
+                ("environment", "--env", ("deploy", self.project, "--version", "2")),
+                ("version", "--version", ("deploy", self.project, "--env", "dev")),
+                ("run", "'STEP: command'", self.wanted("--run", "POST: ")),
+                ("argv", "JSON list", self.wanted("--argv", "bin/unpack 2")),
+                ("argv", "JSON list", self.wanted("--argv", "[1]")),
+                ("argv", "JSON list", self.wanted("--argv", "[]")),
+                ("from", "bad.json:2:", self.wanted("--from", path)),
+                ("on_lost_lease", "fail or retry", self.wanted("--on-lost-lease", "panic")),
+                ("type", "no deployment type", self.wanted("--type", "rocket")),
+                ("commands[0].step", "no step", self.wanted("--run", "LATER: true")),
+                ("commands[0].timeout_s", "1 to 86400", self.wanted("--from", "-")),
+                ("id", "no ID", ("deployment", "x")), ("id", "no ID", ("abort", "0")), ("id", "no ID", ("rollback", "4x")),
+                ("id", "no ID", ("logs", "99999999999999999999"))):
+            with self.subTest(words=words):
+                self.fails(INVALID_ARGUMENT, text, *words, field=field, stdin='[{"shell": "true", "timeout_s": -1}]')
+        self.fails(INVALID_ARGUMENT, "nope", *self.wanted("--from", "-"), stdin='[{"shell": "true", "nope": 1}]')
+        self.fails(INVALID_ARGUMENT, "has no commands", *self.wanted("--from", "-"), stdin='{"version": "1"}', field="from")
+        self.fails(NOT_FOUND, "cannot read", *self.wanted("--from", "/nonexistent/x.json"))
+        self.fails(INVALID_ARGUMENT, "one PROJECT", "deploy", "--env", "dev", "--version", "2")
+        self.fails(INVALID_ARGUMENT, "--dry-run keeps nothing", *self.wanted("--dry-run", "--wait"))
+        self.fails(INVALID_ARGUMENT, "ID of one deployment", "logs")
+        self.fails(INVALID_ARGUMENT, "--offset takes a number", "logs", "1", "--offset", "-1")
+        self.fails(NOT_FOUND, "999999", "logs", "999999", "-f")
+        self.fails(NOT_FOUND, "999999", "deployment", "999999")
+
+    def test_commands(self):
+        """In the order of the command line, and all that a file can say."""
+        file = [{"step": "POST", "argv": ["purge", "--all"], "timeout_s": 60, "retries": 2, "continue_on_failure": True}, {"shell": "b"}]
+        plan = self.json(*self.wanted("--run", "a", "--from", "-", "--run", "c", "--on-lost-lease", "retry"), stdin=json.dumps(file))[0]
+        commands = plan["commands"]
+        self.assertEqual([c.get("shell") or c["argv"] for c in commands], ["a", "b", "c", ["purge", "--all"]])
+        self.assertEqual([commands[3][field] for field in ("timeout_s", "retries", "continue_on_failure")], [60, 2, True])
+        self.assertEqual(plan["deployment"]["on_lost_lease"], "RETRY")
+        same = self.json(*self.wanted("--from", "-", "--dry-run"), stdin=json.dumps({"commands": file}))[0]
+        self.assertEqual(len(same["commands"]), 2)
+
+    def test_request_id(self):
+        first, second = (self.ask("--run", "true", "--request-id", f"job-{self.w}") for _ in range(2))
+        self.assertEqual(first["deployment"]["id"], second["deployment"]["id"])
+        self.assertNotEqual(self.ask("--run", "true")["deployment"]["id"], first["deployment"]["id"])
+        self.assertIn(first["deployment"]["id"], self.cli(*self.wanted("--dry-run")).stdout)  # behind it
+
+    def test_help(self):
+        text = self.cli("deploy", "--help").stdout
+        self.assertRegex(text, r"(?m)^  -v, --version VERSION ")
+        self.assertNotIn("print the version", text)
+        self.assertRegex(text, r"(?m)^   2  it is FAILED")
+        self.assertRegex(self.cli("--version").stdout, r"^sitewire \d")
+
+
+class Deciding(Base):
+    def test_approval(self):
+        plan = self.ask("--run", "true", environment="prod", by="owner@x.org")
+        number = plan["deployment"]["id"]
+        self.assertTrue(plan["needs_approval"])
+        self.assertRegex(self.cli("deployment", number).stdout, rf"approval     needed(.|\n)*plan hash    {plan['plan_hash']}")
+        self.fails(INVALID_ARGUMENT, "--plan-hash HASH", "approve", number, by="other@x.org", field="plan_hash")
+        self.fails(ABORTED, "another one now", "approve", number, "--plan-hash", "0" * 64, by="other@x.org", field="plan_hash")
+        self.fails(PERMISSION_DENIED, "somebody else", "approve", number, "--yes", by="owner@x.org")
+        self.fails(PERMISSION_DENIED, "takes approve", "approve", number, "--yes", by="ext@x.org")
+        done = self.cli("approve", number, "--plan-hash", plan["plan_hash"], by="other@x.org")
+        self.assertEqual(done.stdout, f"deployment {number} is ACCEPTED, approved by other@x.org\n")
+        self.run_due()
+        self.assertEqual(self.deployed("prod"), "2")
+        self.assertRegex(self.cli("deployment", number).stdout, r"(?m)^approved     \S+Z by other@x.org$")
+        again = self.ask(environment="prod", by="owner@x.org")["deployment"]["id"]
+        self.assertEqual(self.json("approve", again, "--yes", by="other@x.org")[0]["status"], "ACCEPTED")
+
+    def test_approval_on_a_terminal(self):
+        number = self.ask("--run", "true", environment="prod", by="owner@x.org")["deployment"]["id"]
+        for answer, status, state in ((b"n\n", CANCELLED, "REQUESTED"), (b"y\n", 0, "ACCEPTED")):
+            terminal = Terminal(self.env("other@x.org"), "approve", number)
+            shown = terminal.wait_for("approve this plan? [y/N]")
+            self.assertIn("sh: true", shown)
+            self.assertIn("SITEWIRE_VERSION=2", shown)
+            os.write(terminal.fd, answer)
+            self.assertEqual(terminal.end(), status, terminal.screen())
+            self.assertEqual(self.get(int(number)).status, state)
+
+    def test_what_was_shown_is_what_is_approved(self):
+        number = self.ask(environment="prod", by="owner@x.org")["deployment"]["id"]
+        terminal = Terminal(self.env("other@x.org"), "approve", number)
+        terminal.wait_for("approve this plan? [y/N]")
+        self.sql(f"UPDATE referential.website SET home_directory = 'moved' WHERE code = '{self.w}'")
+        os.write(terminal.fd, b"y\n")
+        self.assertEqual(terminal.end(), ABORTED, terminal.screen())
+
+    def test_abort(self):
+        waiting = self.ask("--run", "true")["deployment"]["id"]
+        self.assertEqual(self.cli("abort", waiting, "--reason", "the wrong one").stdout, f"deployment {waiting} is ABORTED\n")
+        self.assertRegex(self.cli("deployment", waiting).stdout, r"(?m)^abort        the wrong one$")
+        self.cli("abort", waiting)  # as it is already
+        self.fails(FAILED_PRECONDITION, "nothing to abort", "abort", self.deploy(), field="id")
+        running = self.ask("--run", "true")["deployment"]["id"]
+        claim = self.due()
+        self.assertIn("is IN_PROGRESS: its runner r1 is told to end it", self.cli("abort", running).stdout)
+        self.assertTrue(self.call("RenewLease", "runner@x.org", id=claim.deployment.id, fence=claim.fence).abort)
+        self.finish(claim, "ABORTED")
+        self.fails(NOT_FOUND, running, "abort", running, by="stranger@x.org")
+
+
+class Telling(Base):
+    def test_list(self):
+        first = self.deploy(commands=[{"shell": "true"}])
+        second = self.request("ext@x.org", version="3").deployment.id
+        rows = self.json("deployments", "--project", self.project)
+        self.assertEqual([int(row["id"]) for row in rows], [second, first])
+        mine = ("deployments", "--project", self.project)
+        for words, expected in ((("--mine",), [first]), (("--status", "done,in-progress"), [first]), (("--env", "prod"), []), (("--version", "3"), [second]),
+                                (("requester=ext@x.org",), [second]), (("--filter", "version < 3"), [first]), (("--limit", "1"), [second]),
+                                (("--order", "id", "--limit", "1"), [first]), (("--type", "WEBSITE", "--docroot", self.w), [second, first])):
+            with self.subTest(words=words):
+                self.assertEqual([int(row["id"]) for row in self.json(*mine, *words)], expected)
+        self.assertEqual(self.json("deployments", "--mine", by="stranger@x.org"), [])
+        self.assertEqual(self.cli(*mine, "--count").stdout, "2\n")
+        table = self.cli(*mine).stdout.splitlines()
+        self.assertRegex(table[0], "^ *id +status +project +docroot +environment +version +requester +requested_at +finished_at$")
+        self.assertEqual(self.cli(*mine, "--fields", "id,status", "--csv").stdout, f"id,status\n{second},ACCEPTED\n{first},DONE\n")
+
+    def test_story(self):
+        number = self.ask("--from", "-", "--run", "POST: purge", "--reason", "a customer asked", stdin='[{"argv": ["unpack", "2"], "retries": 1}]')["deployment"]["id"]
+        claim = self.due()
+        self.attempt(claim, 1, exit_code=3, stdout_bytes=5)
+        self.attempt(claim, 1, signal=9, timed_out=True)
+        self.finish(claim, "FAILED", failure="command 1: timed out")
+        text = self.cli("deployment", number).stdout
+        for line in (f"deployment   {number} is FAILED", "replaces     1", "reason       a customer asked", r"requested    \S+Z by admin@localhost",
+                     r"accepted     \S+Z", r"started      \S+Z by the runner r1 \(runner@x.org\)", r"finished     \S+Z: FAILED", r"took         \S+ s",
+                     "failure      command 1: timed out", r"1  DEPLOYMENT  unpack 2 +1  \S+Z +\S+ s +5  r1 +exit status 3",
+                     r"1  DEPLOYMENT  unpack 2 +2  \S+Z +\S+ s +0  r1 +timed out", "2  POST +sh: purge *"):
+            self.assertRegex(text, rf"(?m)^{line}$")
+        plan = self.json("rollback", number, "--dry-run")[0]["deployment"]
+        self.assertEqual((plan["version"], plan["rollback_of"]), ("1", number))
+        back = self.json("rollback", number, "--run", "bin/switch", "--reason", "broken")[0]
+        self.assertEqual([command["shell"] for command in back["commands"]], ["bin/switch"])
+        back = back["deployment"]["id"]
+        self.assertIn(f"\nrolled back  by {back}, which is ACCEPTED\n", self.cli("deployment", number).stdout)
+        self.assertIn(f"\nrollback of  {number}\n", self.cli("deployment", back).stdout)
+        story = self.json("deployment", number)[0]
+        self.assertEqual([len(story[part]) for part in ("commands", "results", "rollbacks")], [2, 2, 1])
+        self.fails(NOT_FOUND, number, "deployment", number, by="stranger@x.org")
+
+    def test_attempts_without_a_lease(self):
+        """A deployment that was claimed twice says so."""
+        number = self.ask("--run", "true", "--on-lost-lease", "retry")["deployment"]["id"]
+        self.begin(self.due(), 1)
+        self.expire(int(number))
+        claim = self.due()
+        self.attempt(claim, 1)
+        self.finish(claim)
+        text = self.cli("deployment", number).stdout
+        self.assertRegex(text, r"by the runner r1 \(runner@x.org\), not the first one")
+        self.assertIn("was lost", text)
+
+
+class Logs(Base):
+    def test_offsets(self):
+        number = self.ask("--run", "a", "--run", "b")["deployment"]["id"]
+        claim = self.due()
+        self.begin(claim, 1)
+        self.write(claim, b"one\x00\xff\x1b[31m\r\n", offset=0)
+        self.write(claim, b"err", stream="stderr")
+        self.end_command(claim, 1)
+        self.begin(claim, 2)
+        self.write(claim, b"two", command=2)
+        whole = b"one\x00\xff\x1b[31m\r\nerrtwo"
+
+        def logs(*words):
+            return subprocess.run([SITEWIRE, "logs", number, *words], env=self.env(), capture_output=True, check=True).stdout
+        self.assertEqual(logs(), whole)  # what there is of one that runs
+        for offset in (0, 1, 5, 12, len(whole) - 1, len(whole), 1000):
+            self.assertEqual(logs("--offset", str(offset)), whole[offset:])
+        self.assertEqual((logs("--command", "2"), logs("--command", "1"), logs("--command", "3")), (b"two", whole[:-3], b""))
+        lines = [json.loads(line) for line in logs("--json").splitlines()]
+        self.assertEqual(b"".join(base64.b64decode(line["bytes"]) for line in lines), whole)
+        self.assertEqual([(line["offset"], line["command"], line["attempt"], line["stream"]) for line in lines],
+                         [(0, 1, 1, "stdout"), (12, 1, 1, "stderr"), (15, 2, 1, "stdout")])
+        self.end_command(claim, 2)
+        self.finish(claim)
+        self.assertEqual(logs("-f"), whole)
+        self.assertEqual(logs("-f", "--offset", "12", "--command", "2"), b"two")
+        self.fails(NOT_FOUND, number, "logs", number, by="stranger@x.org")
+        terminal = Terminal(self.env(), "logs", number)
+        self.assertEqual(terminal.end(), 0)
+        self.assertNotIn(b"\x1b", terminal.raw)
+        self.assertIn("one\\x00\ufffd\nerrtwo\n", terminal.screen())
+        raw = Terminal(self.env(), "logs", number, "--raw")
+        self.assertEqual(raw.end(), 0)
+        self.assertIn(b"\x1b[31m", raw.raw)
+
+    def test_follow(self):
+        number = self.ask("--run", "a", "--run", "b")["deployment"]["id"]
+        following = self.in_background("logs", number, "-f", by="reader@x.org")
+        claim = self.due()
+        expected = ""
+        for command in (1, 2):
+            self.begin(claim, command)
+            for i in range(3):
+                text = f"line {i} of {command}\n"
+                expected += text
+                self.write(claim, text.encode(), command=command, offset=0 if expected == text else None)
+                wait_for(lambda: following.output() == expected, "the line is shown")
+            self.end_command(claim, command)
+        self.assertTrue(following.running())
+        self.write(claim, b"no end of line", command=2)
+        self.finish(claim, "FAILED", failure="on purpose")
+        self.assertEqual(following.popen.wait(PATIENCE), 0)  # of the output, not of the deployment
+        self.assertEqual(following.output(), expected + "no end of line")
+
+    def test_follow_over_kills(self):
+        """The broker and the service are killed while output streams: not a byte is missing, or there twice."""
+        number = self.ask("--run", "a")["deployment"]["id"]
+        following = self.in_background("logs", number, "-f")
+        claim = self.due()
+        self.begin(claim, 1)
+        expected = ""
+        for i in range(30):
+            text = f"{i} " * 50 + "\n"
+            expected += text
+            if i in (8, 20):
+                wait_for(lambda: following.output(), "something is shown")
+                self.system.kill("broker" if i == 8 else "deployment-0")
+                if i == 8:
+                    self.system.start_broker()
+                else:
+                    self.system.start_service("deployment-0")
+                self.system.wait_ready()
+                for client in self.clients.values():
+                    client.connect()
+                self.call("RenewLease", "runner@x.org", id=claim.deployment.id, fence=claim.fence, lease_ms=120000)
+            self.write(claim, text.encode(), offset=len(expected) - len(text))
+        self.end_command(claim, 1)
+        self.finish(claim)
+        self.assertEqual(following.popen.wait(PATIENCE), 0, following.output()[-500:])
+        shown = "\n".join(line for line in following.output().splitlines() if not line.startswith("trying again: ")) + "\n"
+        self.assertEqual(shown, expected)
+
+    def test_much(self):
+        """Much output takes no memory to speak of, read or followed."""
+        size, total = 1 << 20, 48
+        number = self.ask("--run", "a")["deployment"]["id"]
+        following = subprocess.Popen([SITEWIRE, "logs", number, "-f"], env=self.env(), stdout=subprocess.PIPE)
+        claim = self.due()
+        self.begin(claim, 1)
+        for i in range(total):
+            self.write(claim, bytes([65 + i % 26]) * size, offset=i * size)
+
+        def drain(process, stop_at):
+            seen = 0
+            while seen < stop_at:
+                data = os.read(process.stdout.fileno(), min(1 << 20, stop_at - seen))
+                if not data:
+                    break
+                seen += len(data)
+            return seen
+
+        def peak(process):
+            with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+                return int(re.search(r"VmHWM:\s+(\d+) kB", file.read())[1]) / 1024
+        self.assertEqual(drain(following, (total - 1) * size), (total - 1) * size)
+        self.assertLess(peak(following), 40)
+        self.end_command(claim, 1)
+        self.finish(claim)
+        self.assertEqual(drain(following, 2 * size), size)
+        self.assertEqual(following.wait(PATIENCE), 0)
+        following.stdout.close()
+        reading = subprocess.Popen([SITEWIRE, "logs", number], env=self.env(), stdout=subprocess.PIPE)
+        self.assertEqual(drain(reading, (total - 1) * size), (total - 1) * size)
+        self.assertLess(peak(reading), 40)
+        drain(reading, 2 * size)
+        self.assertEqual(reading.wait(PATIENCE), 0)
+        reading.stdout.close()
+
+    def test_interrupt(self):
+        number = self.ask("--run", "a")["deployment"]["id"]
+        following = self.in_background("logs", number, "-f")
+        claim = self.due()
+        self.begin(claim, 1)
+        self.write(claim, b"first\n", offset=0)
+        wait_for(lambda: "first" in following.output(), "it follows")
+        self.assertEqual(following.end(signal.SIGINT), CANCELLED)
+        self.assertIn("the deployment goes on", following.output())
+        self.assertEqual(self.get(int(number)).status, "IN_PROGRESS")
+
+
+class Waiting(Base):
+    def run_it(self, outcome="DONE", failure="", **how):
+        claim = self.due()
+        self.begin(claim, 1)
+        self.write(claim, b"hello\n\x1b[2Jwor", offset=0)
+        self.write(claim, b"ld\n")
+        self.end_command(claim, 1, **how)
+        self.finish(claim, outcome, failure=failure)
+
+    def test_outcomes(self):
+        for outcome, how, status, text in (("DONE", {"exit_code": 0}, 0, ""),
+                                           ("FAILED", {"exit_code": 3}, UNKNOWN, "error: UNKNOWN: deployment {} is FAILED: so it is"),
+                                           ("ABORTED", {"signal": 15}, ABORTED, "error: ABORTED: deployment {} is ABORTED: so it is")):
+            with self.subTest(outcome=outcome):
+                waiting = self.in_background(*self.wanted("--run", "PREDEPLOYMENT: echo hello", "--wait"))
+                self.run_it(outcome, "" if outcome == "DONE" else "so it is", **how)
+                self.assertEqual(waiting.popen.wait(PATIENCE), status, waiting.output())
+                shown = waiting.output()
+                number = re.match(r"deployment (\d+): ", shown)[1]
+                self.assertIn(text.format(number), shown)
+                lines = [re.sub(r"^\S+Z  ", "", line) for line in shown.splitlines()]
+                self.assertEqual(lines[:9], [f"deployment {number}: {self.project}, version 2 on {self.w}/dev", "REQUESTED by admin@localhost",
+                                             "REQUESTED -> ACCEPTED by admin@localhost", "ACCEPTED -> IN_PROGRESS by runner@x.org on r1",
+                                             "command 1 (PREDEPLOYMENT), attempt 1: begun", "  $ sh: echo hello", "  | hello", "  | world",
+                                             "command 1 (PREDEPLOYMENT), attempt 1: " + ("exit status 0" if status == 0 else "exit status 3" if status == UNKNOWN
+                                                                                         else "ended by signal 15")], shown)
+                self.assertIn(f"IN_PROGRESS -> {outcome} by runner@x.org on r1", lines[9])
+                os.truncate(waiting.log, 0)
+
+    def test_json(self):
+        waiting = self.in_background(*self.wanted("--run", "echo hello", "--wait", "--json"))
+        self.run_it()
+        self.assertEqual(waiting.popen.wait(PATIENCE), 0, waiting.output())
+        lines = [json.loads(line) for line in waiting.output().splitlines()]
+        self.assertEqual([line["kind"] for line in lines], ["plan", "state", "state", "state", "command", "output", "output", "command", "state", "outcome"])
+        self.assertEqual(b"".join(base64.b64decode(line["bytes"]) for line in lines if line["kind"] == "output"), b"hello\n\x1b[2Jworld\n")
+        self.assertEqual(lines[-1]["outcome"]["status"], "DONE")
+
+    def test_rollback(self):
+        number = self.deploy(commands=[{"shell": "true"}])
+        waiting = self.in_background("rollback", number, "--wait")
+        self.run_due()
+        self.assertEqual(waiting.popen.wait(PATIENCE), 0, waiting.output())
+        self.assertIn(f"{self.project}, version 1 on {self.w}/dev", waiting.output())
+        self.assertEqual(self.deployed(), "1")
+
+    def test_approved_meanwhile(self):
+        waiting = self.in_background(*self.wanted("--wait", environment="prod"), by="owner@x.org")
+        number = re.search(r"sitewire approve (\d+)\n", wait_for(lambda: "approve" in waiting.output() and waiting.output(), "it says so"))[1]
+        self.cli("approve", number, "--yes", by="other@x.org")
+        self.run_due()
+        self.assertEqual(waiting.popen.wait(PATIENCE), 0, waiting.output())
+
+    def test_interrupt(self):
+        waiting = self.in_background(*self.wanted("--run", "a", "--wait"))
+        claim = self.due()
+        wait_for(lambda: "IN_PROGRESS" in waiting.output(), "it is seen")
+        self.assertEqual(waiting.end(signal.SIGINT), CANCELLED)
+        number = claim.deployment.id
+        self.assertIn(f"deployment {number} goes on; `sitewire logs {number} -f` follows it, `sitewire abort {number}` ends it",
+                      waiting.output())
+        self.assertEqual(self.get(number).status, "IN_PROGRESS")
+
+
+class Live(Base):
+    def terminal(self, *words, **options):
+        env = self.env() | {"TERM": "xterm"}
+        terminal = Terminal(env, *self.wanted(*words, "--wait"), **options)
+        self.addCleanup(lambda: subprocess.run(["kill", "-9", str(terminal.pid)], stderr=subprocess.DEVNULL, check=False))
+        return terminal
+
+    def test_view(self):
+        terminal = self.terminal("--run", "PREDEPLOYMENT: backup", "--run", "unpack")
+        terminal.wait_for("waits for a runner")
+        claim = self.due()
+        terminal.wait_for("IN_PROGRESS on r1 for")
+        self.begin(claim, 1)
+        shown = terminal.wait_for("  runs ")
+        self.assertRegex(shown, r"(?m)^  runs +\d+\.\d s  PREDEPLOYMENT  sh: backup$")
+        self.assertRegex(shown, r"(?m)^ +DEPLOYMENT  sh: unpack$")
+        self.write(claim, "".join(f"line {i}\n" for i in range(40)).encode(), offset=0)
+        shown = terminal.wait_for("  | line 39")
+        self.assertEqual(re.findall(r"(?m)^  \| (.*)$", shown), [f"line {i}" for i in range(30, 40)])
+        self.write(claim, b"10%\r20%\r\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\tend\x9b\x00\n" + "x".encode() * 300 + b"\n")
+        shown = terminal.wait_for("red     end")
+        self.assertIn("  | red     end\ufffd\\x00\n", shown)
+        self.assertTrue(all(len(line) <= 80 for line in shown.splitlines()), shown)
+        self.end_command(claim, 1)
+        self.begin(claim, 2)
+        shown = terminal.wait_for_match(r"(?m)^  runs +\S+ s  DEPLOYMENT  sh: unpack$")
+        self.assertRegex(shown, r"(?m)^  ok +\d+\.\d s  PREDEPLOYMENT  sh: backup$")
+        self.assertNotIn("  | ", shown)  # of the command before
+        self.end_command(claim, 2)
+        self.finish(claim)
+        self.assertEqual(terminal.end(), 0, terminal.screen())
+        shown = terminal.screen().rstrip().splitlines()
+        self.assertEqual(shown[-3], "DONE")
+        self.assertRegex(shown[-1], r"^  ok +\d+\.\d s  DEPLOYMENT  sh: unpack$")
+        self.assertTrue(terminal.raw.startswith(b"\x1b[?25l") and b"\x1b[?25h" in terminal.raw)
+
+    def test_width(self):
+        """It follows the width; a terminal that has become narrower has broken the lines of the last frame."""
+        terminal = self.terminal("--run", "x" * 100, columns=90)
+        terminal.wait_for("waits for a runner")
+        wait_for(lambda: terminal.raw.endswith(b"\x1b[J") or not terminal.read(0.1), "the frame is whole")
+        before = [len(line) for line in terminal.screen().rstrip().splitlines()]
+        self.assertEqual(max(before), 90)
+        begin = len(terminal.raw)
+        terminal.resize(40)
+        wait_for(lambda: terminal.read(0.1) and b"\x1b[J" in terminal.raw[begin:], "it draws again")
+        frame = terminal.raw[begin:].decode().split("\x1b[J")[0].split("\r\n")
+        self.assertTrue(frame[0].startswith(f"\x1b[{sum(max(1, -(-width // 40)) for width in before)}A\r"), (before, frame))
+        self.assertEqual(max(len(re.sub(r"\x1b\[\w+|\r", "", line)) for line in frame), 40)
+        self.run_due()
+        self.assertEqual(terminal.end(), 0)
+
+    def test_failure(self):
+        terminal = self.terminal("--run", "unpack", columns=120)
+        claim = self.due()
+        self.begin(claim, 1)
+        self.write(claim, b"no space left\n", offset=0)
+        self.end_command(claim, 1, exit_code=28)
+        self.finish(claim, "FAILED", failure="command 1 failed")
+        self.assertEqual(terminal.end(), UNKNOWN)
+        shown = terminal.screen()
+        self.assertRegex(shown, r"(?m)^  failed +\d+\.\d s  DEPLOYMENT  sh: unpack \(exit status 28\)$")
+        self.assertIn("  | no space left\n", shown)
+        self.assertIn("FAILED: command 1 failed\n", shown)
+        self.assertIn("error: UNKNOWN: deployment", shown)
+
+    def test_many_commands(self):
+        """No more lines than the terminal has, around what runs."""
+        words = [word for i in range(1, 61) for word in ("--run", f"command-{i}")]
+        terminal = self.terminal(*words, rows=15)
+        claim = self.due()
+        for number in range(1, 31):
+            self.attempt(claim, number)
+        self.begin(claim, 31)
+        shown = terminal.wait_for("sh: command-31")
+        self.assertLess(len(shown.rstrip().splitlines()), 15)
+        os.kill(terminal.pid, signal.SIGINT)
+        self.assertEqual(terminal.end(), CANCELLED)
+        self.assertIn(f"deployment {claim.deployment.id} goes on", terminal.screen())
+        self.assertIn(b"\x1b[?25h", terminal.raw)
+
+    def test_suspended(self):
+        """Ctrl-Z gives the terminal back as it was; afterwards the view goes on."""
+        terminal = self.terminal("--run", "a")
+        terminal.wait_for("waits for a runner")
+        self.assertFalse(termios.tcgetattr(terminal.fd)[3] & termios.ECHO)
+        os.kill(terminal.pid, signal.SIGTSTP)
+        self.assertTrue(os.WIFSTOPPED(os.waitpid(terminal.pid, os.WUNTRACED)[1]))
+        self.assertTrue(termios.tcgetattr(terminal.fd)[3] & termios.ECHO)
+        os.kill(terminal.pid, signal.SIGCONT)
+        self.run_due()
+        self.assertEqual(terminal.end(), 0, terminal.screen())
+
+    def test_dumb_terminal(self):
+        terminal = Terminal(self.env() | {"TERM": "dumb"}, *self.wanted("--wait"))
+        self.run_due()
+        self.assertEqual(terminal.end(), 0)
+        self.assertNotIn(b"\x1b", terminal.raw)
+
+
+del Base, DeploymentTest
+
+if __name__ == "__main__":
+    unittest.main()
