@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WATCHES_MAX 1000 /* of Health; each takes a call's memory for as long as it lasts */
+
 extern const unsigned char sw_schema[];
 extern const size_t sw_schema_size;
 
@@ -225,6 +227,7 @@ sw_code sw_self_open(sw_self *self, sw_broker *broker, sw_error *error)
                                   .schema_size = sw_schema_size,
                                   .context = self,
                                   .health = health,
+                                  .watches_max = WATCHES_MAX,
                                   .services = services,
                                   .stats = stats,
                                   .drain = drain};

@@ -17,6 +17,8 @@ typedef struct sw_builtin_options {
      * reason; false if the service is not known. NULL: SERVING for the process and the dispatch's services.
      */
     bool (*health)(void *context, const char *service, Sw__HealthCheckResponse *health);
+    /* Health.Watch at once: each takes a place of a call for as long as it lasts, so they must leave room for others. */
+    size_t watches_max;
     /* Names for GetSchema. NULL: the dispatch's services. */
     size_t (*services)(void *context, const char *const **names);
     /* Adds to the reply of GetStats what only this process knows (services, instances, in_flight, draining).

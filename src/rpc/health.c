@@ -22,6 +22,7 @@ struct sw_health {
     const sw_dispatch *dispatch;
     const sw_builtin_options *options;
     watcher *watchers;
+    size_t count;
 };
 
 /* A process without a source of its own serves whatever it has methods for. */
@@ -101,10 +102,12 @@ static void watch_credit(sw_call *call, void *context)
 
 static void watch_cancel(sw_call *call, void *context)
 {
-    watcher **at = find(context, call), *gone = *at;
+    sw_health *health = context;
+    watcher **at = find(health, call), *gone = *at;
     if (gone != NULL) {
         *at = gone->next;
         free(gone);
+        health->count--;
     }
     sw_error error;
     sw_code code = sw_call_cancel_code(call);
@@ -122,6 +125,13 @@ static void watch(sw_call *call, const ProtobufCMessage *request, void *context)
         sw_call_fail(call, &error);
         return;
     }
+    if (health->count >= health->options->watches_max) {
+        sw_fail(&error, SW_RESOURCE_EXHAUSTED,
+                "%zu watches are there already, the most at once; use Check now and then", health->count);
+        error.retry_safe = true;
+        sw_call_fail(call, &error);
+        return;
+    }
     watcher *made = calloc(1, sizeof(*made));
     if (made == NULL) {
         sw_fail(&error, SW_RESOURCE_EXHAUSTED, "no memory for another watch");
@@ -130,6 +140,7 @@ static void watch(sw_call *call, const ProtobufCMessage *request, void *context)
     }
     *made = (watcher){.next = health->watchers, .call = call, .service = service_of(request)};
     health->watchers = made;
+    health->count++;
     sw_call_on_cancel(call, watch_cancel, health);
     sw_call_on_credit(call, watch_credit, health);
     tell(health, made);
@@ -153,6 +164,7 @@ void sw_health_end_watches(sw_health *health)
         sw_call_on_cancel(gone->call, NULL, NULL);
         sw_call_fail(gone->call, &error);
         free(gone);
+        health->count--;
     }
 }
 

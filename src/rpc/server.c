@@ -19,6 +19,7 @@
 #define DRAIN_DEFAULT     30000
 #define ENDPOINTS_MAX     64
 #define REASON_SIZE       256
+#define WATCHES_MAX       64 /* and a quarter of the capacity */
 
 struct sw_server {
     sw_loop *loop;
@@ -149,6 +150,7 @@ static sw_code add_endpoints(sw_server *server, const sw_server_options *options
 
 static sw_code add_builtin(sw_server *server, const sw_server_options *options, sw_error *error)
 {
+    size_t quarter = server->registration.capacity / 4;
     const sw_builtin_options builtin = {
         .process = options->process,
         .instance = server->instance,
@@ -157,6 +159,7 @@ static sw_code add_builtin(sw_server *server, const sw_server_options *options, 
         .schema_size = options->schema_size,
         .context = server,
         .health = answer_health,
+        .watches_max = quarter < WATCHES_MAX ? quarter : WATCHES_MAX,
         .stats = add_stats,
         .drain = begin_drain,
     };

@@ -337,7 +337,7 @@ static void test_health(void **state)
     sw_builtin *builtin;
     sw_error error;
     const sw_builtin_options options = {
-        .process = "test", .health = health, .schema = "set", .schema_size = 3};
+        .process = "test", .health = health, .watches_max = 2, .schema = "set", .schema_size = 3};
     assert_int_equal(sw_builtin_new(f->dispatch, &options, &builtin, &error), SW_OK);
     serving = SW__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
     Sw__HealthCheckRequest request = SW__HEALTH_CHECK_REQUEST__INIT;
@@ -362,12 +362,18 @@ static void test_health(void **state)
     request.service = (char *)"nobody"; /* may come one day */
     call(f, 5, RPC "Health/Watch", &request.base, 5, 1000);
     expect_health(f, SW__HEALTH_CHECK_RESPONSE__SERVING_STATUS__UNKNOWN);
+    call(f, 6, RPC "Health/Watch", &request.base, 5,
+         1000); /* one too many: others need the places of calls */
+    expect(f, SW_RESOURCE_EXHAUSTED, "");
     sw_dispatch_cancel(f->dispatch, &f->out.transport, &(sw_route){.tag = 5});
     assert_int_equal(f->out.code, SW_CANCELLED);
+    call(f, 7, RPC "Health/Watch", &request.base, 5, 1000);
+    expect_health(f, SW__HEALTH_CHECK_RESPONSE__SERVING_STATUS__UNKNOWN);
+    sw_dispatch_cancel(f->dispatch, &f->out.transport, &(sw_route){.tag = 7});
     sw_builtin_end_watches(builtin);
     assert_int_equal(f->out.tag, 4);
     assert_int_equal(f->out.code, SW_UNAVAILABLE);
-    assert_int_equal(f->out.finals, 2);
+    assert_int_equal(f->out.finals, 4);
     assert_int_equal(sw_dispatch_in_flight(f->dispatch), 0);
     sw_builtin_destroy(&builtin);
 }
