@@ -110,6 +110,7 @@ static void take_item(sw_broker *broker, const Sw__Identity *item)
         return;
     const sw_told told = {.user = sw_view_of(item->user),
                           .admin = sw_view_equal(sw_view_of(item->profile), SW_VIEW("ADMIN")),
+                          .has_profile = sw_view_equal(sw_view_of(item->profile), SW_VIEW("USER")),
                           .reason = sw_view_of(item->refused),
                           .until_us = broker->now_us + broker->options->auth_cache_ms * 1000,
                           .expires_us = expiry_us(broker, item),

@@ -63,7 +63,7 @@ void sw_auth_meet(sw_broker *broker, sw_peer *peer)
 
 /* --- calls --- */
 
-typedef enum { PUBLIC, IDENTIFIED, ADMIN } door;
+typedef enum { PUBLIC, IDENTIFIED, PROFILED, ADMIN } door;
 
 /* What the services that every process offers need; all others need IDENTIFIED, and judge for themselves. */
 static door door_of(sw_view service)
@@ -71,6 +71,8 @@ static door door_of(sw_view service)
     if (sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Health")) ||
         sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Reflection")))
         return PUBLIC;
+    if (sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Stats")))
+        return PROFILED;
     return sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Drain")) ? ADMIN : IDENTIFIED;
 }
 
@@ -88,10 +90,12 @@ static sw_answer judge(const sw_broker *broker, const sw_peer *peer, sw_view ser
     case SW_VERDICT_REFUSED:
         return SW_ANSWER_REFUSED;
     case SW_VERDICT_GOOD:
+        if (through == PROFILED && !identity->has_profile)
+            return SW_ANSWER_NO_PROFILE;
         return through == ADMIN && !identity->admin ? SW_ANSWER_NOT_ADMIN : SW_ANSWER_NONE;
     default:
         /* The file system vouches for a local user; services know what it may. */
-        if (through == PUBLIC || (through == IDENTIFIED && identity->is_user))
+        if (through == PUBLIC || (through != ADMIN && identity->is_user))
             return SW_ANSWER_NONE;
         return SW_ANSWER_UNCHECKED;
     }
@@ -116,7 +120,7 @@ sw_view sw_auth_reason(sw_broker *broker, const sw_peer *peer, sw_answer answer,
     sw_auth *auth = &broker->auth;
     if (answer == SW_ANSWER_UNCHECKED)
         return sw_view_of(auth->trouble[0] != '\0' ? auth->trouble : "the user service has not answered yet");
-    if (answer == SW_ANSWER_NOT_ADMIN)
+    if (answer == SW_ANSWER_NOT_ADMIN || answer == SW_ANSWER_NO_PROFILE)
         return sw_view_of(peer->identity->user);
     if (answer != SW_ANSWER_REFUSED)
         return otherwise;

@@ -152,6 +152,7 @@ void sw_identity_tell(sw_identity *identity, const sw_told *told, int64_t now_us
         take_projects(identity, told);
     identity->verdict = (uint8_t)verdict;
     identity->admin = admin;
+    identity->has_profile = admin || told->has_profile;
     identity->told_us = now_us;
     identity->until_us = told->until_us;
     identity->expires_us = told->expires_us;

@@ -28,6 +28,7 @@ typedef struct sw_identity {
     bool due;     /* on the list of those to be asked about */
     bool asked;   /* the answer is on its way */
     bool admin;
+    bool has_profile; /* USER or ADMIN */
     uint8_t verdict, logged; /* sw_verdict */
     int64_t told_us;         /* when the verdict was last confirmed; 0: never */
     int64_t until_us;        /* a good one lasts so long, if the service does not answer */
@@ -81,6 +82,7 @@ sw_identity *sw_identity_next_due(sw_identities *all);
 typedef struct sw_told {
     sw_view user;
     bool admin;
+    bool has_profile;   /* of an admin it need not be said */
     sw_view reason;     /* why it is refused; empty: it is not */
     int64_t until_us;   /* this is good so long, */
     int64_t expires_us; /* and it is refused from then on */

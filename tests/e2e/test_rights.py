@@ -202,6 +202,17 @@ class Rights(unittest.TestCase):
         self.check("UpdateDomain", "fddddnd", validate_only=True,
                    domain={"fqdn": "isover.fr", "website": "two.fr", "docroot": "d1", "environment": "prod"})
 
+    def test_what_every_process_offers(self):
+        """The broker's door: without a profile one hears no more than whether something is there."""
+        for method, expected in (("Health/Check", "......."), ("Reflection/GetSchema", "......."),
+                                 ("Stats/GetStats", "......d"), ("Drain/Drain", "ndddddd")):
+            for where in ("sitewire.rpc.v1." + method.split("/")[0], "sitewire.referential.v1.Referential"):
+                if method.startswith("Drain"):
+                    where = "@no-such-instance"
+                heard = [self.clients[name].call_bytes("/sitewire.rpc.v1." + method, b"", destination=where)[0].code
+                         for name in CALLERS]
+                self.assertEqual("".join(LETTERS.get(code, "?") for code in heard), expected, f"{method} at {where}")
+
     def test_questions(self):
         self.check("WhoAmI", ".......")
         self.check("GetProfile", "..nnn.d", email=VICTIM)
