@@ -42,10 +42,6 @@ static sw_code block_next(BIO *text, const char *field, const char *wanted, bloc
                    : sw_fail_field(error, SW_INVALID_ARGUMENT, field,
                                    "the PEM is damaged; copy it again, whole");
     }
-    if (strstr(b->name, "PRIVATE KEY")) {
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, field,
-                             "this holds a private key: take it out, and keep it by `sitewire secret set`");
-    }
     if (strcmp(b->name, wanted) != 0 &&
         (strncmp(b->name, "NEW ", 4) != 0 || strcmp(b->name + 4, wanted) != 0)) {
         return sw_fail_field(error, SW_INVALID_ARGUMENT, field, "a PEM block is a %.64s; it should be a %s",
@@ -63,6 +59,11 @@ static sw_code open_text(const char *field, const char *pem, BIO **text, sw_erro
     if (size > PEM_SIZE_MAX) {
         return sw_fail_field(error, SW_INVALID_ARGUMENT, field, "%zu bytes are too many; %d are the most",
                              size, PEM_SIZE_MAX);
+    }
+    /* Wherever it stands, in a block or not: the text is kept as it is, and everybody may read it. */
+    if (strstr(pem, "PRIVATE KEY-----")) {
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, field,
+                             "this holds a private key: take it out, and keep it by `sitewire secret set`");
     }
     *text = BIO_new_mem_buf(pem, (int)size);
     return *text ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");

@@ -194,6 +194,43 @@ static void test_refused(void **state)
     free(large);
 }
 
+/* Wherever a private key stands, it is not kept where everybody reads it. */
+static void test_private_keys(void **state)
+{
+    char *pem = make_certificate("x", NULL), *csr = make_request(), *private_key = make_private_key();
+    char *indented = join(" ", private_key), *texts[] = {private_key, indented};
+    for (size_t i = 0; i < 2; i++) {
+        char *with_pem = join(pem, texts[i]), *with_csr = join(csr, texts[i]), *before = join(texts[i], csr);
+        const struct {
+            Sw__Certificate message;
+            const char *field;
+        } rows[] = {
+            {{.base = PROTOBUF_C_MESSAGE_INIT(&sw__certificate__descriptor), .certificate = with_pem},
+             "certificate.certificate"},
+            {{.base = PROTOBUF_C_MESSAGE_INIT(&sw__certificate__descriptor), .intermediates = with_pem},
+             "certificate.intermediates"},
+            {{.base = PROTOBUF_C_MESSAGE_INIT(&sw__certificate__descriptor), .csr = with_csr},
+             "certificate.csr"},
+            {{.base = PROTOBUF_C_MESSAGE_INIT(&sw__certificate__descriptor), .csr = before},
+             "certificate.csr"},
+        };
+        for (size_t n = 0; n < sizeof(rows) / sizeof(rows[0]); n++) {
+            sw_error error;
+            Sw__Certificate message = rows[n].message;
+            assert_int_equal(read_one(&message, *state, &error), SW_INVALID_ARGUMENT);
+            assert_string_equal(error.field, rows[n].field);
+            assert_non_null(strstr(error.message, "private key"));
+        }
+        free(with_pem);
+        free(with_csr);
+        free(before);
+    }
+    free(pem);
+    free(csr);
+    free(private_key);
+    free(indented);
+}
+
 static int set_up(void **state)
 {
     *state = sw_arena_new(0);
@@ -215,6 +252,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cleared, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_chain_and_request, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_private_keys, set_up, tear_down),
     };
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     EVP_PKEY_free(key);
