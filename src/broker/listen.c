@@ -139,6 +139,7 @@ static sw_code side_for(sw_broker *broker, const char *option, bool network, voi
         code = set_options(broker, side, error);
     if (code == SW_OK)
         code = sw_loop_socket(broker->loop, side->socket, ZMQ_POLLIN, sw_broker_read_side, side);
+    sw_loop_drained(broker->loop, side->socket, false);
     if (code == SW_OK)
         code =
             sw_loop_fd(broker->loop, sw_socket_fd(side->monitor), ZMQ_POLLIN, sw_broker_read_monitor, side);

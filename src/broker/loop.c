@@ -54,6 +54,7 @@ void sw_broker_read_side(void *context, short ready)
     sw_broker *broker = side->broker;
     broker->now_us = sw_now_us();
     side->drained = !(side->is_frontend ? sw_frontend_read(broker, side) : sw_backend_read(broker, side));
+    sw_loop_drained(broker->loop, side->socket, side->drained);
 }
 
 /* What the lost said before they left is read first. */

@@ -70,15 +70,17 @@ static bool add_compact(sw_message *out, sw_compact *compact, const sw_body *bod
 /* Sends to a peer, or finds that it is not there or does not read. */
 static bool send_now(sw_broker *broker, sw_peer *peer, sw_message *out, bool built)
 {
-    int failure = built ? sw_message_send(peer->side->socket, out) : ENOMEM;
+    sw_side *side = peer->side;
+    sw_loop_drained(broker->loop, side->socket, false);
+    int failure = built ? sw_message_send(side->socket, out) : ENOMEM;
     if (failure == 0)
         return true;
     sw_message_close(out);
     if (peer->broken)
         return false;
     if (failure == EAGAIN) {
-        broker->clients_cut_off += peer->side->is_frontend;
-        sw_side_cut(peer->side, peer);
+        broker->clients_cut_off += side->is_frontend;
+        sw_side_cut(side, peer);
     }
     if (broker->broken_count == broker->broken_room) {
         size_t room = broker->broken_room == 0 ? 16 : broker->broken_room * 2;

@@ -22,6 +22,11 @@ enum {
     MDP_CREDIT = 0x11
 };
 
+static void drained(const sw_connection *connection, bool is)
+{
+    sw_loop_drained(connection->registration->loop, connection->socket, is);
+}
+
 /* --- in --- */
 
 static void complain(sw_connection *connection)
@@ -128,8 +133,10 @@ void sw_connection_receive(sw_connection *connection)
 {
     sw_message message;
     for (int i = 0; i < RECEIVE_MAX && connection->socket != NULL; i++) {
-        if (sw_message_recv(connection->socket, &message) != 0)
+        if (sw_message_recv(connection->socket, &message) != 0) {
+            drained(connection, true);
             return;
+        }
         connection->heard = true;
         sw_view first = sw_message_view(&message, 0);
         bool good = !message.overflow;
@@ -181,6 +188,7 @@ static bool send_now(sw_connection *connection, sw_message *message)
 {
     bool good = connection->socket != NULL && !connection->overrun;
     if (good) {
+        drained(connection, false);
         connection->sent = true;
         int error = connection->kept_first != NULL ? EAGAIN : sw_message_send(connection->socket, message);
         if (error != 0)
@@ -218,6 +226,7 @@ bool sw_connection_send(sw_connection *connection, sw_message *message)
 
 void sw_connection_flush(sw_connection *connection)
 {
+    drained(connection, false);
     for (sw_kept *kept; (kept = connection->kept_first) != NULL;) {
         if (sw_message_send(connection->socket, &kept->message) != 0)
             return;

@@ -1,6 +1,6 @@
 /* The poll loop, on epoll. A ZeroMQ socket's descriptor is edge-triggered: it wakes a waiting loop, but what
- * the socket has to say is asked from the socket itself (ZMQ_EVENTS), each time before waiting, because a
- * send or receive on it may have swallowed the edge. Timers are in timer.c. */
+ * the socket has to say is asked from the socket itself (ZMQ_EVENTS) before waiting, because a send or receive on it
+ * may have swallowed the edge; not if it is known to be drained. Timers are in timer.c. */
 #include "wire/loop.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -20,9 +20,11 @@ typedef struct source {
     void *socket; /* NULL for a plain descriptor */
     int fd;
     short events;
-    short ready; /* sockets: found before waiting */
-    bool woken;  /* sockets: the descriptor said so */
-    bool dead;   /* removed; freed when no round is under way */
+    short ready;  /* sockets: found before waiting */
+    bool woken;   /* sockets: the descriptor said so */
+    bool tells;   /* sockets: their user says when they are used: sw_loop_drained */
+    bool drained; /* sockets: of these, one that has nothing to say before its descriptor does */
+    bool dead;    /* removed; freed when no round is under way */
     sw_loop_fn *fn;
     void *context;
 } source;
@@ -36,7 +38,7 @@ struct sw_loop {
     int epoll;
     int depth; /* rounds under way: a callback may run the loop */
     bool stopped, has_dead;
-    source *sources; /* ZeroMQ sockets and descriptors */
+    source *sockets, *descriptors;
     size_t idle_count;
     idler *idle;
     sw_timers timers;
@@ -55,14 +57,20 @@ sw_loop *sw_loop_new(void)
     return loop;
 }
 
+static void free_sources(source *first)
+{
+    for (source *next, *each = first; each != NULL; each = next) {
+        next = each->next;
+        free(each);
+    }
+}
+
 void sw_loop_destroy(sw_loop **loop)
 {
     if (*loop == NULL)
         return;
-    for (source *next, *each = (*loop)->sources; each != NULL; each = next) {
-        next = each->next;
-        free(each);
-    }
+    free_sources((*loop)->sockets);
+    free_sources((*loop)->descriptors);
     sw_timers_clear(&(*loop)->timers);
     free((*loop)->idle);
     close((*loop)->epoll);
@@ -70,9 +78,14 @@ void sw_loop_destroy(sw_loop **loop)
     *loop = NULL;
 }
 
-static source *find(const sw_loop *loop, const void *socket, int fd)
+static source **list_of(sw_loop *loop, const void *socket)
 {
-    for (source *each = loop->sources; each != NULL; each = each->next)
+    return socket != NULL ? &loop->sockets : &loop->descriptors;
+}
+
+static source *find(sw_loop *loop, const void *socket, int fd)
+{
+    for (source *each = *list_of(loop, socket); each != NULL; each = each->next)
         if (!each->dead && each->socket == socket && (socket != NULL || each->fd == fd))
             return each;
     return NULL;
@@ -98,17 +111,17 @@ static sw_code add(sw_loop *loop, void *socket, int fd, short events, sw_loop_fn
             return errno == ENOMEM ? SW_RESOURCE_EXHAUSTED : SW_INVALID_ARGUMENT;
         return SW_OK;
     }
-    source *added = malloc(sizeof(*added));
+    source *added = malloc(sizeof(*added)), **list = list_of(loop, socket);
     if (added == NULL)
         return SW_RESOURCE_EXHAUSTED;
-    *added = (source){
-        .next = loop->sources, .socket = socket, .fd = fd, .events = events, .fn = fn, .context = context};
+    *added =
+        (source){.next = *list, .socket = socket, .fd = fd, .events = events, .fn = fn, .context = context};
     struct epoll_event event = {.events = epoll_events(added), .data.ptr = added};
     if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
         free(added);
         return errno == ENOMEM || errno == ENOSPC ? SW_RESOURCE_EXHAUSTED : SW_INVALID_ARGUMENT;
     }
-    loop->sources = added;
+    *list = added;
     return SW_OK;
 }
 
@@ -126,12 +139,9 @@ sw_code sw_loop_fd(sw_loop *loop, int fd, short events, sw_loop_fn *fn, void *co
     return add(loop, NULL, fd, events, fn, context);
 }
 
-static void sweep(sw_loop *loop)
+static void sweep_list(source **at)
 {
-    if (loop->depth > 0 || !loop->has_dead)
-        return;
-    loop->has_dead = false;
-    for (source **at = &loop->sources; *at != NULL;) {
+    while (*at != NULL) {
         source *each = *at;
         if (each->dead) {
             *at = each->next;
@@ -140,6 +150,15 @@ static void sweep(sw_loop *loop)
             at = &each->next;
         }
     }
+}
+
+static void sweep(sw_loop *loop)
+{
+    if (loop->depth > 0 || !loop->has_dead)
+        return;
+    loop->has_dead = false;
+    sweep_list(&loop->sockets);
+    sweep_list(&loop->descriptors);
 }
 
 static void discard(sw_loop *loop, source *gone)
@@ -161,6 +180,15 @@ void sw_loop_remove_socket(sw_loop *loop, void *socket)
 void sw_loop_remove_fd(sw_loop *loop, int fd)
 {
     discard(loop, find(loop, NULL, fd));
+}
+
+void sw_loop_drained(sw_loop *loop, void *socket, bool drained)
+{
+    source *known = find(loop, socket, -1);
+    if (known == NULL)
+        return;
+    known->tells = true;
+    known->drained = drained;
 }
 
 sw_timer *sw_loop_timer(sw_loop *loop, sw_timer_fn *fn, void *context)
@@ -203,17 +231,18 @@ static sw_code fail_zmq(sw_error *error)
                    zmq_strerror(errno));
 }
 
-/* Asks every socket. Returns how many are ready, or -1. */
+/* Asks every socket that may have something to say. Returns how many are ready, or -1. */
 static int check_sockets(sw_loop *loop)
 {
     int count = 0;
-    for (source *each = loop->sources; each != NULL; each = each->next) {
-        if (each->socket == NULL || each->dead)
+    for (source *each = loop->sockets; each != NULL; each = each->next) {
+        if (each->dead || (each->drained && each->events == ZMQ_POLLIN))
             continue;
         int events = socket_events(each);
         if (events < 0)
             return -1;
         each->ready = (short)events;
+        each->drained = each->tells && events == 0;
         count += events != 0;
     }
     return count;
@@ -268,8 +297,8 @@ static sw_code do_round(sw_loop *loop, int64_t timeout_ms, sw_error *error)
         }
     }
     /* New sources come at the head of the list and so not into this walk; dead ones stay linked. */
-    for (source *each = ready + woken > 0 ? loop->sources : NULL; each != NULL; each = each->next) {
-        if (each->dead || each->socket == NULL || (each->ready == 0 && !each->woken))
+    for (source *each = ready + woken > 0 ? loop->sockets : NULL; each != NULL; each = each->next) {
+        if (each->dead || (each->ready == 0 && !each->woken))
             continue;
         int now = each->ready;
         /* One that is only read finds out by reading: asking would cost as much. */
@@ -277,7 +306,7 @@ static sw_code do_round(sw_loop *loop, int64_t timeout_ms, sw_error *error)
             now = ZMQ_POLLIN;
         else if (each->woken && (now = socket_events(each)) < 0)
             return fail_zmq(error);
-        each->woken = false;
+        each->woken = each->drained = false;
         each->ready = 0;
         if (now != 0)
             each->fn(each->context, (short)now);

@@ -5,6 +5,7 @@
 #define SW_WIRE_LOOP_H
 
 #include <sitewire/status.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct sw_loop sw_loop;
@@ -20,6 +21,9 @@ sw_code sw_loop_socket(sw_loop *loop, void *socket, short events, sw_loop_fn *fn
 sw_code sw_loop_fd(sw_loop *loop, int fd, short events, sw_loop_fn *fn, void *context);
 void sw_loop_remove_socket(sw_loop *loop, void *socket);
 void sw_loop_remove_fd(sw_loop *loop, int fd);
+/* A ZeroMQ socket was read to EAGAIN, or is about to be sent to. Between the two its descriptor will do, so the loop need
+ * not ask it. Who says the one must say the other. */
+void sw_loop_drained(sw_loop *loop, void *socket, bool drained);
 
 /* A timer that is not running. It is destroyed with the loop or before it. */
 sw_timer *sw_loop_timer(sw_loop *loop, sw_timer_fn *fn, void *context);
