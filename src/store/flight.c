@@ -104,28 +104,23 @@ bool sw_lane_sync(sw_lane *lane)
     return true;
 }
 
-static void statement_name(char name[32], int slot, uint32_t generation)
-{
-    snprintf(name, 32, "s%d_%u", slot, generation);
-}
-
-static bool prepare(sw_lane *lane, sw_work *work, const sw_statement *statement, const char *name)
+static bool prepare(sw_lane *lane, sw_work *work, const sw_statement *statement)
 {
     sw_prepared *prepared = &lane->prepared[statement->slot];
     if (prepared->generation == statement->generation && !prepared->stale)
         return true;
     if (prepared->generation) {
-        char text[64], old[32];
+        char text[64];
         /* First in its batch, so that no failure can have it skipped: the server would keep the old one for ever. */
         if (lane->kind == SW_LANE_READ && lane->batch > 0 && !sw_lane_sync(lane))
             return false;
-        statement_name(old, statement->slot, prepared->generation);
-        snprintf(text, sizeof(text), "DEALLOCATE %s", old);
+        snprintf(text, sizeof(text), "DEALLOCATE s%d_%u", statement->slot, prepared->generation);
         if (!sw_lane_plain(lane, text, NULL))
             return false;
         prepared->generation = 0;
     }
-    if (!PQsendPrepare(lane->connection, name, statement->text, statement->count, statement->types))
+    if (!PQsendPrepare(lane->connection, statement->name, statement->text, statement->count,
+                       statement->types))
         return false;
     push(lane, (sw_slot){.kind = SLOT_PREPARE,
                          .work = work,
@@ -146,18 +141,15 @@ static bool has_entered(const sw_entered *entered, const char *const *texts, int
 }
 
 /* Tells the session on whose behalf the work is, unless it knows. A mutation tells more than that, each time. */
-static bool enter(sw_lane *lane, sw_work *work)
+static bool enter(sw_lane *lane, sw_work *work, int64_t now)
 {
     const sw_entered *known = &lane->batch_entered;
-    int64_t now = sw_now_ms();
     if (!known->valid && lane->entering == 0)
         known = &lane->session_entered;
     if (!work->enter || (lane->kind == SW_LANE_READ && has_entered(known, work->enter, now)))
         return true;
-    char name[32];
-    statement_name(name, lane->enter->slot, lane->enter->generation);
-    if (!prepare(lane, work, lane->enter, name) ||
-        !PQsendQueryPrepared(lane->connection, name, SW_ENTER_COUNT, work->enter, NULL, NULL, 1))
+    if (!prepare(lane, work, lane->enter) ||
+        !PQsendQueryPrepared(lane->connection, lane->enter->name, SW_ENTER_COUNT, work->enter, NULL, NULL, 1))
         return false;
     push(lane, (sw_slot){.kind = SLOT_ENTER, .work = work});
     lane->batch_entered.valid = true;
@@ -169,18 +161,18 @@ static bool enter(sw_lane *lane, sw_work *work)
 
 static bool send_statement(sw_lane *lane, sw_work *work)
 {
-    char name[32];
-    statement_name(name, work->statement->slot, work->statement->generation);
-    if (!enter(lane, work) || !prepare(lane, work, work->statement, name))
+    const sw_statement *statement = work->statement;
+    int64_t now_us = sw_now_us();
+    if (!enter(lane, work, now_us / 1000) || !prepare(lane, work, statement))
         return false;
-    bool sent = work->describe ? PQsendDescribePrepared(lane->connection, name)
-                               : PQsendQueryPrepared(lane->connection, name, work->statement->count,
+    bool sent = work->describe ? PQsendDescribePrepared(lane->connection, statement->name)
+                               : PQsendQueryPrepared(lane->connection, statement->name, statement->count,
                                                      work->values, work->sizes, work->formats, 1);
     if (!sent)
         return false;
     push(lane, (sw_slot){.kind = SLOT_WORK, .work = work});
     work->sent = true;
-    work->sent_us = sw_now_us();
+    work->sent_us = now_us;
     lane->load++;
     return true;
 }

@@ -47,8 +47,9 @@ struct sw_work {
     bool alone;   /* with a sync of its own: a neighbour failed before */
     bool dropped; /* nobody waits for it any more: it is not sent again */
     bool sent;
-    int again; /* times it was sent again because of a neighbour */
-    int64_t queued_ms, sent_us;
+    int again;         /* times it was sent again because of a neighbour */
+    int64_t queued_ms; /* when it was first seen to wait without a lane, or 0 */
+    int64_t sent_us;
     PGresult *held; /* until the sync tells that it is committed */
 };
 

@@ -104,12 +104,20 @@ static void on_cancel(sw_call *call, void *context)
 
 /* --- Statements --- */
 
+static sw_statement *find_statement(sw_statements *statements, const sw_sql *sql)
+{
+    if (sql->known && sw_statement_is_known(sql->known))
+        return sw_statements_again(statements, sql->known);
+    sw_statement *statement = sw_statements_get(statements, sql->text, sql->length, sql->types, sql->count);
+    if (sql->known && statement)
+        *sql->known = (sw_known_statement){statement, statement->generation};
+    return statement;
+}
+
 bool sw_store_submit(sw_store *store, sw_work *work, sw_lane_kind kind, const sw_sql *sql)
 {
     work->kind = kind;
-    work->statement = sql->failed ? NULL
-                                  : sw_statements_get(sw_pool_statements(store->pool), sql->text, sql->length,
-                                                      sql->types, sql->count);
+    work->statement = sql->failed ? NULL : find_statement(sw_pool_statements(store->pool), sql);
     if (!work->statement)
         return false;
     work->values = sql->values;
@@ -164,6 +172,15 @@ static void start(sw_op *op, sw_step step)
         submit(op, step, &op->main);
 }
 
+/* The same statement once more. One without text is made anew: it may be known no longer. */
+static void submit_again(sw_op *op)
+{
+    if (op->main.known)
+        start(op, op->step);
+    else
+        submit(op, op->step, &op->main);
+}
+
 /* A query with hooks: what comes before its first statement. */
 static void start_query(sw_op *op)
 {
@@ -203,6 +220,15 @@ static sw_view metadata(const sw_call_header *header, const char *key)
     return (sw_view){0};
 }
 
+static const char *hex(sw_arena *arena, uint64_t number)
+{
+    char text[16], *at = text + sizeof(text);
+    do
+        *--at = "0123456789abcdef"[number & 15];
+    while (number >>= 4);
+    return sw_arena_strndup(arena, at, (size_t)(text + sizeof(text) - at));
+}
+
 /* What sitewire.enter is told. False when out of memory, or where a text is longer than any name. */
 static bool identify(sw_op *op)
 {
@@ -214,8 +240,7 @@ static bool identify(sw_op *op)
     op->enter[SW_ENTER_OPEN] = op->plan->open ? "t" : "f";
     op->enter[SW_ENTER_INTERNAL] = op->plan->internal ? "t" : "f";
     op->enter[SW_ENTER_CALL_ID] =
-        trace.size ? sw_arena_strndup(op->arena, trace.data, trace.size)
-                   : sw_arena_printf(op->arena, "%llx", (unsigned long long)header->call_id);
+        trace.size ? sw_arena_strndup(op->arena, trace.data, trace.size) : hex(op->arena, header->call_id);
     op->enter[SW_ENTER_REQUEST_ID] =
         sw_arena_strndup(op->arena, header->request_id.data, header->request_id.size);
     op->enter[SW_ENTER_REASON] = sw_arena_strndup(op->arena, reason.data, reason.size);
@@ -340,7 +365,7 @@ static void main_failed(sw_op *op, const PGresult *result)
 {
     const sw_sqlstate *state = sw_sqlstate_find(PQresultErrorField(result, PG_DIAG_SQLSTATE));
     if (state->again && op->tries++ < tries_max) {
-        submit(op, op->step, &op->main);
+        submit_again(op);
         return;
     }
     sw_error error;
@@ -404,7 +429,7 @@ static void lost(sw_op *op)
         fail(op, op->failure);
     else {
         op->tries++;
-        submit(op, op->step, &op->main);
+        submit_again(op);
     }
 }
 

@@ -83,7 +83,7 @@ bool sw_pool_is_up(const sw_pool *pool, sw_lane_kind kind)
 
 void sw_pool_submit(sw_pool *pool, sw_work *work)
 {
-    work->queued_ms = sw_now_ms();
+    work->queued_ms = 0;
     work->sent = false;
     enqueue(&pool->queues[work->kind], work);
     if (!sw_pool_is_up(pool, work->kind))
@@ -97,8 +97,11 @@ static sw_lane *least_loaded(sw_pool *pool, sw_lane_kind kind)
     sw_lane *best = NULL;
     for (int i = 0; i < pool->options.lanes[kind]; i++) {
         sw_lane *lane = pool->lanes[kind][i];
-        if (sw_lane_has_room(lane) && (!best || sw_lane_load(lane) < sw_lane_load(best)))
-            best = lane;
+        if (!sw_lane_has_room(lane) || (best && sw_lane_load(lane) >= sw_lane_load(best)))
+            continue;
+        best = lane;
+        if (sw_lane_load(best) == 0)
+            break;
     }
     return best;
 }
@@ -106,6 +109,8 @@ static sw_lane *least_loaded(sw_pool *pool, sw_lane_kind kind)
 static void send_kind(sw_pool *pool, sw_lane_kind kind)
 {
     sw_queue *queue = &pool->queues[kind];
+    if (!queue->first)
+        return; /* a lane that receives flushes by itself */
     while (queue->first) {
         sw_lane *lane = least_loaded(pool, kind);
         if (!lane)
@@ -136,6 +141,8 @@ static bool give_up(sw_pool *pool, sw_lane_kind kind, int64_t now)
     sw_work *next;
     for (sw_work *work = queue->first; work; work = next) {
         next = work->next;
+        if (!work->queued_ms)
+            work->queued_ms = now;
         if (now - work->queued_ms < SW_PARK_MS)
             continue;
         dequeue(queue, work);

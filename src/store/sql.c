@@ -7,8 +7,8 @@
 
 void sw_sql_init(sw_sql *sql, sw_arena *arena)
 {
-    *sql = (sw_sql){.arena = arena};
-    sw_sql_add(sql, "");
+    static char nothing[] = "";
+    *sql = (sw_sql){.arena = arena, .text = nothing};
 }
 
 /* Makes room for `more` bytes and a NUL. Old text stays in the arena: doubling bounds that. */

@@ -32,8 +32,12 @@ typedef struct sw_value {
     int size;
 } sw_value;
 
+struct sw_known_statement;
+
 typedef struct sw_sql {
     sw_arena *arena;
+    struct sw_known_statement
+        *known; /* or NULL: its text is always the same, and left out where this knows the statement */
     char *text;
     size_t length, capacity;
     int count, room; /* parameters */

@@ -21,6 +21,10 @@ sw_code sw_key_condition(sw_op *op, sw_sql *sql, sw_error *error)
         sw_code code = sw_bind_field(op->request, &column, op->arena, &value, error);
         if (code != SW_OK)
             return code;
+        if (sql->known && sw_statement_is_known(sql->known)) {
+            sw_sql_bind(sql, &value);
+            continue;
+        }
         sw_sql_add(sql, i ? " AND " : "");
         sw_sql_name(sql, name);
         sw_sql_add(sql, " = ");
@@ -103,8 +107,11 @@ sw_code sw_read_build(sw_op *op, sw_error *error)
     sw_code code = bind_read_time(op, &op->selection.read_time, error);
     if (code != SW_OK)
         return code;
-    begin_select(op, op->plan->table->select);
-    sw_sql_add(&op->main, " WHERE ");
+    op->main.known = op->selection.read_time.data ? NULL : &op->plan->table->get;
+    if (!op->main.known || !sw_statement_is_known(op->main.known)) {
+        begin_select(op, op->plan->table->select);
+        sw_sql_add(&op->main, " WHERE ");
+    }
     return sw_key_condition(op, &op->main, error);
 }
 

@@ -1,6 +1,7 @@
 /* The cache of statement shapes (statement.h). */
 #include "store/statement.h"
 #include "base/hash.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,8 +95,21 @@ sw_statement *sw_statements_get(sw_statements *statements, const char *text, siz
                                 .hash = hash,
                                 .used = ++statements->clock,
                                 .next = *bucket};
+    snprintf(statement->name, sizeof(statement->name), "s%d_%u", slot, statement->generation);
     *bucket = slot;
     return statement;
+}
+
+bool sw_statement_is_known(const sw_known_statement *known)
+{
+    return known->statement && known->statement->generation == known->generation;
+}
+
+sw_statement *sw_statements_again(sw_statements *statements, const sw_known_statement *known)
+{
+    known->statement->used = ++statements->clock;
+    known->statement->users++;
+    return known->statement;
 }
 
 void sw_statement_release(sw_statement *statement)

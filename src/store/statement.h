@@ -9,6 +9,7 @@
 
 typedef struct sw_statement {
     char *text;
+    char name[24]; /* of the prepared statement */
     Oid *types;
     int count; /* parameters */
     int slot;  /* 0 to SW_STATEMENTS_MAX - 1; a slot is used again with another generation */
@@ -28,5 +29,16 @@ void sw_statements_destroy(sw_statements **statements);
 sw_statement *sw_statements_get(sw_statements *statements, const char *text, size_t length, const Oid *types,
                                 int count);
 void sw_statement_release(sw_statement *statement);
+
+/* A statement that may be asked for again without its text. */
+typedef struct sw_known_statement {
+    sw_statement *statement; /* NULL: none yet */
+    uint32_t generation;
+} sw_known_statement;
+
+/* Whether it is still there. */
+bool sw_statement_is_known(const sw_known_statement *known);
+/* As sw_statements_get, of one that is. */
+sw_statement *sw_statements_again(sw_statements *statements, const sw_known_statement *known);
 
 #endif

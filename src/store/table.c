@@ -98,6 +98,7 @@ static sw_code make_select(sw_table *table, sw_error *error)
             sw_sql_add(&list, cast ? "), '')" : "");
         }
         free(table->select);
+        table->get = (sw_known_statement){0};
         table->select = list.failed ? NULL : strdup(list.text);
     }
     sw_arena_destroy(&arena);

@@ -4,6 +4,7 @@
 #define SW_STORE_TABLE_H
 
 #include "store/bind.h"
+#include "store/statement.h"
 #include "store/store.h"
 
 #define SW_FIELDS_MAX 64 /* fields of a resource: a bit each */
@@ -18,8 +19,9 @@ typedef struct sw_table {
     int count, key_count; /* fields; they come in the order of their numbers, so the key comes first */
     int revision;         /* index of that field, or -1 */
     sw_fields keys, bookkeeping, computed;
-    sw_column *columns; /* one for each field */
-    char *select;       /* the columns as a select list, strings of other types in their text form */
+    sw_column *columns;     /* one for each field */
+    char *select;           /* the columns as a select list, strings of other types in their text form */
+    sw_known_statement get; /* of a Get of what is there now */
 } sw_table;
 
 /* INTERNAL by name for a row that does not fit its descriptor. */
