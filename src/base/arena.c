@@ -33,7 +33,7 @@ static block *block_new(size_t size)
     return made;
 }
 
-static void *take(sw_arena *arena, size_t size)
+void *sw_arena_take(sw_arena *arena, size_t size)
 {
     if (size > arena->limit) /* also keeps the rounding below from wrapping */
         return NULL;
@@ -59,7 +59,7 @@ static void *take(sw_arena *arena, size_t size)
 
 static void *allocator_alloc(void *data, size_t size)
 {
-    return take(data, size); /* protobuf-c fills in what it asks for */
+    return sw_arena_take(data, size); /* protobuf-c fills in what it asks for */
 }
 
 static void allocator_free(void *data, void *piece)
@@ -99,7 +99,7 @@ void sw_arena_destroy(sw_arena **arena)
 
 void *sw_arena_alloc(sw_arena *arena, size_t size)
 {
-    void *piece = take(arena, size);
+    void *piece = sw_arena_take(arena, size);
     if (piece != NULL)
         memset(piece, 0, size);
     return piece;
@@ -109,7 +109,7 @@ char *sw_arena_strndup(sw_arena *arena, const char *text, size_t length)
 {
     if (length == SIZE_MAX)
         return NULL;
-    char *copy = take(arena, length + 1);
+    char *copy = sw_arena_take(arena, length + 1);
     if (copy == NULL)
         return NULL;
     if (length > 0)
@@ -124,7 +124,7 @@ char *sw_arena_printf(sw_arena *arena, const char *format, ...)
     va_start(arguments, format);
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
-    char *text = length < 0 ? NULL : take(arena, (size_t)length + 1);
+    char *text = length < 0 ? NULL : sw_arena_take(arena, (size_t)length + 1);
     if (text != NULL)
         vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);

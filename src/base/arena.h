@@ -14,6 +14,8 @@ void sw_arena_destroy(sw_arena **arena);
 
 /* Zeroed memory aligned for anything, or NULL when the limit or memory is reached. */
 void *sw_arena_alloc(sw_arena *arena, size_t size);
+/* The same, not zeroed. */
+void *sw_arena_take(sw_arena *arena, size_t size);
 char *sw_arena_strndup(sw_arena *arena, const char *text, size_t length);
 char *sw_arena_printf(sw_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -66,5 +66,8 @@ sw_code sw_bind_text(const char *text, const sw_column *column, sw_arena *arena,
  * no field is skipped. Strings point into the result. INTERNAL for a size that does not fit the type. */
 sw_code sw_bind_row(const PGresult *result, int row, const sw_column *columns, int count,
                     ProtobufCMessage *message, sw_arena *arena, sw_error *error);
+/* Reads one value, not NULL, in binary format. False if it does not fit, or memory is short. */
+bool sw_bind_value(const char *data, int size, const sw_column *column, ProtobufCMessage *message,
+                   sw_arena *arena);
 
 #endif

@@ -2,7 +2,10 @@
  * Used by op.c. */
 #include "base/error.h"
 #include "store/engine.h"
+#include "store/pack.h"
 #include <string.h>
+
+static const size_t pack_max = 1024 * 1024; /* bytes of a result: a larger one is not copied once more */
 
 ProtobufCMessage *sw_message_new(const ProtobufCMessageDescriptor *type, sw_arena *arena)
 {
@@ -40,6 +43,38 @@ static sw_code fill_items(const sw_op *op, const ProtobufCFieldDescriptor *items
     return SW_OK;
 }
 
+static bool is_packed(const PGresult *result)
+{
+    return PQresultMemorySize(result) <= pack_max;
+}
+
+/* The same as bytes. */
+static sw_code pack_items(const sw_op *op, const ProtobufCFieldDescriptor *items, const PGresult *result,
+                          int count, const sw_column *columns, int column_count, ProtobufCMessage *reply,
+                          sw_error *error)
+{
+    if (!is_packed(result))
+        return fill_items(op, items, result, count, columns, column_count, reply, error);
+    sw_pack pack;
+    sw_code code = sw_pack_init(&pack, op->arena, PQresultMemorySize(result), error);
+    for (int i = 0; i < count && code == SW_OK; i++)
+        code = sw_pack_item(&pack, items, result, i, columns, column_count, error);
+    return code == SW_OK ? sw_pack_attach(&pack, reply, error) : code;
+}
+
+static sw_code pack_row(const sw_op *op, const PGresult *result, const sw_column *columns, int count,
+                        ProtobufCMessage *reply, sw_error *error)
+{
+    static const size_t usual = 512;
+    if (!is_packed(result))
+        return sw_bind_row(result, 0, columns, count, reply, op->arena, error);
+    sw_pack pack;
+    sw_code code = sw_pack_init(&pack, op->arena, usual, error);
+    if (code == SW_OK)
+        code = sw_pack_row(&pack, result, 0, columns, count, reply->descriptor, error);
+    return code == SW_OK ? sw_pack_attach(&pack, reply, error) : code;
+}
+
 static sw_code fill_list(sw_op *op, const PGresult *result, ProtobufCMessage *reply, sw_error *error)
 {
     const sw_plan *plan = op->plan;
@@ -56,7 +91,7 @@ static sw_code fill_list(sw_op *op, const PGresult *result, ProtobufCMessage *re
     }
     if (op->total >= 0)
         sw_field_set_int(reply, plan->total_size, op->total);
-    return fill_items(op, plan->items, result, rows, plan->table->columns, plan->table->count, reply, error);
+    return pack_items(op, plan->items, result, rows, plan->table->columns, plan->table->count, reply, error);
 }
 
 static sw_code fill_row(sw_op *op, const PGresult *result, ProtobufCMessage *reply, sw_error *error)
@@ -64,7 +99,7 @@ static sw_code fill_row(sw_op *op, const PGresult *result, ProtobufCMessage *rep
     const sw_plan *plan = op->plan;
     if (plan->verb == SW_VERB_DELETE)
         return SW_OK;
-    return sw_bind_row(result, 0, plan->table->columns, plan->table->count, reply, op->arena, error);
+    return pack_row(op, result, plan->table->columns, plan->table->count, reply, error);
 }
 
 sw_code sw_part_read(const sw_op *op, const sw_part *part, const PGresult *result, ProtobufCMessage *message,
@@ -82,8 +117,18 @@ sw_code sw_part_read(const sw_op *op, const sw_part *part, const PGresult *resul
 static sw_code fill_query(sw_op *op, const PGresult *result, ProtobufCMessage *reply, sw_error *error)
 {
     const sw_query *query = op->plan->query;
-    sw_code code = sw_part_read(op, &op->plan->part, result, query->end ? op->inner : reply, error);
-    return code == SW_OK ? sw_query_hook_run(op, query->end, reply, error) : code;
+    const sw_part *part = &op->plan->part;
+    if (query->end) {
+        sw_code code = sw_part_read(op, part, result, op->inner, error);
+        return code == SW_OK ? sw_query_hook_run(op, query->end, reply, error) : code;
+    }
+    if (part->items)
+        return pack_items(op, part->items, result, PQntuples(result), part->columns, part->column_count,
+                          reply, error);
+    if (PQntuples(result) > 0)
+        return pack_row(op, result, part->columns, part->column_count, reply, error);
+    sw_fault_not_found(op, error);
+    return SW_NOT_FOUND;
 }
 
 static void add_outcome(sw_op *op, const PGresult *result)

@@ -6,26 +6,20 @@
 #include <limits.h>
 #include <string.h>
 
-static const int64_t us_per_second = 1000000;
-
 static bool read_time(const char *data, int size, void *member, sw_arena *arena)
 {
     if (size != 8)
         return false;
-    int64_t us = (int64_t)sw_get_be(data, 8);
-    if (us == INT64_MAX || us == INT64_MIN) /* infinity: a Timestamp cannot say it */
+    int64_t seconds;
+    int32_t nanos;
+    if (!sw_time_to_parts((int64_t)sw_get_be(data, 8), &seconds, &nanos))
         return true;
     Google__Protobuf__Timestamp *time = sw_arena_alloc(arena, sizeof(*time));
     if (!time)
         return false;
     google__protobuf__timestamp__init(time);
-    int64_t seconds = us / us_per_second, rest = us % us_per_second;
-    if (rest < 0) {
-        seconds--;
-        rest += us_per_second;
-    }
-    time->seconds = seconds + SW_PG_EPOCH;
-    time->nanos = (int32_t)rest * 1000;
+    time->seconds = seconds;
+    time->nanos = nanos;
     *(Google__Protobuf__Timestamp **)member = time;
     return true;
 }
@@ -124,20 +118,14 @@ static bool read_int(const char *data, int size, const ProtobufCFieldDescriptor 
                      ProtobufCMessage *message)
 {
     int64_t number;
-    if (size == 8)
-        number = (int64_t)sw_get_be(data, 8);
-    else if (size == 4)
-        number = (int32_t)sw_get_be(data, 4);
-    else if (size == 2)
-        number = (int16_t)sw_get_be(data, 2);
-    else
+    if (!sw_get_int(data, size, &number))
         return false;
     sw_field_set_int(message, field, number);
     return true;
 }
 
-static bool read_value(const char *data, int size, const sw_column *column, ProtobufCMessage *message,
-                       sw_arena *arena)
+bool sw_bind_value(const char *data, int size, const sw_column *column, ProtobufCMessage *message,
+                   sw_arena *arena)
 {
     const ProtobufCFieldDescriptor *field = column->field;
     void *member = (char *)message + field->offset, *quantifier = (char *)message + field->quantifier_offset;
@@ -198,7 +186,7 @@ static bool read_row(reader r, const sw_row_type *row, ProtobufCMessage *message
             continue;
         if (column->bind == SW_BIND_TEXT)
             data = sw_arena_strndup(arena, data, size);
-        if (type != column->type || !data || !read_value(data, (int)size, column, message, arena))
+        if (type != column->type || !data || !sw_bind_value(data, (int)size, column, message, arena))
             return false;
     }
     return true;
@@ -213,7 +201,7 @@ sw_code sw_bind_row(const PGresult *result, int row, const sw_column *columns, i
         int size = PQgetlength(result, row, i);
         if (!columns[i].field || (size == 0 && PQgetisnull(result, row, i)))
             continue;
-        if (!read_value(PQgetvalue(result, row, i), size, &columns[i], message, arena))
+        if (!sw_bind_value(PQgetvalue(result, row, i), size, &columns[i], message, arena))
             return sw_fail(error, SW_INTERNAL, "column `%s` does not fit its field, or memory is short",
                            PQfname(result, i));
     }

@@ -134,6 +134,13 @@ uint64_t sw_get_be(const char *from, size_t size)
     return value;
 }
 
+bool sw_get_int(const char *from, int size, int64_t *number)
+{
+    uint64_t bits = size == 8 || size == 4 || size == 2 ? sw_get_be(from, (size_t)size) : 0;
+    *number = size == 8 ? (int64_t)bits : size == 4 ? (int32_t)bits : (int16_t)bits;
+    return size == 8 || size == 4 || size == 2;
+}
+
 sw_value sw_value_text(const char *text)
 {
     return (sw_value){SW_OID_TEXT, true, text, text ? (int)strnlen(text, INT_MAX) : 0};

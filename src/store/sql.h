@@ -67,5 +67,7 @@ sw_value sw_value_texts(sw_arena *arena, char *const *texts, size_t count);
 /* Big-endian integers, as PostgreSQL's binary format has them. */
 void sw_put_be(char *to, uint64_t value, size_t size);
 uint64_t sw_get_be(const char *from, size_t size);
+/* An int2, int4 or int8; false for other sizes. */
+bool sw_get_int(const char *from, int size, int64_t *number);
 
 #endif

@@ -12,5 +12,7 @@
 bool sw_time_parse(const char *text, int64_t *pg_us);
 /* What a protobuf Timestamp says; false outside the years 1 to 9999. */
 bool sw_time_from_parts(int64_t seconds, int32_t nanos, int64_t *pg_us);
+/* False for infinity, which a Timestamp cannot say. */
+bool sw_time_to_parts(int64_t pg_us, int64_t *seconds, int32_t *nanos);
 
 #endif

@@ -1,6 +1,9 @@
-/* The store's parts that need no database: times, values, names, constraint rules, statement cache, filters. */
+/* The store's parts that need no database: times, values, names, constraint rules, statement cache, filters, packed
+ * rows. */
+#include "sitewire/deployment/v1/deployment.pb-c.h"
 #include "sitewire/referential/v1/referential.pb-c.h"
 #include "store/filter.h"
+#include "store/pack.h"
 #include "store/sqlstate.h"
 #include "store/statement.h"
 #include "store/time.h"
@@ -166,6 +169,122 @@ static void filters_become_sql(void **state)
     sw_arena_destroy(&arena);
 }
 
+/* A value in binary format for the field, another one for each row; false: NULL. */
+static bool make_value(const sw_column *column, int row, char *text, int *size)
+{
+    static const int64_t numbers[] = {0, 1, -1, 127, 128, 32767, -32768, 2147483647, -2147483648, 300};
+    static const int64_t times[] = {
+        0, -1, 1, 1000000, -SW_PG_EPOCH * INT64_C(1000000), INT64_MAX, INT64_MIN, 777777777777777};
+    char *const texts[] = {"", "one", "two"};
+    int64_t number = numbers[row % 10];
+    sw_arena *arena;
+    sw_value value;
+    switch (column->bind) {
+    case SW_BIND_BOOL:
+        *size = 1;
+        text[0] = (char)(row % 2);
+        return row % 3 > 0;
+    case SW_BIND_INT:
+        *size = column->type == SW_OID_INT2 ? 2 : column->type == SW_OID_INT4 ? 4 : 8;
+        sw_put_be(text, (uint64_t)number, (size_t)*size);
+        return row % 5 > 0;
+    case SW_BIND_TIME:
+        *size = 8;
+        sw_put_be(text, (uint64_t)times[row % 8], 8);
+        return true;
+    case SW_BIND_TEXTS:
+        arena = sw_arena_new(0);
+        value = sw_value_texts(arena, texts, (size_t)row % 4);
+        memcpy(text, value.data, (size_t)value.size);
+        *size = value.size;
+        sw_arena_destroy(&arena);
+        return true;
+    default: /* empty, and of lengths that take one, two and three bytes to write */
+        *size = row % 7 == 0 ? 20000 : row % 4 == 0 ? 0 : row * 13;
+        memset(text, 'x', (size_t)*size);
+        return row % 6 > 0;
+    }
+}
+
+/* What is packed from a result is what protobuf-c packs of the message that is read from it. */
+static void check_packed(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *items,
+                         Oid int_type)
+{
+    static char text[20001];
+    enum { ROWS = 40 };
+    int count = 0;
+    sw_column columns[32] = {0};
+    PGresAttDesc attributes[32] = {0};
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        sw_column *column = &columns[count];
+        column->field = &type->fields[i];
+        column->type = sw_bind_default_type(column->field);
+        column->bind = sw_bind_find(column->field, column->type);
+        if (column->bind == SW_BIND_NONE)
+            continue;
+        if (column->bind == SW_BIND_INT)
+            column->type = int_type;
+        attributes[count].name = (char *)column->field->name;
+        attributes[count++].format = 1;
+    }
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    assert_true(PQsetResultAttrs(result, count, attributes));
+    sw_arena *arena = sw_arena_new(0);
+    sw_pack list;
+    sw_error error;
+    assert_int_equal(sw_pack_init(&list, arena, 1, &error), SW_OK);
+    ProtobufCMessage *elements[ROWS];
+    for (int row = 0; row < ROWS; row++) {
+        int size = 0;
+        for (int i = 0; i < count; i++) {
+            bool is = make_value(&columns[i], row + i, text, &size);
+            assert_true(PQsetvalue(result, row, i, is ? text : NULL, is ? size : -1));
+        }
+        ProtobufCMessage *read = sw_arena_alloc(arena, type->sizeof_message),
+                         *sent = sw_arena_alloc(arena, type->sizeof_message);
+        type->message_init(read);
+        type->message_init(sent);
+        assert_int_equal(sw_bind_row(result, row, columns, count, read, arena, &error), SW_OK);
+        sw_pack pack;
+        assert_int_equal(sw_pack_init(&pack, arena, 1, &error), SW_OK);
+        assert_int_equal(sw_pack_row(&pack, result, row, columns, count, type, &error), SW_OK);
+        assert_int_equal(sw_pack_attach(&pack, sent, &error), SW_OK);
+        size_t expected = protobuf_c_message_get_packed_size(read);
+        assert_int_equal(protobuf_c_message_get_packed_size(sent), expected);
+        uint8_t *a = sw_arena_alloc(arena, expected + 1), *b = sw_arena_alloc(arena, expected + 1);
+        protobuf_c_message_pack(read, a);
+        protobuf_c_message_pack(sent, b);
+        assert_memory_equal(a, b, expected);
+        elements[row] = read;
+        if (items)
+            assert_int_equal(sw_pack_item(&list, items, result, row, columns, count, &error), SW_OK);
+    }
+    if (items) {
+        Sw__ListWebsitesResponse read = SW__LIST_WEBSITES_RESPONSE__INIT, sent = read;
+        read.items = (Sw__Website **)elements;
+        read.n_items = ROWS;
+        assert_int_equal(sw_pack_attach(&list, &sent.base, &error), SW_OK);
+        size_t expected = protobuf_c_message_get_packed_size(&read.base);
+        assert_int_equal(protobuf_c_message_get_packed_size(&sent.base), expected);
+        uint8_t *a = sw_arena_alloc(arena, expected), *b = sw_arena_alloc(arena, expected);
+        protobuf_c_message_pack(&read.base, a);
+        protobuf_c_message_pack(&sent.base, b);
+        assert_memory_equal(a, b, expected);
+    }
+    sw_arena_destroy(&arena);
+    PQclear(result);
+}
+
+static void packed_rows(void **state)
+{
+    (void)state;
+    const ProtobufCFieldDescriptor *items =
+        protobuf_c_message_descriptor_get_field_by_name(&sw__list_websites_response__descriptor, "items");
+    check_packed(&sw__website__descriptor, items, SW_OID_INT8);
+    check_packed(&sw__deployment_command__descriptor, NULL, SW_OID_INT4);
+    check_packed(&sw__deployment_log__descriptor, NULL, SW_OID_INT2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +294,7 @@ int main(void)
         cmocka_unit_test(statements),
         cmocka_unit_test(names_are_quoted),
         cmocka_unit_test(filters_become_sql),
+        cmocka_unit_test(packed_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
