@@ -155,7 +155,8 @@ static bool work(sw_client *client, bool look)
     for (bool again = true; again && left > 0; look = false) {
         int64_t now_us = sw_now_us();
         again = sw_link_work(client, look, now_us);
-        left -= sw_client_receive(client, left);
+        if (client->unread)
+            left -= sw_client_receive(client, left);
         sw_client_expire(client, now_us);
         sw_client_flush(client, now_us);
         /* Callbacks and the flush may have sent, and with that swallowed the sign that a reply is there. */
@@ -175,7 +176,9 @@ static bool wait_for_work(sw_client *client, int64_t until_us)
     struct pollfd items[] = {{.fd = client->link.monitor_fd, .events = POLLIN},
                              {.fd = client->link.socket_fd, .events = POLLIN}};
     nfds_t count = client->link.socket != NULL ? 2 : 0;
-    return poll(items, count, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms) > 0 && items[0].revents != 0;
+    bool any = poll(items, count, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms) > 0;
+    client->unread = any && items[1].revents != 0;
+    return any && items[0].revents != 0;
 }
 
 int sw_client_process(sw_client *client, int64_t timeout_ms)
@@ -188,6 +191,7 @@ int sw_client_process(sw_client *client, int64_t timeout_ms)
     if (timeout_ms >= 0 && timeout_ms < INT64_MAX / 2000)
         until_us = sw_now_us() + timeout_ms * 1000;
     bool more, look = false;
+    client->unread |= timeout_ms == 0; /* it is not waited for */
     for (;;) {
         more = work(client, look);
         if (more || client->callbacks != before || timeout_ms == 0 ||

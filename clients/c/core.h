@@ -98,7 +98,8 @@ struct sw_client {
     uint64_t callbacks;
     bool busy; /* in sw_client_process */
     bool closing;
-    bool unread;        /* something was sent since the socket was last found empty */
+    bool
+        unread; /* the socket may have something: its descriptor says so, or was not asked since it was used */
     uint8_t *scratch;   /* requests are packed here */
     char *trailer_text; /* trailers of the reply being delivered */
     size_t trailer_size;

@@ -233,6 +233,7 @@ static void begin_attempt(sw_client *client, int64_t now_us)
         fail_attempt(client, zmq_strerror(zmq_errno()), 0, now_us);
         return;
     }
+    client->unread = true;
     link->socket_fd = sw_socket_fd(link->socket);
     link->monitor_fd = sw_socket_fd(link->monitor);
     sw_link_watch(client);

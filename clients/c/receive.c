@@ -71,5 +71,6 @@ int sw_client_receive(sw_client *client, int limit)
             take_mdp(client, &message);
         sw_message_close(&message);
     }
+    client->unread = true;
     return limit;
 }

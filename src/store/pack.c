@@ -149,7 +149,7 @@ sw_code sw_pack_row(sw_pack *pack, const PGresult *result, int row, const sw_col
             continue;
         if (!reserve(pack, (size_t)size + PLAIN_MAX))
             return fail_memory(error);
-        const char *data = PQgetvalue(result, row, i);
+        const char *data = size ? PQgetvalue(result, row, i) : "";
         uint8_t *end = put_plain(pack->data + pack->size, &columns[i], data, size);
         if (end)
             pack->size = (size_t)(end - pack->data);
