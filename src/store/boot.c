@@ -21,10 +21,11 @@ typedef struct sw_boot {
     uint8_t references_said[SAID], attributes_said[SAID]; /* what the catalog said last */
     sw_timer *timer;
     bool running;
-    size_t step;                    /* in steps[] */
-    size_t query;                   /* being described: index in store->plans */
-    bool looked;                    /* its `look` has been */
-    int64_t version, known_version; /* of the schema: seen now, and that the catalog was read from; 0: none */
+    size_t step;  /* in steps[] */
+    size_t query; /* being described: index in store->plans */
+    bool looked;  /* its `look` has been */
+    /* Of the schema, and of its types (another database has others): seen now, and that the catalog was read from; 0: none. */
+    int64_t version, known_version, types, known_types;
 } sw_boot;
 
 /* A step adds its statement, or nothing to be skipped; it then takes the result. */
@@ -36,7 +37,7 @@ typedef struct sw_boot_step {
 
 static bool is_known(const sw_boot *boot)
 {
-    return boot->version == boot->known_version;
+    return boot->version == boot->known_version && boot->types == boot->known_types;
 }
 
 /* --- The schema's version --- */
@@ -44,11 +45,13 @@ static bool is_known(const sw_boot *boot)
 static void ask_schema(sw_boot *boot, sw_sql *sql)
 {
     (void)boot;
-    sw_sql_add(sql, "SELECT version::bigint, required::bigint, (SELECT rolsuper OR rolbypassrls FROM "
-                    "pg_catalog.pg_roles WHERE rolname = current_user), version >= 13 AND "
-                    "(has_database_privilege(current_database(), 'TEMPORARY, CREATE') OR EXISTS (SELECT FROM "
-                    "pg_catalog.pg_namespace n WHERE has_schema_privilege(n.oid, 'CREATE'))) "
-                    "FROM sitewire.schema");
+    sw_sql_add(sql,
+               "SELECT version::bigint, required::bigint, (SELECT rolsuper OR rolbypassrls FROM "
+               "pg_catalog.pg_roles WHERE rolname = current_user), version >= 13 AND "
+               "(has_database_privilege(current_database(), 'TEMPORARY, CREATE') OR EXISTS (SELECT FROM "
+               "pg_catalog.pg_namespace n WHERE has_schema_privilege(n.oid, 'CREATE'))), "
+               "(SELECT sum(t.oid::bigint)::bigint FROM pg_catalog.pg_type t WHERE t.typtype = 'c' AND NOT "
+               "starts_with(t.typnamespace::regnamespace::text, 'pg_')) FROM sitewire.schema");
 }
 
 static sw_code take_schema(sw_boot *boot, const PGresult *result, sw_error *error)
@@ -78,6 +81,7 @@ static sw_code take_schema(sw_boot *boot, const PGresult *result, sw_error *erro
             "TEMPORARY, CREATE ON DATABASE ... FROM PUBLIC and REVOKE CREATE ON SCHEMA public FROM "
             "PUBLIC");
     boot->version = version;
+    boot->types = (int64_t)sw_get_be(PQgetvalue(result, 0, 4), 8);
     return SW_OK;
 }
 
@@ -326,6 +330,7 @@ static void set_ready(sw_boot *boot)
 {
     sw_store *store = boot->store;
     boot->known_version = boot->version;
+    boot->known_types = boot->types;
     if (!store->ready) {
         store->ready = true;
         store->reason[0] = '\0';

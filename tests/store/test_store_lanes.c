@@ -290,6 +290,40 @@ static void schema_missing(void **state)
     test_store_close(&other);
 }
 
+static const Sw__ListWebsitesResponse *list_one(test_store *of, const char *token)
+{
+    Sw__ListWebsitesRequest request = SW__LIST_WEBSITES_REQUEST__INIT;
+    request.has_page_size = true;
+    request.page_size = 1;
+    request.page_token = (char *)token;
+    return test_store_call(of, "ListWebsites", &request.base, NULL);
+}
+
+/* A database is restored under its name while the store runs: it learns anew what it knows, the key of page tokens among it. */
+static void another_database(void **state)
+{
+    (void)state;
+    test_store old, fresh;
+    test_store_open(&old, "swapped", NULL);
+    test_store_open(&fresh, "swapped_fresh", NULL);
+    db_run(fresh.conn, "INSERT INTO referential.website (code) VALUES ('a'), ('b')");
+    char *token = strdup(list_one(&fresh, NULL)->next_page_token);
+    test_store_close(&fresh);
+    PQfinish(old.conn);
+    db_run(test.conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'swapped'");
+    db_run(test.conn, "ALTER DATABASE swapped RENAME TO swapped_old");
+    db_run(test.conn, "ALTER DATABASE swapped_fresh RENAME TO swapped");
+    old.conn = db_open(old.conninfo);
+    int64_t until = sw_now_ms() + 10000;
+    const Sw__ListWebsitesResponse *reply;
+    while (!(reply = list_one(&old, token)) && sw_now_ms() < until)
+        test_store_turn(&old);
+    assert_non_null(reply);
+    assert_string_equal(reply->items[0]->code, "b");
+    test_store_close(&old);
+    free(token);
+}
+
 /* Who can make objects could have functions of the owner find them (0013_rights_gaps.sql); a restored dump lets everybody. */
 static void role_that_creates(void **state)
 {
@@ -415,12 +449,19 @@ static void refused_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_query),         cmocka_unit_test(failing_neighbours),
-        cmocka_unit_test(cancelled),       cmocka_unit_test(columns_change),
-        cmocka_unit_test(crash),           cmocka_unit_test(schema_missing),
-        cmocka_unit_test(refused_by_name), cmocka_unit_test(prepared_statements),
-        cmocka_unit_test(change_lost),     cmocka_unit_test(silent_host),
-        cmocka_unit_test(short_timeouts),  cmocka_unit_test(role_that_creates),
+        cmocka_unit_test(a_query),
+        cmocka_unit_test(failing_neighbours),
+        cmocka_unit_test(cancelled),
+        cmocka_unit_test(columns_change),
+        cmocka_unit_test(crash),
+        cmocka_unit_test(schema_missing),
+        cmocka_unit_test(refused_by_name),
+        cmocka_unit_test(prepared_statements),
+        cmocka_unit_test(change_lost),
+        cmocka_unit_test(silent_host),
+        cmocka_unit_test(short_timeouts),
+        cmocka_unit_test(role_that_creates),
+        cmocka_unit_test(another_database),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);
 }
