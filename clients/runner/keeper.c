@@ -16,13 +16,15 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { USER = 2, DIRECTORY, ARGV };
+enum { USER = 2, DIRECTORY, UNTIL, ARGV };
 
 typedef struct keeper {
-    pid_t command; /* its process group, too */
-    bool over;     /* the command has ended */
+    pid_t command;    /* its process group, too */
+    bool over;        /* the command has ended */
+    int64_t until_ms; /* nothing may run from then on, CLOCK_BOOTTIME */
     sw_keeper_report report;
 } keeper;
 
@@ -116,7 +118,7 @@ static bool kill_children(void)
 /* Those that die leave their children to us, so it goes on until there are none. */
 static void kill_all(keeper *k)
 {
-    if (!k->over)
+    if (!k->over && k->command > 0)
         kill(-k->command, SIGKILL);
     while (kill_children()) {
         int status;
@@ -132,24 +134,35 @@ static void kill_all(keeper *k)
     reap(k);
 }
 
+/* How long it may still run; the runner says so anew each time that its lease is renewed. */
+static int64_t left_ms(const keeper *k)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return k->until_ms - ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+}
+
 /* Until the command is over or shall be no more. */
 static void watch(keeper *k, int signals)
 {
-    while (!k->over) {
+    for (int64_t left; !k->over && (left = left_ms(k)) > 0;) {
         struct pollfd items[] = {{.fd = signals, .events = POLLIN},
                                  {.fd = SW_KEEPER_CONTROL, .events = POLLIN}};
         struct signalfd_siginfo info;
-        char word;
-        if (poll(items, 2, -1) < 0)
+        sw_keeper_order order;
+        if (poll(items, 2, left < 60000 ? (int)left : 60000) < 0)
             continue;
         if (items[0].revents != 0 && read(signals, &info, sizeof(info)) > 0 && info.ssi_signo != SIGCHLD)
             return; /* somebody ends the keeper */
         reap(k);
         if (items[1].revents == 0)
             continue;
-        if (recv(SW_KEEPER_CONTROL, &word, 1, MSG_DONTWAIT) <= 0 || word == SW_KEEPER_KILL)
+        if (recv(SW_KEEPER_CONTROL, &order, sizeof(order), MSG_DONTWAIT) != (ssize_t)sizeof(order) ||
+            order.word == SW_KEEPER_KILL)
             return; /* the runner says so, or is gone */
-        if (!k->over)
+        if (order.word == SW_KEEPER_ALLOW)
+            k->until_ms = order.until_ms;
+        else if (!k->over)
             kill(-k->command, SIGTERM);
     }
 }
@@ -170,7 +183,10 @@ int sw_keeper_main(int argc, char **argv)
     int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals < 0)
         return 127;
-    if (start(&k, argv))
+    k.until_ms = strtoll(argv[UNTIL], NULL, 10);
+    if (left_ms(&k) <= 0)
+        snprintf(k.report.failure, sizeof(k.report.failure), "the lease was over");
+    else if (start(&k, argv))
         watch(&k, signals);
     kill_all(&k);
     if (*k.report.failure != '\0') /* as a shell says it */

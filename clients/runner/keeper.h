@@ -3,9 +3,18 @@
 #ifndef SW_RUNNER_KEEPER_H
 #define SW_RUNNER_KEEPER_H
 
+#include <stdint.h>
+
 #define SW_KEEPER_CONTROL 3
 #define SW_KEEPER_TERM    'T' /* from the runner: ask the command to end */
 #define SW_KEEPER_KILL    'K' /* end everything */
+#define SW_KEEPER_ALLOW   'A' /* it may run until `until_ms` */
+
+/* A message to the keeper. */
+typedef struct sw_keeper_order {
+    int64_t until_ms; /* of ALLOW, on CLOCK_BOOTTIME */
+    char word;
+} sw_keeper_order;
 
 /* The keeper's last message. */
 typedef struct sw_keeper_report {

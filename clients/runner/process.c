@@ -5,7 +5,9 @@
 #include "keeper.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #define ARGUMENTS_MAX 4096
+#define UNTIL_SIZE    24
 
 static void close_fd(int *fd)
 {
@@ -40,18 +43,20 @@ static void become_keeper(char *const *argv, const char *const *environment, int
     _exit(127);
 }
 
-/* `--keep USER DIRECTORY ARGV...` */
-static sw_code keeper_arguments(const sw_process_spec *spec, const char **argv, sw_error *error)
+/* `--keep USER DIRECTORY UNTIL ARGV...` */
+static sw_code keeper_arguments(const sw_process_spec *spec, char *until, const char **argv, sw_error *error)
 {
     size_t count = 0;
     argv[count++] = "sitewire-runner";
     argv[count++] = SW_KEEPER_FLAG;
     argv[count++] = spec->user == NULL ? "" : spec->user;
     argv[count++] = spec->directory;
+    snprintf(until, UNTIL_SIZE, "%" PRId64, spec->until_ms);
+    argv[count++] = until;
     for (size_t i = 0; spec->argv[i] != NULL; i++) {
         if (count == ARGUMENTS_MAX)
             return sw_fail_field(error, SW_INVALID_ARGUMENT, "argv", "a command has at most %d arguments",
-                                 ARGUMENTS_MAX - 4);
+                                 ARGUMENTS_MAX - 5);
         argv[count++] = spec->argv[i];
     }
     argv[count] = NULL;
@@ -61,9 +66,10 @@ static sw_code keeper_arguments(const sw_process_spec *spec, const char **argv, 
 sw_code sw_process_start(sw_process *process, const sw_process_spec *spec, sw_error *error)
 {
     const char *argv[ARGUMENTS_MAX + 1];
+    char until[UNTIL_SIZE];
     int control[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
     *process = (sw_process){.control = -1, .output = {-1, -1}};
-    sw_code code = keeper_arguments(spec, argv, error);
+    sw_code code = keeper_arguments(spec, until, argv, error);
     if (code != SW_OK)
         return code;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) == 0 && pipe2(out, O_CLOEXEC) == 0 &&
@@ -92,11 +98,21 @@ sw_code sw_process_start(sw_process *process, const sw_process_spec *spec, sw_er
     return code;
 }
 
+static void order(const sw_process *process, char word, int64_t until_ms)
+{
+    const sw_keeper_order order = {.word = word, .until_ms = until_ms};
+    if (process->control >= 0)
+        send(process->control, &order, sizeof(order), MSG_NOSIGNAL);
+}
+
 void sw_process_ask(const sw_process *process, sw_process_stop how)
 {
-    char word = how == SW_PROCESS_KILL ? SW_KEEPER_KILL : SW_KEEPER_TERM;
-    if (process->control >= 0)
-        send(process->control, &word, 1, MSG_NOSIGNAL);
+    order(process, how == SW_PROCESS_KILL ? SW_KEEPER_KILL : SW_KEEPER_TERM, 0);
+}
+
+void sw_process_allow(const sw_process *process, int64_t until_ms)
+{
+    order(process, SW_KEEPER_ALLOW, until_ms);
 }
 
 static void reap(sw_process *process)

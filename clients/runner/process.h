@@ -10,6 +10,7 @@
 #include <sitewire/status.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define SW_KEEPER_FLAG "--keep" /* first argument of a process that shall be a keeper */
@@ -20,6 +21,7 @@ typedef struct sw_process_spec {
     const char *directory;          /* where it runs */
     const char *const *environment; /* all of it: `NAME=value`, ended by NULL */
     const char *user;               /* whom it runs as, NULL or "": as the runner */
+    int64_t until_ms;               /* when it is killed unless sw_process_allow says more: CLOCK_BOOTTIME */
 } sw_process_spec;
 
 /* How a command ended. */
@@ -42,6 +44,8 @@ typedef enum { SW_PROCESS_TERM, SW_PROCESS_KILL } sw_process_stop;
 sw_code sw_process_start(sw_process *process, const sw_process_spec *spec, sw_error *error);
 /* TERM asks the process group to end; KILL ends everything at once. */
 void sw_process_ask(const sw_process *process, sw_process_stop how);
+/* It may run until then: CLOCK_BOOTTIME. */
+void sw_process_allow(const sw_process *process, int64_t until_ms);
 /* True once the command and all that it started are gone; then `process` is empty but for output that is still to
  * be read. False: it runs; `control` becomes readable. */
 bool sw_process_ended(sw_process *process, sw_process_end *end);

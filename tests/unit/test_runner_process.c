@@ -24,7 +24,8 @@ static const char *const environment[] = {"PATH=/usr/bin:/bin", "WHO=me", NULL};
 static void start(sw_process *process, const char *line)
 {
     const char *const argv[] = {"sh", "-c", line, NULL};
-    const sw_process_spec spec = {.argv = argv, .directory = "/", .environment = environment};
+    const sw_process_spec spec = {
+        .argv = argv, .directory = "/", .environment = environment, .until_ms = INT64_MAX};
     sw_error error;
     if (sw_process_start(process, &spec, &error) != SW_OK)
         fail_msg("%s", error.message);
@@ -92,11 +93,15 @@ static void test_cannot_start(void **state)
         sw_process_spec spec;
         const char *failure;
     } cases[] = {
-        {{.argv = missing, .directory = "/", .environment = environment},
+        {{.argv = missing, .directory = "/", .environment = environment, .until_ms = INT64_MAX},
          "cannot run no-such-program: No such file"},
-        {{.argv = fine, .directory = "/no/such", .environment = environment},
+        {{.argv = fine, .directory = "/no/such", .environment = environment, .until_ms = INT64_MAX},
          "cannot enter /no/such: No such file"},
-        {{.argv = fine, .directory = "/", .environment = environment, .user = "no-such-user"},
+        {{.argv = fine,
+          .directory = "/",
+          .environment = environment,
+          .until_ms = INT64_MAX,
+          .user = "no-such-user"},
          "cannot become user no-such-user: there is none"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -172,6 +177,44 @@ static void test_stop(void **state)
     sw_process_close(&process);
 }
 
+static int64_t boot_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The keeper ends a command whose lease is over, whatever the runner does: it may be stopped. */
+static void test_its_lease_is_over(void **state)
+{
+    (void)state;
+    sw_process process;
+    const char *const argv[] = {"sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.01; done", NULL};
+    sw_process_spec spec = {.argv = argv, .directory = "/", .environment = environment};
+    spec.until_ms = boot_ms() + 200;
+    assert_int_equal(sw_process_start(&process, &spec, NULL), SW_OK);
+    pid_t pid = read_pid(&process);
+    assert_int_equal(end_of(&process).signal, SIGKILL);
+    assert_true(boot_ms() >= spec.until_ms);
+    assert_false(is_alive(pid));
+    sw_process_close(&process);
+    /* One that is over already is not started. */
+    spec.until_ms = boot_ms() - 1;
+    assert_int_equal(sw_process_start(&process, &spec, NULL), SW_OK);
+    sw_process_end end = end_of(&process);
+    assert_string_equal(end.failure, "the lease was over");
+    sw_process_close(&process);
+    /* A renewal counts, and so does one that takes it back. */
+    spec.until_ms = boot_ms() + 60000;
+    assert_int_equal(sw_process_start(&process, &spec, NULL), SW_OK);
+    pid = read_pid(&process);
+    sw_process_allow(&process, boot_ms() + 120000);
+    assert_true(is_alive(pid));
+    sw_process_allow(&process, boot_ms());
+    assert_int_equal(end_of(&process).signal, SIGKILL);
+    sw_process_close(&process);
+}
+
 /* A runner that is killed takes its commands along. */
 static void test_the_runner_dies(void **state)
 {
@@ -219,6 +262,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cannot_start),
         cmocka_unit_test(test_what_forks_away_ends_with_it),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_its_lease_is_over),
         cmocka_unit_test(test_the_runner_dies),
         cmocka_unit_test(test_much_output),
     };

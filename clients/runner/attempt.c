@@ -1,0 +1,216 @@
+/* Reading, waiting and killing (attempt.h). A command that writes faster than the service takes it waits in its write. */
+#include "attempt.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+
+static void watch_stream(sw_stream *stream, bool on);
+
+/* --- output --- */
+
+static bool is_over(const sw_attempt *attempt)
+{
+    return attempt->ended && attempt->process.output[0] < 0 && attempt->process.output[1] < 0;
+}
+
+static void check_end(sw_attempt *attempt)
+{
+    if (!attempt->running || !is_over(attempt))
+        return;
+    attempt->running = false;
+    sw_timer_stop(attempt->timer);
+    attempt->on_end(attempt->context);
+}
+
+/* What the limits leave of `size` bytes. */
+static size_t within_limits(sw_attempt *attempt, size_t size)
+{
+    int64_t left = attempt->limits->attempt - attempt->kept,
+            all = attempt->limits->deployment - attempt->spool->stored;
+    if (all < left)
+        left = all;
+    if ((int64_t)size <= left)
+        return size;
+    attempt->truncated = true;
+    return left > 0 ? (size_t)left : 0;
+}
+
+/* Moves what is ready into the spool. False if there is no room for all of it. */
+static bool hand_over(sw_stream *stream)
+{
+    sw_attempt *attempt = stream->attempt;
+    size_t kept = within_limits(attempt, stream->ready), room = sw_spool_room(attempt->spool);
+    size_t size = kept < room ? kept : room;
+    if (size > 0) {
+        sw_spool_add(attempt->spool, attempt->command, attempt->number, stream->number, stream->buffer, size);
+        attempt->kept += (int64_t)size;
+    }
+    size_t gone = size < kept ? size : stream->ready; /* what is past the limits goes with the last of it */
+    memmove(stream->buffer, stream->buffer + gone, stream->ready - gone + stream->held);
+    stream->ready -= gone;
+    if (size > 0)
+        attempt->on_output(attempt->context);
+    return stream->ready == 0;
+}
+
+static void close_stream(sw_stream *stream)
+{
+    int *fd = &stream->attempt->process.output[stream->number];
+    watch_stream(stream, false);
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* One read. False when there is nothing more for now. */
+static bool read_some(sw_stream *stream)
+{
+    sw_attempt *attempt = stream->attempt;
+    uint8_t *to = stream->buffer + stream->held;
+    ssize_t size = read(attempt->process.output[stream->number], to, sizeof(stream->buffer) - stream->held);
+    if (size < 0)
+        return errno == EINTR;
+    stream->written += size;
+    stream->ready = sw_secrets_mask(attempt->secrets, stream->buffer, stream->held + (size_t)size, size == 0,
+                                    &stream->held);
+    bool all = hand_over(stream);
+    if (size == 0 && all) /* else its end is read again when there is room */
+        close_stream(stream);
+    return all && size > 0;
+}
+
+static void on_readable(void *context, short events)
+{
+    (void)events;
+    sw_stream *stream = context;
+    for (int i = 0; i < 4 && read_some(stream); i++)
+        continue;
+    if (stream->ready > 0)
+        watch_stream(stream, false);
+    check_end(stream->attempt);
+}
+
+static void watch_stream(sw_stream *stream, bool on)
+{
+    int fd = stream->attempt->process.output[stream->number];
+    if (stream->watched == on || fd < 0)
+        return;
+    stream->watched = on;
+    if (!on)
+        sw_loop_remove_fd(stream->attempt->loop, fd);
+    else if (sw_loop_fd(stream->attempt->loop, fd, ZMQ_POLLIN, on_readable, stream) != SW_OK)
+        stream->watched = false; /* out of memory: tried again with the next room */
+}
+
+void sw_attempt_go_on(sw_attempt *attempt)
+{
+    for (int i = 0; i < SW_SPOOL_STREAMS; i++)
+        if (attempt->process.output[i] >= 0 && !attempt->streams[i].watched &&
+            hand_over(&attempt->streams[i]))
+            watch_stream(&attempt->streams[i], true);
+}
+
+/* --- its end --- */
+
+static void on_control(void *context, short events)
+{
+    (void)events;
+    sw_attempt *attempt = context;
+    int control = attempt->process.control;
+    sw_loop_remove_fd(attempt->loop, control); /* it is closed with the end */
+    attempt->ended = sw_process_ended(&attempt->process, &attempt->end);
+    if (!attempt->ended)
+        sw_loop_fd(attempt->loop, control, ZMQ_POLLIN, on_control, attempt);
+    check_end(attempt);
+}
+
+static void on_timer(void *context)
+{
+    sw_attempt *attempt = context;
+    if (attempt->asked) { /* the grace is over */
+        sw_process_ask(&attempt->process, SW_PROCESS_KILL);
+        return;
+    }
+    attempt->timed_out = true;
+    sw_attempt_stop(attempt, false);
+}
+
+void sw_attempt_stop(sw_attempt *attempt, bool now)
+{
+    if (!attempt->running || attempt->ended || (attempt->asked && !now))
+        return;
+    attempt->asked = true;
+    sw_process_ask(&attempt->process, now ? SW_PROCESS_KILL : SW_PROCESS_TERM);
+    if (!now)
+        sw_timer_start(attempt->timer, sw_now_ms() + attempt->limits->grace_ms);
+}
+
+/* --- its life --- */
+
+sw_code sw_attempt_init(sw_attempt *attempt, sw_loop *loop)
+{
+    attempt->loop = loop;
+    attempt->process = (sw_process){.control = -1, .output = {-1, -1}};
+    for (int i = 0; i < SW_SPOOL_STREAMS; i++) {
+        attempt->streams[i].attempt = attempt;
+        attempt->streams[i].number = i;
+    }
+    attempt->timer = sw_loop_timer(loop, on_timer, attempt);
+    return attempt->timer == NULL ? SW_RESOURCE_EXHAUSTED : SW_OK;
+}
+
+void sw_attempt_clear(sw_attempt *attempt)
+{
+    if (attempt->timer == NULL)
+        return;
+    for (int i = 0; i < SW_SPOOL_STREAMS; i++)
+        watch_stream(&attempt->streams[i], false);
+    if (attempt->process.control >= 0)
+        sw_loop_remove_fd(attempt->loop, attempt->process.control);
+    sw_process_close(&attempt->process);
+    attempt->running = false;
+    sw_timer_destroy(&attempt->timer);
+}
+
+static void begin(sw_attempt *attempt, int32_t command, int32_t number)
+{
+    attempt->command = command;
+    attempt->number = number;
+    attempt->kept = 0;
+    attempt->end = (sw_process_end){.exit_code = -1};
+    attempt->ended = attempt->asked = attempt->timed_out = attempt->truncated = false;
+    for (int i = 0; i < SW_SPOOL_STREAMS; i++) {
+        attempt->streams[i].held = attempt->streams[i].ready = 0;
+        attempt->streams[i].written = 0;
+        attempt->streams[i].watched = false;
+    }
+}
+
+void sw_attempt_fail(sw_attempt *attempt, int32_t command, int32_t number, const char *failure)
+{
+    begin(attempt, command, number);
+    snprintf(attempt->end.failure, sizeof(attempt->end.failure), "%s", failure);
+}
+
+sw_code sw_attempt_start(sw_attempt *attempt, const sw_process_spec *spec, int32_t command, int32_t number,
+                         int64_t timeout_ms, sw_error *error)
+{
+    sw_code code = sw_process_start(&attempt->process, spec, error);
+    if (code != SW_OK)
+        return code;
+    begin(attempt, command, number);
+    attempt->running = true;
+    if (sw_loop_fd(attempt->loop, attempt->process.control, ZMQ_POLLIN, on_control, attempt) != SW_OK) {
+        attempt->running = false;
+        sw_process_close(&attempt->process);
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    }
+    sw_timer_start(attempt->timer, sw_now_ms() + timeout_ms);
+    sw_attempt_go_on(attempt);
+    return SW_OK;
+}

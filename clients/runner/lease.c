@@ -1,0 +1,98 @@
+/* Renewals, and the end of a lease (lease.h). */
+#include "lease.h"
+
+#include "base/clock.h"
+#include <sitewire/deployment/v1/deployment.pb-c.h>
+
+#define RENEW_MAX_MS 5000 /* between two renewals, however long the lease: an abort is heard of with them */
+
+static void set_timer(sw_lease *lease)
+{
+    int64_t left = lease->until_ms - sw_lease_now_ms(), pause = lease->length_ms / 3;
+    if (pause > RENEW_MAX_MS)
+        pause = RENEW_MAX_MS;
+    if (lease->renewal.active || pause > left) /* wait for the answer, or the end */
+        pause = left;
+    sw_timer_start(lease->timer, sw_now_ms() + pause);
+}
+
+void sw_lease_lose(sw_lease *lease, const char *reason)
+{
+    if (lease->lost || lease->ended)
+        return;
+    lease->lost = true;
+    sw_timer_stop(lease->timer);
+    sw_errand_cancel(&lease->renewal);
+    lease->events->lost(reason, lease->context);
+}
+
+static void on_renewed(ProtobufCMessage **reply, const sw_error *error, void *context)
+{
+    sw_lease *lease = context;
+    if (*reply == NULL) {
+        sw_lease_lose(lease, error->message);
+        return;
+    }
+    const Sw__Lease *told = (Sw__Lease *)*reply;
+    int64_t until = lease->renewal.sent_ms + lease->length_ms;
+    if (until > lease->until_ms)
+        lease->until_ms = until;
+    set_timer(lease);
+    if (told->abort)
+        lease->events->abort(told->abort_reason == NULL ? "" : told->abort_reason, lease->context);
+    lease->events->renewed(lease->context);
+}
+
+void sw_lease_ask(sw_lease *lease)
+{
+    if (lease->lost || lease->ended || lease->renewal.active)
+        return;
+    Sw__RenewLeaseRequest request = SW__RENEW_LEASE_REQUEST__INIT;
+    request.has_id = request.has_fence = request.has_lease_ms = true;
+    request.id = lease->id;
+    request.fence = lease->fence;
+    request.lease_ms = lease->length_ms;
+    sw_errand_start(&lease->renewal, &sw_errand_renew, &request.base, on_renewed);
+    set_timer(lease); /* without memory it is asked again, or over */
+}
+
+static void on_timer(void *context)
+{
+    sw_lease *lease = context;
+    if (sw_lease_now_ms() >= lease->until_ms)
+        sw_lease_lose(lease,
+                      "the lease ran out: the service could not be told in time that the runner is there");
+    else
+        sw_lease_ask(lease);
+}
+
+sw_code sw_lease_start(sw_lease *lease, sw_loop *loop, sw_client *client, const sw_lease_events *events,
+                       void *context, int64_t asked_ms)
+{
+    lease->lost = lease->ended = false;
+    lease->events = events;
+    lease->context = context;
+    lease->until_ms = asked_ms + lease->length_ms;
+    lease->timer = sw_loop_timer(loop, on_timer, lease);
+    if (lease->timer == NULL || sw_errand_init(&lease->renewal, loop, client, lease) != SW_OK) {
+        sw_timer_destroy(&lease->timer);
+        return SW_RESOURCE_EXHAUSTED;
+    }
+    set_timer(lease);
+    return SW_OK;
+}
+
+void sw_lease_end(sw_lease *lease)
+{
+    lease->ended = true;
+    if (lease->timer != NULL)
+        sw_timer_stop(lease->timer);
+    sw_errand_cancel(&lease->renewal);
+}
+
+void sw_lease_clear(sw_lease *lease)
+{
+    sw_lease_end(lease);
+    sw_errand_clear(&lease->renewal);
+    sw_timer_destroy(&lease->timer);
+}

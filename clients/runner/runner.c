@@ -1,0 +1,246 @@
+/* Claims and jobs (runner.h). One claim is under way at a time; an event of a deployment makes it ask at once. */
+#include "runner.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "errand.h"
+#include <inttypes.h>
+#include <sitewire/watch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+struct sw_runner {
+    sw_loop *loop;
+    sw_client *client;
+    sw_runner_options options;
+    sw_job_host host;
+    sw_watch *watch; /* of states; NULL: it asks now and then */
+    int fd;          /* of the watch, or the client */
+    sw_errand claim;
+    sw_timer *timer; /* the next claim */
+    bool again;      /* something happened while a claim was under way */
+    bool draining, told;
+    sw_job **jobs; /* settings->jobs places */
+};
+
+size_t sw_runner_jobs(const sw_runner *runner)
+{
+    size_t count = 0;
+    for (int64_t i = 0; i < runner->options.settings->jobs; i++)
+        count += runner->jobs[i] != NULL;
+    return count;
+}
+
+static sw_job **free_place(const sw_runner *runner)
+{
+    for (int64_t i = 0; i < runner->options.settings->jobs; i++)
+        if (runner->jobs[i] == NULL)
+            return &runner->jobs[i];
+    return NULL;
+}
+
+/* --- claims --- */
+
+static void on_claimed(ProtobufCMessage **reply, const sw_error *error, void *context)
+{
+    sw_runner *runner = context;
+    const sw_settings *settings = runner->options.settings;
+    Sw__Claim *claim = (Sw__Claim *)*reply;
+    runner->options.on_claim(claim == NULL ? error : NULL, runner->options.context);
+    if (claim != NULL && claim->deployment != NULL) {
+        sw_job **place = free_place(runner);
+        *place = sw_job_new(&runner->host, claim, runner->claim.began_ms);
+        if (*place != NULL)
+            *reply = NULL;
+        else
+            sw_log(SW_LOG_ERROR, "out of memory", NULL);
+        runner->again = true;
+    }
+    sw_timer_start(runner->timer, sw_now_ms() + (runner->again ? 0 : settings->poll_ms));
+    runner->again = false;
+}
+
+static void claim(void *context)
+{
+    sw_runner *runner = context;
+    const sw_settings *settings = runner->options.settings;
+    if (runner->claim.active || runner->draining || free_place(runner) == NULL)
+        return;
+    Sw__ClaimDeploymentRequest request = SW__CLAIM_DEPLOYMENT_REQUEST__INIT;
+    request.runner = (char *)(uintptr_t)settings->name;
+    request.n_environments = settings->environments.count;
+    request.environments = (char **)(uintptr_t)settings->environments.codes;
+    request.n_docroots = settings->docroots.count;
+    request.docroots = (char **)(uintptr_t)settings->docroots.codes;
+    request.n_projects = settings->projects.count;
+    request.projects = (char **)(uintptr_t)settings->projects.codes;
+    request.has_lease_ms = true;
+    request.lease_ms = (int32_t)settings->lease_ms;
+    if (sw_errand_start(&runner->claim, &sw_errand_claim, &request.base, on_claimed) != SW_OK)
+        sw_timer_start(runner->timer, sw_now_ms() + settings->poll_ms);
+}
+
+/* Something may be due. */
+static void claim_soon(sw_runner *runner)
+{
+    if (runner->claim.active)
+        runner->again = true;
+    else
+        sw_timer_start(runner->timer, sw_now_ms());
+}
+
+/* --- jobs --- */
+
+static void on_over(sw_job *job, void *context)
+{
+    (void)job;
+    claim_soon(context);
+}
+
+/* At the end of a round: what is over is no more. */
+static void sweep(void *context)
+{
+    sw_runner *runner = context;
+    for (int64_t i = 0; i < runner->options.settings->jobs; i++)
+        if (runner->jobs[i] != NULL && sw_job_is_over(runner->jobs[i])) {
+            sw_job_destroy(&runner->jobs[i]);
+            claim_soon(runner);
+        }
+    if (runner->draining && runner->claim.failures > 0) /* nobody there who would answer it */
+        sw_errand_cancel(&runner->claim);
+    if (runner->draining && !runner->told && !runner->claim.active && sw_runner_jobs(runner) == 0) {
+        runner->told = true;
+        runner->options.on_idle(runner->options.context);
+    }
+}
+
+/* --- what is heard --- */
+
+/* A state changed: of one that we hold, or of one that we may claim now. */
+static void on_event(const sw_event *event, void *context)
+{
+    sw_runner *runner = context;
+    for (int64_t i = 0; i < runner->options.settings->jobs; i++)
+        if (runner->jobs[i] != NULL && sw_job_deployment(runner->jobs[i]) == event->deployment) {
+            if (strstr(event->payload, "\"abort\"") != NULL)
+                sw_job_ask(runner->jobs[i]);
+            return;
+        }
+    claim_soon(runner);
+}
+
+static void process(sw_runner *runner);
+
+static void on_readable(void *context, short events)
+{
+    (void)events;
+    process(context);
+}
+
+static sw_code look_at(sw_runner *runner, int fd)
+{
+    if (runner->fd >= 0)
+        sw_loop_remove_fd(runner->loop, runner->fd);
+    runner->fd = fd;
+    return fd < 0 ? SW_RESOURCE_EXHAUSTED : sw_loop_fd(runner->loop, fd, ZMQ_POLLIN, on_readable, runner);
+}
+
+static void process(sw_runner *runner)
+{
+    if (runner->watch == NULL) {
+        sw_client_process(runner->client, 0);
+        return;
+    }
+    if (sw_watch_process(runner->watch, 0) >= 0)
+        return;
+    sw_log(SW_LOG_WARNING, "events cannot be heard", "reason", sw_watch_error(runner->watch)->message, NULL);
+    look_at(runner, sw_client_fd(runner->client));
+    sw_watch_close(&runner->watch);
+}
+
+/* Calls that were started in this round leave with its end. */
+static void on_idle(void *context)
+{
+    sweep(context);
+    process(context);
+}
+
+static sw_code open_watch(sw_runner *runner, sw_error *error)
+{
+    const sw_settings *settings = runner->options.settings;
+    if (*runner->options.events == '\0')
+        return look_at(runner, sw_client_fd(runner->client));
+    const sw_watch_options options = {.size = sizeof(options),
+                                      .endpoints = runner->options.events,
+                                      .projects = (const char *const *)settings->projects.codes,
+                                      .project_count = settings->projects.count,
+                                      .kinds = "state",
+                                      .fn = on_event,
+                                      .context = runner};
+    sw_code code = sw_watch_open(runner->client, &options, &runner->watch, error);
+    return code == SW_OK ? look_at(runner, sw_watch_fd(runner->watch)) : code;
+}
+
+/* --- its life --- */
+
+sw_code sw_runner_new(sw_loop *loop, sw_client *client, const sw_runner_options *options, sw_runner **result,
+                      sw_error *error)
+{
+    *result = NULL;
+    sw_runner *runner = calloc(1, sizeof(*runner));
+    if (runner == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    *runner = (sw_runner){.loop = loop, .client = client, .options = *options, .fd = -1};
+    runner->host = (sw_job_host){
+        .loop = loop, .client = client, .settings = options->settings, .on_over = on_over, .context = runner};
+    runner->jobs = calloc((size_t)options->settings->jobs, sizeof(*runner->jobs));
+    runner->timer = sw_loop_timer(loop, claim, runner);
+    sw_code code = SW_RESOURCE_EXHAUSTED;
+    if (error != NULL)
+        *error = (sw_error){.code = code, .local = true, .message = "out of memory or descriptors"};
+    if (runner->jobs != NULL && runner->timer != NULL &&
+        sw_errand_init(&runner->claim, loop, client, runner) == SW_OK &&
+        sw_loop_idle(loop, on_idle, runner) == SW_OK)
+        code = open_watch(runner, error);
+    if (code != SW_OK) {
+        sw_runner_destroy(&runner);
+        return code;
+    }
+    sw_timer_start(runner->timer, sw_now_ms());
+    *result = runner;
+    return SW_OK;
+}
+
+void sw_runner_destroy(sw_runner **pointer)
+{
+    sw_runner *runner = *pointer;
+    if (runner == NULL)
+        return;
+    sw_loop_idle_remove(runner->loop, on_idle, runner);
+    for (int64_t i = 0; runner->jobs != NULL && i < runner->options.settings->jobs; i++)
+        sw_job_destroy(&runner->jobs[i]);
+    free(runner->jobs);
+    sw_errand_clear(&runner->claim);
+    sw_timer_destroy(&runner->timer);
+    if (runner->fd >= 0)
+        sw_loop_remove_fd(runner->loop, runner->fd);
+    sw_watch_close(&runner->watch);
+    free(runner);
+    *pointer = NULL;
+}
+
+void sw_runner_drain(sw_runner *runner)
+{
+    runner->draining = true;
+    sw_timer_stop(runner->timer);
+}
+
+void sw_runner_stop(sw_runner *runner)
+{
+    for (int64_t i = 0; i < runner->options.settings->jobs; i++)
+        if (runner->jobs[i] != NULL)
+            sw_job_stop(runner->jobs[i], "the runner was stopped");
+}

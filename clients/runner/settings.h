@@ -1,0 +1,29 @@
+/* What a runner is told at its start. Filled in by main.c, read by everything else. */
+#ifndef SW_RUNNER_SETTINGS_H
+#define SW_RUNNER_SETTINGS_H
+
+#include "attempt.h"
+
+#define SW_RUNNER_FILTER_MAX 256 /* codes of one kind */
+
+/* A comma-separated list. */
+typedef struct sw_codes {
+    char *text; /* what the codes point into */
+    char *codes[SW_RUNNER_FILTER_MAX];
+    size_t count;
+} sw_codes;
+
+typedef struct sw_settings {
+    const char *name;      /* of the runner: a code */
+    const char *directory; /* where commands run: a path with {docroot} and {environment} */
+    const char *user;      /* whom commands run as, or "" */
+    const char *path;      /* their PATH */
+    const char *secrets;   /* the file of secrets, or "" */
+    sw_codes environments, docroots, projects;
+    int64_t jobs;     /* deployments at once */
+    int64_t lease_ms; /* of each */
+    int64_t poll_ms;  /* between two claims when nothing is heard */
+    sw_attempt_limits limits;
+} sw_settings;
+
+#endif
