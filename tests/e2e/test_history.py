@@ -113,6 +113,20 @@ class History(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0, text)
         return done.stderr
 
+    def test_truncate(self):
+        """It fires no trigger of a row, and leaves a change for each row all the same, also of what it takes along."""
+        self.run_cli("create", "website", "emptied", "name=E")
+        self.run_cli("create", "docroot", "emptied")
+        self.run_cli("create", "environment", "emptied")
+        self.run_cli("create", "docroot-environment", "emptied/emptied")
+        then = self.system.sql("SELECT now()")[0][0]
+        self.system.sql("TRUNCATE referential.docroot, referential.environment, referential.website CASCADE")
+        for words in (("website", "emptied"), ("docroot-environment", "emptied/emptied"), ("project", "website:emptied")):
+            change = self.history(*words)[0]
+            self.assertEqual((change["operation"], change["actor"], change["after"]), ("DELETE", "psql:postgres", None))
+        self.run_cli("get", "website", "emptied", "--at", then.replace(" ", "T").replace("+00", "Z"))
+        self.run_cli("get", "website", "emptied", code=5)
+
     def test_permanent(self):
         self.run_cli("create", "registrar", "kept")
         statements = ("UPDATE users.change SET actor = 'x'", "DELETE FROM users.change", "TRUNCATE users.change")
