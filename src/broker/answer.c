@@ -51,9 +51,10 @@ static const struct {
     [SW_ANSWER_REFUSED] = {SW_UNAUTHENTICATED, NOT_RUN, "%s"},
     [SW_ANSWER_UNCHECKED] = {SW_UNAVAILABLE, NOT_RUN, "cannot check the key of the caller: %s"},
     [SW_ANSWER_NOT_ADMIN] = {SW_PERMISSION_DENIED, NOT_RUN, "only admins may drain a process; %s is none"},
-    [SW_ANSWER_NO_PROFILE] = {SW_PERMISSION_DENIED, NOT_RUN,
-                              "%s has no access right yet: ask an admin, or somebody who manages a project, for "
-                              "a role on it"},
+    [SW_ANSWER_NO_PROFILE] =
+        {SW_PERMISSION_DENIED, NOT_RUN,
+         "%s has no access right yet: ask an admin, or somebody who manages a project, for "
+         "a role on it"},
 };
 
 void sw_answer_fill(sw_answer answer, uint64_t call_id, uint32_t queue_us, sw_view service,

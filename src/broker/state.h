@@ -27,8 +27,9 @@ typedef struct sw_core_call {
     uint32_t next, previous;                 /* among the calls of its queue, or of its worker */
     uint32_t client_next, client_previous;   /* among the calls of its client */
     uint32_t bytes;
-    uint16_t credit;  /* messages that the client still takes */
-    uint16_t granted; /* while QUEUED: credit that came after the call */
+    uint16_t credit;       /* messages that the client still takes */
+    uint16_t granted;      /* while QUEUED: credit that came after the call */
+    uint16_t first_credit; /* in its header */
     uint8_t state, framing;
     bool cancelled; /* the worker was told */
 } sw_core_call;

@@ -335,6 +335,13 @@ void sw_core_undelivered(sw_core *core, uint64_t route, void *body, int64_t now_
     sw_core_call_move(core, index, SW_CALL_NEW, SW_NONE, now_us);
     call->body = body;
     call->arrived_us--; /* before what came in the same batch */
+    call->granted =
+        (uint16_t)(call->credit - call->first_credit); /* what was sent after it is lost with it */
+    if (call->cancelled) {
+        sw_core_call_answer(core, index, SW_ANSWER_CANCELLED_QUEUED, now_us);
+        sw_core_call_move(core, index, SW_CALL_DONE, SW_NONE, now_us);
+        return;
+    }
     if (sw_core_queue_ensure(core, index)) {
         sw_core_call_move(core, index, SW_CALL_QUEUED, SW_NONE, now_us);
         return;

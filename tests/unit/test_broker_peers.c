@@ -146,6 +146,30 @@ static void what_was_not_delivered_goes_elsewhere(void **state)
     expect_request(0, 1, 2); /* before what came after it */
 }
 
+/* What was sent after a call is lost with it: credit goes with the call to the next worker, and a cancelled one to none. */
+static void what_follows_an_undelivered_call(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 2);
+    call(c, 1);
+    call(c, 2);
+    sw_core_credit(core, c, 1, 7, now);
+    sw_core_cancel(core, c, 2, now);
+    settle();
+    uint64_t first = actions[0].route, second = actions[1].route;
+    bodies += 2;
+    sw_core_undelivered(core, first, &tokens[254], now);
+    sw_core_undelivered(core, second, &tokens[255], now);
+    sw_core_worker_lost(core, w, now);
+    assert_int_equal(settle(), 1);
+    expect_answer(0, 2, SW_ANSWER_CANCELLED_QUEUED);
+    worker(2, "x", 1);
+    assert_int_equal(settle(), 2);
+    expect_request(0, 1, 2);
+    assert_int_equal(actions[1].kind, SW_ACTION_CREDIT);
+    assert_int_equal(actions[1].credit, 7);
+}
+
 static void cancelling(void **state)
 {
     (void)state;
@@ -238,6 +262,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_busy_plain_worker_may_be_silent, begin, end),
         cmocka_unit_test_setup_teardown(a_restarted_instance_displaces_the_old_one, begin, end),
         cmocka_unit_test_setup_teardown(what_was_not_delivered_goes_elsewhere, begin, end),
+        cmocka_unit_test_setup_teardown(what_follows_an_undelivered_call, begin, end),
         cmocka_unit_test_setup_teardown(cancelling, begin, end),
         cmocka_unit_test_setup_teardown(a_client_that_ends, begin, end),
         cmocka_unit_test_setup_teardown(draining, begin, end),
