@@ -45,7 +45,10 @@ static sw_code agree(sw_cli *cli, int64_t id, json_t *request, sw_error *error)
     return code;
 }
 
-sw_code sw_cmd_approve(sw_cli *cli, sw_error *error)
+/* One call about the deployment that the command's word names; tells its reply. */
+static sw_code decide(sw_cli *cli, const char *method,
+                      sw_code (*fill)(sw_cli *, int64_t, json_t *, sw_error *),
+                      void (*tell)(const json_t *deployment, int64_t id), sw_error *error)
 {
     int64_t id;
     json_t *reply = NULL;
@@ -53,38 +56,48 @@ sw_code sw_cmd_approve(sw_cli *cli, sw_error *error)
     if (code != SW_OK)
         return code;
     json_t *request = json_pack("{s:I}", "id", (json_int_t)id);
-    code = agree(cli, id, request, error);
+    code = fill(cli, id, request, error);
     if (code == SW_OK)
-        code = sw_cli_call(cli, "Deployments/ApproveDeployment", request, NULL, &reply, error);
+        code = sw_cli_call(cli, method, request, NULL, &reply, error);
     if (code == SW_OK && cli->json)
         sw_print_json_line(reply);
     else if (code == SW_OK)
-        printf("deployment %" PRId64 " is %s, approved by %s\n", id, sw_json_text(reply, "status"),
-               sw_json_text(reply, "approver"));
+        tell(reply, id);
     json_decref(request);
     json_decref(reply);
     return code;
 }
 
-sw_code sw_cmd_abort(sw_cli *cli, sw_error *error)
+static void tell_approval(const json_t *deployment, int64_t id)
 {
-    int64_t id;
-    json_t *reply = NULL;
-    sw_code code = sw_deployment_id(cli, &id, error);
-    if (code != SW_OK)
-        return code;
-    json_t *request = json_pack("{s:I}", "id", (json_int_t)id);
+    printf("deployment %" PRId64 " is %s, approved by %s\n", id, sw_json_text(deployment, "status"),
+           sw_json_text(deployment, "approver"));
+}
+
+sw_code sw_cmd_approve(sw_cli *cli, sw_error *error)
+{
+    return decide(cli, "Deployments/ApproveDeployment", agree, tell_approval, error);
+}
+
+static sw_code set_reason(sw_cli *cli, int64_t id, json_t *request, sw_error *error)
+{
+    (void)id;
+    (void)error;
     if (sw_args_has(&cli->args, "reason"))
         json_object_set_new(request, "reason", json_string(sw_args_value(&cli->args, "reason")));
-    code = sw_cli_call(cli, "Deployments/AbortDeployment", request, NULL, &reply, error);
-    if (code == SW_OK && cli->json)
-        sw_print_json_line(reply);
-    else if (code == SW_OK && sw_status_is_final(sw_json_text(reply, "status")))
-        printf("deployment %" PRId64 " is %s\n", id, sw_json_text(reply, "status"));
-    else if (code == SW_OK)
-        printf("deployment %" PRId64 " is %s: its runner %s is told to end it\n", id,
-               sw_json_text(reply, "status"), sw_json_text(reply, "runner"));
-    json_decref(request);
-    json_decref(reply);
-    return code;
+    return SW_OK;
+}
+
+static void tell_abort(const json_t *deployment, int64_t id)
+{
+    const char *status = sw_json_text(deployment, "status");
+    printf("deployment %" PRId64 " is %s", id, status);
+    if (!sw_status_is_final(status))
+        printf(": its runner %s is told to end it", sw_json_text(deployment, "runner"));
+    putchar('\n');
+}
+
+sw_code sw_cmd_abort(sw_cli *cli, sw_error *error)
+{
+    return decide(cli, "Deployments/AbortDeployment", set_reason, tell_abort, error);
 }

@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "method.h"
 #include "resource.h"
+#include "value.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,38 @@ static void complete_resource_words(line *l, const char *command, const char *na
         complete_codes(l, &resource, "", l->last);
 }
 
+/* IDs of deployments, the newest first. */
+static void complete_deployments(const line *l)
+{
+    json_t *page = NULL, *item,
+           *request = json_pack("{s:i, s:[{s:s, s:b}]}", "page_size", CODES_MAX, "order_by", "field", "id",
+                                "descending", 1);
+    sw_call_options options = {.size = sizeof(options), .timeout_ms = ASK_MS, .no_retry = true};
+    size_t index;
+    if (sw_cli_call(l->cli, "Deployments/ListDeployments", request, &options, &page, NULL) == SW_OK)
+        json_array_foreach(json_object_get(page, "items"), index, item)
+            candidate(l, "", sw_json_text(item, "id"), "");
+    json_decref(request);
+    json_decref(page);
+}
+
+/* Codes of the resource that a flag's value is one of, if it is. */
+static void complete_flag_codes(line *l, const char *flag)
+{
+    static const char *const resources[][2] = {{"env", "environment"},
+                                               {"docroot", "docroot"},
+                                               {"project", "project"},
+                                               {"type", "deployment-type"},
+                                               {"status", "deployment-status"},
+                                               {"user", "user"},
+                                               {"by", "user"}};
+    sw_resource resource;
+    for (size_t i = 0; i < sizeof(resources) / sizeof(*resources); i++)
+        if (strcmp(resources[i][0], flag) == 0 && load_schema(l) &&
+            sw_resource_find(l->schema, resources[i][1], &resource, NULL) == SW_OK)
+            complete_codes(l, &resource, "", l->last);
+}
+
 /* The flag that the last word is the value of, or NULL. */
 static const char *flag_before(const line *l)
 {
@@ -290,6 +323,8 @@ static void complete_line(line *l)
         else if (name != NULL && strstr("fields order mask filter", given->name) != NULL && load_schema(l) &&
                  sw_resource_find(l->schema, name, &resource, NULL) == SW_OK)
             complete_fields(l, &resource);
+        else
+            complete_flag_codes(l, given->name);
         return;
     }
     if (command == NULL)
@@ -302,6 +337,15 @@ static void complete_line(line *l)
     } else if (strncmp(command->usage, "METHOD", 6) == 0) {
         if (words == 0)
             complete_methods(l);
+    } else if (strcmp(command->usage, "ID") == 0) {
+        if (words == 0)
+            complete_deployments(l);
+    } else if (strncmp(command->usage, "PROJECT", 7) == 0) {
+        if (words == 0)
+            complete_flag_codes(l, "project");
+    } else if (strcmp(command->name, "deployments") == 0) {
+        if (load_schema(l) && sw_resource_find(l->schema, "deployment", &resource, NULL) == SW_OK)
+            complete_assignment(l, &resource);
     } else if (strcmp(command->name, "describe") == 0) {
         if (load_schema(l))
             sw_resource_each(l->schema, offer_resource, l);

@@ -11,11 +11,16 @@
 static sw_code set_common(sw_cli *cli, json_t *request, sw_error *error)
 {
     const sw_args *args = &cli->args;
-    const char *lost = sw_args_value(args, "on-lost-lease");
+    const char *lost = sw_args_value(args, "on-lost-lease"), *events = getenv("SITEWIRE_EVENTS");
     json_t *commands = NULL;
     if (lost != NULL && strcasecmp(lost, "retry") != 0 && strcasecmp(lost, "fail") != 0)
         return sw_fail_field(error, SW_INVALID_ARGUMENT, "on_lost_lease",
                              "--on-lost-lease is fail or retry, not '%.60s'", lost);
+    if (sw_args_has(args, "wait") && (events == NULL || *events == '\0')) /* before anything is asked for */
+        return sw_fail(
+            error, SW_INVALID_ARGUMENT,
+            "--wait listens to events, but SITEWIRE_EVENTS is not set: run `. DIR/env` in this shell, where "
+            "`sitewire up --data DIR` has written it");
     if (sw_args_has(args, "dry-run") && sw_args_has(args, "wait"))
         return sw_cli_usage(cli, error,
                             "--dry-run keeps nothing that --wait could wait for: give one of them");

@@ -18,7 +18,7 @@ void sw_span_text(char text[SW_SPAN_TEXT_SIZE], int64_t us)
 {
     long long seconds = us > 0 ? us / 1000000 : 0;
     if (seconds < 60)
-        snprintf(text, SW_SPAN_TEXT_SIZE, "%.1f s", us > 0 ? (double)(us / 100000) / 10 : 0.0);
+        snprintf(text, SW_SPAN_TEXT_SIZE, "%lld.%lld s", seconds, us > 0 ? (long long)us / 100000 % 10 : 0);
     else if (seconds < 3600)
         snprintf(text, SW_SPAN_TEXT_SIZE, "%lld:%02lld", seconds / 60, seconds % 60);
     else

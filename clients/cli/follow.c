@@ -3,16 +3,13 @@
 #include "follow.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "reader.h"
 #include "value.h"
 #include <poll.h>
-#include <sitewire/deployment.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MS    200                /* how often a signal is looked for */
-#define READ_MAX   ((int64_t)2 << 20) /* bytes of output read at once */
-#define READ_MS    15000
-#define AGAIN_US   500000
+#define LOOK_MS    200     /* how often a signal is looked for */
 #define SILENCE_US 3000000 /* without a subscription before that is told */
 
 /* An event that waits for the output before it. */
@@ -24,18 +21,11 @@ typedef struct queued {
 
 typedef struct follower {
     const sw_follow *follow;
-    sw_client *client;
     sw_watch *watch;
     sw_outcome *outcome;
-    /* output */
-    int64_t offset; /* what is before it was read */
-    int64_t given;  /* what is before it was given */
-    int64_t end;    /* there is output up to here, as events say */
-    bool reading;
-    Sw__ReadLogResponse *page; /* read, not given yet */
-    int64_t again_us;          /* no read before that */
-    sw_error read_error;       /* of the last read */
-    /* events */
+    sw_reader reader;
+    int64_t given; /* output before it was given */
+    int64_t end;   /* there is output up to here, as events say */
     queued *queue;
     size_t first, count, room;
     bool over, failed;
@@ -64,70 +54,15 @@ static void fail(follower *f, const sw_error *error)
 
 /* --- Output --- */
 
-/* Whether a failure says that trying again is of no use. */
-static bool is_hopeless(sw_code code)
-{
-    return code == SW_INVALID_ARGUMENT || code == SW_NOT_FOUND || code == SW_PERMISSION_DENIED ||
-           code == SW_UNAUTHENTICATED || code == SW_UNIMPLEMENTED || code == SW_FAILED_PRECONDITION;
-}
-
-static void on_page(const sw_reply *reply, void *context)
-{
-    follower *f = context;
-    f->reading = false;
-    f->read_error = (sw_error){0};
-    if (reply->code != SW_OK) {
-        f->read_error = *reply->error;
-        f->again_us = sw_now_us() + AGAIN_US;
-        if (is_hopeless(reply->code))
-            fail(f, reply->error);
-        return;
-    }
-    f->page = sw__read_log_response__unpack(NULL, reply->payload_size, reply->payload);
-    if (f->page != NULL)
-        return;
-    sw_fail(&f->error, SW_DATA_LOSS, "the service's output cannot be decoded");
-    f->failed = true;
-}
-
-/* Reads what follows, `most` bytes of it. */
-static void start_read(follower *f, int64_t most)
-{
-    Sw__ReadLogRequest request = SW__READ_LOG_REQUEST__INIT;
-    const sw_call_options options = {.size = sizeof(options), .timeout_ms = READ_MS};
-    sw_error error;
-    request.has_id = request.has_offset = request.has_limit = request.has_command = true;
-    request.id = f->follow->deployment;
-    request.offset = f->offset;
-    request.limit = most < READ_MAX ? most : READ_MAX;
-    request.command = f->follow->command;
-    f->reading = sw_read_log_start(f->client, &request, &options, on_page, f, NULL, &error) == SW_OK;
-    if (!f->reading)
-        fail(f, &error);
-}
-
 /* Reads on if there is more than was read. */
 static void read_on(follower *f)
 {
-    if (f->reading || f->page != NULL || f->failed || f->offset >= f->end || sw_now_us() < f->again_us)
+    sw_reader *reader = &f->reader;
+    if (reader->offset >= f->end)
         return;
-    if (f->follow->latest > 0 && f->end - f->offset > f->follow->latest)
-        f->offset = f->end - f->follow->latest;
-    start_read(f, f->end - f->offset);
-}
-
-/* The page that was read, which the caller gives and frees; offset is behind it. NULL: there is none. */
-static Sw__ReadLogResponse *take_page(follower *f)
-{
-    Sw__ReadLogResponse *page = f->page;
-    f->page = NULL;
-    if (page != NULL && page->n_items > 0) {
-        const Sw__DeploymentLog *last = page->items[page->n_items - 1];
-        f->offset = last->offset + (int64_t)last->bytes.len;
-    } else if (page != NULL) {
-        f->again_us = sw_now_us() + AGAIN_US;
-    }
-    return page;
+    if (!reader->reading && f->follow->latest > 0 && f->end - reader->offset > f->follow->latest)
+        reader->offset = f->end - f->follow->latest;
+    sw_reader_start(reader, f->end - reader->offset);
 }
 
 /* --- Events --- */
@@ -250,8 +185,8 @@ static const char *trouble(follower *f, char text[SW_ERROR_MESSAGE_SIZE])
         f->silent_us = 0;
     else if (f->silent_us == 0)
         f->silent_us = now_us;
-    if (f->read_error.code != SW_OK)
-        snprintf(text, SW_ERROR_MESSAGE_SIZE, "%s", f->read_error.message);
+    if (f->reader.error.code != SW_OK)
+        snprintf(text, SW_ERROR_MESSAGE_SIZE, "%s", f->reader.error.message);
     else if (f->silent_us != 0 && now_us - f->silent_us > SILENCE_US)
         snprintf(text, SW_ERROR_MESSAGE_SIZE, "no connection to the events at %s%s%s", status.endpoint,
                  *status.reason != '\0' ? ": " : "", status.reason);
@@ -269,11 +204,13 @@ static sw_code loop(follower *f, sw_error *error)
             poll(&item, 1, LOOK_MS);
         if (sw_watch_process(f->watch, item.fd < 0 && idle ? LOOK_MS : 0) < 0)
             fail(f, sw_watch_error(f->watch));
+        if (f->reader.hopeless)
+            fail(f, &f->reader.error);
         if (f->failed) {
             *error = f->error;
             return error->code;
         }
-        Sw__ReadLogResponse *page = take_page(f);
+        Sw__ReadLogResponse *page = sw_reader_take(&f->reader);
         idle = page == NULL;
         read_on(f);
         if (page != NULL) {
@@ -281,10 +218,10 @@ static sw_code loop(follower *f, sw_error *error)
             sw__read_log_response__free_unpacked(page, NULL);
         }
         /* Nothing is to be had before the offset that it begins with. */
-        if (f->offset >= f->end && !f->reading && f->page == NULL)
+        if (f->reader.offset >= f->end && !f->reader.reading && f->reader.page == NULL)
             f->given = f->end;
         give_events(f);
-        if (f->over && f->first == f->count && f->offset >= f->end)
+        if (f->over && f->first == f->count && f->reader.offset >= f->end)
             return SW_OK;
         if (f->follow->on_look != NULL)
             f->follow->on_look(trouble(f, text), f->follow->context);
@@ -294,23 +231,16 @@ static sw_code loop(follower *f, sw_error *error)
     return SW_OK;
 }
 
-/* Lets go of a read that is under way: its callback has nowhere to go any more. */
-static void finish(follower *f)
+static sw_reader reader_of(const sw_follow *follow)
 {
-    sw_watch_close(&f->watch);
-    if (f->reading) /* the client calls it back at its end at the latest */
-        sw_client_close(&f->client);
-    if (f->page != NULL)
-        sw__read_log_response__free_unpacked(f->page, NULL);
-    for (; f->first < f->count; f->first++)
-        json_decref(f->queue[f->first].payload);
-    free(f->queue);
+    return (sw_reader){
+        .deployment = follow->deployment, .command = follow->command, .offset = follow->offset};
 }
 
 sw_code sw_follow_run(sw_cli *cli, const sw_follow *follow, sw_outcome *outcome, sw_error *error)
 {
     char cursor[32];
-    follower f = {.follow = follow, .outcome = outcome, .offset = follow->offset};
+    follower f = {.follow = follow, .outcome = outcome, .reader = reader_of(follow)};
     const sw_watch_options options = {.size = sizeof(options),
                                       .projects = &follow->project,
                                       .project_count = 1,
@@ -319,44 +249,46 @@ sw_code sw_follow_run(sw_cli *cli, const sw_follow *follow, sw_outcome *outcome,
                                       .fn = on_event,
                                       .context = &f};
     *outcome = (sw_outcome){0};
-    sw_code code = sw_cli_client(cli, &f.client, error);
+    sw_code code = sw_cli_client(cli, &f.reader.client, error);
     if (code == SW_OK)
         code = find_start(cli, follow, cursor, error);
     if (code == SW_OK)
-        code = sw_watch_open(f.client, &options, &f.watch, error);
+        code = sw_watch_open(f.reader.client, &options, &f.watch, error);
     if (code == SW_OK)
         code = loop(&f, error);
-    finish(&f);
-    cli->client = f.client;
+    sw_watch_close(&f.watch);
+    sw_reader_close(&f.reader);
+    cli->client = f.reader.client;
+    for (; f.first < f.count; f.first++)
+        json_decref(f.queue[f.first].payload);
+    free(f.queue);
     return code;
 }
 
 sw_code sw_follow_read(sw_cli *cli, const sw_follow *follow, sw_error *error)
 {
-    follower f = {.follow = follow, .offset = follow->offset};
-    sw_code code = sw_cli_client(cli, &f.client, error);
-    if (code == SW_OK)
-        start_read(&f, READ_MAX);
-    while (code == SW_OK && !f.failed && (f.reading || f.page != NULL) && !sw_cli_stopped() &&
-           !ferror(stdout)) {
-        sw_client_process(f.client, LOOK_MS);
-        Sw__ReadLogResponse *page = take_page(&f);
-        if (page != NULL && page->n_items > 0)
-            start_read(&f, READ_MAX);
-        if (page != NULL) {
-            give_page(&f, page);
-            sw__read_log_response__free_unpacked(page, NULL);
-        } else if (f.read_error.code != SW_OK) {
-            fail(&f, &f.read_error);
-        }
+    sw_reader reader = reader_of(follow);
+    sw_code code = sw_cli_client(cli, &reader.client, error);
+    if (code != SW_OK)
+        return code;
+    sw_reader_start(&reader, INT64_MAX);
+    while ((reader.reading || reader.page != NULL) && !sw_cli_stopped() && !ferror(stdout)) {
+        sw_client_process(reader.client, LOOK_MS);
+        Sw__ReadLogResponse *page = sw_reader_take(&reader);
+        if (page == NULL)
+            continue;
+        if (page->n_items > 0)
+            sw_reader_start(&reader, INT64_MAX);
+        for (size_t i = 0; i < page->n_items; i++)
+            follow->on_output(page->items[i], follow->context);
+        sw__read_log_response__free_unpacked(page, NULL);
     }
-    if (f.failed && error != NULL)
-        *error = f.error;
-    else if (code == SW_OK && sw_cli_stopped())
+    if (reader.error.code != SW_OK && error != NULL)
+        *error = reader.error;
+    code = reader.error.code;
+    if (code == SW_OK && sw_cli_stopped())
         code = sw_fail(error, SW_CANCELLED, "interrupted");
-    code = f.failed ? f.error.code : code;
-    if (f.client != NULL)
-        finish(&f);
-    cli->client = f.client;
+    sw_reader_close(&reader);
+    cli->client = reader.client;
     return code;
 }

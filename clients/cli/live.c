@@ -5,6 +5,7 @@
 #include "event_text.h"
 #include "grid.h"
 #include "lines.h"
+#include "place.h"
 #include "screen.h"
 #include "value.h"
 #include <inttypes.h>
@@ -28,7 +29,7 @@ typedef struct shown_command {
 struct sw_live {
     int64_t id;
     char *target, status[32], *who, *failure; /* who: approver or runner, of the last change */
-    json_t *plan;
+    sw_place place;
     int64_t since_us; /* when it got its status */
     bool aborting, over;
     size_t count, current; /* commands; the one that was begun last */
@@ -143,12 +144,11 @@ __attribute__((format(printf, 3, 4))) static void add(frame *f, const char *styl
 
 static void add_queue(const sw_live *l, frame *f)
 {
-    const json_t *behind = json_object_get(l->plan, "behind");
-    char *ids = json_array_size(behind) > 0 ? sw_cell_text(behind) : NULL;
+    char *ids = json_array_size(l->place.behind) > 0 ? sw_cell_text(l->place.behind) : NULL;
     if (strcmp(l->status, "REQUESTED") == 0)
         add(f, NULL, "waits for somebody to approve it: sitewire approve %" PRId64, l->id);
     else if (ids != NULL)
-        add(f, NULL, "waits for a runner; was accepted behind %s", ids);
+        add(f, NULL, "waits behind %s", ids);
     else
         add(f, NULL, "waits for a runner");
     free(ids);
@@ -220,12 +220,15 @@ static void draw(sw_live *l, const char *trouble)
 
 void sw_live_look(const char *trouble, void *live)
 {
-    draw(live, trouble);
+    sw_live *l = live;
+    if (strcmp(l->status, "REQUESTED") == 0 || strcmp(l->status, "ACCEPTED") == 0)
+        sw_place_look(&l->place);
+    draw(l, trouble);
 }
 
 /* --- Life --- */
 
-sw_live *sw_live_new(const sw_cli *cli, const json_t *plan)
+sw_live *sw_live_new(sw_cli *cli, const json_t *plan)
 {
     const json_t *deployment = json_object_get(plan, "deployment"),
                  *commands = json_object_get(plan, "commands");
@@ -233,7 +236,7 @@ sw_live *sw_live_new(const sw_cli *cli, const json_t *plan)
     if (l == NULL)
         return NULL;
     l->id = (int64_t)sw_json_number(deployment, "id");
-    l->plan = json_incref((json_t *)plan);
+    l->place = (sw_place){.cli = cli, .id = l->id, .behind = json_incref(json_object_get(plan, "behind"))};
     l->target = sw_target_text(deployment);
     l->since_us = sw_wall_us();
     snprintf(l->status, sizeof(l->status), "%s", sw_json_text(deployment, "status"));
@@ -258,6 +261,7 @@ void sw_live_destroy(sw_live **live)
     sw_live *l = *live;
     if (l == NULL)
         return;
+    sw_place_close(&l->place);
     if (l->screen != NULL)
         draw(l, NULL);
     sw_screen_destroy(&l->screen);
@@ -270,7 +274,6 @@ void sw_live_destroy(sw_live **live)
     free(l->target);
     free(l->who);
     free(l->failure);
-    json_decref(l->plan);
     free(l);
     *live = NULL;
 }

@@ -8,7 +8,7 @@
 typedef struct sw_live sw_live;
 
 /* Of a plan, which is lent. NULL when out of memory. */
-sw_live *sw_live_new(const sw_cli *cli, const json_t *plan);
+sw_live *sw_live_new(sw_cli *cli, const json_t *plan);
 /* Leaves the last frame standing. */
 void sw_live_destroy(sw_live **live);
 

@@ -117,12 +117,16 @@ sw_code sw_outcome_code(int64_t id, const sw_outcome *outcome, sw_error *error)
                    outcome->status, *outcome->failure != '\0' ? ": " : "", outcome->failure, id);
 }
 
-static sw_code go_on(int64_t id, sw_error *error)
+/* What becomes of a deployment when it is not waited for any more. */
+static sw_code go_on(int64_t id, sw_code code, sw_error *error)
 {
-    return sw_fail(error, SW_CANCELLED,
-                   "deployment %" PRId64 " goes on; `sitewire logs %" PRId64
+    char why[SW_ERROR_MESSAGE_SIZE / 2] = "";
+    if (code != SW_OK && error != NULL)
+        snprintf(why, sizeof(why), "%.*s; ", (int)sizeof(why) - 3, error->message);
+    return sw_fail(error, code == SW_OK ? SW_CANCELLED : code,
+                   "%sdeployment %" PRId64 " goes on; `sitewire logs %" PRId64
                    " -f` follows it, `sitewire abort %" PRId64 "` ends it",
-                   id, id, id);
+                   why, id, id, id);
 }
 
 static bool can_redraw(const sw_cli *cli)
@@ -159,10 +163,8 @@ sw_code sw_deployment_wait(sw_cli *cli, const json_t *plan, sw_error *error)
     sw_code code = sw_follow_run(cli, &follow, &outcome, error);
     sw_line_pair_flush(&lines.streams);
     sw_live_destroy(&live);
-    if (code != SW_OK)
-        return code;
-    if (*outcome.status == '\0')
-        return go_on(follow.deployment, error);
+    if (code != SW_OK || *outcome.status == '\0')
+        return go_on(follow.deployment, code, error);
     if (cli->json)
         json_kind("outcome", "outcome",
                   json_pack("{s:I,s:s,s:s}", "deployment", (json_int_t)follow.deployment, "status",

@@ -16,7 +16,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from deployment_test import DeploymentTest  # noqa: E402
+from deployment_test import DeploymentTest, ROLES  # noqa: E402
 from sitewire_test import PATIENCE, SITEWIRE, wait_for  # noqa: E402
 from sitewire.deployment.v1 import deployment_pb2 as pb  # noqa: E402
 
@@ -94,6 +94,14 @@ class Terminal:
 
 
 class Base(DeploymentTest):
+    known = False  # whether the broker has heard of everybody's first right, which takes a second
+
+    def setUp(self):
+        super().setUp()
+        for by in () if self.known else (*ROLES, "stranger@x.org"):
+            wait_for(lambda by=by: self.system.cli("whoami", env=self.env(by)).returncode == 0, f"{by} is known")
+        type(self).known = True
+
     def env(self, by=None):
         """What the program needs to run as somebody; None is the admin on ipc."""
         if by is None:
@@ -153,6 +161,13 @@ class Base(DeploymentTest):
         process = self.system.start_cli(f"{self.w}-{words[0]}", *map(str, words), env=self.env(by))
         self.addCleanup(lambda: process.running() and process.end(signal.SIGKILL))
         return process
+
+    def shows(self, process, condition, what):
+        """Waits until its output meets the condition; the output."""
+        try:
+            return wait_for(lambda: condition(process.output()) and process.output(), what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; running: {process.running()}; output:\n{process.output()}") from None
 
 
 class Asking(Base):
@@ -225,6 +240,15 @@ class Asking(Base):
         self.assertEqual(plan["deployment"]["on_lost_lease"], "RETRY")
         same = self.json(*self.wanted("--from", "-", "--dry-run"), stdin=json.dumps({"commands": file}))[0]
         self.assertEqual(len(same["commands"]), 2)
+
+    def test_completion(self):
+        self.sql(f"INSERT INTO referential.environment (code) VALUES ('{self.w}-env')")
+        number = self.ask("--run", "true")["deployment"]["id"]
+        for line, expected in ((f"deploy website:{self.w}", self.project), (f"deploy {self.project} --env {self.w}", f"{self.w}-env"),
+                               ("logs ", number), (f"logs {number[:1]}", number), ("rollback ", number), ("deployments stat", "status="),
+                               ("deployments --status FA", "FAILED"), (f"deploy {self.project} --ver", "--version"), ("appr", "approve")):
+            with self.subTest(line=line):
+                self.assertIn(expected, self.cli("__complete", "--", f"sitewire {line}").stdout.splitlines())
 
     def test_request_id(self):
         first, second = (self.ask("--run", "true", "--request-id", f"job-{self.w}") for _ in range(2))
@@ -391,7 +415,7 @@ class Logs(Base):
                 text = f"line {i} of {command}\n"
                 expected += text
                 self.write(claim, text.encode(), command=command, offset=0 if expected == text else None)
-                wait_for(lambda: following.output() == expected, "the line is shown")
+                self.shows(following, lambda output: output == expected, "the line is shown")
             self.end_command(claim, command)
         self.assertTrue(following.running())
         self.write(claim, b"no end of line", command=2)
@@ -410,7 +434,7 @@ class Logs(Base):
             text = f"{i} " * 50 + "\n"
             expected += text
             if i in (8, 20):
-                wait_for(lambda: following.output(), "something is shown")
+                self.shows(following, bool, "something is shown")
                 self.system.kill("broker" if i == 8 else "deployment-0")
                 if i == 8:
                     self.system.start_broker()
@@ -469,7 +493,7 @@ class Logs(Base):
         claim = self.due()
         self.begin(claim, 1)
         self.write(claim, b"first\n", offset=0)
-        wait_for(lambda: "first" in following.output(), "it follows")
+        self.shows(following, lambda output: "first" in output, "it follows")
         self.assertEqual(following.end(signal.SIGINT), CANCELLED)
         self.assertIn("the deployment goes on", following.output())
         self.assertEqual(self.get(int(number)).status, "IN_PROGRESS")
@@ -523,7 +547,7 @@ class Waiting(Base):
 
     def test_approved_meanwhile(self):
         waiting = self.in_background(*self.wanted("--wait", environment="prod"), by="owner@x.org")
-        number = re.search(r"sitewire approve (\d+)\n", wait_for(lambda: "approve" in waiting.output() and waiting.output(), "it says so"))[1]
+        number = re.search(r"sitewire approve (\d+)\n", self.shows(waiting, lambda output: "approve" in output, "it says so"))[1]
         self.cli("approve", number, "--yes", by="other@x.org")
         self.run_due()
         self.assertEqual(waiting.popen.wait(PATIENCE), 0, waiting.output())
@@ -531,7 +555,7 @@ class Waiting(Base):
     def test_interrupt(self):
         waiting = self.in_background(*self.wanted("--run", "a", "--wait"))
         claim = self.due()
-        wait_for(lambda: "IN_PROGRESS" in waiting.output(), "it is seen")
+        self.shows(waiting, lambda output: "IN_PROGRESS" in output, "it is seen")
         self.assertEqual(waiting.end(signal.SIGINT), CANCELLED)
         number = claim.deployment.id
         self.assertIn(f"deployment {number} goes on; `sitewire logs {number} -f` follows it, `sitewire abort {number}` ends it",
@@ -588,6 +612,18 @@ class Live(Base):
         frame = terminal.raw[begin:].decode().split("\x1b[J")[0].split("\r\n")
         self.assertTrue(frame[0].startswith(f"\x1b[{sum(max(1, -(-width // 40)) for width in before)}A\r"), (before, frame))
         self.assertEqual(max(len(re.sub(r"\x1b\[\w+|\r", "", line)) for line in frame), 40)
+        self.run_due()
+        self.assertEqual(terminal.end(), 0)
+
+    def test_queue(self):
+        """It says behind which others it is, as these go."""
+        first, second = (self.request(version=str(version)).deployment.id for version in (5, 6))
+        terminal = self.terminal("--run", "a")
+        terminal.wait_for(f"waits behind {first},{second}")
+        self.run_due()
+        terminal.wait_for_match(rf"(?m)^waits behind {second}$")
+        self.run_due()
+        terminal.wait_for("waits for a runner")
         self.run_due()
         self.assertEqual(terminal.end(), 0)
 
