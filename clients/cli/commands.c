@@ -187,6 +187,8 @@ static const sw_flag up_flags[] = {
     {"publish", 0, "ENDPOINTS", "where services publish events (default: ipc, a socket in DIR/run)"},
     {"curve", 0, "on|off", "whether tcp is encrypted and callers known by their keys (default: on)"},
     {"caller", 0, "USER", "who everybody is that comes without encryption; for tests and measurements"},
+    {"runner", 0, "FOLDER", "run deployments, too, in the docroots in this folder; made if it is not there"},
+    {"runner-user", 0, "NAME", "whom their commands run as (default: nobody for root, else who starts it)"},
     {"log-level", 0, "LEVEL", "error, warning, info or debug (default: info)"},
     {.name = NULL}};
 
@@ -516,7 +518,10 @@ const sw_command sw_commands[] = {
      "\n"
      "Who starts it, and root, are admin@localhost by ipc. Endpoints on tcp are encrypted; their callers need a\n"
      "key: `sitewire key`. Broker and services have theirs in DIR/keys, made at the first start.\n"
-     "DIR/keys/secrets has the master keys of secrets: without it they are lost, so keep a copy elsewhere.\n",
+     "DIR/keys/secrets has the master keys of secrets: without it they are lost, so keep a copy elsewhere.\n"
+     "\n"
+     "With --runner it runs deployments, too: the commands of one to docroot D, environment E run in FOLDER/D/E, which\n"
+     "must be there, as --runner-user (default: nobody, if root starts it; else who starts it).\n",
      "# a system in a folder, until Ctrl-C\n"
      "sitewire up --data ~/sitewire\n"
      "# reachable over tcp as well\n"

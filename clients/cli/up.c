@@ -26,6 +26,8 @@
 #define DRAIN_MS        35000             /* services drain for 30 s at the most */
 #define STOP_MS         60000
 #define READY_MS        60000
+#define RUNNER_DRAIN_MS "20000"
+#define CHILDREN        (3 + SERVICES)
 
 typedef struct service {
     const char *program; /* beside our own */
@@ -49,10 +51,12 @@ typedef struct up {
     char local_users[128];
     sw_keys keys;
     const char *curve, *caller;
-    char paths[1 + SERVICES][PATH_MAX + 64];
+    char paths[2 + SERVICES][PATH_MAX + 64];
     sw_cluster cluster;
     char databases[SERVICES][sizeof(((sw_cluster *)NULL)->conninfo) + 64];
-    sw_child broker, services[SERVICES];
+    sw_child broker, services[SERVICES], runner; /* the runner only with --runner */
+    char docroots[PATH_MAX + 64], local_events[PATH_MAX + 64];
+    const char *runner_user;
     int lock, signals;
     const char *log_level;
 } up;
@@ -194,10 +198,27 @@ static sw_code find_programs(up *u, sw_error *error)
     snprintf(u->paths[0], sizeof(u->paths[0]), "%s/sitewire-broker", u->programs);
     for (size_t i = 0; i < SERVICES; i++)
         snprintf(u->paths[1 + i], sizeof(u->paths[1 + i]), "%s/%s", u->programs, services[i].program);
-    for (size_t i = 0; i < 1 + SERVICES; i++)
+    if (*u->docroots != '\0')
+        snprintf(u->paths[1 + SERVICES], sizeof(u->paths[0]), "%s/sitewire-runner", u->programs);
+    for (size_t i = 0; i < 2 + SERVICES && *u->paths[i] != '\0'; i++)
         if (access(u->paths[i], X_OK) != 0)
             return sw_fail(error, SW_FAILED_PRECONDITION, "%s: %s; it belongs beside the program sitewire",
                            u->paths[i], strerror(errno));
+    return SW_OK;
+}
+
+/* --runner FOLDER and --runner-user NAME. */
+static sw_code take_runner(up *u, const char *folder, const char *user, sw_error *error)
+{
+    char path[PATH_MAX];
+    u->runner_user = user == NULL && geteuid() == 0 ? "nobody" : user == NULL ? "" : user;
+    if (folder == NULL)
+        return SW_OK;
+    if (mkdir(folder, 0755) != 0 && errno != EEXIST)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", folder, strerror(errno));
+    if (realpath(folder, path) == NULL)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "%s: %s", folder, strerror(errno));
+    snprintf(u->docroots, sizeof(u->docroots), "%s/{docroot}/{environment}", path);
     return SW_OK;
 }
 
@@ -222,9 +243,23 @@ static void prepare_broker(up *u)
     memcpy(u->broker.arguments, arguments, sizeof(arguments));
 }
 
+/* The runner comes in as we do: as the local admin. */
+static void prepare_runner(up *u)
+{
+    const char *arguments[] = {u->paths[1 + SERVICES], "--endpoint",  u->local_frontend, "--events",
+                               u->local_events,        "--directory", u->docroots,       "--log-level",
+                               u->log_level,           "--drain-ms",  RUNNER_DRAIN_MS,   "--user",
+                               u->runner_user,         NULL};
+    u->runner =
+        (sw_child){.name = "sitewire-runner", .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
+    memcpy(u->runner.arguments, arguments, sizeof(arguments));
+}
+
 static void prepare_children(up *u)
 {
     prepare_broker(u);
+    if (*u->docroots != '\0')
+        prepare_runner(u);
     for (size_t i = 0; i < SERVICES; i++) {
         /* Each service logs in as its own role; what comes last counts. */
         snprintf(u->databases[i], sizeof(u->databases[i]), "%s user=%s", u->cluster.conninfo,
@@ -250,6 +285,8 @@ static size_t all_children(up *u, sw_child **children)
     children[count++] = &u->broker;
     for (size_t i = 0; i < SERVICES; i++)
         children[count++] = &u->services[i];
+    if (u->runner.name != NULL)
+        children[count++] = &u->runner;
     return count;
 }
 
@@ -261,9 +298,11 @@ static void stop_child(sw_child *child, int64_t for_ms)
     }
 }
 
-/* Services finish their calls while broker and database still serve; then the broker, then the database. */
+/* The runner ends what it runs while it can still tell; services finish their calls while broker and database still serve; then
+ * the broker, then the database. */
 static void stop_all(up *u)
 {
+    stop_child(&u->runner, DRAIN_MS);
     for (size_t i = 0; i < SERVICES; i++)
         if (u->services[i].pid != 0)
             kill(u->services[i].pid, u->services[i].stop_signal);
@@ -275,7 +314,7 @@ static void stop_all(up *u)
 
 static void reap(up *u)
 {
-    sw_child *children[2 + SERVICES];
+    sw_child *children[CHILDREN];
     size_t count = all_children(u, children);
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
@@ -287,7 +326,7 @@ static void reap(up *u)
 /* Starts what is due; returns how long nothing else is, in ms. */
 static int64_t restart_due(up *u)
 {
-    sw_child *children[2 + SERVICES];
+    sw_child *children[CHILDREN];
     size_t count = all_children(u, children);
     int64_t now = sw_now_ms(), next = now + 60000;
     for (size_t i = 0; i < count; i++) {
@@ -376,7 +415,8 @@ static sw_code run(up *u, sw_error *error)
             return code;
     if ((code = await_ready(u, &stopped, error)) != SW_OK || stopped)
         return code;
-    if ((code = write_env(u, error)) != SW_OK)
+    if ((code = write_env(u, error)) != SW_OK ||
+        (u->runner.name != NULL && (code = sw_child_start(&u->runner, error)) != SW_OK))
         return code;
     printf("ready endpoint=%s backend=%s events=%s env=%s/env\n", u->frontend, u->backend, u->events,
            u->data);
@@ -403,6 +443,12 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
     u->log_level = level == NULL ? "info" : level;
     u->curve = sw_args_has(&cli->args, "curve") ? sw_args_value(&cli->args, "curve") : "on";
     u->caller = sw_args_value(&cli->args, "caller");
+    code =
+        take_runner(u, sw_args_value(&cli->args, "runner"), sw_args_value(&cli->args, "runner-user"), error);
+    if (code != SW_OK) {
+        free(u);
+        return code;
+    }
     if (!sw_log_level_parse(u->log_level, &parsed)) {
         free(u);
         return sw_cli_usage(cli, error, "--log-level is error, warning, info or debug, not `%s`", level);
@@ -425,7 +471,8 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
              (code = sw_cluster_open(&u->cluster, u->data, u->run, error)) == SW_OK) {
         take_endpoint(cli, u, "frontend", "frontend.sock", u->frontend, u->local_frontend);
         take_endpoint(cli, u, "backend", "backend.sock", u->backend, u->local_backend);
-        take_endpoint(cli, u, "events", "events.sock", u->events, NULL);
+        take_endpoint(cli, u, "events", "events.sock", u->events,
+                      *u->docroots == '\0' ? NULL : u->local_events);
         take_endpoint(cli, u, "publish", "publish.sock", u->publish, u->local_publish);
         code = run(u, error);
         sw_log(SW_LOG_INFO, "stopping", NULL);

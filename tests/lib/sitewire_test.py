@@ -111,7 +111,7 @@ class Postgres:
         self.bin = os.path.dirname(max(found, key=lambda path: int(path.split("/")[4])) if found
                                    else shutil.which("postgres") or "/nonexistent/")
         self.conninfo = f"host={folder} user=postgres dbname=sitewire"
-        self.speed = [] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off"]
+        self.speed = [] if durable else ["-c", "fsync=off"]  # whose writes outlive a kill -9
         if self.user:
             account = pwd.getpwnam(self.user)
             os.chown(folder, account.pw_uid, account.pw_gid)
