@@ -4,7 +4,14 @@
 #include "base/clock.h"
 #include <sitewire/deployment/v1/deployment.pb-c.h>
 
+#define MARGIN       20   /* a twentieth of the lease */
 #define RENEW_MAX_MS 5000 /* between two renewals, however long the lease: an abort is heard of with them */
+
+/* Of a lease that was asked for at `asked_ms`: early enough for what runs to be dead before the service gives it to others. */
+static int64_t end_of(const sw_lease *lease, int64_t asked_ms)
+{
+    return asked_ms + lease->length_ms - lease->length_ms / MARGIN;
+}
 
 static void set_timer(sw_lease *lease)
 {
@@ -34,7 +41,7 @@ static void on_renewed(ProtobufCMessage **reply, const sw_error *error, void *co
         return;
     }
     const Sw__Lease *told = (Sw__Lease *)*reply;
-    int64_t until = lease->renewal.sent_ms + lease->length_ms;
+    int64_t until = end_of(lease, lease->renewal.sent_ms);
     if (until > lease->until_ms)
         lease->until_ms = until;
     set_timer(lease);
@@ -72,7 +79,7 @@ sw_code sw_lease_start(sw_lease *lease, sw_loop *loop, sw_client *client, const 
     lease->lost = lease->ended = false;
     lease->events = events;
     lease->context = context;
-    lease->until_ms = asked_ms + lease->length_ms;
+    lease->until_ms = end_of(lease, asked_ms);
     lease->timer = sw_loop_timer(loop, on_timer, lease);
     if (lease->timer == NULL || sw_errand_init(&lease->renewal, loop, client, lease) != SW_OK) {
         sw_timer_destroy(&lease->timer);
