@@ -11,6 +11,12 @@ from sitewire_test import BIN, wait_for  # noqa: E402
 import subprocess  # noqa: E402
 
 
+def peak_memory(pid):
+    """KiB."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return int(next(line for line in file if line.startswith("VmHWM")).split()[1])
+
+
 class Runner(RunnerTest):
     def test_commands_in_order(self):
         self.runner()
@@ -119,6 +125,20 @@ class Runner(RunnerTest):
         self.assertEqual([(r.stdout_bytes, r.stderr_bytes, r.truncated) for r in self.results(number)],
                          [(900000, 500, True), (900, 0, True), (10, 0, True)])
         self.assertEqual([len(self.output(number, command=n)) for n in (1, 2, 3)], [1000, 500, 0])
+
+    def test_a_gigabyte(self):
+        """Neither stalls the runner nor fills a process's memory; what is left out is counted."""
+        runner = self.runner("--output-max", "24M", "--jobs", "2")
+        service = self.system.processes["deployment-0"]
+        before = peak_memory(service.pid)
+        number = self.asked("head -c 1000000000 /dev/zero; head -c 30000000 /dev/zero | tr '\\000' e >&2; echo end", "echo second")
+        self.assertEqual(self.over(number, 120).status, "DONE", runner.output())
+        self.assertEqual([(r.stdout_bytes, r.stderr_bytes, r.truncated) for r in self.results(number)],
+                         [(1000000004, 30000000, True), (7, 0, False)])
+        self.assertEqual(sum(int(row[0]) for row in self.sql(f"SELECT octet_length(bytes) FROM deployment.deployment_log WHERE deployment = {number}")),
+                         (24 << 20) + 7)
+        self.assertLess(peak_memory(runner.pid), 32 << 10)
+        self.assertLess(peak_memory(service.pid), before + (48 << 10))
 
     def test_abort(self):
         runner = self.runner("--grace-ms", "300")
