@@ -16,7 +16,7 @@
 
 typedef struct docroot {
     struct bench *bench;
-    char code[16], project[32];
+    char code[40], project[48];
     int64_t started_us;
     bool answered, over;
 } docroot;

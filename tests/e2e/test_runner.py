@@ -137,6 +137,8 @@ class Runner(RunnerTest):
                          [(1000000004, 30000000, True), (7, 0, False)])
         self.assertEqual(sum(int(row[0]) for row in self.sql(f"SELECT octet_length(bytes) FROM deployment.deployment_log WHERE deployment = {number}")),
                          (24 << 20) + 7)
+        if "ASAN_OPTIONS" in os.environ:  # which keeps what is freed
+            return
         self.assertLess(peak_memory(runner.pid), 32 << 10)
         self.assertLess(peak_memory(service.pid), before + (48 << 10))
 
