@@ -28,7 +28,7 @@ typedef struct sw_identity {
     bool due;     /* on the list of those to be asked about */
     bool asked;   /* the answer is on its way */
     bool admin;
-    bool has_profile; /* USER or ADMIN */
+    bool has_profile;        /* USER or ADMIN */
     uint8_t verdict, logged; /* sw_verdict */
     int64_t told_us;         /* when the verdict was last confirmed; 0: never */
     int64_t until_us;        /* a good one lasts so long, if the service does not answer */
