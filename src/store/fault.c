@@ -162,6 +162,11 @@ void sw_fault_fill(const sw_op *op, const PGresult *result, sw_error *error)
         snprintf(error->field, sizeof(error->field), "%s%srevision",
                  op->plan->resource ? op->plan->resource->name : "", op->plan->resource ? "." : "");
         snprintf(error->message, sizeof(error->message), "%s: read it again, and decide again", message);
+    } else if (op->upserts && strcmp(diagnostic(result, PG_DIAG_SQLSTATE), "42501") == 0) {
+        /* Row security: the row that is in the way is not the caller's to see. A create says the same. */
+        error->code = SW_ALREADY_EXISTS;
+        set_field(op, op->plan->table->columns[0].field->name, error);
+        snprintf(error->message, sizeof(error->message), "it is taken: choose another");
     }
 }
 

@@ -202,6 +202,15 @@ class Rights(unittest.TestCase):
         self.check("UpdateDomain", "fddddnd", validate_only=True,
                    domain={"fqdn": "isover.fr", "website": "two.fr", "docroot": "d1", "environment": "prod"})
 
+    def test_a_key_that_is_anothers(self):
+        """A row that one may not read stands in the way of one's own."""
+        key = {"public_key": self.victims_key, "user": "owner@x.org"}
+        for method, fields in (("CreateKey", {}), ("UpdateKey", {"allow_missing": True})):
+            header, _ = self.ask(self.clients["owner"], method, key=key, **fields)
+            self.assertEqual(LETTERS.get(header.code), "e", header.message)
+            self.assertIn("it is taken", header.message)
+            self.assertIn("key.public_key", str(header.details))
+
     def test_what_every_process_offers(self):
         """The broker's door: without a profile one hears no more than whether something is there."""
         for method, expected in (("Health/Check", "......."), ("Reflection/GetSchema", "......."),
