@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define GET_SCHEMA  "/sitewire.rpc.v1.Reflection/GetSchema"
-#define GET_STATS   "/sitewire.rpc.v1.Stats/GetStats"
 #define RPC_PACKAGE "sitewire.rpc.v1."
 #define PROBE_MS    5000 /* for the schema of one service */
 #define SCHEMA_MAX  (16U << 20)
@@ -22,34 +21,26 @@ typedef struct collection {
     sw_error gap; /* why one is missing */
 } collection;
 
-static sw_code take_schema(const sw_reply *reply, void *context, sw_error *error)
+static sw_code add_schema(collection *all, const Sw__GetSchemaResponse *reply, sw_error *error)
 {
-    collection *all = context;
-    ProtobufCMessage *message;
-    sw_code code = sw_unpack(&sw__get_schema_response__descriptor,
-                             (sw_view){reply->payload, reply->payload_size}, NULL, &message, error);
-    if (code != SW_OK)
-        return code;
-    const ProtobufCBinaryData *set = &((Sw__GetSchemaResponse *)(void *)message)->file_descriptor_set;
+    const ProtobufCBinaryData *set = &reply->file_descriptor_set;
     uint8_t *bytes =
         set->len <= SCHEMA_MAX - all->size ? realloc(all->bytes, all->size + set->len + 1) : NULL;
-    if (bytes == NULL) {
-        code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "the schema is too large");
-    } else {
-        all->bytes = bytes;
-        if (set->len > 0)
-            memcpy(bytes + all->size, set->data, set->len);
-        all->size += set->len;
-    }
-    protobuf_c_message_free_unpacked(message, NULL);
-    return code;
+    if (bytes == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "the schema is too large");
+    all->bytes = bytes;
+    if (set->len > 0)
+        memcpy(bytes + all->size, set->data, set->len);
+    all->size += set->len;
+    return SW_OK;
 }
 
-static sw_code get_services(sw_client *client, Sw__GetStatsResponse **stats, sw_error *error)
+static sw_code ask_schema(sw_client *client, const sw_call_options *options, Sw__GetSchemaResponse **reply,
+                          sw_error *error)
 {
-    const Sw__GetStatsRequest request = SW__GET_STATS_REQUEST__INIT;
-    return sw_client_call(client, GET_STATS, &request.base, &sw__get_stats_response__descriptor,
-                          (ProtobufCMessage **)stats, NULL, error);
+    const Sw__GetSchemaRequest request = SW__GET_SCHEMA_REQUEST__INIT;
+    return sw_client_call(client, GET_SCHEMA, &request.base, &sw__get_schema_response__descriptor,
+                          (ProtobufCMessage **)reply, options, error);
 }
 
 static int64_t probe_ms(const sw_client *client)
@@ -59,19 +50,20 @@ static int64_t probe_ms(const sw_client *client)
 
 /* One service after the other: there are few, and each answer is checked before the next is asked for. One
  * that does not answer leaves a gap, which is told to who needs it. */
-static void collect_services(sw_client *client, const Sw__GetStatsResponse *stats, collection *all)
+static void collect_services(sw_client *client, const Sw__GetSchemaResponse *broker, collection *all)
 {
-    const Sw__GetSchemaRequest request = SW__GET_SCHEMA_REQUEST__INIT;
-    for (size_t i = 0; i < stats->n_services; i++) {
-        const char *service = stats->services[i]->service;
-        if (service == NULL || strncmp(service, RPC_PACKAGE, strlen(RPC_PACKAGE)) == 0)
+    for (size_t i = 0; i < broker->n_services; i++) {
+        const char *service = broker->services[i];
+        if (strncmp(service, RPC_PACKAGE, strlen(RPC_PACKAGE)) == 0)
             continue;
         sw_call_options options = {
             .size = sizeof(options), .timeout_ms = probe_ms(client), .destination = service};
-        sw_call_spec spec = {.method = GET_SCHEMA, .request = &request.base, .options = &options};
+        Sw__GetSchemaResponse *reply = NULL;
         sw_error error;
-        if (sw_client_wait(client, &spec, take_schema, all, &error) != SW_OK)
+        if (ask_schema(client, &options, &reply, &error) != SW_OK || add_schema(all, reply, &error) != SW_OK)
             all->gap = error;
+        if (reply != NULL)
+            protobuf_c_message_free_unpacked(&reply->base, NULL);
     }
 }
 
@@ -93,18 +85,17 @@ static bool replace_schema(sw_client *client, sw_schema *schema)
     return true;
 }
 
+/* The broker's Reflection names all services. Its Stats would, too, but are not for who has no access right yet. */
 static sw_code fetch_schema(sw_client *client, sw_error *error)
 {
-    const Sw__GetSchemaRequest request = SW__GET_SCHEMA_REQUEST__INIT;
-    sw_call_spec spec = {.method = GET_SCHEMA, .request = &request.base};
     collection all = {0};
-    Sw__GetStatsResponse *stats = NULL;
+    Sw__GetSchemaResponse *broker = NULL;
     sw_schema *schema = NULL;
-    sw_code code = sw_client_wait(client, &spec, take_schema, &all, error);
+    sw_code code = ask_schema(client, NULL, &broker, error);
     if (code == SW_OK)
-        code = get_services(client, &stats, error);
+        code = add_schema(&all, broker, error);
     if (code == SW_OK)
-        collect_services(client, stats, &all);
+        collect_services(client, broker, &all);
     if (code == SW_OK)
         code = sw_schema_new(all.bytes, all.size, &schema, error);
     if (code == SW_OK && !replace_schema(client, schema)) {
@@ -113,8 +104,8 @@ static sw_code fetch_schema(sw_client *client, sw_error *error)
     }
     if (code == SW_OK)
         client->schema_gap = all.gap;
-    if (stats != NULL)
-        protobuf_c_message_free_unpacked(&stats->base, NULL);
+    if (broker != NULL)
+        protobuf_c_message_free_unpacked(&broker->base, NULL);
     free(all.bytes);
     return code;
 }

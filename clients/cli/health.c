@@ -65,10 +65,10 @@ static void report(sw_cli *cli, sw_grid *table, const char *name, const char *te
 /* The services that the broker knows. */
 static sw_code known_services(sw_cli *cli, json_t **services, sw_error *error)
 {
-    json_t *stats = NULL;
-    sw_code code = sw_cli_call(cli, "/sitewire.rpc.v1.Stats/GetStats", NULL, NULL, &stats, error);
-    *services = json_incref(json_object_get(stats, "services"));
-    json_decref(stats);
+    json_t *schema = NULL;
+    sw_code code = sw_cli_call(cli, "/sitewire.rpc.v1.Reflection/GetSchema", NULL, NULL, &schema, error);
+    *services = json_incref(json_object_get(schema, "services"));
+    json_decref(schema);
     return code;
 }
 
@@ -108,7 +108,7 @@ sw_code sw_cmd_health(sw_cli *cli, sw_error *error)
             code = known_services(cli, &services, error);
         json_array_foreach(services, index, item)
         {
-            const char *name = json_string_value(json_object_get(item, "service"));
+            const char *name = json_string_value(item);
             if (name == NULL || strncmp(name, "sitewire.rpc.", 13) == 0)
                 continue;
             sw_code outcome = check_until(cli, name, deadline_ms, text, sizeof(text));

@@ -202,6 +202,16 @@ class Rights(unittest.TestCase):
         self.check("UpdateDomain", "fddddnd", validate_only=True,
                    domain={"fqdn": "isover.fr", "website": "two.fr", "docroot": "d1", "environment": "prod"})
 
+    def test_the_command_line_of_nobody_in_particular(self):
+        """Who has no access right yet finds out who it is, that the system is there, and nothing else."""
+        env = self.system.env() | {"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_KEY": self.clients["nobody"].key.path}
+        for words, code in ((["whoami"], 0), (["health"], 0), (["describe"], 0), (["status"], PERMISSION_DENIED),
+                            (["list", "cms"], PERMISSION_DENIED), (["history"], PERMISSION_DENIED)):
+            done = self.system.cli(*words, env=env)
+            self.assertEqual(done.returncode, code, f"{words}: {done.stdout}{done.stderr}")
+            if code:
+                self.assertIn("no access right yet", done.stderr)
+
     def test_a_key_that_is_anothers(self):
         """A row that one may not read stands in the way of one's own."""
         key = {"public_key": self.victims_key, "user": "owner@x.org"}
