@@ -92,8 +92,9 @@ class Chaos(RunnerTest):
             runners[n].popen.send_signal(signal.SIGSTOP)
             self.suspended.append(runners[n])
         elif what == "service":
-            self.system.kill("deployment-0")
-            self.system.start_service("deployment-0")
+            name = f"deployment-{self.random.randrange(2)}"
+            self.system.kill(name)
+            self.system.start_service(name)
         elif what == "broker":
             self.system.kill("broker")
             self.system.start_broker()
@@ -105,6 +106,7 @@ class Chaos(RunnerTest):
         return int(self.again(lambda: self.sql("SELECT count(*) FROM deployment.deployment WHERE status IN ('DONE', 'FAILED', 'ABORTED')"))[0][0])
 
     def test_chaos(self):
+        self.system.start_service("deployment-1")
         watch = self.system.start_cli("chaos-watch", "watch", "--after", "0", "--json")
         runners = [self.one_runner(n) for n in range(RUNNERS)]
         self.suspended, asked, faults = [], 0, 0
