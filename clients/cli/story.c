@@ -1,31 +1,38 @@
-/* `sitewire deployment` tells all that is known of one deployment; `sitewire deployments` lists them. */
+/* `sitewire deployment`: all that is known of one deployment, with times and people. */
 #include "base/error.h"
 #include "deployment.h"
 #include "event_text.h"
 #include "grid.h"
-#include "list.h"
 #include "output.h"
 #include "value.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE       1000
-#define LIST_LIMIT 50
+#define PAGE 1000
 
 /* --- Reading --- */
 
+typedef struct list {
+    const char *name; /* in the story */
+    const char *method, *field, *order;
+    const char *kind; /* of events; NULL: there is none */
+} list;
+
 /* All items of a list whose `field` is the deployment; a new reference. */
-static sw_code read_all(sw_cli *cli, const char *method, const char *field, int64_t id, const char *order,
-                        json_t **items, sw_error *error)
+static sw_code read_all(sw_cli *cli, const list *of, int64_t id, json_t **items, sw_error *error)
 {
     sw_code code = SW_OK;
-    json_t *request = json_pack("{s:[{s:s,s:[o]}],s:[{s:s}],s:i}", "filters", "field", field, "values",
-                                json_sprintf("%" PRId64, id), "order_by", "field", order, "page_size", PAGE);
+    json_t *request =
+        json_pack("{s:[{s:s,s:[o]}],s:[{s:s}],s:i}", "filters", "field", of->field, "values",
+                  json_sprintf("%" PRId64, id), "order_by", "field", of->order, "page_size", PAGE);
+    if (of->kind != NULL)
+        json_array_append_new(json_object_get(request, "filters"),
+                              json_pack("{s:s,s:[s]}", "field", "kind", "values", of->kind));
     *items = json_array();
     for (bool more = true; code == SW_OK && more;) {
         json_t *page = NULL, *token;
-        code = sw_cli_call(cli, method, request, NULL, &page, error);
+        code = sw_cli_call(cli, of->method, request, NULL, &page, error);
         json_array_extend(*items, json_object_get(page, "items"));
         token = json_object_get(page, "next_page_token");
         more = json_string_length(token) > 0;
@@ -39,11 +46,11 @@ static sw_code read_all(sw_cli *cli, const char *method, const char *field, int6
 /* Everything about it, as one object. */
 static sw_code read_story(sw_cli *cli, int64_t id, json_t *story, sw_error *error)
 {
-    static const struct {
-        const char *name, *method, *field, *order;
-    } lists[] = {{"commands", "Deployments/ListDeploymentCommands", "deployment", "number"},
-                 {"results", "Deployments/ListDeploymentCommandResults", "deployment", "started_at"},
-                 {"rollbacks", "Deployments/ListDeployments", "rollback_of", "id"}};
+    static const list lists[] = {
+        {"commands", "Deployments/ListDeploymentCommands", "deployment", "number", NULL},
+        {"results", "Deployments/ListDeploymentCommandResults", "deployment", "started_at", NULL},
+        {"rollbacks", "Deployments/ListDeployments", "rollback_of", "id", NULL},
+        {"events", "Deployments/ListEvents", "deployment", "position", "state"}};
     json_t *request = json_pack("{s:I}", "id", (json_int_t)id), *reply = NULL;
     sw_code code = sw_cli_call(cli, "Deployments/GetDeployment", request, NULL, &reply, error);
     bool over = sw_status_is_final(sw_json_text(reply, "status"));
@@ -57,7 +64,7 @@ static sw_code read_story(sw_cli *cli, int64_t id, json_t *story, sw_error *erro
     }
     for (size_t i = 0; code == SW_OK && i < sizeof(lists) / sizeof(*lists); i++) {
         json_t *items = NULL;
-        code = read_all(cli, lists[i].method, lists[i].field, id, lists[i].order, &items, error);
+        code = read_all(cli, &lists[i], id, &items, error);
         json_object_set_new(story, lists[i].name, items);
     }
     json_decref(request);
@@ -189,6 +196,25 @@ static void print_attempts(const sw_cli *cli, const json_t *story)
     sw_grid_destroy(&grid);
 }
 
+/* Every change of its state, where there is more to tell than each state's time: it was claimed more than once. */
+static void print_states(const json_t *story)
+{
+    size_t index;
+    json_t *event;
+    if (sw_json_number(json_object_get(story, "deployment"), "fence") < 2)
+        return;
+    putchar('\n');
+    json_array_foreach(json_object_get(story, "events"), index, event)
+    {
+        json_t *payload = json_loads(sw_json_text(event, "payload"), 0, NULL);
+        char at[SW_TIME_TEXT_SIZE];
+        sw_event_time(at, sw_json_time_us(event, "at"));
+        printf("%s  ", at);
+        sw_event_print("state", payload);
+        json_decref(payload);
+    }
+}
+
 static void print_story(const sw_cli *cli, const json_t *story)
 {
     const json_t *d = json_object_get(story, "deployment"), *plan = json_object_get(story, "plan");
@@ -209,6 +235,7 @@ static void print_story(const sw_cli *cli, const json_t *story)
         sw_print_fact(cli, "approval", "needed: of somebody else who may approve on the project");
     sw_print_fact(cli, "behind", behind);
     sw_print_fact(cli, "plan hash", sw_json_text(plan != NULL ? plan : d, "plan_hash"));
+    print_states(story);
     print_attempts(cli, story);
     free(target);
     free(behind);
@@ -226,72 +253,5 @@ sw_code sw_cmd_deployment(sw_cli *cli, sw_error *error)
     else if (code == SW_OK)
         print_story(cli, story);
     json_decref(story);
-    return code;
-}
-
-/* --- The list --- */
-
-static void add_filter(json_t *filters, const char *field, const char *value)
-{
-    json_array_append_new(filters, json_pack("{s:s,s:s,s:[s]}", "field", field, "op", "=", "values", value));
-}
-
-/* The caller's own. */
-static sw_code add_mine(sw_cli *cli, json_t *filters, sw_error *error)
-{
-    json_t *profile = NULL;
-    sw_code code = sw_cli_call(cli, "/sitewire.user.v1.Users/WhoAmI", NULL, NULL, &profile, error);
-    if (code == SW_OK)
-        add_filter(filters, "requester", sw_json_text(profile, "email"));
-    json_decref(profile);
-    return code;
-}
-
-/* `requested,in-progress`, in any case. */
-static void add_status(json_t *filters, const char *given)
-{
-    json_t *values = json_array();
-    while (*given != '\0') {
-        size_t length = strcspn(given, ",");
-        char status[40];
-        sw_word_upper(status, sizeof(status), given, length);
-        json_array_append_new(values, json_string(status));
-        given += length + (given[length] == ',');
-    }
-    json_array_append_new(filters,
-                          json_pack("{s:s,s:s,s:o}", "field", "status", "op", "in", "values", values));
-}
-
-sw_code sw_cmd_deployments(sw_cli *cli, sw_error *error)
-{
-    static const struct {
-        const char *flag, *field;
-    } plain[] = {{"env", "environment"}, {"docroot", "docroot"}, {"version", "version"}, {"type", "type"}};
-    const sw_args *args = &cli->args;
-    char *project = NULL;
-    json_t *filters = json_array();
-    sw_code code = SW_OK;
-    if (sw_args_has(args, "project"))
-        code = sw_deployment_project(cli, sw_args_value(args, "project"), &project, error);
-    if (project != NULL)
-        add_filter(filters, "project", project);
-    for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
-        if (sw_args_has(args, plain[i].flag))
-            add_filter(filters, plain[i].field, sw_args_value(args, plain[i].flag));
-    if (sw_args_has(args, "status"))
-        add_status(filters, sw_args_value(args, "status"));
-    if (code == SW_OK && sw_args_has(args, "mine"))
-        code = add_mine(cli, filters, error);
-    const sw_listing listing = {.resource = "deployment",
-                                .filters = filters,
-                                .order = "-id",
-                                .fields =
-                                    "id,status,project,docroot,environment,version,requester,requested_at,"
-                                    "finished_at,failure",
-                                .limit = LIST_LIMIT};
-    if (code == SW_OK)
-        code = sw_list(cli, &listing, error);
-    json_decref(filters);
-    free(project);
     return code;
 }

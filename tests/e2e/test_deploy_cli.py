@@ -364,9 +364,14 @@ class Telling(Base):
         claim = self.due()
         self.attempt(claim, 1)
         self.finish(claim)
+        wait_for(lambda: not self.sql("SELECT 1 FROM deployment.outbox"), "the relay has numbered them")
         text = self.cli("deployment", number).stdout
         self.assertRegex(text, r"by the runner r1 \(runner@x.org\), not the first one")
-        self.assertIn("was lost", text)
+        states = [line.split("  ")[1] for line in text.splitlines() if re.match(r"\S+Z  ", line)]
+        self.assertEqual(states[1:], ["REQUESTED -> ACCEPTED by admin@localhost", "ACCEPTED -> IN_PROGRESS by runner@x.org on r1",
+                                      states[3], "ACCEPTED -> IN_PROGRESS by runner@x.org on r1", "IN_PROGRESS -> DONE by runner@x.org on r1"], text)
+        self.assertRegex(states[3], "^IN_PROGRESS -> ACCEPTED")
+        self.assertRegex(text, r"(?m) 1  \S+Z .*was lost")
 
 
 class Logs(Base):
