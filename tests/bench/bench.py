@@ -164,12 +164,14 @@ def free_port():
 
 
 @contextlib.contextmanager
-def raw_proxy(b, transport, pinned):
-    """The reference for calls without SQL: a raw proxy and a worker behind it; the endpoint of its front."""
-    ends = ((f"ipc://{b.folder}/pf", f"ipc://{b.folder}/pb") if transport == "ipc" else
+def raw_proxy(b, transport, pinned, statement=()):
+    """The reference for calls without SQL: a raw proxy and a worker behind it; the endpoint of its front. With a
+    statement (conninfo, text, key) the worker runs it for each message."""
+    tail = "s" if statement else ""
+    ends = ((f"ipc://{b.folder}/pf{tail}", f"ipc://{b.folder}/pb{tail}") if transport == "ipc" else
             tuple(f"tcp://127.0.0.1:{free_port()}" for _ in range(2)))
     raw = os.path.join(b.tests, "bench-raw")
-    children = [b.spawn(raw, "proxy", *ends), b.spawn(raw, "worker", ends[1])]
+    children = [b.spawn(raw, "proxy", *ends), b.spawn(raw, "worker", ends[1], *statement)]
     pin([child.pid for child in children], pinned)
     try:
         yield ends[0]
@@ -197,18 +199,22 @@ def get_website(b, keys, pinned):
     where = "one core" if pinned else "unpinned"
     script = f"SELECT {COLUMNS} FROM referential.website WHERE code = :code;\n"
     with open(keys) as file:
-        extra = ("-D", "code='" + file.readline().strip() + "'")
+        key = file.readline().strip()
+    extra = ("-D", f"code='{key}'")
+    statement = (b.database, f"SELECT {COLUMNS} FROM referential.website WHERE code = $1", key)
     tried = {c: b.pgbench(script, c, pinned, extra)["rate"] for c in (1, 2, 4, 8, 16)}
     best = max(tried, key=tried.get)
     for transport, endpoint in (("ipc", b.ipc), ("tcp", b.tcp)):
         b.compare(f"b GetWebsite {transport}, {where}, 100 in flight (pgbench -c {best})",
                   lambda: b.load("get", endpoint, 100, (keys,), pinned),
                   lambda: b.pgbench(script, best, pinned, extra)["rate"], "rate", 1.0, pinned)
-        with raw_proxy(b, transport, pinned) as front:
+        with raw_proxy(b, transport, pinned) as front, raw_proxy(b, transport, pinned, statement) as bare:
+            def sum_of_parts(front=front):
+                return b.proxy(front, 1, pinned)["p50"] + b.pgbench(script, 1, pinned, extra)["p50"]
             b.compare(f"b GetWebsite {transport}, {where}, 1 in flight, p50 (proxy + pgbench)",
-                      lambda: b.load("get", endpoint, 1, (keys,), pinned),
-                      lambda: b.proxy(front, 1, pinned)["p50"] + b.pgbench(script, 1, pinned, extra)["p50"], "p50", 1.1,
-                      pinned, True, "us")
+                      lambda: b.load("get", endpoint, 1, (keys,), pinned), sum_of_parts, "p50", 1.1, pinned, True, "us")
+            b.compare(f"b  libpq behind the proxy {transport}, {where}, p50 (proxy + pgbench)",
+                      lambda: b.proxy(bare, 1, pinned), sum_of_parts, "p50", unit="us")
     b.compare(f"b GetWebsite ipc, {where}, 4 clients x 25 (pgbench -c {best})",
               lambda: b.load("get", b.ipc, 100, (keys,), pinned, 4),
               lambda: b.pgbench(script, best, pinned, extra)["rate"], "rate", None, pinned)

@@ -1,7 +1,10 @@
 /* The reference for calls without SQL: raw libzmq, a ROUTER/DEALER proxy between a client and a worker.
- * raw proxy FRONT BACK | raw worker BACK | raw client FRONT IN_FLIGHT SECONDS PAYLOAD */
+ * raw proxy FRONT BACK | raw worker BACK [CONNINFO STATEMENT KEY] | raw client FRONT IN_FLIGHT SECONDS PAYLOAD
+ * With a statement the worker runs that for each message, with the key for $1, and sends the message back: the least that a
+ * call with SQL does by way of libzmq and libpq. */
 #include "measure.h"
 
+#include <libpq-fe.h>
 #include <string.h>
 #include <zmq.h>
 
@@ -30,8 +33,29 @@ static int run_proxy(void *context, char **argv)
     return 0;
 }
 
-static int run_worker(void *context, char **argv)
+static PGconn *prepare(char **argv)
 {
+    PGconn *connection = PQconnectdb(argv[3]);
+    PGresult *result = PQprepare(connection, "s", argv[4], 1, NULL);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        fprintf(stderr, "raw: %s", PQerrorMessage(connection));
+        exit(1);
+    }
+    PQclear(result);
+    return connection;
+}
+
+static void run_statement(PGconn *connection, const char *key)
+{
+    PGresult *result = PQexecPrepared(connection, "s", 1, &key, NULL, NULL, 1);
+    if (PQntuples(result) != 1)
+        exit(1);
+    PQclear(result);
+}
+
+static int run_worker(void *context, int argc, char **argv)
+{
+    PGconn *connection = argc == 6 ? prepare(argv) : NULL;
     void *socket = open_socket(context, ZMQ_DEALER);
     if (zmq_connect(socket, argv[2]) != 0)
         return fail("connect");
@@ -41,6 +65,8 @@ static int run_worker(void *context, char **argv)
         if (zmq_msg_recv(&frame, socket, 0) < 0)
             return fail("receive");
         int more = zmq_msg_more(&frame);
+        if (!more && connection != NULL)
+            run_statement(connection, argv[5]);
         if (zmq_msg_send(&frame, socket, more ? ZMQ_SNDMORE : 0) < 0)
             return fail("send");
     }
@@ -85,10 +111,11 @@ int main(int argc, char **argv)
     void *context = zmq_ctx_new();
     if (argc == 4 && strcmp(argv[1], "proxy") == 0)
         return run_proxy(context, argv);
-    if (argc == 3 && strcmp(argv[1], "worker") == 0)
-        return run_worker(context, argv);
+    if ((argc == 3 || argc == 6) && strcmp(argv[1], "worker") == 0)
+        return run_worker(context, argc, argv);
     if (argc == 6 && strcmp(argv[1], "client") == 0)
         return run_client(context, argv);
-    fprintf(stderr, "usage: raw proxy FRONT BACK | worker BACK | client FRONT IN_FLIGHT SECONDS PAYLOAD\n");
+    fprintf(stderr, "usage: raw proxy FRONT BACK | worker BACK [CONNINFO STATEMENT KEY] | client FRONT "
+                    "IN_FLIGHT SECONDS PAYLOAD\n");
     return 2;
 }
