@@ -243,15 +243,18 @@ static void prepare_broker(up *u)
     memcpy(u->broker.arguments, arguments, sizeof(arguments));
 }
 
-/* The runner comes in as we do: as the local admin. */
+/* The runner comes in as we do: as the local admin. It is started when there is somebody to ask for work, not before. */
 static void prepare_runner(up *u)
 {
     const char *arguments[] = {u->paths[1 + SERVICES], "--endpoint",  u->local_frontend, "--events",
                                u->local_events,        "--directory", u->docroots,       "--log-level",
                                u->log_level,           "--drain-ms",  RUNNER_DRAIN_MS,   "--user",
                                u->runner_user,         NULL};
-    u->runner =
-        (sw_child){.name = "sitewire-runner", .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
+    u->runner = (sw_child){.name = "sitewire-runner",
+                           .stop_signal = SIGTERM,
+                           .death_signal = SIGTERM,
+                           .output = -1,
+                           .restart_ms = SW_NEVER};
     memcpy(u->runner.arguments, arguments, sizeof(arguments));
 }
 

@@ -116,6 +116,17 @@ class TestUp(unittest.TestCase):
         again.serves()
         self.assertEqual(again.end(signal.SIGTERM), 0)
 
+    def test_one_runner(self):
+        up = self.up("--runner", os.path.join(self.folder, "docroots"))
+        pid = up.child("sitewire-runner")
+        self.assertEqual(children(up.pid)["sitewire-runner"], [pid])
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not is_alive(pid), "it ends")
+        pids = [up.child("sitewire-runner")]
+        self.assertEqual(children(up.pid)["sitewire-runner"], pids)
+        self.assertEqual(up.end(), 0)
+        self.assert_ended(pids)
+
     def test_kill_of_parts(self):
         up = self.up()
         for name in ("sitewire-broker", "sitewire-referential", "postgres"):
