@@ -1,4 +1,5 @@
-/* Reading, waiting and killing (attempt.h). A command that writes faster than the service takes it waits in its write. */
+/* Reading, waiting and killing (attempt.h). A command that writes faster than the service takes it waits in its write. What it has
+ * left in its pipes when it ended is read, and nothing after that: somebody else may have the pipe open, and for ever. */
 #include "attempt.h"
 
 #include "base/clock.h"
@@ -6,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -72,10 +74,14 @@ static bool read_some(sw_stream *stream)
 {
     sw_attempt *attempt = stream->attempt;
     uint8_t *to = stream->buffer + stream->held;
-    ssize_t size = read(attempt->process.output[stream->number], to, sizeof(stream->buffer) - stream->held);
+    size_t room = sizeof(stream->buffer) - stream->held;
+    if (attempt->ended && room > stream->left)
+        room = stream->left;
+    ssize_t size = room > 0 ? read(attempt->process.output[stream->number], to, room) : 0;
     if (size < 0)
         return errno == EINTR;
     stream->written += size;
+    stream->left -= attempt->ended ? (size_t)size : 0;
     stream->ready = sw_secrets_mask(attempt->secrets, stream->buffer, stream->held + (size_t)size, size == 0,
                                     &stream->held);
     bool all = hand_over(stream);
@@ -95,6 +101,19 @@ static void on_readable(void *context, short events)
     check_end(stream->attempt);
 }
 
+/* The command has ended: the rest is read without waiting for a sign of it, as there may be none. */
+static void read_rest(sw_attempt *attempt)
+{
+    bool more = false;
+    for (int i = 0; i < SW_SPOOL_STREAMS; i++) {
+        if (attempt->streams[i].watched)
+            on_readable(&attempt->streams[i], 0);
+        more |= attempt->streams[i].watched; /* else it is closed, or waits for room */
+    }
+    if (more)
+        sw_timer_start(attempt->timer, sw_now_ms());
+}
+
 static void watch_stream(sw_stream *stream, bool on)
 {
     int fd = stream->attempt->process.output[stream->number];
@@ -111,11 +130,25 @@ void sw_attempt_go_on(sw_attempt *attempt)
 {
     for (int i = 0; i < SW_SPOOL_STREAMS; i++)
         if (attempt->process.output[i] >= 0 && !attempt->streams[i].watched &&
-            hand_over(&attempt->streams[i]))
+            hand_over(&attempt->streams[i])) {
             watch_stream(&attempt->streams[i], true);
+            if (attempt->ended)
+                sw_timer_start(attempt->timer, sw_now_ms());
+        }
 }
 
 /* --- its end --- */
+
+/* How much of its output waits still. */
+static void measure_rest(sw_attempt *attempt)
+{
+    for (int i = 0; i < SW_SPOOL_STREAMS; i++) {
+        int size = 0;
+        if (attempt->process.output[i] >= 0 && ioctl(attempt->process.output[i], FIONREAD, &size) == 0)
+            attempt->streams[i].left = (size_t)size;
+    }
+    sw_timer_start(attempt->timer, sw_now_ms());
+}
 
 static void on_control(void *context, short events)
 {
@@ -124,7 +157,9 @@ static void on_control(void *context, short events)
     int control = attempt->process.control;
     sw_loop_remove_fd(attempt->loop, control); /* it is closed with the end */
     attempt->ended = sw_process_ended(&attempt->process, &attempt->end);
-    if (!attempt->ended)
+    if (attempt->ended)
+        measure_rest(attempt);
+    else
         sw_loop_fd(attempt->loop, control, ZMQ_POLLIN, on_control, attempt);
     check_end(attempt);
 }
@@ -132,6 +167,10 @@ static void on_control(void *context, short events)
 static void on_timer(void *context)
 {
     sw_attempt *attempt = context;
+    if (attempt->ended) {
+        read_rest(attempt);
+        return;
+    }
     if (attempt->asked) { /* the grace is over */
         sw_process_ask(&attempt->process, SW_PROCESS_KILL);
         return;
@@ -185,7 +224,7 @@ static void begin(sw_attempt *attempt, int32_t command, int32_t number)
     attempt->end = (sw_process_end){.exit_code = -1};
     attempt->ended = attempt->asked = attempt->timed_out = attempt->truncated = false;
     for (int i = 0; i < SW_SPOOL_STREAMS; i++) {
-        attempt->streams[i].held = attempt->streams[i].ready = 0;
+        attempt->streams[i].held = attempt->streams[i].ready = attempt->streams[i].left = 0;
         attempt->streams[i].written = 0;
         attempt->streams[i].watched = false;
     }

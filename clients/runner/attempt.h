@@ -21,6 +21,7 @@ typedef struct sw_stream {
     uint8_t buffer[SW_ATTEMPT_BUFFER];
     size_t held, ready; /* bytes that the mask holds back, behind `ready` bytes that wait for room */
     int64_t written;
+    size_t left; /* once the command has ended: bytes that it has left in the pipe */
     bool watched;
 } sw_stream;
 
@@ -32,7 +33,7 @@ typedef struct sw_attempt {
     void (*on_output)(void *context); /* something was added to `spool` */
     void (*on_end)(void *context);    /* `end` and everything else is final */
     void *context;
-    sw_timer *timer; /* its time, or the grace before it is killed */
+    sw_timer *timer; /* its time, the grace before it is killed, or what is left to read */
     sw_process process;
     sw_stream streams[SW_SPOOL_STREAMS];
     int32_t command, number;

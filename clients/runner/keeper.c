@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,7 +40,7 @@ static void say(int fd, const char *what, const char *name, const char *why)
 }
 
 /* Never returns. What fails is said on `failed`, which closes when the command runs. */
-static void become_command(char **argv, int failed)
+static void become_command(char **argv, int failed, pid_t parent)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -58,8 +59,9 @@ static void become_command(char **argv, int failed)
     }
     if (chdir(argv[DIRECTORY]) != 0)
         say(failed, "cannot enter", argv[DIRECTORY], strerror(errno));
-    /* No way back to privileges through setuid programs. */
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    /* No way back to privileges through setuid programs. Without its keeper it is nobody's. */
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
+        getppid() != parent)
         say(failed, "prctl for", argv[ARGV], strerror(errno));
     execvp(argv[ARGV], argv + ARGV);
     say(failed, "cannot run", argv[ARGV], strerror(errno));
@@ -69,12 +71,13 @@ static void become_command(char **argv, int failed)
 static bool start(keeper *k, char **argv)
 {
     int failed[2];
+    pid_t self = getpid();
     if (pipe2(failed, O_CLOEXEC) != 0 || (k->command = fork()) < 0) {
         snprintf(k->report.failure, sizeof(k->report.failure), "cannot start a process: %s", strerror(errno));
         return false;
     }
     if (k->command == 0)
-        become_command(argv, failed[1]);
+        become_command(argv, failed[1], self);
     setpgid(k->command, k->command); /* whoever is first: signals go to the group */
     close(failed[1]);
     ssize_t size = read(failed[0], k->report.failure, sizeof(k->report.failure) - 1);
@@ -88,16 +91,18 @@ static bool start(keeper *k, char **argv)
 
 /* --- its end --- */
 
-static void reap(keeper *k)
+/* All that are dead, and with 0 instead of WNOHANG at least one. False if there is no child. */
+static bool reap(keeper *k, int how)
 {
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    for (pid_t pid; (pid = waitpid(-1, &status, how)) > 0; how = WNOHANG) {
         if (pid != k->command)
             continue;
         k->over = true;
         k->report.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
         k->report.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     }
+    return how == WNOHANG || errno != ECHILD;
 }
 
 /* Kills every child. False when there is none. */
@@ -120,18 +125,9 @@ static void kill_all(keeper *k)
 {
     if (!k->over && k->command > 0)
         kill(-k->command, SIGKILL);
-    while (kill_children()) {
-        int status;
-        pid_t pid = waitpid(-1, &status, 0);
-        if (pid == k->command) {
-            k->over = true;
-            k->report.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-            k->report.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-        } else if (pid < 0 && errno == ECHILD) {
-            break;
-        }
-    }
-    reap(k);
+    while (kill_children() && reap(k, 0))
+        continue;
+    reap(k, WNOHANG);
 }
 
 /* How long it may still run; the runner says so anew each time that its lease is renewed. */
@@ -142,19 +138,29 @@ static int64_t left_ms(const keeper *k)
     return k->until_ms - ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
 }
 
-/* Until the command is over or shall be no more. */
-static void watch(keeper *k, int signals)
+/* A timer of that clock, as poll's stands still while the machine is suspended. */
+static void arm(int timer, int64_t until_ms)
 {
-    for (int64_t left; !k->over && (left = left_ms(k)) > 0;) {
+    const int64_t ms = until_ms > 0 ? until_ms : 1;
+    const struct itimerspec spec = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
+    timerfd_settime(timer, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
+/* Until the command is over or shall be no more. */
+static void watch(keeper *k, int signals, int timer)
+{
+    while (!k->over && left_ms(k) > 0) {
         struct pollfd items[] = {{.fd = signals, .events = POLLIN},
-                                 {.fd = SW_KEEPER_CONTROL, .events = POLLIN}};
+                                 {.fd = SW_KEEPER_CONTROL, .events = POLLIN},
+                                 {.fd = timer, .events = POLLIN}};
         struct signalfd_siginfo info;
         sw_keeper_order order;
-        if (poll(items, 2, left < 60000 ? (int)left : 60000) < 0)
+        arm(timer, k->until_ms);
+        if (poll(items, 3, -1) < 0)
             continue;
         if (items[0].revents != 0 && read(signals, &info, sizeof(info)) > 0 && info.ssi_signo != SIGCHLD)
             return; /* somebody ends the keeper */
-        reap(k);
+        reap(k, WNOHANG);
         if (items[1].revents == 0)
             continue;
         if (recv(SW_KEEPER_CONTROL, &order, sizeof(order), MSG_DONTWAIT) != (ssize_t)sizeof(order) ||
@@ -181,13 +187,14 @@ int sw_keeper_main(int argc, char **argv)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 || fcntl(SW_KEEPER_CONTROL, F_SETFD, FD_CLOEXEC) != 0)
         return 127;
     int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (signals < 0)
+    int timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (signals < 0 || timer < 0)
         return 127;
     k.until_ms = strtoll(argv[UNTIL], NULL, 10);
     if (left_ms(&k) <= 0)
         snprintf(k.report.failure, sizeof(k.report.failure), "the lease was over");
     else if (start(&k, argv))
-        watch(&k, signals);
+        watch(&k, signals, timer);
     kill_all(&k);
     if (*k.report.failure != '\0') /* as a shell says it */
         k.report.exit_code = 127, k.report.signal = 0;

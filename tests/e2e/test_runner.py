@@ -126,6 +126,17 @@ class Runner(RunnerTest):
                          [(900000, 500, True), (900, 0, True), (10, 0, True)])
         self.assertEqual([len(self.output(number, command=n)) for n in (1, 2, 3)], [1000, 500, 0])
 
+    def test_output_that_somebody_else_holds_open(self):
+        """A pipe whose end never comes, as a daemon that a command has reached may have it."""
+        self.runner()
+        number = self.asked("echo $$; while ! test -e go; do sleep 0.01; done; echo end", "echo second")
+        self.running(number, b"\n")
+        with open(f"/proc/{int(self.output(number))}/fd/1", "wb"):
+            with open(os.path.join(self.place(), "go"), "wb"):
+                pass
+            self.assertEqual(self.over(number, 20).status, "DONE")
+        self.assertEqual(self.output(number).split()[1:], [b"end", b"second"])
+
     def test_a_gigabyte(self):
         """Neither stalls the runner nor fills a process's memory; what is left out is counted."""
         runner = self.runner("--output-max", "24M", "--jobs", "2")

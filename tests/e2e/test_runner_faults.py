@@ -180,6 +180,31 @@ class Faults(RunnerTest):
         self.assertEqual(self.check(number).approver, "owner@x.org")
         self.check_events()
 
+    def test_statements_in_the_way_of_others(self):
+        """What a deadlock has undone is said again: the lease is not lost by it."""
+        self.sql(f"""CREATE SEQUENCE deployment.hiccup;
+            CREATE FUNCTION deployment.hiccup() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                CASE nextval('deployment.hiccup') WHEN 1 THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01';
+                                                  WHEN 2 THEN RAISE EXCEPTION 'cancelled' USING ERRCODE = '57014';
+                                                  ELSE NULL; END CASE;
+                RETURN NEW; END $$;
+            GRANT ALL ON SEQUENCE deployment.hiccup TO PUBLIC""")
+        try:
+            for table, event in (("deployment_command_result", "INSERT"), ("deployment_command_result", "UPDATE"),
+                                 ("deployment_log", "INSERT"), ("deployment", "UPDATE")):
+                with self.subTest(table=table, event=event):
+                    self.sql(f"""ALTER SEQUENCE deployment.hiccup RESTART;
+                        CREATE TRIGGER hiccup BEFORE {event} ON deployment.{table} FOR EACH ROW EXECUTE FUNCTION deployment.hiccup()""")
+                    number = self.asked("echo once", on_lost_lease="FAIL")
+                    runner = self.runner()
+                    self.assertEqual(self.over(number).status, "DONE", runner.output())
+                    self.assertEqual(self.output(number), b"once\n")
+                    self.assertEqual(len(self.results(number)), 1)
+                    runner.end()
+                    self.sql(f"DROP TRIGGER hiccup ON deployment.{table}")
+        finally:
+            self.sql("DROP FUNCTION deployment.hiccup CASCADE; DROP SEQUENCE deployment.hiccup")
+
     def test_runners_race(self):
         """Several runners and many deployments: each is run once, by one of them."""
         runners = [self.runner("--jobs", "2") for _ in range(3)]

@@ -237,6 +237,19 @@ static void test_the_runner_dies(void **state)
     close(told[1]);
 }
 
+/* Nobody would end a command whose keeper was killed. */
+static void test_the_keeper_dies(void **state)
+{
+    (void)state;
+    sw_process process;
+    start(&process, "trap '' TERM HUP INT; echo $$; while :; do sleep 0.01; done");
+    pid_t pid = read_pid(&process);
+    kill(process.keeper, SIGKILL);
+    assert_int_equal(end_of(&process).signal, SIGKILL);
+    await_death(pid);
+    sw_process_close(&process);
+}
+
 static void test_much_output(void **state)
 {
     (void)state;
@@ -264,6 +277,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_its_lease_is_over),
         cmocka_unit_test(test_the_runner_dies),
+        cmocka_unit_test(test_the_keeper_dies),
         cmocka_unit_test(test_much_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
