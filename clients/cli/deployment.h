@@ -23,6 +23,8 @@ void sw_print_fact(const sw_cli *cli, const char *name, const char *text);
 
 /* A plan for people; the whole of it with what its commands are told, and the registry's rows about its target. */
 void sw_plan_print(const sw_cli *cli, const json_t *plan, bool whole);
+/* Its commands in full, whatever the terminal's width: somebody may be about to approve what they do. */
+void sw_plan_print_commands(const sw_cli *cli, const json_t *commands);
 /* Shows a deployment until it is over, in the way that suits stdout; the status is that of its outcome. */
 sw_code sw_deployment_wait(sw_cli *cli, const json_t *plan, sw_error *error);
 /* OK for DONE, ABORTED for ABORTED, UNKNOWN for FAILED. */

@@ -75,11 +75,11 @@ void sw_print_fact(const sw_cli *cli, const char *name, const char *text)
     free(safe);
 }
 
-static void print_commands(const sw_cli *cli, const json_t *commands)
+void sw_plan_print_commands(const sw_cli *cli, const json_t *commands)
 {
-    static const sw_grid_column columns[] = {{"#", true, true},        {"step", false, true},
-                                             {"command", false, true}, {"timeout", true, true},
-                                             {"retries", true, true},  {"may fail", false, true}};
+    static const sw_grid_column columns[] = {{"#", true, true},         {"step", false, true},
+                                             {"timeout", true, true},   {"retries", true, true},
+                                             {"may fail", false, true}, {"command", false, true}};
     sw_grid *grid = sw_grid_new(columns, 6);
     size_t index;
     json_t *command;
@@ -90,15 +90,15 @@ static void print_commands(const sw_cli *cli, const json_t *commands)
         char *text = sw_command_text(command);
         sw_grid_addf(grid, "%" PRIu64, sw_json_number(command, "number"));
         sw_grid_add(grid, sw_json_text(command, "step"));
-        sw_grid_add(grid, text != NULL ? text : "");
         sw_grid_addf(grid, "%" PRIu64 " s", sw_json_number(command, "timeout_s"));
         sw_grid_addf(grid, "%" PRIu64, sw_json_number(command, "retries"));
         sw_grid_add(grid, json_is_true(json_object_get(command, "continue_on_failure")) ? "yes" : "no");
+        sw_grid_add(grid, text != NULL ? text : "");
         free(text);
     }
     if (sw_grid_rows(grid) > 0) {
         putchar('\n');
-        sw_grid_print(grid, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
+        sw_grid_print(grid, stdout, 0, cli->out_color, NULL);
     } else {
         sw_print_fact(cli, "commands", "none: it only changes the version in the registry");
     }
@@ -185,7 +185,7 @@ void sw_plan_print(const sw_cli *cli, const json_t *plan, bool whole)
     sw_print_fact(cli, "reason", sw_json_text(deployment, "reason"));
     print_conditions(cli, plan);
     sw_print_fact(cli, "plan hash", sw_json_text(plan, "plan_hash"));
-    print_commands(cli, json_object_get(plan, "commands"));
+    sw_plan_print_commands(cli, json_object_get(plan, "commands"));
     if (whole) {
         print_facts(plan);
         print_target(plan);

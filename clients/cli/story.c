@@ -236,7 +236,10 @@ static void print_story(const sw_cli *cli, const json_t *story)
     sw_print_fact(cli, "behind", behind);
     sw_print_fact(cli, "plan hash", sw_json_text(plan != NULL ? plan : d, "plan_hash"));
     print_states(story);
-    print_attempts(cli, story);
+    if (json_array_size(json_object_get(story, "results")) > 0)
+        print_attempts(cli, story);
+    else
+        sw_plan_print_commands(cli, json_object_get(story, "commands"));
     free(target);
     free(behind);
 }

@@ -177,8 +177,8 @@ class Asking(Base):
         text = self.cli(*words).stdout
         for line in (r"deployment   none: nothing was kept", rf"target       {self.project}, version 2 on {self.w}/dev", "replaces     1",
                      "reason       release 2", "approval     not needed", "queue        first", "rights used  admin",
-                     r"plan hash    [0-9a-f]{64}", r"1  PREDEPLOYMENT  sh: echo a; echo b +3600 s +0  no", r"2  DEPLOYMENT     sh: bin/unpack 2 .*",
-                     r"3  POST           purge 'a b' .*", "  SITEWIRE_PREVIOUS_VERSION=1", r'  environment: .*"protected":false.*'):
+                     r"plan hash    [0-9a-f]{64}", r"1  PREDEPLOYMENT +3600 s +0  no +sh: echo a; echo b", r"2  DEPLOYMENT .* sh: bin/unpack 2",
+                     r"3  POST .* purge 'a b'", "  SITEWIRE_PREVIOUS_VERSION=1", r'  environment: .*"protected":false.*'):
             self.assertRegex(text, rf"(?m)^{line}$")
         self.assertEqual(self.json("deployments", "--project", self.project), [])
         plan = self.json(*words)[0]
@@ -292,6 +292,16 @@ class Deciding(Base):
             os.write(terminal.fd, answer)
             self.assertEqual(terminal.end(), status, terminal.screen())
             self.assertEqual(self.get(int(number)).status, state)
+
+    def test_commands_are_shown_in_full_to_who_approves(self):
+        line = "true " + "x" * 300 + "; the-end"
+        number = self.ask("--run", line, environment="prod", by="owner@x.org")["deployment"]["id"]
+        for words, last in ((("approve", number), "approve this plan? [y/N]"), (("deployment", number), "the-end")):
+            terminal = Terminal(self.env("other@x.org"), *words)
+            self.assertIn("sh: " + line, terminal.wait_for(last).replace("\r\n", "\n"))
+            if words[0] == "approve":
+                os.write(terminal.fd, b"n\n")
+            terminal.end()
 
     def test_what_was_shown_is_what_is_approved(self):
         number = self.ask(environment="prod", by="owner@x.org")["deployment"]["id"]
