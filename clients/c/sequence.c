@@ -44,8 +44,16 @@ sw_sequence_verdict sw_sequence_judge(const sw_sequence *sequence, sw_view proje
     return previous > mark ? SW_SEQUENCE_GAP : SW_SEQUENCE_NEXT;
 }
 
+/* Makes room: takes away the marks that the base has passed, if they are most, or makes the table larger. */
 static bool grow(sw_sequence *sequence)
 {
+    size_t needed = 0;
+    for (size_t i = 0; i < sequence->room; i++)
+        needed += sequence->marks[i].project != NULL && sequence->marks[i].position > sequence->base;
+    if (needed < sequence->count / 2)
+        sw_sequence_settle(sequence, sequence->base);
+    if (sequence->count * 2 < sequence->room)
+        return true;
     size_t old_room = sequence->room, room = old_room == 0 ? 16 : old_room * 2;
     sw_mark *old = sequence->marks, *marks = calloc(room, sizeof(sw_mark));
     if (marks == NULL)
@@ -81,10 +89,15 @@ bool sw_sequence_take(sw_sequence *sequence, sw_view project, int64_t position)
     return true;
 }
 
-void sw_sequence_settle(sw_sequence *sequence, int64_t position)
+void sw_sequence_advance(sw_sequence *sequence, int64_t position)
 {
     if (position > sequence->base)
         sequence->base = position;
+}
+
+void sw_sequence_settle(sw_sequence *sequence, int64_t position)
+{
+    sw_sequence_advance(sequence, position);
     sw_sequence kept = {.base = sequence->base};
     for (size_t i = 0; i < sequence->room; i++) {
         const sw_mark *mark = &sequence->marks[i];

@@ -38,6 +38,8 @@ sw_sequence_verdict sw_sequence_judge(const sw_sequence *sequence, sw_view proje
 bool sw_sequence_take(sw_sequence *sequence, sw_view project, int64_t position);
 /* All of all projects was delivered up to there. */
 void sw_sequence_settle(sw_sequence *sequence, int64_t position);
+/* The same at a price that does not depend on the number of projects; their marks stay for a while. */
+void sw_sequence_advance(sw_sequence *sequence, int64_t position);
 
 /* As a cursor, malloc'ed; NULL when out of memory. */
 char *sw_sequence_write(const sw_sequence *sequence);

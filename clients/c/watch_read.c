@@ -105,6 +105,7 @@ static void on_fill(const sw_reply *reply, void *context)
     }
     sw_view rest = {reply->payload, reply->payload_size}, item;
     size_t count = 0;
+    bool whole = watch->from <= watch->sequence.base; /* nothing is left out */
     while (watch->error.code == SW_OK && sw_event_next(&rest, &item)) {
         sw_event_view event;
         if (!sw_event_decode(item, &event)) {
@@ -122,20 +123,24 @@ static void on_fill(const sw_reply *reply, void *context)
             return;
         }
         watch->filled++;
+        if (whole) /* however many projects there are, the cursor is short */
+            sw_sequence_advance(&watch->sequence, event.position);
         sw_watch_deliver(watch, &event);
     }
     if (rest.size > 0 && watch->error.code == SW_OK)
         fail_reply(watch);
     if (watch->error.code != SW_OK)
         return;
+    if (whole) {
+        sw_sequence_settle(&watch->sequence, watch->read);
+        watch->from = watch->read; /* another try of the next page begins there */
+    }
     if (count == PAGE) {
         start(watch, SW_WATCH_FILLING, watch->read, on_fill);
         if (watch->call != SW_WATCH_FILLING)
             watch->missing = watch->from;
         return;
     }
-    if (watch->from <= watch->sequence.base) /* nothing was left out */
-        sw_sequence_settle(&watch->sequence, watch->read);
     sw_watch_hear_waiting(watch);
 }
 

@@ -13,7 +13,7 @@ typedef struct shown {
     const sw_cli *cli;
     sw_watch *watch;
     int64_t count, limit;
-    char *cursor; /* of the last one */
+    char *cursor; /* of the last one, where it is told */
 } shown;
 
 /* --- Output --- */
@@ -24,8 +24,10 @@ static void show(const sw_event *event, void *context)
     if (s->limit > 0 && s->count >= s->limit)
         return;
     s->count++;
-    free(s->cursor);
-    s->cursor = strdup(sw_watch_cursor(s->watch));
+    if (s->cli->json || s->count == s->limit) {
+        free(s->cursor);
+        s->cursor = strdup(sw_watch_cursor(s->watch));
+    }
     json_t *payload = json_loads(event->payload, JSON_DECODE_ANY, NULL);
     if (s->cli->json) {
         sw_event_print_json(event, payload, s->cursor);

@@ -178,6 +178,18 @@ class Losses(Base):
         positions = [event["position"] for event in whole.events()]
         self.assertEqual(len(set(positions)), len(positions))
 
+    def test_a_fleet_is_caught_up_with(self):
+        """Cursors are short however many projects there are; else a line of each event would hold all of them."""
+        start = self.sql("SELECT position FROM deployment.relay")[0][0]
+        self.emit(6000, [f"website:fleet{i}" for i in range(1500)])
+        self.settled()
+        events = self.watch("--after", str(start)).wait(6000)
+        self.assertEqual(len({(event["project"], event["project_sequence"]) for event in events}), 6000)
+        self.assertLess(max(len(event["cursor"]) for event in events), 100)
+        begin = events[3333]  # and from each of them it goes on
+        rest = self.watch("--after", begin["cursor"]).wait(2666)
+        self.assertEqual([event["position"] for event in rest], [event["position"] for event in events[3334:]])
+
     def test_stopped_subscriber(self):
         """It stands still while far more is published than waits for it; nothing is missing afterwards."""
         watch = self.watch("--after", "0", *self.mine())

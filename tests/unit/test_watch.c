@@ -36,6 +36,26 @@ static void test_verdicts(void **state)
     sw_sequence_clear(&s);
 }
 
+/* Marks that the base has passed are gone before the table grows. */
+static void test_advance(void **state)
+{
+    (void)state;
+    sw_sequence s = {0};
+    char name[24];
+    assert_true(sw_sequence_take(&s, a, 5000));
+    for (int i = 1; i <= 4000; i++) {
+        sw_sequence_advance(&s, i);
+        assert_true(
+            sw_sequence_take(&s, (sw_view){name, (size_t)snprintf(name, sizeof(name), "website:%d", i)}, i));
+    }
+    assert_true(s.room <= 32);
+    assert_int_equal(sw_sequence_mark(&s, a), 5000);
+    char *text = sw_sequence_write(&s);
+    assert_string_equal(text, "4000:5000=website:a");
+    free(text);
+    sw_sequence_clear(&s);
+}
+
 static void test_cursor(void **state)
 {
     (void)state;
@@ -245,8 +265,9 @@ static void test_losses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verdicts), cmocka_unit_test(test_cursor), cmocka_unit_test(test_no_cursors),
-        cmocka_unit_test(test_decode),   cmocka_unit_test(test_list),   cmocka_unit_test(test_losses),
+        cmocka_unit_test(test_verdicts),   cmocka_unit_test(test_advance), cmocka_unit_test(test_cursor),
+        cmocka_unit_test(test_no_cursors), cmocka_unit_test(test_decode),  cmocka_unit_test(test_list),
+        cmocka_unit_test(test_losses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
