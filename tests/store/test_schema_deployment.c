@@ -106,6 +106,17 @@ static void test_what_is_refused(void **state)
         {REQUESTED, "UPDATE deployment.deployment SET environment = 'prod'", "SW006", NULL},
         {REQUESTED, "UPDATE deployment.deployment SET fence = 7", "SW006", NULL},
         {REQUESTED, "DELETE FROM deployment.deployment", "SW006", NULL},
+        {REQUESTED, "UPDATE deployment.deployment SET approver = 'bob@x.org'", "SW006", NULL},
+        {REQUESTED, "UPDATE deployment.deployment SET started_at = now()", "SW006", NULL},
+        {REQUESTED, "UPDATE deployment.deployment SET abort_requested_at = now()", "23514",
+         "deployment__status__together"},
+        {ACCEPTED, "UPDATE deployment.deployment SET approver = 'bob@x.org'", "SW006", NULL},
+        {ACCEPTED, "UPDATE deployment.deployment SET runner_user = 'bob@x.org'", "SW006", NULL},
+        {IN_PROGRESS, "UPDATE deployment.deployment SET runner_user = 'bob@x.org'", "SW006", NULL},
+        {IN_PROGRESS, "UPDATE deployment.deployment SET status = 'FAILED', runner_user = 'bob@x.org'",
+         "SW006", NULL},
+        {IN_PROGRESS, "UPDATE deployment.deployment SET status = 'FAILED', approver = 'bob@x.org'", "SW006",
+         NULL},
         {ACCEPTED,
          "UPDATE deployment.deployment SET status = 'IN_PROGRESS', lease_until = now() + interval '1 min'",
          "23514", "deployment__runner__together"},
@@ -172,6 +183,11 @@ static void test_begins_as_requested(void **state)
                  states[to]);
         db_fails(conn, text, "SW006", NULL);
     }
+    db_fails(
+        conn,
+        "INSERT INTO deployment.deployment (project, type, docroot, environment, version, requester, "
+        "started_at, replaces) VALUES ('website:w', 'WEBSITE', 'd', 'dev', '1', 'ann@x.org', now(), '0')",
+        "23514", "deployment__status__together");
 }
 
 static void test_lost_leases(void **state)
@@ -184,6 +200,7 @@ static void test_lost_leases(void **state)
     db_run(conn, claim_lost);
     db_fails(conn, again, "SW006", NULL); /* it did not say RETRY */
     db_fails(conn, "UPDATE deployment.deployment SET lease_until = now() + interval '1 min'", "SW007", NULL);
+    db_fails(conn, "UPDATE deployment.deployment SET status = 'DONE'", "SW007", NULL);
     assert_string_equal(db_rows(conn, "SELECT deployment.sweep(), deployment.sweep()"), "1|0");
     assert_string_equal(db_rows(conn, "SELECT status, failure FROM deployment.deployment"),
                         "FAILED|the runner r was lost");
@@ -256,8 +273,8 @@ static void test_renames(void **state)
     db_run(conn, "UPDATE website SET code = 'w2' WHERE code = 'w'; UPDATE docroot SET code = 'd2' WHERE code "
                  "= 'd'; UPDATE users.\"user\" SET email = 'anna@x.org' WHERE email = 'ann@x.org'");
     assert_string_equal(
-        db_rows(conn, "SELECT project, docroot, requester, status FROM deployment.deployment"),
-        "website:w2|d2|anna@x.org|DONE");
+        db_rows(conn, "SELECT project, docroot, requester, runner_user, status FROM deployment.deployment"),
+        "website:w2|d2|anna@x.org|anna@x.org|DONE");
 }
 
 static void test_registry_follows(void **state)
