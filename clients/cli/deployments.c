@@ -1,4 +1,5 @@
 /* `sitewire deployments`: a list like those of `sitewire list`, with flags for what one asks of deployments. */
+#include "base/error.h"
 #include "deployment.h"
 #include "list.h"
 #include "value.h"
@@ -24,18 +25,28 @@ static sw_code add_mine(sw_cli *cli, json_t *filters, sw_error *error)
 }
 
 /* `requested,in-progress`, in any case. */
-static void add_status(json_t *filters, const char *given)
+static sw_code add_status(json_t *filters, const char *given, sw_error *error)
 {
+    static const char *const all[] = {"REQUESTED", "ACCEPTED", "IN_PROGRESS", "DONE", "FAILED", "ABORTED"};
+    const size_t count = sizeof(all) / sizeof(*all);
     json_t *values = json_array();
+    json_array_append_new(filters,
+                          json_pack("{s:s,s:s,s:o}", "field", "status", "op", "in", "values", values));
     while (*given != '\0') {
-        size_t length = strcspn(given, ",");
+        size_t length = strcspn(given, ","), i = 0;
         char status[40];
         sw_word_upper(status, sizeof(status), given, length);
+        while (i < count && strcmp(all[i], status) != 0)
+            i++;
+        if (i == count)
+            return sw_fail_field(error, SW_INVALID_ARGUMENT, "status",
+                                 "--status '%.*s': one of requested, accepted, in-progress, done, failed, "
+                                 "aborted, or several with commas",
+                                 length < 40 ? (int)length : 40, given);
         json_array_append_new(values, json_string(status));
         given += length + (given[length] == ',');
     }
-    json_array_append_new(filters,
-                          json_pack("{s:s,s:s,s:o}", "field", "status", "op", "in", "values", values));
+    return SW_OK;
 }
 
 sw_code sw_cmd_deployments(sw_cli *cli, sw_error *error)
@@ -54,8 +65,8 @@ sw_code sw_cmd_deployments(sw_cli *cli, sw_error *error)
     for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
         if (sw_args_has(args, plain[i].flag))
             add_filter(filters, plain[i].field, sw_args_value(args, plain[i].flag));
-    if (sw_args_has(args, "status"))
-        add_status(filters, sw_args_value(args, "status"));
+    if (code == SW_OK && sw_args_has(args, "status"))
+        code = add_status(filters, sw_args_value(args, "status"), error);
     if (code == SW_OK && sw_args_has(args, "mine"))
         code = add_mine(cli, filters, error);
     const sw_listing listing = {.resource = "deployment",

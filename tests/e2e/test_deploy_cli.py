@@ -338,6 +338,7 @@ class Telling(Base):
             with self.subTest(words=words):
                 self.assertEqual([int(row["id"]) for row in self.json(*mine, *words)], expected)
         self.assertEqual(self.json("deployments", "--mine", by="stranger@x.org"), [])
+        self.fails(INVALID_ARGUMENT, "--status 'finished': one of requested", "deployments", "--status", "done,finished", field="status")
         self.assertEqual(self.cli(*mine, "--count").stdout, "2\n")
         table = self.cli(*mine).stdout.splitlines()
         self.assertRegex(table[0], "^ *id +status +project +docroot +environment +version +requester +requested_at +finished_at$")
