@@ -44,32 +44,34 @@ sw_sequence_verdict sw_sequence_judge(const sw_sequence *sequence, sw_view proje
     return previous > mark ? SW_SEQUENCE_GAP : SW_SEQUENCE_NEXT;
 }
 
-/* Makes room: takes away the marks that the base has passed, if they are most, or makes the table larger. */
-static bool grow(sw_sequence *sequence)
+/* A new table, of the marks that the base has not passed, with room for as many again before the next one. */
+static bool rebuild(sw_sequence *sequence)
 {
-    size_t needed = 0;
+    size_t needed = 0, room = 16;
     for (size_t i = 0; i < sequence->room; i++)
         needed += sequence->marks[i].project != NULL && sequence->marks[i].position > sequence->base;
-    if (needed < sequence->count / 2)
-        sw_sequence_settle(sequence, sequence->base);
-    if (sequence->count * 2 < sequence->room)
-        return true;
-    size_t old_room = sequence->room, room = old_room == 0 ? 16 : old_room * 2;
+    while (needed * 4 >= room)
+        room *= 2;
+    size_t old_room = sequence->room;
     sw_mark *old = sequence->marks, *marks = calloc(room, sizeof(sw_mark));
     if (marks == NULL)
         return false;
     sequence->marks = marks;
     sequence->room = room;
-    for (size_t i = 0; i < old_room; i++)
-        if (old[i].project != NULL)
+    sequence->count = needed;
+    for (size_t i = 0; i < old_room; i++) {
+        if (old[i].project != NULL && old[i].position > sequence->base)
             *find(sequence, old[i].hash, (sw_view){old[i].project, old[i].size}) = old[i];
+        else
+            free(old[i].project);
+    }
     free(old);
     return true;
 }
 
 bool sw_sequence_take(sw_sequence *sequence, sw_view project, int64_t position)
 {
-    if (sequence->count * 2 >= sequence->room && !grow(sequence))
+    if (sequence->count * 2 >= sequence->room && !rebuild(sequence))
         return false;
     uint64_t hash = sw_hash(project.data, project.size);
     sw_mark *mark = find(sequence, hash, project);
@@ -98,17 +100,8 @@ void sw_sequence_advance(sw_sequence *sequence, int64_t position)
 void sw_sequence_settle(sw_sequence *sequence, int64_t position)
 {
     sw_sequence_advance(sequence, position);
-    sw_sequence kept = {.base = sequence->base};
-    for (size_t i = 0; i < sequence->room; i++) {
-        const sw_mark *mark = &sequence->marks[i];
-        if (mark->project != NULL && mark->position > kept.base &&
-            !sw_sequence_take(&kept, (sw_view){mark->project, mark->size}, mark->position)) {
-            sw_sequence_clear(&kept); /* out of memory: what is needless stays a while */
-            return;
-        }
-    }
-    sw_sequence_clear(sequence);
-    *sequence = kept;
+    if (sequence->count > 0)
+        rebuild(sequence); /* out of memory: what is needless stays a while */
 }
 
 char *sw_sequence_write(const sw_sequence *sequence)
