@@ -32,37 +32,29 @@ void sw_spool_clear(sw_spool *spool)
 size_t sw_spool_room(const sw_spool *spool)
 {
     const sw_spool_batch *batch = spool->filling;
-    /* Whoever adds may begin a chunk, and cut what it adds into more. */
-    return batch->count + SW_SPOOL_BATCH_SIZE / SW_SPOOL_CHUNK_SIZE + 1 > SW_SPOOL_CHUNKS_MAX
+    return batch->count == SW_SPOOL_CHUNKS_MAX
                ? 0
-               : SW_SPOOL_BATCH_SIZE - batch->size;
+               : SW_SPOOL_BATCH_SIZE - batch->size; /* who adds may begin a chunk */
 }
 
 void sw_spool_add(sw_spool *spool, int32_t command, int32_t attempt, int stream, const uint8_t *bytes,
                   size_t size)
 {
     sw_spool_batch *batch = spool->filling;
-    assert(size <= sw_spool_room(spool));
+    assert(size > 0 && size <= sw_spool_room(spool));
     memcpy(batch->bytes + batch->size, bytes, size);
     batch->size += size;
     spool->stored += (int64_t)size;
-    while (size > 0) {
-        size_t last = batch->count - 1;
-        if (batch->count == 0 || batch->chunks[last].command != command ||
-            batch->chunks[last].attempt != attempt || batch->chunks[last].stream != stream ||
-            batch->chunks[last].size == SW_SPOOL_CHUNK_SIZE) {
-            last = batch->count++;
-            batch->chunks[last].command = command;
-            batch->chunks[last].attempt = attempt;
-            batch->chunks[last].stream = stream;
-            batch->chunks[last].size = 0;
-        }
-        size_t more = SW_SPOOL_CHUNK_SIZE - batch->chunks[last].size;
-        if (more > size)
-            more = size;
-        batch->chunks[last].size += more;
-        size -= more;
+    size_t last = batch->count - 1;
+    if (batch->count == 0 || batch->chunks[last].command != command ||
+        batch->chunks[last].attempt != attempt || batch->chunks[last].stream != stream) {
+        last = batch->count++;
+        batch->chunks[last].command = command;
+        batch->chunks[last].attempt = attempt;
+        batch->chunks[last].stream = stream;
+        batch->chunks[last].size = 0;
     }
+    batch->chunks[last].size += size;
 }
 
 size_t sw_spool_waiting(const sw_spool *spool)

@@ -6,9 +6,8 @@
 #include <sitewire/deployment/v1/deployment.pb-c.h>
 #include <sitewire/status.h>
 
-#define SW_SPOOL_BATCH_SIZE (1U << 20)   /* bytes of one AppendLog; it takes 4 MiB */
-#define SW_SPOOL_CHUNK_SIZE (256U << 10) /* bytes of one chunk; it may have 1 MiB */
-#define SW_SPOOL_CHUNKS_MAX 256          /* of one AppendLog */
+#define SW_SPOOL_BATCH_SIZE (1U << 20) /* bytes of one AppendLog, and the most that a chunk may have */
+#define SW_SPOOL_CHUNKS_MAX 256        /* of one AppendLog: each is a row and an event */
 #define SW_SPOOL_STREAMS    2
 extern const char *const sw_spool_stream_names[SW_SPOOL_STREAMS]; /* stdout, stderr */
 
@@ -35,7 +34,7 @@ void sw_spool_clear(sw_spool *spool);
 
 /* Bytes that can be added now. */
 size_t sw_spool_room(const sw_spool *spool);
-/* At most sw_spool_room. */
+/* At least one byte, at most sw_spool_room. */
 void sw_spool_add(sw_spool *spool, int32_t command, int32_t attempt, int stream, const uint8_t *bytes,
                   size_t size);
 /* Bytes that no request has taken yet. */

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static const int64_t connect_ms = 5000, backoff_min_ms = 50, backoff_max_ms = 2000;
+static const int send_size = 1 << 20; /* of a unix socket: an AppendLog goes out at once */
 
 static const char *const where[SW_LANE_WHERE] = {"host", "hostaddr", "port"};
 
@@ -101,6 +103,8 @@ static void go_up(sw_lane *lane)
     sw_timer_stop(lane->timer);
     lane->state = LANE_UP;
     PQsetnonblocking(lane->connection, 1);
+    if (PQhost(lane->connection) != NULL && *PQhost(lane->connection) == '/') /* tcp finds its own */
+        setsockopt(PQsocket(lane->connection), SOL_SOCKET, SO_SNDBUF, &send_size, sizeof(send_size));
     watch(lane, PQsocket(lane->connection), ZMQ_POLLIN);
     static const char settings[] =
         "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
