@@ -96,7 +96,7 @@ static sw_code take_key(sw_link *link, const char *path, sw_error *error)
         return SW_OK;
     if (code == SW_NOT_FOUND)
         return sw_fail_field(error, SW_FAILED_PRECONDITION, "key_file",
-                             "there is no key file %s: `sitewire key` makes one", link->key_path);
+                             "there is no key file %s: `sitewire key enroll` makes one", link->key_path);
     if (code == SW_OK && link->key.server_key[0] == '\0')
         return sw_fail_field(error, SW_FAILED_PRECONDITION, "key_file",
                              "the key file %s has no server_key, the public key of the broker",
@@ -281,16 +281,17 @@ static void fail_handshake(sw_client *client, int event, int32_t value, int64_t 
         refusal = SURE;
     } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
                value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {
-        snprintf(reason, sizeof(reason),
-                 encrypted
-                     ? "it is not encrypted (--curve off), but we have a key: SITEWIRE_KEY=off goes without"
-                     : "it demands a key: set SITEWIRE_KEY to your key file; `sitewire key` makes one");
+        snprintf(
+            reason, sizeof(reason),
+            encrypted
+                ? "it is not encrypted (--curve off), but we have a key: SITEWIRE_KEY=off goes without"
+                : "it demands a key: set SITEWIRE_KEY to your key file; `sitewire key enroll` makes one");
         refusal = SURE;
     } else if (event != ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
                strncmp(sw_link_endpoint(client), "tcp://", 6) == 0) {
         if (encrypted)
             snprintf(reason, sizeof(reason),
-                     "it hung up in the handshake: is server_key in %.60s its key, or goes it without "
+                     "it hung up in the handshake: is server_key in %.60s its key, or does it go without "
                      "(--curve off)?",
                      link->key_path);
         else

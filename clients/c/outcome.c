@@ -9,6 +9,8 @@
 
 #define BACKOFF_FIRST_US 20000 /* mean of the first pause: half of it, as it is drawn from all of [0, it] */
 #define BACKOFF_MAX_US   2000000
+#define TRY_LEAST_US                                                                                         \
+    20000 /* a try with less time than this is none: the broker ended the one before at its deadline */
 
 /* --- Delivery --- */
 
@@ -144,7 +146,7 @@ static bool try_again(sw_client *client, sw_flight *flight, uint32_t code, const
     int64_t most = (int64_t)BACKOFF_FIRST_US << shift;
     most = most < BACKOFF_MAX_US ? most : BACKOFF_MAX_US;
     int64_t resume = sw_now_us() + found->delay_us + sw_client_jitter(client, most);
-    if (resume >= flight->deadline_us)
+    if (resume + TRY_LEAST_US >= flight->deadline_us)
         return false; /* this failure says more than that the time is over */
     flight->failures++;
     flight->may_have_run |= !found->not_run;

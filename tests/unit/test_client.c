@@ -415,6 +415,14 @@ static void test_deadline(void **state)
     assert_int_equal(two.code, SW_DEADLINE_EXCEEDED);
     assert_non_null(strstr(two.message, "queue 1500 ms"));
     assert_int_equal(one.calls, 1);
+    /* What was heard in the last moment is told; there is no time for another try. */
+    seen three = {0};
+    options.timeout_ms = 1000;
+    start(f, CHECK, "x", &options, &three);
+    next(f);
+    fake_fail(&f->fake, &f->request, SW_UNAVAILABLE, 0, 985);
+    until(f, &three, 1);
+    assert_int_equal(three.code, SW_UNAVAILABLE);
 }
 
 static void test_bounds(void **state)
