@@ -27,9 +27,9 @@ static settings set;
 #define CORE broker_options.core
 static const sw_option options[] = {
     {"frontend", 'f', SW_OPTION_STRING, &broker_options.frontend, "SITEWIRE_ENDPOINT",
-     "ipc:///tmp/sitewire.frontend", 0, 0, "ENDPOINTS", "where clients connect"},
+     "ipc:///run/sitewire/frontend", 0, 0, "ENDPOINTS", "where clients connect"},
     {"backend", 'b', SW_OPTION_STRING, &broker_options.backend, "SITEWIRE_BACKEND",
-     "ipc:///tmp/sitewire.backend", 0, 0, "ENDPOINTS", "where workers connect"},
+     "ipc:///run/sitewire/backend", 0, 0, "ENDPOINTS", "where workers connect"},
     {"events", 'e', SW_OPTION_STRING, &broker_options.events, "SITEWIRE_EVENTS", NULL, 0, 0, "ENDPOINTS",
      "where subscribers connect; without it no events pass"},
     {"publish", 'p', SW_OPTION_STRING, &broker_options.publish, "SITEWIRE_PUBLISH", NULL, 0, 0, "ENDPOINTS",
