@@ -5,9 +5,9 @@
     sitewire.py websites [PREFIX]  the codes of all websites, page by page
     sitewire.py watch [SERVICE]    prints the health of the broker, or of a service, at every change
 
-Needs pyzmq, protobuf and, once, protoc. SITEWIRE_ENDPOINT says where the broker is (the first of a list is used),
-SITEWIRE_KEY the key file for tcp (default: ~/.config/sitewire/key), and SITEWIRE_PROTO the folder of the .proto files,
-if they are not found beside this file or in the prefix."""
+Needs pyzmq, protobuf and, once, protoc (Debian: python3-zmq python3-protobuf protobuf-compiler). SITEWIRE_ENDPOINT says
+where the broker is (the first of a list is used), SITEWIRE_KEY the key file for tcp (default: ~/.config/sitewire/key),
+SITEWIRE_PROTO the folder of the .proto files, if they are not found beside this file or in the prefix."""
 import glob
 import hashlib
 import itertools
@@ -67,16 +67,17 @@ class Client:
         self.type = lambda name: make(pool.FindMessageTypeByName(name))
         self.CallHeader, self.ReplyHeader = self.type(RPC + "CallHeader"), self.type(RPC + "ReplyHeader")
         self.socket, self.ids = zmq.Context.instance().socket(zmq.DEALER), itertools.count(1)
-        self.socket.linger, endpoint = 0, (endpoint or os.environ["SITEWIRE_ENDPOINT"]).split(",")[0].strip()
+        endpoint = endpoint or os.environ.get("SITEWIRE_ENDPOINT") or sys.exit("error: SITEWIRE_ENDPOINT is not set")
+        self.socket.linger, self.endpoint = 0, endpoint.split(",")[0].strip()
         key = os.environ.get("SITEWIRE_KEY") or os.path.expanduser("~/.config/sitewire/key")
-        if endpoint.startswith("tcp:") and os.path.exists(key):
+        if self.endpoint.startswith("tcp:") and os.path.exists(key):
             with open(key, encoding="ascii") as file:
                 if os.fstat(file.fileno()).st_mode & 0o177:
                     sys.exit(f"error: others can read the key file {key}: chmod 600 {key}")
                 key = dict(re.findall(r'^(\w+) = "(.*)"$', file.read(), re.M))
             for option in ("publickey", "secretkey", "serverkey"):  # CURVE: RFC 26
                 setattr(self.socket, "curve_" + option, key[option.replace("key", "_key")].encode())
-        self.socket.connect(endpoint)
+        self.socket.connect(self.endpoint)
 
     def method(self, name):
         """The descriptor of `Service/Method`, with or without the package."""
@@ -84,7 +85,7 @@ class Client:
         for full_name, descriptor in self.services.items():
             if service in (full_name, full_name.rpartition(".")[2]) and method in descriptor.methods_by_name:
                 return descriptor.methods_by_name[method]
-        raise Failure(12, f"no method {name}")
+        raise Failure(12, f"no method {name}; write Service/Method, such as Referential/GetWebsite")
 
     def stream(self, name, request, timeout=30.0, credit=0):
         """Yields the messages of a stream, or the only reply. `request` is a message or a dict."""
@@ -107,7 +108,7 @@ class Client:
             if final:
                 return
             self.send(0x11, service, self.CallHeader(call_id=header.call_id, method=header.method, credit=1))
-        raise Failure(4, f"no reply within {timeout:g} s")
+        raise Failure(4, f"no reply within {timeout:g} s from {self.endpoint}: is a broker there?")
 
     def call(self, name, request, timeout=30.0):
         return next(self.stream(name, request, timeout))
@@ -118,16 +119,14 @@ class Client:
     def websites(self, prefix=""):
         """Yields every website whose code begins so."""
         request = {"page_size": 500, "filters": [{"field": "code", "op": "prefix", "values": [prefix]}] * bool(prefix)}
-        while True:
+        while request.get("page_token") != "":
             page = self.call("Referential/ListWebsites", request)
             yield from page.items
-            if not page.next_page_token:
-                return
             request["page_token"] = page.next_page_token
 
 
 def main(arguments):
-    if not arguments:
+    if not arguments or arguments[0] in ("-h", "--help"):
         return print(__doc__)
     client, command, rest = Client(), arguments[0], "".join(arguments[1:2])
     if command == "websites":
@@ -144,6 +143,6 @@ def main(arguments):
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except (Failure, json_format.ParseError) as failure:
-        print(f"error: {failure}", file=sys.stderr)
-        sys.exit(getattr(failure, "code", 3))
+    except (Failure, json_format.ParseError, KeyboardInterrupt) as failure:
+        print(f"error: {str(failure) or 'interrupted'}", file=sys.stderr)
+        sys.exit(getattr(failure, "code", 3 if str(failure) else 1))

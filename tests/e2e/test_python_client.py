@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """clients/python/sitewire.py against a real system: a client that knows nothing but docs/protocol.md."""
 import os
+import signal
 import subprocess
 import sys
 import unittest
@@ -67,13 +68,21 @@ class PythonClient(unittest.TestCase):
         self.assertIn("error: NOT_FOUND: ", done.stderr)
         self.assertEqual(self.python("Referential/Nothing").returncode, 12)
         self.assertEqual(self.python("Health/Check", '{"nothing": 1}').returncode, 3)
+        self.assertIn("Service/Method", self.python("GetWebsite").stderr)
+        self.assertIn("sitewire.py METHOD", self.python("--help").stdout)
+        done = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "clients/python/sitewire.py"), "Health/Check"],
+                              env=self.system.env() | {"XDG_CACHE_HOME": self.system.folder, "SITEWIRE_ENDPOINT": ""},
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.stderr, "error: SITEWIRE_ENDPOINT is not set\n")
 
     def test_watch(self):
         with subprocess.Popen(["/usr/bin/python3", os.path.join(ROOT, "clients/python/sitewire.py"), "watch"],
-                              stdout=subprocess.PIPE, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               env=self.system.env() | {"XDG_CACHE_HOME": self.system.folder}) as child:
             self.assertIn("SERVING", child.stdout.readline())
-            child.kill()
+            child.send_signal(signal.SIGINT)
+            self.assertEqual(child.wait(10), 1)
+            self.assertEqual(child.stderr.read(), "error: interrupted\n")
 
 
 if __name__ == "__main__":
