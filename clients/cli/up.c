@@ -63,12 +63,30 @@ typedef struct up {
 
 /* --- folders and endpoints --- */
 
+/* A folder, and those above it. */
+static sw_code make_folder(const char *path, sw_error *error)
+{
+    char part[PATH_MAX];
+    size_t length = strlen(path);
+    if (length >= sizeof(part))
+        return sw_fail(error, SW_INVALID_ARGUMENT, "the path %.100s... is too long", path);
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        snprintf(part, sizeof(part), "%.*s", (int)i, path);
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", part, strerror(errno));
+    }
+    return SW_OK;
+}
+
 /* Only one supervisor in a folder. The lock goes with the process, however it ends. */
 static sw_code take_folder(up *u, const char *data, sw_error *error)
 {
     char name[PATH_MAX + 8], owner[32] = "";
-    if (mkdir(data, 0755) != 0 && errno != EEXIST)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", data, strerror(errno));
+    sw_code code = make_folder(data, error);
+    if (code != SW_OK)
+        return code;
     if (realpath(data, u->data) == NULL)
         return sw_fail(error, SW_FAILED_PRECONDITION, "%s: %s", data, strerror(errno));
     snprintf(name, sizeof(name), "%s/lock", u->data);
@@ -214,8 +232,9 @@ static sw_code take_runner(up *u, const char *folder, const char *user, sw_error
     u->runner_user = user == NULL && geteuid() == 0 ? "nobody" : user == NULL ? "" : user;
     if (folder == NULL)
         return SW_OK;
-    if (mkdir(folder, 0755) != 0 && errno != EEXIST)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", folder, strerror(errno));
+    sw_code code = make_folder(folder, error);
+    if (code != SW_OK)
+        return code;
     if (realpath(folder, path) == NULL)
         return sw_fail(error, SW_FAILED_PRECONDITION, "%s: %s", folder, strerror(errno));
     snprintf(u->docroots, sizeof(u->docroots), "%s/{docroot}/{environment}", path);

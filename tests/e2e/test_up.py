@@ -117,7 +117,7 @@ class TestUp(unittest.TestCase):
         self.assertEqual(again.end(signal.SIGTERM), 0)
 
     def test_one_runner(self):
-        up = self.up("--runner", os.path.join(self.folder, "docroots"))
+        up = self.up("--runner", os.path.join(self.data, "docroots"))  # neither folder is there yet
         pid = up.child("sitewire-runner")
         self.assertEqual(children(up.pid)["sitewire-runner"], [pid])
         os.kill(pid, signal.SIGKILL)
