@@ -69,7 +69,8 @@ static sw_code failed(const migrator *m, const PGresult *result, const sw_migrat
         sw_code code;
         const char *remedy;
     } rows[] = {
-        {"42501", SW_PERMISSION_DENIED, "; the role that migrates needs the right to create schemas"},
+        {"42501", SW_PERMISSION_DENIED,
+         "; who migrates owns the database and may create roles (ALTER ROLE ... CREATEROLE)"},
         {"25006", SW_FAILED_PRECONDITION,
          "; connect to the primary, as with target_session_attrs=read-write"},
         {"55P03", SW_UNAVAILABLE, "; another migration or a long transaction is in the way, try again"},
@@ -122,9 +123,30 @@ static void ignore_notice(void *context, const PGresult *result)
     (void)result;
 }
 
+/* Does libpq understand it? A word without = and :// is the name of a database. */
+static sw_code check_conninfo(const migrator *m, const char *conninfo)
+{
+    char *why = NULL;
+    if (!strchr(conninfo, '=') && !strstr(conninfo, "://")) {
+        return SW_OK;
+    }
+    PQconninfoOption *options = PQconninfoParse(conninfo, &why);
+    sw_code code = options
+                       ? SW_OK
+                       : sw_fail(m->error, SW_INVALID_ARGUMENT, "the connection string of the database: %.*s",
+                                 why ? (int)strcspn(why, "\n") : 13, why ? why : "out of memory");
+    PQconninfoFree(options);
+    PQfreemem(why);
+    return code;
+}
+
 static sw_code open_database(migrator *m, const char *conninfo)
 {
     bool given = conninfo && *conninfo;
+    sw_code readable = given ? check_conninfo(m, conninfo) : SW_OK;
+    if (readable != SW_OK) {
+        return readable;
+    }
     const char *const keys[] = {"fallback_application_name", "client_encoding", given ? "dbname" : NULL,
                                 NULL};
     const char *const values[] = {"sitewire-migrate", "UTF8", given ? conninfo : NULL, NULL};
