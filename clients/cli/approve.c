@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HASH_DIGITS 64 /* of SHA-256 */
+
 /* Shows the plan, and asks. */
 static sw_code ask(sw_cli *cli, const json_t *plan, sw_error *error)
 {
@@ -26,6 +28,11 @@ static sw_code agree(sw_cli *cli, int64_t id, json_t *request, sw_error *error)
     const char *hash = sw_args_value(&cli->args, "plan-hash");
     bool asks = isatty(STDIN_FILENO) && cli->err_terminal && cli->out_terminal;
     json_t *plan = NULL;
+    if (hash != NULL && (strlen(hash) != HASH_DIGITS || strspn(hash, "0123456789abcdef") != HASH_DIGITS))
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "plan_hash",
+                             "--plan-hash takes the 64 hexadecimal digits that `sitewire deployment %" PRId64
+                             "` tells, not '%.80s'",
+                             id, hash);
     if (hash != NULL) {
         json_object_set_new(request, "plan_hash", json_string(hash));
         return SW_OK;

@@ -102,6 +102,22 @@ static sw_code read_body(sw_cli *cli, const sw_resource *resource, json_t **body
     return code;
 }
 
+/* field=value words may be the key of a resource, but not another one than KEY has named: that would be another row. */
+static sw_code check_key(const sw_resource *resource, const json_t *named, const json_t *body,
+                         sw_error *error)
+{
+    for (size_t i = 0; i < resource->key_count; i++) {
+        const char *name = resource->keys[i]->name;
+        if (json_equal(json_object_get(named, name), json_object_get(body, name)))
+            continue;
+        return sw_fail_field(
+            error, SW_INVALID_ARGUMENT, name, "%s is of the key, and stays as it was named; %s", name,
+            resource->rename != NULL ? "`sitewire rename` gives another key"
+                                     : "for another key, create another one and delete this");
+    }
+    return SW_OK;
+}
+
 /* KEY and field=value words into the resource; `mask` (or NULL) gets the names of the assigned fields. */
 static sw_code read_words(sw_cli *cli, const sw_resource *resource, json_t *body, json_t *mask,
                           sw_error *error)
@@ -116,12 +132,16 @@ static sw_code read_words(sw_cli *cli, const sw_resource *resource, json_t *body
         if (code == SW_OK && used != keys - 1)
             code = sw_cli_usage(cli, error, "'%s' is not of the form field=value", args->words[1 + used]);
     }
+    json_t *named = json_copy(body);
     for (size_t i = keys; code == SW_OK && i < args->word_count; i++) {
         const ProtobufCFieldDescriptor *field;
         code = sw_word_assign(resource->message, args->words[i], body, &field, error);
         if (code == SW_OK && mask != NULL)
             json_object_set_new(mask, field->name, json_true());
     }
+    if (code == SW_OK && keys > 1)
+        code = check_key(resource, named, body, error);
+    json_decref(named);
     for (size_t i = 0; code == SW_OK && i < resource->key_count; i++) {
         char usage[256];
         sw_resource_key_usage(resource, usage, sizeof(usage));

@@ -58,7 +58,9 @@ static const char *remedy(sw_code code)
     static const char *const remedies[SW_CODE_COUNT] = {
         [SW_DEADLINE_EXCEEDED] = "give it more time with --timeout, or see `sitewire status`",
         [SW_ABORTED] = "get it again, and repeat the change with its new revision",
-        [SW_UNAUTHENTICATED] = "`sitewire key` makes and enrolls keys",
+        [SW_UNAUTHENTICATED] =
+            "by tcp one is known by a key: `sitewire key` makes and enrolls keys; by ipc as the broker's "
+            "--local-users says",
         [SW_UNIMPLEMENTED] = "`sitewire describe` lists what the running services offer",
         [SW_UNAVAILABLE] = "`sitewire status` shows what runs; `sitewire up --data DIR` starts a system",
     };
@@ -77,6 +79,8 @@ static void print_error(const sw_cli *cli, const sw_error *error)
     /* What we found ourselves has said already what to do, except when nobody answered. */
     bool silent = error->code == SW_UNAVAILABLE || error->code == SW_DEADLINE_EXCEEDED;
     const char *hint = !error->local || (silent && cli->client != NULL) ? remedy(error->code) : NULL;
+    if (strcmp(error->field, "plan_hash") == 0 && hint != NULL)
+        hint = "`sitewire deployment ID` shows the plan as it is now, and its hash";
     if (cli->usage_error)
         fprintf(stderr, "hint: see `sitewire%s%s --help`\n", cli->command != NULL ? " " : "",
                 cli->command != NULL ? cli->command->name : "");

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "cli.h"
 #include "method.h"
+#include "output.h"
 #include "resource.h"
 #include "value.h"
 #include <ctype.h>
@@ -12,6 +13,7 @@
 #define WORDS_MAX 128
 #define ASK_MS    400 /* a shell that hangs is worse than one that knows less */
 #define CODES_MAX 100
+#define NAMES_MAX 4
 
 static const char script[] = "# bash completion for sitewire: source <(sitewire completion bash)\n"
                              "_sitewire() {\n"
@@ -151,13 +153,23 @@ static bool reference_of(const line *l, const ProtobufCMessageDescriptor *messag
     return sw_resource_of(l->schema, name, target) && target->key_count == 1;
 }
 
+/* May create and update set it? Neither what the registry sets nor the key, which has a word of its own. */
+static bool may_be_set(const sw_resource *resource, const ProtobufCFieldDescriptor *field)
+{
+    bool good = field->id < SW_FIELD_BOOKKEEPING;
+    for (size_t i = 0; i < resource->key_count; i++)
+        good = good && strcmp(resource->keys[i]->name, field->name) != 0;
+    return good;
+}
+
 /* `field=`, and after it values: true and false, names of an enum, codes of what it refers to. */
-static void complete_assignment(line *l, const sw_resource *resource)
+static void complete_assignment(line *l, const sw_resource *resource, bool sets)
 {
     const char *equals = strchr(l->last, '=');
     if (equals == NULL) {
         for (unsigned i = 0; i < resource->message->n_fields; i++)
-            candidate(l, "", resource->message->fields[i].name, "=");
+            if (!sets || may_be_set(resource, &resource->message->fields[i]))
+                candidate(l, "", resource->message->fields[i].name, "=");
         return;
     }
     const ProtobufCFieldDescriptor *field;
@@ -233,7 +245,7 @@ static void complete_resource_words(line *l, const char *command, const char *na
         return;
     bool assigns = strcmp(command, "create") == 0 || strcmp(command, "update") == 0;
     if (strcmp(command, "list") == 0 || (assigns && !first_word))
-        complete_assignment(l, &resource);
+        complete_assignment(l, &resource, assigns);
     else if (strcmp(command, "create") != 0)
         complete_codes(l, &resource, "", l->last);
 }
@@ -259,6 +271,7 @@ static void complete_flag_codes(line *l, const char *flag)
     static const char *const resources[][2] = {{"env", "environment"},
                                                {"docroot", "docroot"},
                                                {"project", "project"},
+                                               {"project", "website"}, /* its code alone will do */
                                                {"type", "deployment-type"},
                                                {"status", "deployment-status"},
                                                {"user", "user"},
@@ -268,6 +281,42 @@ static void complete_flag_codes(line *l, const char *flag)
         if (strcmp(resources[i][0], flag) == 0 && load_schema(l) &&
             sw_resource_find(l->schema, resources[i][1], &resource, NULL) == SW_OK)
             complete_codes(l, &resource, "", l->last);
+}
+
+/* The words that a usage begins with: `new [FILE] | enroll | list` has new, enroll and list. */
+static void complete_verbs(const line *l, const char *usage)
+{
+    for (const char *at = usage; at != NULL; at = strstr(at, " | ")) {
+        at += strspn(at, " |[");
+        char verb[32];
+        size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz-");
+        snprintf(verb, sizeof(verb), "%.*s", (int)(length < sizeof(verb) ? length : 0), at);
+        if (*verb != '\0')
+            candidate(l, "", verb, "");
+    }
+}
+
+/* `explain ACTION RESOURCE KEY`, and `secret set | read | delete RESOURCE KEY FIELD`. */
+static void complete_after_verb(line *l, const char *const *names, size_t words)
+{
+    static const char *const actions[] = {"read",   "create",  "update", "delete",
+                                          "deploy", "approve", "manage"};
+    static const char *const owners[][2] = {{"docroot-environment", "basic_auth_password"},
+                                            {"certificate", "private_key"}};
+    bool secret = strcmp(l->words[1], "secret") == 0;
+    sw_resource resource;
+    if (secret && words > 0 && strcmp(names[0], "set") != 0 && strcmp(names[0], "read") != 0 &&
+        strcmp(names[0], "delete") != 0)
+        return;
+    for (size_t i = 0; words == 0 && i < sizeof(actions) / sizeof(*actions); i++)
+        candidate(l, "", actions[i], "");
+    for (size_t i = 0; secret && i < sizeof(owners) / sizeof(*owners); i++)
+        if (words == 1 || (words == 3 && strcmp(names[1], owners[i][0]) == 0))
+            candidate(l, "", owners[i][words == 3], "");
+    if (!secret && words == 1 && load_schema(l))
+        sw_resource_each(l->schema, offer_resource, l);
+    if (words == 2 && load_schema(l) && sw_resource_find(l->schema, names[1], &resource, NULL) == SW_OK)
+        complete_codes(l, &resource, "", l->last);
 }
 
 /* The flag that the last word is the value of, or NULL. */
@@ -306,7 +355,7 @@ static void complete_line(line *l)
     if (given == NULL && flag != NULL)
         given = find_flag(sw_global_flags, flag);
     /* Words, flags and their values left out. */
-    const char *name = NULL;
+    const char *names[NAMES_MAX] = {NULL}, *name;
     size_t words = 0;
     for (size_t i = 2; i + 1 < l->count; i++) {
         const sw_flag *f = NULL;
@@ -314,9 +363,10 @@ static void complete_line(line *l)
             f = find_flag(sw_global_flags, l->words[i] + 2);
         if (l->words[i][0] == '-')
             i += f != NULL && f->argument != NULL;
-        else if (words++ == 0)
-            name = l->words[i];
+        else if (words++ < NAMES_MAX)
+            names[words - 1] = l->words[i];
     }
+    name = names[0];
     if (given != NULL && given->argument != NULL) {
         if (strcmp(given->name, "destination") == 0)
             complete_instances(l);
@@ -345,19 +395,23 @@ static void complete_line(line *l)
             complete_flag_codes(l, "project");
     } else if (strcmp(command->name, "deployments") == 0) {
         if (load_schema(l) && sw_resource_find(l->schema, "deployment", &resource, NULL) == SW_OK)
-            complete_assignment(l, &resource);
+            complete_assignment(l, &resource, false);
     } else if (strcmp(command->name, "describe") == 0) {
         if (load_schema(l))
             sw_resource_each(l->schema, offer_resource, l);
         complete_methods(l);
     } else if (strcmp(command->name, "drain") == 0) {
+        candidate(l, "", "broker", "");
         complete_instances(l);
     } else if (strcmp(command->name, "help") == 0) {
         for (const sw_command *c = sw_commands; c->name != NULL; c++)
             if (!c->hidden)
                 candidate(l, "", c->name, "");
-    } else if (strcmp(command->name, "completion") == 0) {
-        candidate(l, "", "bash", "");
+        complete_verbs(l, command->usage);
+    } else if (strcmp(command->name, "explain") == 0 || (strcmp(command->name, "secret") == 0 && words > 0)) {
+        complete_after_verb(l, names, words);
+    } else if (words == 0) {
+        complete_verbs(l, command->usage);
     }
 }
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COMMENT_MAX 400
+
 /* A comment, each line after `indent`. */
 static void print_comment(const char *comment, const char *indent)
 {
@@ -25,12 +27,26 @@ static void print_comment(const char *comment, const char *indent)
     }
 }
 
-/* The first sentence or line of a comment. */
+/* The first line of a comment, and what follows of its last sentence. */
 static void first_line(const char *comment, char *text, size_t size)
 {
-    while (*comment == ' ')
-        comment++;
-    snprintf(text, size, "%.*s", (int)strcspn(comment, "\n"), comment);
+    size_t length = 0;
+    bool first = true;
+    for (comment += strspn(comment, " "); *comment != '\0' && length + 1 < size; comment++) {
+        bool stop = length > 0 && text[length - 1] == '.';
+        if (*comment == '\n') {
+            if (stop || comment[1] == '\0' || comment[1] == '\n')
+                break;
+            first = false;
+            comment += strspn(comment + 1, " ");
+            text[length++] = ' ';
+        } else if (*comment == ' ' && stop && !first) {
+            break;
+        } else {
+            text[length++] = *comment;
+        }
+    }
+    text[length] = '\0';
 }
 
 static void print_fields(const sw_schema *schema, const ProtobufCMessageDescriptor *message)
@@ -47,7 +63,7 @@ static void print_fields(const sw_schema *schema, const ProtobufCMessageDescript
         puts("  (no fields)");
     for (unsigned i = 0; i < message->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &message->fields[i];
-        char comment[240];
+        char comment[COMMENT_MAX];
         first_line(sw_schema_comment(schema, message, field->name), comment, sizeof(comment));
         sw_word_type_name(field, type, sizeof(type));
         if (*comment != '\0')
@@ -110,7 +126,7 @@ static void print_service(const sw_schema_service *service)
     putchar('\n');
     for (size_t i = 0; i < service->method_count; i++) {
         const sw_schema_method *m = &service->methods[i];
-        char comment[240];
+        char comment[COMMENT_MAX];
         first_line(m->comment, comment, sizeof(comment));
         printf("  %-*s  %s -> %s%s%s%s\n", (int)width, m->name, sw_short_name(m->request->name),
                m->streams ? "stream of " : "", sw_short_name(m->reply->name), *comment != '\0' ? ": " : "",
@@ -118,12 +134,28 @@ static void print_service(const sw_schema_service *service)
     }
 }
 
+typedef struct columns {
+    const sw_schema *schema;
+    int name, key;
+} columns;
+
+static bool measure_resource(const sw_resource *resource, void *context)
+{
+    columns *c = context;
+    char key[256];
+    sw_resource_key_usage(resource, key, sizeof(key));
+    c->name = (int)strlen(resource->plural) > c->name ? (int)strlen(resource->plural) : c->name;
+    c->key = (int)strlen(key) > c->key ? (int)strlen(key) : c->key;
+    return true;
+}
+
 static bool print_resource_line(const sw_resource *resource, void *context)
 {
-    char key[256], comment[240];
+    const columns *c = context;
+    char key[256], comment[COMMENT_MAX];
     sw_resource_key_usage(resource, key, sizeof(key));
-    first_line(sw_schema_comment(context, resource->message, NULL), comment, sizeof(comment));
-    printf("  %-34s %-32s %s\n", resource->plural, key, comment);
+    first_line(sw_schema_comment(c->schema, resource->message, NULL), comment, sizeof(comment));
+    printf("  %-*s  %-*s  %s\n", c->name, resource->plural, c->key, key, comment);
     return true;
 }
 
@@ -133,13 +165,15 @@ static void print_all(const sw_schema *schema)
     size_t count = sw_schema_services(schema, &services);
     puts("Services (`sitewire describe SERVICE`)");
     for (size_t i = 0; i < count; i++) {
-        char comment[240];
+        char comment[COMMENT_MAX];
         first_line(services[i].comment, comment, sizeof(comment));
         printf("  %-38s %3zu method%s  %s\n", services[i].name, services[i].method_count,
                services[i].method_count == 1 ? " " : "s", comment);
     }
     puts("\nResources, and their keys (`sitewire describe RESOURCE`, `sitewire list RESOURCE`)");
-    sw_resource_each(schema, print_resource_line, (void *)schema);
+    columns c = {.schema = schema};
+    sw_resource_each(schema, measure_resource, &c);
+    sw_resource_each(schema, print_resource_line, &c);
 }
 
 static void print_resource(const sw_schema *schema, const sw_resource *resource)

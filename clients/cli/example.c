@@ -15,6 +15,12 @@ static const struct {
     {"google.protobuf.Duration", "1.500s"},
 };
 
+/* Fields that only an earlier answer or the past can fill: with any other value the example would be refused. */
+static bool is_for_later(const char *field)
+{
+    return strcmp(field, "page_token") == 0 || strcmp(field, "read_time") == 0;
+}
+
 static json_t *message_example(const ProtobufCMessageDescriptor *message, int depth);
 
 static json_t *value_example(const ProtobufCFieldDescriptor *field, int depth)
@@ -49,7 +55,7 @@ static json_t *message_example(const ProtobufCMessageDescriptor *message, int de
     json_t *object = json_object();
     for (unsigned i = 0; depth < DEPTH_MAX && i < message->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &message->fields[i];
-        if (field->id >= SW_FIELD_BOOKKEEPING)
+        if (field->id >= SW_FIELD_BOOKKEEPING || is_for_later(field->name))
             continue;
         json_t *value = value_example(field, depth);
         if (field->label == PROTOBUF_C_LABEL_REPEATED) {

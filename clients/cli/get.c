@@ -36,6 +36,12 @@ sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
         code = sw_resource_find(schema, args->words[0], &resource, error);
     if (code != SW_OK)
         return code;
+    /* All keys are read before the first row is shown. */
+    for (size_t at = 1, used = 0; code == SW_OK && at < args->word_count; at += used) {
+        json_t *key = json_object();
+        code = sw_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key, error);
+        json_decref(key);
+    }
     for (size_t at = 1, used = 0; code == SW_OK && at < args->word_count; at += used) {
         json_t *key = json_object(), *item = NULL;
         code = sw_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key, error);

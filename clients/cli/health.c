@@ -62,14 +62,31 @@ static void report(sw_cli *cli, sw_grid *table, const char *name, const char *te
     sw_grid_add(table, text);
 }
 
-/* The services that the broker knows. */
-static sw_code known_services(sw_cli *cli, json_t **services, sw_error *error)
+static bool is_of_a_worker(const char *service)
 {
-    json_t *schema = NULL;
-    sw_code code = sw_cli_call(cli, "/sitewire.rpc.v1.Reflection/GetSchema", NULL, NULL, &schema, error);
-    *services = json_incref(json_object_get(schema, "services"));
-    json_decref(schema);
-    return code;
+    return service != NULL && strncmp(service, "sitewire.rpc.", 13) != 0;
+}
+
+/* The services that the broker knows; waits for the first one. None is a failure: nothing is served then. */
+static sw_code known_services(sw_cli *cli, int64_t deadline_ms, json_t **services, sw_error *error)
+{
+    for (;;) {
+        json_t *schema = NULL, *item;
+        size_t index, count = 0;
+        sw_code code = sw_cli_call(cli, "/sitewire.rpc.v1.Reflection/GetSchema", NULL, NULL, &schema, error);
+        *services = json_incref(json_object_get(schema, "services"));
+        json_decref(schema);
+        json_array_foreach(*services, index, item) count += is_of_a_worker(json_string_value(item));
+        if (code != SW_OK || count > 0)
+            return code;
+        if (sw_now_ms() >= deadline_ms || sw_cli_stopped())
+            return sw_fail(error, SW_UNAVAILABLE,
+                           "no service has registered at the broker yet: start one, such as "
+                           "sitewire-referential, with the broker's backend");
+        json_decref(*services);
+        *services = NULL;
+        poll(NULL, 0, POLL_MS);
+    }
 }
 
 /* The full name of a service that may be given by its last part. */
@@ -105,11 +122,11 @@ sw_code sw_cmd_health(sw_cli *cli, sw_error *error)
         code = check_until(cli, NULL, deadline_ms, text, sizeof(text));
         report(cli, table, "broker", text, code == SW_OK);
         if (code == SW_OK)
-            code = known_services(cli, &services, error);
+            code = known_services(cli, deadline_ms, &services, error);
         json_array_foreach(services, index, item)
         {
             const char *name = json_string_value(item);
-            if (name == NULL || strncmp(name, "sitewire.rpc.", 13) == 0)
+            if (!is_of_a_worker(name))
                 continue;
             sw_code outcome = check_until(cli, name, deadline_ms, text, sizeof(text));
             report(cli, table, name, text, outcome == SW_OK);

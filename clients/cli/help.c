@@ -53,7 +53,7 @@ void sw_help_print(FILE *out)
           out);
     for (const sw_command *c = sw_commands; c->name != NULL; c++)
         if (!c->hidden)
-            fprintf(out, "  %-10s  %s\n", c->name, c->summary);
+            fprintf(out, "  %-11s  %s\n", c->name, c->summary);
     fputs("\nFlags of every command:\n", out);
     print_flags(out, sw_global_flags, NULL);
     fputs("\nThe exit status is 0, or the gRPC code of the failure (`sitewire help errors` lists them).\n"

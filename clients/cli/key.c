@@ -381,8 +381,11 @@ static sw_code key_rotate(sw_cli *cli, sw_error *error)
     sw_key_file old = {0}, fresh = {0};
     json_t *stored = NULL;
     sw_code code = file_path(cli, path, error);
+    const char *used = cli->key_file != NULL ? cli->key_file : getenv("SITEWIRE_KEY");
     if (code == SW_OK)
         code = sw_key_file_read(path, &old, error);
+    if (used == NULL || *used == '\0')
+        cli->key_file = path; /* of --file: the old key enrolls the new one */
     snprintf(next, sizeof(next), "%s.new", path);
     if (code == SW_OK)
         code = make_successor(next, &old, &fresh, error);

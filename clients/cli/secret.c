@@ -293,9 +293,11 @@ static sw_code secret_drop_key(sw_cli *cli, sw_error *error)
         code = sw_cli_call(cli, "Referential/ListSecrets", request, NULL, &found, error);
     long long needed = (long long)sw_json_number(found, "total_size");
     if (code == SW_OK && needed > 0)
-        code = sw_fail(error, SW_FAILED_PRECONDITION,
-                       "%lld secrets are sealed with `%s`: `sitewire secret rotate` seals them anew", needed,
-                       id);
+        code = sw_fail(
+            error, SW_FAILED_PRECONDITION,
+            "%lld secret%s sealed with `%s`: `sitewire secret rotate` seals anew with the newest key; if "
+            "this is it, `sitewire secret new-key` adds another one first",
+            needed, needed == 1 ? " is" : "s are", id);
     if (code == SW_OK)
         code = sw_keyring_remove(path, id, error);
     json_decref(profile);

@@ -22,8 +22,8 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from sitewire_test import BIN, ROOT, SITEWIRE, System, wait_for  # noqa: E402
 
-OK, CANCELLED, INVALID, DEADLINE, NOT_FOUND, EXISTS, PRECONDITION, ABORTED, UNIMPLEMENTED, UNAVAILABLE = \
-    0, 1, 3, 4, 5, 6, 9, 10, 12, 14
+OK, CANCELLED, INVALID, DEADLINE, NOT_FOUND, EXISTS, PERMISSION, PRECONDITION, ABORTED, UNIMPLEMENTED, UNAVAILABLE = \
+    0, 1, 3, 4, 5, 6, 7, 9, 10, 12, 14
 
 
 class Cli(unittest.TestCase):
@@ -86,6 +86,7 @@ class Cli(unittest.TestCase):
         self.fails(NOT_FOUND, "get", "website", "nope", error="NOT_FOUND: .*nope", lines=["resource: Website/nope"])
         self.fails(INVALID, "get", "webstie", "x", error="INVALID_ARGUMENT: .*did you mean website")
         self.fails(INVALID, "get", "docroot-environment", "main", error=".*DOCROOT/ENVIRONMENT")
+        self.assertEqual(self.run_cli("get", "docroot-environment", "main", "dev", "x", status=INVALID).stdout, "")
         self.fails(INVALID, "get", error=".*RESOURCE", lines=["hint: see `sitewire get --help`"])
 
     def test_list_forms(self):
@@ -136,6 +137,12 @@ class Cli(unittest.TestCase):
         self.run_cli("get", "website", "new.example", status=NOT_FOUND)
         made = self.json("create", "website", "new.example", "name=New", "live=true")[0]
         self.assertEqual((made["name"], made["live"], made["revision"]), ("New", True, "1"))
+        self.fails(INVALID, "update", "website", "new.example", "code=beta.example", "live=true", lines=["field: code"],
+                   error="INVALID_ARGUMENT: code is of the key.*`sitewire rename`")
+        self.fails(INVALID, "update", "docroot-environment", "main/dev", "environment=prod", "cms_version=9",
+                   error=".*create another one and delete this", lines=["field: environment"])
+        self.fails(INVALID, "create", "website", "one.example", "code=two.example", error=".*code is of the key")
+        self.run_cli("update", "docroot-environment", "main/dev", "environment=dev", "--dry-run")
         self.fails(EXISTS, "create", "website", "new.example", error="ALREADY_EXISTS: ", lines=["field: website.code"])
         changed = self.json("update", "website", "new.example", "name=", "home-directory=web", "--revision", "1")[0]
         self.assertEqual((changed.get("name", ""), changed["home_directory"], changed["live"]), ("", "web", True))
@@ -224,6 +231,13 @@ class Cli(unittest.TestCase):
         everything = self.run_cli("describe").stdout
         self.assertIn("sitewire.referential.v1.Referential", everything)
         self.assertRegex(everything, r"websites-deployed +WEBSITE/DOCROOT/ENVIRONMENT")
+        rows = everything.split("Resources, and their keys")[1].splitlines()[1:]
+        keys = {re.match(r"  \S+ +", row).end() for row in rows}
+        self.assertEqual(len(keys), 1, "the keys are one below the other")
+        self.assertIn("or is served by it, sees it, and admins do.", everything)  # whole sentences, of several lines
+        for method in ("GetWebsite", "ListWebsites"):
+            example = re.search(r"sitewire call \S+ '(.*)'", self.run_cli("describe", method).stdout)
+            self.assertFalse({"read_time", "page_token"} & set(json.loads(example[1])), "what cannot be made up")
         method = self.run_cli("describe", "CreateWebsite").stdout
         example = re.search(r"sitewire call (\S+) '(.*)'", method)
         self.assertIn("code", json.loads(example[2])["website"])
@@ -259,11 +273,28 @@ class Cli(unittest.TestCase):
         self.assertTrue(self.json("health", "Referential")[0]["serving"])
         self.run_cli("health", "@nobody", status=NOT_FOUND)
 
+    def test_health_without_services(self):
+        endpoints = [f"ipc://{self.system.folder}/alone-{name}" for name in ("f", "b")]
+        broker = subprocess.Popen([os.path.join(BIN, "sitewire-broker"), "--frontend", endpoints[0], "--backend", endpoints[1]],
+                                  env={}, stderr=subprocess.DEVNULL)
+        try:
+            wait_for(lambda: self.system.cli("health", "--endpoint", endpoints[0]).stdout.endswith("SERVING\n"), "the broker serves")
+            self.fails(UNAVAILABLE, "health", "--endpoint", endpoints[0], "--wait", "300ms", error=".*no service has registered")
+            self.fails(UNIMPLEMENTED, "whoami", "--endpoint", endpoints[0], error=".*sitewire.user.v1.Users")
+        finally:
+            broker.terminate()
+            broker.wait()
+
     def test_migrate(self):
         rows = self.json("migrate", "--status")
         self.assertTrue(rows and all(row["applied"] for row in rows))
         self.assertIn("already", self.run_cli("migrate").stdout)
         self.fails(UNAVAILABLE, "migrate", "--database", "host=/nonexistent", error="UNAVAILABLE")
+        self.fails(INVALID, "migrate", "--database", "hst=/nonexistent", error="INVALID_ARGUMENT: .*hst")
+        self.system.sql("CREATE ROLE mere LOGIN")
+        self.system.sql("CREATE DATABASE meres")
+        self.fails(PERMISSION, "migrate", "--database", f"host={self.system.postgres.folder} dbname=meres user=mere",
+                   error="PERMISSION_DENIED: .*CREATEROLE")
 
     def test_drain(self):
         self.system.start_service("referential-drained")
@@ -415,6 +446,19 @@ class Cli(unittest.TestCase):
         self.assertEqual(self.completed("sitewire drain @refe"), ["@referential-0"])
         self.assertEqual(self.completed('sitewire get website "be'), ["beta.example"])
         self.assertEqual(self.completed("sitewire nope x"), [])
+        self.assertEqual(self.completed("sitewire update website beta.example co"), ["code_repository_url="])
+        self.assertEqual(self.completed("sitewire key en"), ["enroll"])
+        self.assertEqual(self.completed("sitewire audit "), ["verify", "export"])
+        self.assertEqual(self.completed("sitewire help err"), ["errors"])
+        self.assertEqual(self.completed("sitewire drain br"), ["broker"])
+        self.assertEqual(self.completed("sitewire secret d"), ["delete", "drop-key"])
+        self.assertEqual(self.completed("sitewire secret read c"), ["certificate"])
+        self.assertEqual(self.completed("sitewire secret read docroot-environment main/p"), ["main/prod"])
+        self.assertEqual(self.completed("sitewire secret read certificate x "), ["private_key"])
+        self.assertEqual(self.completed("sitewire explain app"), ["approve"])
+        self.assertEqual(self.completed("sitewire explain update websi"), ["website", "website-deployed"])
+        self.assertEqual(self.completed("sitewire explain update website be"), ["beta.example"])
+        self.assertEqual(self.completed("sitewire deploy be"), ["beta.example"])
 
     def test_completion_without_a_system(self):
         started = time.monotonic()

@@ -87,6 +87,13 @@ class KeyCommand(unittest.TestCase):
                                    WHERE label = 'rotated' ORDER BY 2""")
         self.assertEqual(rows, [[before["public_key"], "f", ADMIN], [after["public_key"], "t", ADMIN]])
 
+    def test_rotate_by_file(self):
+        path, before = self.enroll()
+        after = json.loads(self.run_cli("key", "rotate", "--json", "--file", path,
+                                        env={"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_KEY": "", "HOME": "/nonexistent"}))
+        self.assertEqual(after["revoked"], before["public_key"])
+        self.use(path)
+
     def test_rotation_that_was_interrupted(self):
         path, before = self.enroll()
         new = Key(path + ".new", self.system.broker_key.public)  # made and enrolled, then the power went
