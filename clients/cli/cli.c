@@ -59,8 +59,7 @@ static const char *remedy(sw_code code)
         [SW_DEADLINE_EXCEEDED] = "give it more time with --timeout, or see `sitewire status`",
         [SW_ABORTED] = "get it again, and repeat the change with its new revision",
         [SW_UNAUTHENTICATED] =
-            "by tcp one is known by a key: `sitewire key` makes and enrolls keys; by ipc as the broker's "
-            "--local-users says",
+            "by tcp a key says who calls (`sitewire key enroll`), by ipc the broker's --local-users",
         [SW_UNIMPLEMENTED] = "`sitewire describe` lists what the running services offer",
         [SW_UNAVAILABLE] = "`sitewire status` shows what runs; `sitewire up --data DIR` starts a system",
     };
