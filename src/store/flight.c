@@ -86,6 +86,19 @@ bool sw_lane_has_dropped(const sw_lane *lane)
     return false;
 }
 
+bool sw_lane_changes(const sw_lane *lane, uint64_t row)
+{
+    for (unsigned i = lane->head; i != lane->tail; i++) {
+        const sw_slot *slot = &lane->slots[i % LANE_SLOTS];
+        if (slot->kind == SLOT_WORK && slot->work->row == row)
+            return true;
+    }
+    for (const sw_work *work = lane->held; work; work = work->next)
+        if (work->row == row)
+            return true;
+    return false;
+}
+
 /* --- Out --- */
 
 bool sw_lane_plain(sw_lane *lane, const char *text, const char *value)
@@ -179,7 +192,7 @@ static bool send_statement(sw_lane *lane, sw_work *work)
 
 static bool send_work(sw_lane *lane, sw_work *work)
 {
-    bool alone = work->alone || !(lane->kind == SW_LANE_READ || (lane->kind == SW_LANE_WRITE && work->joins));
+    bool alone = work->alone || work->rolls_back || (lane->kind != SW_LANE_READ && !work->joins);
     if (alone && lane->batch > 0 && !sw_lane_sync(lane))
         return false;
     if (work->rolls_back)

@@ -1,5 +1,5 @@
 /* One connection to PostgreSQL in pipeline mode, on the loop, never blocking. Takes work, answers it in order,
- * reconnects by itself. Reads that are sent together share a sync; a mutation has one of its own. Before work on
+ * reconnects by itself. Reads that are sent together share a sync; so do mutations that may. Before work on
  * somebody's behalf, sitewire.enter tells the session whose.
  * Used by pool.c, which has several and chooses. */
 #ifndef SW_STORE_LANE_H
@@ -43,10 +43,11 @@ struct sw_work {
     const char *const *enter; /* SW_ENTER_COUNT texts; NULL: the store's own work, on nobody's behalf */
     bool describe;            /* only describe the statement */
     bool rolls_back;          /* in a transaction that is rolled back, with deferred constraints checked */
-    bool joins;   /* a mutation that may share a transaction with others: it waits for no row of theirs */
-    bool alone;   /* with a sync of its own: a neighbour failed before */
+    bool joins;   /* a mutation of one row that may share a transaction with others: `row` tells them apart */
+    bool alone;   /* with a sync of its own: a neighbour failed before, or changes the same row */
     bool dropped; /* nobody waits for it any more: it is not sent again */
     bool sent;
+    uint64_t row;      /* a hash of the row that it changes; 0: none, or many */
     int again;         /* times it was sent again because of a neighbour */
     int64_t queued_ms; /* when it was first seen to wait without a lane, or 0 */
     int64_t sent_us;
@@ -86,5 +87,7 @@ sw_work *sw_lane_running(const sw_lane *lane);
 int sw_lane_process_id(const sw_lane *lane);
 /* Whether work that nobody waits for is in flight. */
 bool sw_lane_has_dropped(const sw_lane *lane);
+/* Whether work that changes the row is in flight. */
+bool sw_lane_changes(const sw_lane *lane, uint64_t row);
 
 #endif

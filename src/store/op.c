@@ -5,6 +5,7 @@
  * is looked up before the call fails: an earlier or simultaneous try may have done it. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "store/engine.h"
 #include "store/sqlstate.h"
 #include <sodium.h>
@@ -129,12 +130,23 @@ bool sw_store_submit(sw_store *store, sw_work *work, sw_lane_kind kind, const sw
     return true;
 }
 
+/* A hash of the row that the step changes, 0 if it is none of a table. */
+static uint64_t row_of(const sw_op *op, sw_step step)
+{
+    const sw_table *table = op->plan->table;
+    if (step != SW_STEP_MAIN || !op->plan->writes || !table)
+        return 0;
+    const char *key = sw_key_text(op);
+    return (sw_hash(key, strlen(key)) ^ (uintptr_t)table) | 1;
+}
+
 static void submit(sw_op *op, sw_step step, const sw_sql *sql)
 {
     op->step = step;
     op->work.done = done;
     op->work.rolls_back = step == SW_STEP_MAIN && op->validate_only;
-    op->work.joins = step == SW_STEP_MAIN && op->plan->verb == SW_VERB_CREATE;
+    op->work.row = row_of(op, step);
+    op->work.joins = op->work.row && (op->plan->verb == SW_VERB_CREATE || op->plan->verb == SW_VERB_UPDATE);
     op->work.enter = op->enter;
     bool reads = !op->plan->writes || step == SW_STEP_REFERRERS || step == SW_STEP_LOOK;
     sw_lane_kind kind = reads ? SW_LANE_READ : SW_LANE_WRITE;

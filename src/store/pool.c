@@ -106,6 +106,16 @@ static sw_lane *least_loaded(sw_pool *pool, sw_lane_kind kind)
     return best;
 }
 
+/* Mutations that share a transaction hold their rows until its end: none of them may wait for a row that another holds,
+ * which might wait in turn. In one transaction, a row's second change would not know whether it changes anything. */
+static bool is_being_changed(const sw_pool *pool, const sw_work *work)
+{
+    for (int i = 0; i < pool->options.lanes[work->kind]; i++)
+        if (sw_lane_changes(pool->lanes[work->kind][i], work->row))
+            return true;
+    return false;
+}
+
 static void send_kind(sw_pool *pool, sw_lane_kind kind)
 {
     sw_queue *queue = &pool->queues[kind];
@@ -117,6 +127,7 @@ static void send_kind(sw_pool *pool, sw_lane_kind kind)
             break;
         sw_work *work = queue->first;
         dequeue(queue, work);
+        work->alone |= work->joins && is_being_changed(pool, work);
         if (!sw_lane_send(lane, work))
             enqueue_first(queue, work);
     }

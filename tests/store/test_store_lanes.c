@@ -194,6 +194,69 @@ static void change_lost(void **state)
     assert_non_null(strstr(unavailable.error.message, "may have taken effect"));
 }
 
+/* Changes at once: those of other rows share transactions, dry runs and refused ones leave their neighbours alone. */
+static void changes_together(void **state)
+{
+    (void)state;
+    enum { TIMES = 400 };
+    static test_call calls[TIMES];
+    for (int i = 0; i < TIMES; i++) {
+        char code[32];
+        Sw__Website website = SW__WEBSITE__INIT;
+        Sw__CreateWebsiteRequest request = SW__CREATE_WEBSITE_REQUEST__INIT;
+        snprintf(code, sizeof(code), i % 8 == 5 ? "no good %d!" : "together-%d", i);
+        website.code = code;
+        request.website = &website;
+        request.has_validate_only = request.validate_only = i % 4 == 2;
+        test_store_start(&test, &calls[i], "CreateWebsite", &request.base, NULL, 0);
+    }
+    for (int i = 0; i < TIMES; i++) {
+        test_store_end(&test, &calls[i]);
+        assert_int_equal(calls[i].error.code, i % 8 == 5 ? SW_INVALID_ARGUMENT : SW_OK);
+        test_call_clear(&calls[i]);
+    }
+    assert_string_equal(
+        db_rows(test.conn, "SELECT count(*) FROM referential.website WHERE code LIKE 'together-%'"), "250");
+}
+
+/* The same rows from both ends, many times: in transactions of several rows each, changes would wait for each other in
+ * a circle. */
+static void same_rows_at_once(void **state)
+{
+    (void)state;
+    enum { ROWS = 40, ROUNDS = 20 };
+    static test_call calls[ROUNDS][ROWS];
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = 0; i < ROWS; i++) {
+            char code[32], name[32];
+            Sw__Website website = SW__WEBSITE__INIT;
+            Sw__UpdateWebsiteRequest request = SW__UPDATE_WEBSITE_REQUEST__INIT;
+            snprintf(code, sizeof(code), "same-%d", round % 2 ? ROWS - 1 - i : i);
+            snprintf(name, sizeof(name), "%d", round / 2); /* every second round finds nothing to change */
+            website.code = code;
+            website.name = name;
+            request.website = &website;
+            request.has_allow_missing = request.allow_missing = 1;
+            test_store_start(&test, &calls[round][i], "UpdateWebsite", &request.base, NULL, 0);
+        }
+    int count[3] = {0};
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = 0; i < ROWS; i++) {
+            test_call *call = &calls[round][i];
+            test_store_end(&test, call);
+            assert_int_equal(call->error.code, SW_OK);
+            count[strcmp(call->outcome, "created") == 0 ? 0 : strcmp(call->outcome, "updated") == 0 ? 1 : 2]++;
+            test_call_clear(call);
+        }
+    assert_int_equal(count[0], ROWS);
+    char changes[16];
+    snprintf(changes, sizeof(changes), "%d", count[0] + count[1]);
+    assert_string_equal(db_rows(test.conn, "SELECT count(*) FROM users.change WHERE key LIKE 'same-%' AND resource = 'Website'"),
+                        changes);
+    assert_string_equal(db_rows(test.conn, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"),
+                        "0");
+}
+
 /* Statements that make room for others leave the server too, also where one before them failed. */
 static void prepared_statements(void **state)
 {
@@ -451,6 +514,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_query),
         cmocka_unit_test(failing_neighbours),
+        cmocka_unit_test(changes_together),
+        cmocka_unit_test(same_rows_at_once),
         cmocka_unit_test(cancelled),
         cmocka_unit_test(columns_change),
         cmocka_unit_test(crash),
