@@ -165,6 +165,33 @@ class Deployments(DeploymentTest):
             with self.subTest(method=method):
                 self.assertEqual(len(self.call(method, "stranger@x.org", **mine).items), 0)
 
+    def test_names_of_others(self):
+        """Who has a place in common with others does not hear of whom: neither when refused, nor in a plan."""
+        self.sql(f"""INSERT INTO referential.website (code) VALUES ('hidden-neighbour');
+                     INSERT INTO referential.docroot (code) VALUES ('theirs');
+                     INSERT INTO referential.docroot_environment (docroot, environment) VALUES ('theirs', 'dev');
+                     INSERT INTO referential.website_deployed (website, docroot, environment) VALUES
+                         ('hidden-neighbour', '{self.w}', 'prod'), ('hidden-neighbour', 'theirs', 'dev');
+                     INSERT INTO users.access_right VALUES ('website:hidden-neighbour', 'other@x.org', 'Owner')""")
+        core = {"project": self.project, "type": "CORE", "environment": "prod", "version": "2"}
+        plan = self.request("other@x.org", **core)
+        self.assertIn("approve on website:hidden-neighbour as Owner", plan.rights_used)
+        read = self.call("GetDeploymentPlan", "reader@x.org", id=plan.deployment.id)
+        self.assertEqual(list(read.rights_used), ["deploy on a project that you may not see", "approve on a project that you may not see",
+                                                  f"deploy on {self.project} as Owner", f"approve on {self.project} as Owner"])
+        self.assertNotIn("hidden-neighbour", str(read))
+        approval = {"id": plan.deployment.id, "plan_hash": plan.plan_hash}
+        for code, words, method, fields in (
+                (PERMISSION_DENIED, "takes deploy on a project that you may not see, approve or manage on a project that you may not see, "
+                 "which owner@x.org has not", "RequestDeployment", core),
+                (PERMISSION_DENIED, "takes approve on a project that you may not see, which", "ApproveDeployment", approval),
+                (FAILED_PRECONDITION, "and is not shared: an admin", "RequestDeployment",
+                 {"project": self.project, "docroot": "theirs", "environment": "dev", "version": "2"})):
+            with self.subTest(method=method, words=words):
+                self.refused(code, words, method, by="owner@x.org", **fields)
+        self.refused(FAILED_PRECONDITION, "not shared by others than hidden-neighbour: an admin", "RequestDeployment", by="other@x.org",
+                     project=self.project, docroot="theirs", environment="dev", version="2")
+
     def test_events(self):
         d = self.deploy(commands=[{"shell": "true"}])
         wait_for(lambda: not self.sql("SELECT 1 FROM deployment.outbox"), "the relay has numbered them")
@@ -256,7 +283,7 @@ class Deployments(DeploymentTest):
         self.sql(f"INSERT INTO referential.website (code) VALUES ('{self.w}-2'); UPDATE referential.docroot SET shared = true "
                  f"WHERE code = '{self.w}'; INSERT INTO referential.website_deployed (website, docroot, environment) "
                  f"VALUES ('{self.w}-2', '{self.w}', 'dev')")
-        self.refused(PERMISSION_DENIED, f"deploy on website:{self.w}-2", "RequestDeployment", by="owner@x.org",
+        self.refused(PERMISSION_DENIED, "deploy on a project that you may not see", "RequestDeployment", by="owner@x.org",
                      project=self.project, type="CORE", environment="dev", version="11")
         core = self.request(type="CORE", version="11")
         site = self.request(project=f"website:{self.w}-2")

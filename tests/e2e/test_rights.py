@@ -40,7 +40,7 @@ STANDARD = {name: EVERYBODYS for name in RESOURCES} | {
     "DrupalDocrootCore": PROJECTS | {"List": "111110d"},
     "WebsiteDeployed": PROJECTS | {"List": "222220d"},
     "Domain": PROJECTS | {"List": "222221d", "Rename": "..dddnd"},  # one serves no website: it is everybody's
-    "DomainLoadBalancer": EVERYBODYS | {"Delete": ".dddddd"},
+    "DomainLoadBalancer": PROJECTS | {"List": "111110d", "Update": ".ddddnd", "Delete": ".ddddnd"},
     "DocrootEnvironmentServer": EVERYBODYS | {"Delete": ".dddddd"},
     "DocrootEnvironmentCertificate": EVERYBODYS | {"Delete": ".dddddd"},
     "DocrootEnvironmentLoadBalancer": EVERYBODYS | {"Delete": ".dddddd"},
