@@ -192,6 +192,18 @@ class Deployments(DeploymentTest):
         self.refused(FAILED_PRECONDITION, "not shared by others than hidden-neighbour: an admin", "RequestDeployment", by="other@x.org",
                      project=self.project, docroot="theirs", environment="dev", version="2")
 
+    def test_history_of_a_lease(self):
+        """That a runner renews it is no news; what anybody else does is, whatever else they set."""
+        self.request()
+        claim = self.claim(lease_ms=600000)
+        changes = f"SELECT actor, operation FROM users.change WHERE resource = 'Deployment' AND key = '{claim.deployment.id}' ORDER BY id OFFSET "
+        count = len(self.sql(changes + "0"))
+        self.call("RenewLease", "runner@x.org", id=claim.deployment.id, fence=claim.fence, lease_ms=60000)
+        self.assertEqual(self.sql(changes + str(count)), [])
+        for what in ("", ", failure = 'forged'"):
+            self.sql(f"UPDATE deployment.deployment SET lease_until = lease_until + interval '1 s'{what} WHERE id = {claim.deployment.id}")
+        self.assertEqual(self.sql(changes + str(count)), [["psql:postgres", "UPDATE"]] * 2)
+
     def test_events(self):
         d = self.deploy(commands=[{"shell": "true"}])
         wait_for(lambda: not self.sql("SELECT 1 FROM deployment.outbox"), "the relay has numbered them")

@@ -150,11 +150,38 @@ class History(unittest.TestCase):
         self.assertEqual([row[0] for row in seen if row[0]], [
             "AccessRight website:hers/ann@x.org/Viewer", "Project website:hers", "Role Viewer", "User ann@x.org", "Website hers"])
 
+    def test_rules(self):
+        """Who may do what is changed by nobody unseen; and none but admins see it."""
+        then = self.system.sql("SELECT now()")[0][0].replace(" ", "T").replace("+00", "Z")
+        self.system.sql("INSERT INTO users.rule VALUES ('Website', 'delete', 'manage'); DELETE FROM users.rule WHERE needs = 'manage' "
+                        "AND (resource, action) = ('Website', 'delete')")
+        changes = self.history("--since", then)
+        self.assertEqual([(c["resource"], c["key"], c["operation"], c["actor"]) for c in changes],
+                         [("Rule", "Website/delete/manage", operation, "psql:postgres") for operation in ("DELETE", "INSERT")])
+        self.assertIn("Website/delete/manage", self.run_cli("history", "--since", then).stdout)
+        self.run_cli("create", "user", "ruled@x.org")
+        seen = self.system.sql("SET ROLE sitewire_user; SELECT sitewire.enter('', 'ruled@x.org', true, false, '', '', ''); "
+                               "SELECT key FROM users.change WHERE resource = 'Rule'")
+        self.assertEqual([row for row in seen if row != [""]], [])
+
+    def test_what_is_only_added_to(self):
+        """Events, and since when there is history, are changed by nobody, at psql neither; emptied output shows."""
+        self.run_cli("create", "website", "told")
+        self.system.sql("INSERT INTO deployment.event (position, project, project_sequence, deployment, kind, at, payload, previous_position) "
+                        "VALUES (1, 'website:told', 1, 1, 'state', now(), '{}', 0)")
+        for table, words in (("deployment.event", "as they were told"), ("users.history", "history is permanent")):
+            column = {"deployment.event": "payload = '{\"x\": 1}'", "users.history": "since = now()"}[table]
+            for text in (f"UPDATE {table} SET {column}", f"DELETE FROM {table}", f"TRUNCATE {table}"):
+                self.assertIn(words, self.refused("postgres", text))
+        self.assertIn("is fixed", self.refused("postgres", "TRUNCATE deployment.transition"))
+        self.run_cli("rename", "website", "told", "told-anew")
+        self.assertEqual(self.system.sql("SELECT project FROM deployment.event"), [["website:told-anew"]])
+
     def test_every_table_keeps_history(self):
-        # But those that are rules or history themselves, and the output of deployments, which stays as it was written.
+        # But those that are history themselves or words that nobody changes, and the output of deployments, which stays as it was written.
         self.assertEqual(self.system.sql(
             "SELECT oid::regclass FROM pg_class c WHERE relkind = 'r' AND relnamespace::regnamespace::text IN "
-            "('referential', 'users', 'deployment') AND oid::regclass::text NOT IN ('users.change', 'users.rule', "
+            "('referential', 'users', 'deployment') AND oid::regclass::text NOT IN ('users.change', "
             "'users.history', 'users.seal', 'deployment.transition', 'deployment.deployment_log', 'deployment.outbox', 'deployment.event', 'deployment.relay', 'deployment.event_head') AND "
             "(SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid AND tgfoid = 'users.record'::regproc) <> 2"), [])
 
