@@ -198,6 +198,26 @@ static void test_services_make_nothing(void **state)
     }
 }
 
+/* Beyond the tables of its own methods a service reads what all of them need, which is nobody's secret. */
+static void test_services_read_their_own(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        db_rows(
+            conn,
+            "SELECT r.rolname, string_agg(c.oid::regclass::text, ' ' ORDER BY c.oid::regclass::text) FROM "
+            "pg_roles r, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.rolname ~ "
+            "'^sitewire_(referential|user|deployment)$' AND c.relkind IN ('r', 'v') AND n.nspname IN "
+            "('sitewire', 'referential', 'users', 'deployment') AND 'sitewire_' || rtrim(n.nspname, 's') <> "
+            "r.rolname AND has_schema_privilege(r.oid, n.oid, 'USAGE') AND "
+            "has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE') GROUP BY 1 ORDER BY 1"),
+        "sitewire_deployment|sitewire.migration sitewire.request sitewire.schema sitewire.setting "
+        "users.rule\n"
+        "sitewire_referential|sitewire.migration sitewire.request sitewire.schema sitewire.setting "
+        "users.rule\n"
+        "sitewire_user|sitewire.migration sitewire.request sitewire.schema sitewire.setting");
+}
+
 static void test_rights_and_keys(void **state)
 {
     (void)state;
@@ -361,6 +381,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reading, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_writing, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_services_make_nothing, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_services_read_their_own, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_rights_and_keys, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_history_of_what_moved, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_rules_are_whole, db_begin, db_rollback),

@@ -294,6 +294,7 @@ static void test_history(void **state)
                                 "UPDATE|bob@x.org|Certificate/c-env/private_key|call|because\n"
                                 "DELETE|admin@localhost|Certificate/c-env/private_key|call|because";
     /* For those who may read the secret: not for ann, who does not manage the core there. */
+    enter("sitewire_user", "admin@localhost");
     assert_string_equal(db_rows(conn, sql), whole);
     enter("sitewire_user", "cat@x.org");
     assert_string_equal(db_rows(conn, sql), whole);
@@ -331,13 +332,13 @@ static void test_owner(void **state)
         db_rows(conn, "SELECT owner FROM referential.secrets_to_reseal('', 0, 100) ORDER BY id"), before);
     assert_string_equal(db_rows(conn, "SELECT key FROM referential.secret_listing ORDER BY 1 LIMIT 3"),
                         "C\nD/ONE\nD/both");
+    db_run(conn, "RESET ROLE");
     assert_string_equal(
         db_rows(conn,
                 "SELECT old_key, key FROM users.change WHERE resource = 'Secret' AND old_key LIKE '%one%' "
                 "ORDER BY id"),
         "DocrootEnvironment/d/one/basic_auth_password|DocrootEnvironment/D/one/basic_auth_password\n"
         "DocrootEnvironment/D/one/basic_auth_password|DocrootEnvironment/D/ONE/basic_auth_password");
-    db_run(conn, "RESET ROLE");
     db_fails(conn, "UPDATE certificate SET id = 1 WHERE code = 'C'", "428C9", NULL);
     db_fails(conn, "INSERT INTO certificate (code, id) VALUES ('x', 1)", "428C9", NULL);
     db_fails(conn, "UPDATE secret SET field = 'private_key' WHERE type = 'DocrootEnvironment'", "23514",
@@ -383,6 +384,7 @@ static void test_rotation(void **state)
                       "100)"),
         "7");
     /* It is a change like any other, but not a new secret. */
+    db_run(conn, "RESET ROLE");
     assert_string_equal(db_rows(conn, "SELECT after->>'key_id', before->>'set_at' = after->>'set_at' FROM "
                                       "users.change WHERE resource = "
                                       "'Secret' ORDER BY id DESC LIMIT 1"),
