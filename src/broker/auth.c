@@ -177,6 +177,14 @@ void sw_auth_log_refusal(sw_broker *broker, const char *what, sw_view key, const
         sw_log(SW_LOG_WARNING, what, "key", text, "address", address, "reason", reason, NULL);
 }
 
+void sw_auth_log_subscription(sw_broker *broker, const sw_identity *identity, const char *topic)
+{
+    if (may_log(&broker->auth, broker->now_us))
+        sw_log(SW_LOG_WARNING, "subscription refused", identity->is_user ? "local" : "key", identity->name,
+               "user", identity->user, "topic", topic, "reason", "it names nothing that the user may read",
+               NULL);
+}
+
 void sw_auth_told(sw_broker *broker, sw_identity *identity)
 {
     sw_verdict verdict = identity->verdict;

@@ -77,6 +77,8 @@ sw_view sw_auth_plain_user(const struct sw_broker *broker, int64_t uid);
 /* Counts and logs somebody who is not let in. */
 void sw_auth_log_refusal(struct sw_broker *broker, const char *what, sw_view key, const char *address,
                          const char *reason);
+/* Logs a subscription to what somebody may not read. */
+void sw_auth_log_subscription(struct sw_broker *broker, const sw_identity *identity, const char *topic);
 
 /* --- ask.c --- */
 

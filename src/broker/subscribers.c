@@ -166,6 +166,15 @@ static bool remember(sw_subscriber *subscriber, sw_view topic)
     return text != NULL;
 }
 
+static void begin(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic)
+{
+    size_t granted = sw_rights_grant(subscriber->identity, topic, subscribe, all);
+    subscriber->grants += granted;
+    if (granted == 0)
+        sw_auth_log_subscription(all->broker, subscriber->identity,
+                                 subscriber->subscriptions[subscriber->count - 1]);
+}
+
 static bool overlap(sw_view a, sw_view b)
 {
     size_t size = a.size < b.size ? a.size : b.size;
@@ -206,7 +215,7 @@ void sw_subscribers_take(sw_subscribers *all, sw_message *message)
     if (bytes[0] == 0)
         give_up(all, subscriber, topic);
     else if (subscriber->count < SUBSCRIPTIONS_MAX && remember(subscriber, topic))
-        subscriber->grants += sw_rights_grant(subscriber->identity, topic, subscribe, all);
+        begin(all, subscriber, topic);
     else
         subscriber->grants = GRANTS_MAX;
     if (subscriber->grants >= GRANTS_MAX && !subscriber->cut) {

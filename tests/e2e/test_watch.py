@@ -455,8 +455,8 @@ class Rights(Base):
     def test_who_hears_what(self):
         a, b, c = self.projects
         _, admin = self.person(admin=True)
-        _, reader = self.person(a, b)
-        _, deployer = self.person(c, role="Deployer")  # who may not read
+        readers, reader = self.person(a, b)
+        deployers, deployer = self.person(c, role="Deployer")  # who may not read
         every = self.subscriber(admin, b"")
         all_mine = self.subscriber(reader, b"deployment/state/", b"deployment/head/")
         one = self.subscriber(reader, f"deployment/state/{a}/".encode())
@@ -473,6 +473,11 @@ class Rights(Base):
         self.assertEqual(self.hears(part), self.topics(a, b))
         self.assertEqual(self.hears(others), set())
         self.assertEqual(self.hears(unreadable), set())
+        refused = [line for line in self.system.processes["broker"].output().splitlines() if '"subscription refused"' in line]
+        for email, topic in ((readers, f"deployment/state/{c}/"), (readers, '""'), (deployers, "deployment/state/"),
+                             (deployers, f"deployment/state/{c}/")):
+            self.assertTrue([line for line in refused if f"user={email} topic={topic} " in line], f"{email} {topic}\n" + "\n".join(refused))
+        self.assertFalse([line for line in refused if a in line or b in line])
 
     def test_overlap(self):
         """To give up one of two overlapping subscriptions leaves the other."""
