@@ -175,13 +175,15 @@ static void print_setting(FILE *to, const char *name, const char *value)
     fputs("'\n", to);
 }
 
-/* DATA/env appears whole, by a rename. */
+/* DATA/env appears whole, by a rename. Shells run it: nobody else may write it, whatever the umask. */
 static sw_code write_env(const up *u, sw_error *error)
 {
     char text[PATH_MAX * 2], name[PATH_MAX + 8], fresh[PATH_MAX + 16];
     snprintf(name, sizeof(name), "%s/env", u->data);
     snprintf(fresh, sizeof(fresh), "%s.new", name);
-    FILE *file = fopen(fresh, "we");
+    unlink(fresh);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
     if (file == NULL)
         return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", fresh, strerror(errno));
     fputs("# Written by `sitewire up`: `. this file` lets every other command find the system.\n", file);

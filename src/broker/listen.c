@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -37,6 +38,23 @@ static bool is_taken(const char *endpoint)
            access(endpoint + 6, F_OK) == 0;
 }
 
+static bool is_for_services(const char *option)
+{
+    return strcmp(option, "backend") == 0 || strcmp(option, "publish") == 0;
+}
+
+/* Where services come in on ipc, the file mode is all that keeps others out: whatever the umask, it is not for all. */
+static int bind_guarded(void *socket, const char *option, const char *endpoint)
+{
+    mode_t before = umask(0);
+    umask(is_for_services(option) ? before | 007 : before);
+    int failed = zmq_bind(socket, endpoint);
+    int error = errno;
+    umask(before);
+    errno = error;
+    return failed;
+}
+
 static bool is_network(const char *endpoint)
 {
     return strncmp(endpoint, "tcp://", 6) == 0;
@@ -47,7 +65,11 @@ static sw_code bind_one(void *socket, const char *option, const char *endpoint, 
     remove_stale(endpoint);
     if (is_taken(endpoint))
         return sw_fail(error, SW_ALREADY_EXISTS, "--%s: %s is in use by another process", option, endpoint);
-    if (zmq_bind(socket, endpoint) != 0)
+    if (is_for_services(option) && strncmp(endpoint, "ipc://@", 7) == 0)
+        return sw_fail(error, SW_INVALID_ARGUMENT,
+                       "--%s: %s has no file mode, so anybody here could pose as a service: name a file",
+                       option, endpoint);
+    if (bind_guarded(socket, option, endpoint) != 0)
         return sw_fail(error, zmq_errno() == EADDRINUSE ? SW_ALREADY_EXISTS : SW_INVALID_ARGUMENT,
                        "--%s: cannot bind %s: %s", option, endpoint, zmq_strerror(zmq_errno()));
     char bound[ENDPOINT_MAX];

@@ -488,6 +488,7 @@ class Others(Base):
                                      self.system.broker_key.path), "--service-keys"),
                 ("sitewire-broker", ("--local-users", "0=@broker"), "--local-users"),
                 ("sitewire-broker", ("--caller", "@broker"), "--caller"),
+                ("sitewire-broker", ("--frontend", "ipc:///tmp/never", "--backend", "ipc://@never", "--events", ""), "no file mode"),
                 ("sitewire-user", ("--backend", "tcp://127.0.0.1:1"), "--key")):
             done = subprocess.run([os.path.join(BIN, program), *words], capture_output=True, text=True, timeout=30,
                                   env=self.system.env(), check=False)

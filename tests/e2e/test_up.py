@@ -163,6 +163,18 @@ class TestUp(unittest.TestCase):
         up.serves()
         self.assertEqual(up.end(), 0)
 
+    def test_umask(self):
+        """Whatever it is: who is nobody here neither poses as a service nor writes what shells run."""
+        before = os.umask(0)
+        try:
+            up = self.up()
+        finally:
+            os.umask(before)
+        for name in ("BACKEND", "PUBLISH"):
+            self.assertEqual(os.stat(up.setting("SITEWIRE_" + name)[6:]).st_mode & 0o007, 0, name)
+        self.assertEqual(os.stat(os.path.join(self.data, "env")).st_mode & 0o022, 0)
+        up.serves()
+
     def test_long_path(self):
         data = os.path.join(self.folder, "x" * 120)
         up = self.up(data=data)
