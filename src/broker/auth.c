@@ -65,7 +65,18 @@ void sw_auth_meet(sw_broker *broker, sw_peer *peer)
 
 typedef enum { PUBLIC, IDENTIFIED, PROFILED, ADMIN } door;
 
-/* What the services that every process offers need; all others need IDENTIFIED, and judge for themselves. */
+static bool begins(sw_view text, const char *with)
+{
+    size_t size = strlen(with);
+    return text.size >= size && memcmp(text.data, with, size) == 0;
+}
+
+/* Services of others know nothing of profiles. Ours judge for themselves, and so do whom `@instance` names. */
+static bool is_foreign(sw_view service)
+{
+    return !begins(service, "sitewire.") && !begins(service, "@") && !begins(service, "mmi.");
+}
+
 static door door_of(sw_view service)
 {
     if (sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Health")) ||
@@ -73,13 +84,18 @@ static door door_of(sw_view service)
         return PUBLIC;
     if (sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Stats")))
         return PROFILED;
-    return sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Drain")) ? ADMIN : IDENTIFIED;
+    if (sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Drain")))
+        return ADMIN;
+    return is_foreign(service) ? PROFILED : IDENTIFIED;
 }
 
-static sw_answer judge(const sw_broker *broker, const sw_peer *peer, sw_view service)
+static sw_answer judge(const sw_broker *broker, const sw_peer *peer, sw_view service, sw_view target)
 {
     sw_identity *identity = peer->identity;
     door through = door_of(service);
+    /* To a plain worker the method is a part of the body: it answers whatever is called. */
+    if (through < PROFILED && is_foreign(target) && !sw_core_is_rpc(broker->core, target))
+        through = PROFILED;
     if (!is_checked(broker, peer->side)) /* on ipc the file's mode says who may come; on tcp nothing does */
         return through == ADMIN && peer->side->is_network && sw_view_of(broker->options->caller).size == 0
                    ? SW_ANSWER_REFUSED
@@ -108,9 +124,9 @@ bool sw_auth_is_pending(const sw_broker *broker, const sw_peer *peer)
            sw_identity_verdict(identity, broker->now_us) == SW_VERDICT_NONE;
 }
 
-sw_answer sw_auth_judge(sw_broker *broker, const sw_peer *peer, sw_view service)
+sw_answer sw_auth_judge(sw_broker *broker, const sw_peer *peer, sw_view service, sw_view target)
 {
-    sw_answer answer = judge(broker, peer, service);
+    sw_answer answer = judge(broker, peer, service, target);
     broker->auth.calls_refused += answer != SW_ANSWER_NONE;
     return answer;
 }

@@ -62,8 +62,8 @@ int64_t sw_auth_next_us(const struct sw_broker *broker);
 void sw_auth_meet(struct sw_broker *broker, sw_peer *peer);
 /* Whether the user service is being asked about the peer and nothing is known meanwhile: its calls wait then. */
 bool sw_auth_is_pending(const struct sw_broker *broker, const sw_peer *peer);
-/* Whether a peer may call a service: SW_ANSWER_NONE, or what to answer. */
-sw_answer sw_auth_judge(struct sw_broker *broker, const sw_peer *peer, sw_view service);
+/* Whether a peer may call a service at a target (a service, the same mostly, or an instance): SW_ANSWER_NONE, or what to answer. */
+sw_answer sw_auth_judge(struct sw_broker *broker, const sw_peer *peer, sw_view service, sw_view target);
 /* What an answer of sw_auth_judge quotes; `otherwise` for other answers. */
 sw_view sw_auth_reason(struct sw_broker *broker, const sw_peer *peer, sw_answer answer, sw_view otherwise);
 /* What services are told of the sender of a call, whose token that is. */

@@ -178,6 +178,8 @@ void sw_core_stop(sw_core *core, int64_t now_us);
 
 /* A live worker serves it and takes new calls. */
 bool sw_core_is_serving(const sw_core *core, sw_view service);
+/* Those who serve it now, one at least, are RPC workers. */
+bool sw_core_is_rpc(const sw_core *core, sw_view service);
 bool sw_core_is_known(const sw_core *core, sw_view service);
 /* Goes up when a service or worker comes, goes or changes. */
 uint64_t sw_core_epoch(const sw_core *core);

@@ -21,7 +21,7 @@ static void refuse(sw_broker *broker, const sw_core_request *request, sw_answer 
 static void request_in(sw_broker *broker, const sw_peer *peer, sw_core_request *request,
                        const sw_call_header *header, sw_view called)
 {
-    sw_answer refusal = sw_auth_judge(broker, peer, called);
+    sw_answer refusal = sw_auth_judge(broker, peer, called, request->service);
     if (refusal != SW_ANSWER_NONE) {
         refuse(broker, request, refusal);
         return;
@@ -133,7 +133,7 @@ static const char *read_batch(sw_broker *broker, sw_peer *peer, sw_live *live)
 static void manage(sw_broker *broker, sw_peer *peer, sw_view service, sw_view body)
 {
     bool framing = sw_view_equal(service, SW_VIEW("mmi.framing"));
-    if (!framing && sw_auth_judge(broker, peer, service) != SW_ANSWER_NONE)
+    if (!framing && sw_auth_judge(broker, peer, service, service) != SW_ANSWER_NONE)
         sw_send_management(broker, peer, service, "401", NULL);
     else if (sw_view_equal(service, SW_VIEW("mmi.service")))
         sw_send_management(broker, peer, service, sw_core_is_serving(broker->core, body) ? "200" : "404",

@@ -13,6 +13,13 @@ bool sw_core_is_serving(const sw_core *core, sw_view name)
     return index != SW_NONE && sw_core_service_is_live(core, sw_core_service_at(core, index));
 }
 
+bool sw_core_is_rpc(const sw_core *core, sw_view name)
+{
+    uint32_t index = sw_core_service_find(core, name);
+    const sw_core_service *service = index == SW_NONE ? NULL : sw_core_service_at(core, index);
+    return service != NULL && service->rpc_workers > 0 && service->rpc_workers == service->worker_count;
+}
+
 uint64_t sw_core_epoch(const sw_core *core)
 {
     return core->epoch;

@@ -389,10 +389,36 @@ class Curve(Base):
         for key, code in ((self.enroll("plain@a.example", admin=False), PERMISSION_DENIED),
                           (self.enroll(ADMIN), NOT_FOUND), (None, NOT_FOUND)):
             client = self.system.client(key=key)
-            self.who(client=client)
             header, _ = client.call_bytes(*drain, destination="@no-such-instance")
             self.assertEqual(header.code, code, header.message)
             client.close()
+
+
+    def test_services_of_others_are_for_those_with_a_profile(self):
+        """A worker that knows nothing of sitewire hears nobody whom sitewire would not answer, whatever the method is called."""
+        worker = zmq.Context.instance().socket(zmq.DEALER)
+        worker.linger = 0
+        worker.connect(self.system.backend)
+        worker.send_multipart([b"MDPW02", b"\x01", b"test.plain"])
+        admin = self.system.client()
+        wait_for(lambda: admin.exchange([b"MDPC02", b"\x01", b"mmi.service", b"test.plain"], 5)[3] == b"200", "it serves")
+        client = self.system.client(key=self.enroll("none@a.example", admin=False))
+        for method, destination in ((f"/{MIRROR}/Who", ""), ("/test.plain/X", ""), ("/sitewire.rpc.v1.Health/Check", "test.plain")):
+            header, _ = client.call_bytes(method, b"", destination=destination)
+            self.assertEqual((header.code, "no access right yet" in header.message), (PERMISSION_DENIED, True), header.message)
+        refused = client.exchange([b"MDPC02", b"\x01", b"test.plain", b"opaque"], 0.5)
+        self.assertNotIn(b"opaque", refused or [])
+        self.assertIsNotNone(client.health(MIRROR))
+        for each in (admin, client):
+            each.socket.send_multipart([b"MDPC02", b"\x01", b"test.plain", b"from the admin" if each is admin else b"opaque"])
+        heard = []
+        while not heard or heard[-1] != b"from the admin":
+            self.assertTrue(worker.poll(10000), "the admin's call comes")
+            frames = worker.recv_multipart()
+            heard += [frames[4]] if frames[1] == b"\x02" else []
+        self.assertEqual(heard, [b"from the admin"])
+        for each in (worker, admin, client):
+            each.close()
 
 
 class Away(Base):
