@@ -25,6 +25,7 @@ enum { USER = 2, DIRECTORY, UNTIL, ARGV };
 typedef struct keeper {
     pid_t command;    /* its process group, too */
     bool over;        /* the command has ended */
+    bool asked;       /* its group was asked to end */
     int64_t until_ms; /* nothing may run from then on, CLOCK_BOOTTIME */
     sw_keeper_report report;
 } keeper;
@@ -146,10 +147,16 @@ static void arm(int timer, int64_t until_ms)
     timerfd_settime(timer, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-/* Until the command is over or shall be no more. */
+/* The command; or, once they were asked to end, any of its group: a shell is mostly gone before what it has run. */
+static bool is_running(const keeper *k)
+{
+    return !k->over || (k->asked && (kill(-k->command, 0) == 0 || errno != ESRCH));
+}
+
+/* Until what runs is over or shall be no more. */
 static void watch(keeper *k, int signals, int timer)
 {
-    while (!k->over && left_ms(k) > 0) {
+    while (is_running(k) && left_ms(k) > 0) {
         struct pollfd items[] = {{.fd = signals, .events = POLLIN},
                                  {.fd = SW_KEEPER_CONTROL, .events = POLLIN},
                                  {.fd = timer, .events = POLLIN}};
@@ -166,10 +173,12 @@ static void watch(keeper *k, int signals, int timer)
         if (recv(SW_KEEPER_CONTROL, &order, sizeof(order), MSG_DONTWAIT) != (ssize_t)sizeof(order) ||
             order.word == SW_KEEPER_KILL)
             return; /* the runner says so, or is gone */
-        if (order.word == SW_KEEPER_ALLOW)
+        if (order.word == SW_KEEPER_ALLOW) {
             k->until_ms = order.until_ms;
-        else if (!k->over)
+        } else if (!k->over) {
+            k->asked = true;
             kill(-k->command, SIGTERM);
+        }
     }
 }
 

@@ -177,6 +177,31 @@ static void test_stop(void **state)
     sw_process_close(&process);
 }
 
+/* A shell ends at once; what it has run has its time, too. */
+static void test_stop_of_a_group(void **state)
+{
+    (void)state;
+    sw_process process;
+    char text[64];
+    start(&process, "sh -c 'trap \"echo cleaning; sleep 0.2; echo clean; exit\" TERM; echo $$; while :; do "
+                    "sleep 0.01; done'; true");
+    pid_t pid = read_pid(&process);
+    sw_process_ask(&process, SW_PROCESS_TERM);
+    drain(&process.output[0], text, sizeof(text));
+    assert_string_equal(text, "cleaning\nclean\n");
+    assert_int_equal(end_of(&process).signal, SIGTERM);
+    assert_false(is_alive(pid));
+    sw_process_close(&process);
+    /* But not for ever. */
+    start(&process, "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.01; done'; true");
+    pid = read_pid(&process);
+    sw_process_ask(&process, SW_PROCESS_TERM);
+    sw_process_ask(&process, SW_PROCESS_KILL);
+    end_of(&process);
+    assert_false(is_alive(pid));
+    sw_process_close(&process);
+}
+
 static int64_t boot_ms(void)
 {
     struct timespec now;
@@ -275,6 +300,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cannot_start),
         cmocka_unit_test(test_what_forks_away_ends_with_it),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_stop_of_a_group),
         cmocka_unit_test(test_its_lease_is_over),
         cmocka_unit_test(test_the_runner_dies),
         cmocka_unit_test(test_the_keeper_dies),
