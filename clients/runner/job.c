@@ -447,6 +447,7 @@ sw_job *sw_job_new(const sw_job_host *host, Sw__Claim *claim, int64_t asked_ms)
     job->lease.id = claim->deployment->id;
     job->lease.fence = claim->fence;
     job->lease.length_ms = claim->lease_ms;
+    job->lease.pause_ms = host->renew_ms;
     job->attempt.spool = &job->spool;
     job->attempt.limits = &host->settings->limits;
     job->attempt.on_output = on_output;

@@ -14,6 +14,8 @@ typedef struct sw_job_host {
     sw_loop *loop;
     sw_client *client;
     const sw_settings *settings;
+    int64_t
+        renew_ms; /* a lease is renewed at least so often: what no event tells, an abort is heard of with it */
     void (*on_over)(sw_job *job,
                     void *context); /* once; the job may be destroyed from the next round of the loop on */
     void *context;

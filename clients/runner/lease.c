@@ -4,8 +4,7 @@
 #include "base/clock.h"
 #include <sitewire/deployment/v1/deployment.pb-c.h>
 
-#define MARGIN       20   /* a twentieth of the lease */
-#define RENEW_MAX_MS 5000 /* between two renewals, however long the lease: an abort is heard of with them */
+#define MARGIN 20 /* a twentieth of the lease */
 
 /* Of a lease that was asked for at `asked_ms`: early enough for what runs to be dead before the service gives it to others. */
 static int64_t end_of(const sw_lease *lease, int64_t asked_ms)
@@ -16,8 +15,8 @@ static int64_t end_of(const sw_lease *lease, int64_t asked_ms)
 static void set_timer(sw_lease *lease)
 {
     int64_t left = lease->until_ms - sw_lease_now_ms(), pause = lease->length_ms / 3;
-    if (pause > RENEW_MAX_MS)
-        pause = RENEW_MAX_MS;
+    if (pause > lease->pause_ms)
+        pause = lease->pause_ms;
     if (lease->renewal.active || pause > left) /* wait for the answer, or the end */
         pause = left;
     sw_timer_start(lease->timer, sw_now_ms() + pause);
@@ -45,15 +44,23 @@ static void on_renewed(ProtobufCMessage **reply, const sw_error *error, void *co
     if (until > lease->until_ms)
         lease->until_ms = until;
     set_timer(lease);
+    bool again = lease->again && !told->abort;
+    lease->again = false;
     if (told->abort)
         lease->events->abort(told->abort_reason == NULL ? "" : told->abort_reason, lease->context);
     lease->events->renewed(lease->context);
+    if (again)
+        sw_lease_ask(lease);
 }
 
 void sw_lease_ask(sw_lease *lease)
 {
-    if (lease->lost || lease->ended || lease->renewal.active)
+    if (lease->lost || lease->ended)
         return;
+    if (lease->renewal.active) {
+        lease->again = true;
+        return;
+    }
     Sw__RenewLeaseRequest request = SW__RENEW_LEASE_REQUEST__INIT;
     request.has_id = request.has_fence = request.has_lease_ms = true;
     request.id = lease->id;
@@ -76,7 +83,7 @@ static void on_timer(void *context)
 sw_code sw_lease_start(sw_lease *lease, sw_loop *loop, sw_client *client, const sw_lease_events *events,
                        void *context, int64_t asked_ms)
 {
-    lease->lost = lease->ended = false;
+    lease->lost = lease->ended = lease->again = false;
     lease->events = events;
     lease->context = context;
     lease->until_ms = end_of(lease, asked_ms);

@@ -8,8 +8,10 @@
 typedef struct sw_lease {
     int64_t id, fence;
     int32_t length_ms;
+    int64_t pause_ms; /* between two renewals at most, however long the lease */
     int64_t until_ms; /* in lease time (errand.h): nothing may run from then on */
     bool lost, ended;
+    bool again; /* asked for while a renewal was under way, which may not know of it */
     sw_errand renewal;
     sw_timer *timer; /* the next renewal, or the end */
     const struct sw_lease_events *events;

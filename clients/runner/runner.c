@@ -12,13 +12,17 @@
 #include <string.h>
 #include <zmq.h>
 
+#define RENEW_MS 5000  /* between two renewals of a lease, with events or without */
+#define WATCH_MS 30000 /* from a watch that failed to the next one */
+
 struct sw_runner {
     sw_loop *loop;
     sw_client *client;
     sw_runner_options options;
     sw_job_host host;
-    sw_watch *watch; /* of states; NULL: it asks now and then */
-    int fd;          /* of the watch, or the client */
+    sw_watch *watch;  /* of states; NULL: it asks now and then */
+    int64_t watch_ms; /* no other watch before that */
+    int fd;           /* of the watch, or the client */
     sw_errand claim;
     sw_timer *timer; /* the next claim */
     bool again;      /* something happened while a claim was under way */
@@ -44,12 +48,16 @@ static sw_job **free_place(const sw_runner *runner)
 
 /* --- claims --- */
 
+static void watch_again(sw_runner *runner);
+
 static void on_claimed(ProtobufCMessage **reply, const sw_error *error, void *context)
 {
     sw_runner *runner = context;
     const sw_settings *settings = runner->options.settings;
     Sw__Claim *claim = (Sw__Claim *)*reply;
     runner->options.on_claim(claim == NULL ? error : NULL, runner->options.context);
+    if (claim != NULL)
+        watch_again(runner);
     if (claim != NULL && claim->deployment != NULL) {
         sw_job **place = free_place(runner);
         *place = sw_job_new(&runner->host, claim, runner->claim.began_ms);
@@ -119,6 +127,13 @@ static void sweep(void *context)
 
 /* --- what is heard --- */
 
+/* What makes nobody's turn come. Whatever else it says, a claim finds out. */
+static bool is_idle(const char *payload)
+{
+    return strstr(payload, "\"status\": \"REQUESTED\"") != NULL ||
+           strstr(payload, "\"status\": \"IN_PROGRESS\"") != NULL;
+}
+
 /* A state changed: of one that we hold, or of one that we may claim now. */
 static void on_event(const sw_event *event, void *context)
 {
@@ -129,7 +144,8 @@ static void on_event(const sw_event *event, void *context)
                 sw_job_ask(runner->jobs[i]);
             return;
         }
-    claim_soon(runner);
+    if (!is_idle(event->payload))
+        claim_soon(runner);
 }
 
 static void process(sw_runner *runner);
@@ -138,6 +154,13 @@ static void on_readable(void *context, short events)
 {
     (void)events;
     process(context);
+}
+
+/* Of leases from now on. */
+static void set_renewals(sw_runner *runner)
+{
+    int64_t poll_ms = runner->options.settings->poll_ms;
+    runner->host.renew_ms = runner->watch == NULL && poll_ms < RENEW_MS ? poll_ms : RENEW_MS;
 }
 
 static sw_code look_at(sw_runner *runner, int fd)
@@ -159,6 +182,8 @@ static void process(sw_runner *runner)
     sw_log(SW_LOG_WARNING, "events cannot be heard", "reason", sw_watch_error(runner->watch)->message, NULL);
     look_at(runner, sw_client_fd(runner->client));
     sw_watch_close(&runner->watch);
+    set_renewals(runner);
+    runner->watch_ms = sw_now_ms() + WATCH_MS;
 }
 
 /* Calls that were started in this round leave with its end. */
@@ -171,6 +196,7 @@ static void on_idle(void *context)
 static sw_code open_watch(sw_runner *runner, sw_error *error)
 {
     const sw_settings *settings = runner->options.settings;
+    set_renewals(runner);
     if (*runner->options.events == '\0')
         return look_at(runner, sw_client_fd(runner->client));
     const sw_watch_options options = {.size = sizeof(options),
@@ -181,7 +207,23 @@ static sw_code open_watch(sw_runner *runner, sw_error *error)
                                       .fn = on_event,
                                       .context = runner};
     sw_code code = sw_watch_open(runner->client, &options, &runner->watch, error);
+    set_renewals(runner);
     return code == SW_OK ? look_at(runner, sw_watch_fd(runner->watch)) : code;
+}
+
+/* The services answer; so may the events that failed: the rights are back, or the database is another one. */
+static void watch_again(sw_runner *runner)
+{
+    if (runner->watch != NULL || *runner->options.events == '\0' || sw_now_ms() < runner->watch_ms)
+        return;
+    sw_error error;
+    runner->watch_ms = sw_now_ms() + WATCH_MS;
+    if (open_watch(runner, &error) == SW_OK)
+        return;
+    sw_log(SW_LOG_WARNING, "events cannot be heard", "reason", error.message, NULL);
+    sw_watch_close(&runner->watch);
+    look_at(runner, sw_client_fd(runner->client));
+    set_renewals(runner);
 }
 
 /* --- its life --- */
