@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -290,6 +291,80 @@ static void test_registry_follows(void **state)
                         "0|0");
 }
 
+/* A list passes by what is other people's at no function call a row: there may be millions of them. */
+static void test_many_rows_of_others(void **state)
+{
+    (void)state;
+    db_run(
+        conn,
+        "INSERT INTO website (code) VALUES ('mine'); INSERT INTO users.access_right (project, \"user\", "
+        "role) VALUES ('website:mine', 'bob@x.org', 'Owner');"
+        "SET LOCAL session_replication_role = replica;"
+        "INSERT INTO deployment.deployment (project, type, docroot, environment, version, requester) "
+        "SELECT CASE g WHEN 1000 THEN 'website:mine' ELSE 'website:w' END, 'WEBSITE', 'd', 'dev', '1', "
+        "'ann@x.org' FROM generate_series(1, 1000) g;"
+        "INSERT INTO deployment.deployment_command (deployment, number, step, argv) "
+        "SELECT id, 1, 'POST', '{a}' FROM deployment.deployment;"
+        "INSERT INTO deployment.deployment_command_result (deployment, command, attempt, fence) "
+        "SELECT id, 1, 1, 1 FROM deployment.deployment;"
+        "INSERT INTO deployment.deployment_log (deployment, \"offset\", command, attempt, stream, bytes, "
+        "fence) SELECT id, 0, 1, 1, 'stdout', 'a', 1 FROM deployment.deployment;"
+        "INSERT INTO deployment.event (position, project, project_sequence, deployment, kind, at, payload, "
+        "previous_position) SELECT id, project, id, id, 'log', now(), '{}', 0 FROM deployment.deployment;"
+        "INSERT INTO deployment.event_head (project, position, project_sequence) "
+        "SELECT project, max(position), 1 FROM deployment.event GROUP BY project;"
+        "SET LOCAL session_replication_role = origin; ANALYZE; SET LOCAL track_functions = 'all';"
+        "SET LOCAL ROLE sitewire_deployment; "
+        "SELECT sitewire.enter('', 'bob@x.org', false, false, '', '', '')");
+    static const char *const tables[] = {
+        "deployment", "deployment_command", "deployment_command_result", "deployment_log",
+        "event",      "event_head"};
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "SELECT count(*) FROM deployment.%s", tables[i]);
+        assert_string_equal(db_rows(conn, text), "1");
+        assert_string_equal(db_rows(conn, "SELECT coalesce(sum(calls), 0) FROM pg_stat_xact_user_functions "
+                                          "WHERE funcname IN ('may_read', 'has_read', 'project_of')"),
+                            "0");
+    }
+    db_run(conn, "SELECT sitewire.enter('', 'ann@x.org', true, false, '', '', '')"); /* who has no right */
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "SELECT count(*) FROM deployment.%s", tables[i]);
+        assert_string_equal(db_rows(conn, text), "0");
+    }
+}
+
+/* However many wait behind one that runs, a claim passes them by. */
+static void test_a_long_queue(void **state)
+{
+    (void)state;
+    request("dev", "FAIL");
+    db_run(conn, accept);
+    db_run(conn, claim);
+    db_run(conn,
+           "SET LOCAL session_replication_role = replica;"
+           "INSERT INTO deployment.deployment (project, type, docroot, environment, version, requester, "
+           "status, queue) SELECT 'website:w', 'WEBSITE', 'd', 'dev', '1', 'ann@x.org', 'ACCEPTED', "
+           "1000000 + g FROM generate_series(1, 3000) g;"
+           "SET LOCAL session_replication_role = origin; ANALYZE deployment.deployment;"
+           "SELECT set_config('sitewire.user', 'ann@x.org', true), "
+           "set_config('sitewire.admin', 'on', true)");
+    static const char looks[] = "SELECT idx_scan FROM pg_stat_xact_user_tables "
+                                "WHERE relid = 'deployment.deployment'::regclass";
+    char before[32];
+    snprintf(before, sizeof(before), "%s", db_rows(conn, looks));
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM deployment.claim_next('r', '{}', '{}', '{}', 0)"),
+                        "0");
+    long long count = strtoll(db_rows(conn, looks), NULL, 10) - strtoll(before, NULL, 10);
+    if (count > 100)
+        fail_msg("%lld looks into an index for 3000 that wait", count);
+    db_run(conn, "UPDATE deployment.deployment SET status = 'FAILED' WHERE status = 'IN_PROGRESS'");
+    assert_string_equal(
+        db_rows(conn, "SELECT (deployment).queue FROM deployment.claim_next('r', '{}', '{}', '{}', 0)"),
+        "1000001");
+}
+
 int main(void)
 {
     conn = db_open_registry("deployment");
@@ -303,6 +378,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_protected, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_renames, db_begin, db_rollback),
         cmocka_unit_test_setup_teardown(test_registry_follows, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_many_rows_of_others, db_begin, db_rollback),
+        cmocka_unit_test_setup_teardown(test_a_long_queue, db_begin, db_rollback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
