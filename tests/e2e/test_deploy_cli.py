@@ -50,7 +50,7 @@ class Terminal:
     def screen(self):
         """The lines as they stand, by the few controls that a view may use."""
         lines, row, column = [""], 0, 0
-        text = self.raw.decode("utf-8", "replace")
+        text = re.sub(r"\x1b(\[\??[0-9;]*)?\Z", "", self.raw.decode("utf-8", "replace"))  # the rest of it is still to be read
         for part in re.findall(r"\x1b\[\??[0-9;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+|\x1b", text):
             if part == "\r":
                 column = 0
