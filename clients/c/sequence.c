@@ -27,6 +27,15 @@ static sw_mark *find(const sw_sequence *sequence, uint64_t hash, sw_view project
     }
 }
 
+int64_t sw_sequence_last(const sw_sequence *sequence)
+{
+    int64_t last = sequence->base;
+    for (size_t i = 0; i < sequence->room; i++)
+        if (sequence->marks[i].project != NULL && sequence->marks[i].position > last)
+            last = sequence->marks[i].position;
+    return last;
+}
+
 int64_t sw_sequence_mark(const sw_sequence *sequence, sw_view project)
 {
     if (sequence->count == 0)

@@ -30,6 +30,8 @@ typedef struct sw_sequence {
 /* All zeros is a sequence that begins with the first event. */
 void sw_sequence_clear(sw_sequence *sequence);
 
+/* The last position that it knows of: where a watch goes on, there was an event once. */
+int64_t sw_sequence_last(const sw_sequence *sequence);
 /* Up to which position all of a project was delivered. */
 int64_t sw_sequence_mark(const sw_sequence *sequence, sw_view project);
 sw_sequence_verdict sw_sequence_judge(const sw_sequence *sequence, sw_view project, int64_t position,

@@ -20,8 +20,9 @@
 extern const char *const sw_watch_kinds[SW_WATCH_KINDS];
 
 /* The call under way: a check asks for the heads of projects and so finds what was lost unseen; a fill reads all events from a
- * position on. What is heard during a fill waits for its end. */
-typedef enum { SW_WATCH_IDLE, SW_WATCH_CHECKING, SW_WATCH_FILLING } sw_watch_call;
+ * position on. What is heard during a fill waits for its end. Where a check has not seen what was delivered last, which may be
+ * another's by now, it asks how far the events are: a database that was restored is behind. */
+typedef enum { SW_WATCH_IDLE, SW_WATCH_CHECKING, SW_WATCH_FILLING, SW_WATCH_COMPARING } sw_watch_call;
 
 /* An event that was heard while a fill was under way. */
 typedef struct sw_heard {
@@ -50,6 +51,7 @@ struct sw_watch {
     uint64_t fills;     /* that have begun */
     bool fresh;         /* the next check is the first of a connection */
     int64_t page_from;  /* of a check: how far it is */
+    int64_t last;       /* that was delivered when it began */
     int64_t behind; /* all was delivered up to here, as far as it has seen; SW_WATCH_NONE: up to page_from */
     int64_t
         lost; /* of that, what is missing for sure, if it is a new connection or was so in the last check */

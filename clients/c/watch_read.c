@@ -15,6 +15,21 @@ static void number_text(char text[24], int64_t number)
     snprintf(text, 24, "%lld", (long long)number);
 }
 
+static void call(sw_watch *watch, sw_watch_call kind, const char *method, const ProtobufCMessage *request,
+                 sw_reply_fn *fn)
+{
+    const sw_call_options options = {.size = sizeof(options), .timeout_ms = CALL_MS};
+    sw_error error;
+    sw_code code =
+        sw_client_start(watch->client, method, request, &options, fn, watch, &watch->call_id, &error);
+    if (code == SW_OK)
+        watch->call = kind;
+    else if (code == SW_RESOURCE_EXHAUSTED) /* the caller has too many calls in flight */
+        watch->pause_us = sw_now_us() + CALL_FAILED_US;
+    else
+        sw_watch_fail(watch, &error);
+}
+
 /* Starts ListEvents or ListEventHeads: what is after `from`, or with from < 0 the last one. The two requests have the same form. */
 static void start(sw_watch *watch, sw_watch_call kind, int64_t from, sw_reply_fn *fn)
 {
@@ -23,9 +38,7 @@ static void start(sw_watch *watch, sw_watch_call kind, int64_t from, sw_reply_fn
     Sw__OrderBy order = SW__ORDER_BY__INIT, *orders[1] = {&order};
     Sw__ListEventsRequest events = SW__LIST_EVENTS_REQUEST__INIT;
     Sw__ListEventHeadsRequest heads = SW__LIST_EVENT_HEADS_REQUEST__INIT;
-    const sw_call_options options = {.size = sizeof(options), .timeout_ms = CALL_MS};
     size_t count = 0;
-    sw_error error;
     if (from >= 0) {
         number_text(position, from);
         after.field = (char *)"position";
@@ -50,18 +63,10 @@ static void start(sw_watch *watch, sw_watch_call kind, int64_t from, sw_reply_fn
     events.n_order_by = heads.n_order_by = 1;
     events.has_page_size = heads.has_page_size = true;
     events.page_size = heads.page_size = from < 0 ? 1 : PAGE;
-    bool fills = kind == SW_WATCH_FILLING;
-    sw_code code =
-        sw_client_start(watch->client,
-                        fills ? "/sitewire.deployment.v1.Deployments/ListEvents"
-                              : "/sitewire.deployment.v1.Deployments/ListEventHeads",
-                        fills ? &events.base : &heads.base, &options, fn, watch, &watch->call_id, &error);
-    if (code == SW_OK)
-        watch->call = kind;
-    else if (code == SW_RESOURCE_EXHAUSTED) /* the caller has too many calls in flight */
-        watch->pause_us = sw_now_us() + CALL_FAILED_US;
+    if (kind == SW_WATCH_FILLING)
+        call(watch, kind, "/sitewire.deployment.v1.Deployments/ListEvents", &events.base, fn);
     else
-        sw_watch_fail(watch, &error);
+        call(watch, kind, "/sitewire.deployment.v1.Deployments/ListEventHeads", &heads.base, fn);
 }
 
 /* Whether a call went well; if not, it is repeated, or the watch has failed. */
@@ -175,6 +180,36 @@ static void conclude_check(sw_watch *watch)
     watch->fresh = false;
 }
 
+static void on_position(const sw_reply *reply, void *context)
+{
+    sw_watch *watch = context;
+    Sw__EventPosition *events;
+    sw_error error;
+    if (!take_outcome(watch, reply)) /* the next check asks again; an older service never answers */
+        return;
+    if (sw_unpack(&sw__event_position__descriptor, (sw_view){reply->payload, reply->payload_size}, NULL,
+                  (ProtobufCMessage **)&events, &error) != SW_OK) {
+        sw_watch_fail(watch, &error);
+        return;
+    }
+    if (events->position < watch->last) {
+        sw_fail_field(
+            &error, SW_OUT_OF_RANGE, "cursor",
+            "the cursor is at event %lld, but there are no more than %lld: the database is an older one than "
+            "the cursor, restored from a backup perhaps. Begin with 0, or without a cursor",
+            (long long)watch->last, (long long)events->position);
+        sw_watch_fail(watch, &error);
+    }
+    protobuf_c_message_free_unpacked(&events->base, NULL);
+}
+
+static void begin_comparison(sw_watch *watch)
+{
+    Sw__ReadEventPositionRequest request = SW__READ_EVENT_POSITION_REQUEST__INIT;
+    call(watch, SW_WATCH_COMPARING, "/sitewire.deployment.v1.Deployments/ReadEventPosition", &request.base,
+         on_position);
+}
+
 static void take_head(sw_watch *watch, const Sw__EventHead *head)
 {
     int64_t mark = sw_sequence_mark(&watch->sequence, sw_view_of(head->project));
@@ -211,12 +246,16 @@ static void on_check(const sw_reply *reply, void *context)
         start(watch, SW_WATCH_CHECKING, watch->page_from, on_check);
     } else {
         conclude_check(watch);
+        if (watch->page_from < watch->last)
+            begin_comparison(watch);
     }
 }
 
 void sw_watch_begin_check(sw_watch *watch)
 {
-    watch->page_from = watch->sequence.base;
+    /* The head at the base, too: if it is there, all is well. */
+    watch->page_from = watch->sequence.base > 0 ? watch->sequence.base - 1 : 0;
+    watch->last = sw_sequence_last(&watch->sequence);
     watch->behind = watch->lost = SW_WATCH_NONE;
     start(watch, SW_WATCH_CHECKING, watch->ready ? watch->page_from : -1, on_check);
 }

@@ -64,7 +64,8 @@ const char *sw_watch_cursor(sw_watch *watch);
 /* Whether events that happen from now on will be delivered: of a watch from now on false until the service has answered once. */
 bool sw_watch_is_ready(const sw_watch *watch);
 
-/* Why the watch has failed for good: the caller's key was revoked, say. Code OK: it has not. */
+/* Why the watch has failed for good: the caller's key was revoked, say, or the cursor is ahead of all events (OUT_OF_RANGE: the
+ * database was restored from a backup). Code OK: it has not. */
 const sw_error *sw_watch_error(const sw_watch *watch);
 
 /* How it goes. */

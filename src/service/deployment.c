@@ -16,6 +16,7 @@ extern const unsigned char sw_sql_finish_command[];
 extern const unsigned char sw_sql_append_log[];
 extern const unsigned char sw_sql_finish_deployment[];
 extern const unsigned char sw_sql_read_log[];
+extern const unsigned char sw_sql_read_event_position[];
 
 #define RESOURCE(message_, plural_, keys, ...)                                                               \
     {                                                                                                        \
@@ -52,6 +53,7 @@ static const sw_query queries[] = {METHOD("RequestDeployment", request_deploymen
                                    METHOD("AppendLog", append_log, true),
                                    METHOD("FinishDeployment", finish_deployment, true),
                                    METHOD("ReadLog", read_log, false),
+                                   METHOD("ReadEventPosition", read_event_position, false),
                                    {0}};
 
 const sw_service sw_service_deployment = {
@@ -62,5 +64,5 @@ const sw_service sw_service_deployment = {
     .queries = queries,
     .chore = "SELECT deployment.sweep()",
     .relays = true,
-    .schema_minimum = 11,
+    .schema_minimum = 20,
 };

@@ -346,6 +346,7 @@ class Rights(unittest.TestCase):
         self.check("ListEvents", "111110d", filters=[{"field": "position", "values": [str(event)]}])
         self.check("GetEventHead", ".....nd", project=SITE)
         self.check("ListEventHeads", "111110d")
+        self.check("ReadEventPosition", "......d")
         self.check("DeleteDeployment", ".ddddnd", id=number, validate_only=True)
 
     def an_event(self, number):

@@ -1,0 +1,2 @@
+-- Deployments.ReadEventPosition: how many events there have been in all.
+SELECT r.position FROM deployment.relay r
