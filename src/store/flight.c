@@ -7,7 +7,10 @@
  *
  * Who has entered is part of the transaction, too: a failure undoes it. So work goes without entering only behind
  * the same caller in its own batch, or in a session that the caller has entered, with nothing else under way that could
- * change it. */
+ * change it.
+ *
+ * A mutation waits for a lock only so long (lane.c says so to the server) before it goes to the end of the queue: neither
+ * those that share its transaction nor those behind it wait for what somebody else does with one row. */
 #include "base/clock.h"
 #include "store/lane_private.h"
 #include <stdio.h>
@@ -18,6 +21,7 @@ static const int batch_max[SW_LANE_KINDS] = {[SW_LANE_READ] = 32, [SW_LANE_WRITE
 static const int slots_per_work = 12; /* at the most */
 static const int64_t enter_ms = 1000; /* who has entered is asked again after so long */
 static const int again_max = 8;
+static const int blocked_load = 1000; /* more than any lane has */
 /* Of work, and of transactions where they count: one runs, the next one is there when it ends, and gathers what comes. */
 static const int depth[SW_LANE_KINDS] = {[SW_LANE_READ] = 64, [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4};
 
@@ -51,7 +55,8 @@ static sw_slot *first(sw_lane *lane)
 
 int sw_lane_load(const sw_lane *lane)
 {
-    return lane->load;
+    const sw_work *running = lane->load > 0 ? sw_lane_running(lane) : NULL;
+    return lane->load + (running && running->blocked ? blocked_load : 0);
 }
 
 bool sw_lane_has_room(const sw_lane *lane)
@@ -184,8 +189,9 @@ static bool send_statement(sw_lane *lane, sw_work *work)
     if (!sent)
         return false;
     push(lane, (sw_slot){.kind = SLOT_WORK, .work = work});
+    if (!work->sent)
+        work->sent_us = now_us;
     work->sent = true;
-    work->sent_us = now_us;
     lane->load++;
     return true;
 }
@@ -251,22 +257,24 @@ static bool is_state(const PGresult *result, const char *state)
     return is && strcmp(is, state) == 0;
 }
 
-/* Whether work whose result is held is sent again: skipped, undone, or hit by what was meant for another. Not if that
- * has become absurd. */
+/* Whether work whose result is held is sent again: skipped, undone, hit by what was meant for another, or kept from a
+ * lock. Not if that has become absurd, save the last, which ends with the call's time. */
 static bool send_again(sw_lane *lane, sw_work *work, bool undone)
 {
     bool skipped = PQresultStatus(work->held) == PGRES_PIPELINE_ABORTED;
     bool unprepared = is_state(work->held, "26000");
     bool replan = is_state(work->held, "0A000") && work->again == 0;
     bool cancelled = is_state(work->held, "57014") && !work->dropped;
+    bool blocked = lane->kind == SW_LANE_WRITE && is_state(work->held, "55P03");
     if (unprepared)
         forget(lane, work->statement->slot, work->statement->generation);
     if (replan)
         lane->prepared[work->statement->slot].stale = true;
-    if (work->dropped || work->again >= again_max ||
-        !(undone || skipped || unprepared || replan || cancelled))
+    if (work->dropped || (!blocked && work->again >= again_max) ||
+        !(undone || skipped || unprepared || replan || cancelled || blocked))
         return false;
-    work->again++;
+    work->again += !blocked;
+    work->blocked = blocked;
     work->alone = true;
     lane->load--;
     hold(work, NULL);

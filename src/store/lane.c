@@ -9,6 +9,7 @@
 
 static const int64_t connect_ms = 5000, backoff_min_ms = 50, backoff_max_ms = 2000;
 static const int send_size = 1 << 20; /* of a unix socket: an AppendLog goes out at once */
+static const char lock_ms[] = "250";  /* a mutation waits so long for a lock, then lets others go first */
 
 static const char *const where[SW_LANE_WHERE] = {"host", "hostaddr", "port"};
 
@@ -112,6 +113,8 @@ static void go_up(sw_lane *lane)
         "set_config('default_transaction_read_only', $1, false)";
     if (!PQenterPipelineMode(lane->connection) ||
         !sw_lane_plain(lane, settings, lane->kind == SW_LANE_READ ? "on" : "off") ||
+        (lane->kind == SW_LANE_WRITE &&
+         !sw_lane_plain(lane, "SELECT set_config('lock_timeout', $1, false)", lock_ms)) ||
         (*lane->listen && !sw_lane_plain(lane, lane->listen, NULL))) {
         go_down(lane);
         return;

@@ -45,19 +45,21 @@ struct sw_work {
     bool rolls_back;          /* in a transaction that is rolled back, with deferred constraints checked */
     bool joins;   /* a mutation of one row that may share a transaction with others: `row` tells them apart */
     bool alone;   /* with a sync of its own: a neighbour failed before, or changes the same row */
+    bool blocked; /* somebody else held a lock that it needs, for long */
     bool dropped; /* nobody waits for it any more: it is not sent again */
     bool sent;
     uint64_t row;      /* a hash of the row that it changes; 0: none, or many */
+    sw_lane *behind;   /* of what waits: where that row is changed, and there was no room; or NULL */
     int again;         /* times it was sent again because of a neighbour */
     int64_t queued_ms; /* when it was first seen to wait without a lane, or 0 */
-    int64_t sent_us;
-    PGresult *held; /* until the sync tells that it is committed */
+    int64_t sent_us;   /* for the first time */
+    PGresult *held;    /* until the sync tells that it is committed */
 };
 
 typedef struct sw_lane_events {
     void (*on_up)(void *context, sw_lane *lane);
     void (*on_down)(void *context, sw_lane *lane, const char *reason);
-    /* Not run because of a neighbour: to be sent again, before what waits. */
+    /* Not run because of a neighbour: to be sent again, before what waits; or because of a lock: after that. */
     void (*on_again)(void *context, sw_work *work);
     void (*on_notify)(void *context); /* NOTIFY on the channel that it listens to */
     void *context;
@@ -72,7 +74,7 @@ void sw_lane_connect(sw_lane *lane);
 /* Before it connects: LISTEN. `channel` is an identifier, and lives as long as the lane. */
 void sw_lane_listen(sw_lane *lane, const char *channel);
 
-/* Pieces of work under way, and whether there is room for one more. */
+/* Pieces of work under way, more for a lane that may be kept by a lock; and whether there is room for one more. */
 int sw_lane_load(const sw_lane *lane);
 bool sw_lane_has_room(const sw_lane *lane);
 bool sw_lane_is_up(const sw_lane *lane);

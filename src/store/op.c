@@ -91,6 +91,8 @@ static void on_cancel(sw_call *call, void *context)
             ran ? "; it may have taken effect" : "");
     error.retry_safe = !ran;
     bool idle = true;
+    if (!op->link && op->work.sent)
+        sw_call_add_sql_us(call, sw_now_us() - op->work.sent_us);
     if (op->link)
         unpark(op);
     else

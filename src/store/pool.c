@@ -84,7 +84,8 @@ bool sw_pool_is_up(const sw_pool *pool, sw_lane_kind kind)
 void sw_pool_submit(sw_pool *pool, sw_work *work)
 {
     work->queued_ms = 0;
-    work->sent = false;
+    work->sent = work->blocked = false;
+    work->behind = NULL;
     enqueue(&pool->queues[work->kind], work);
     if (!sw_pool_is_up(pool, work->kind))
         start_ticking(pool);
@@ -106,14 +107,29 @@ static sw_lane *least_loaded(sw_pool *pool, sw_lane_kind kind)
     return best;
 }
 
-/* Mutations that share a transaction hold their rows until its end: none of them may wait for a row that another holds,
- * which might wait in turn. In one transaction, a row's second change would not know whether it changes anything. */
-static bool is_being_changed(const sw_pool *pool, const sw_work *work)
+static sw_lane *changing(const sw_pool *pool, const sw_work *work)
 {
-    for (int i = 0; i < pool->options.lanes[work->kind]; i++)
+    for (int i = 0; work->row && i < pool->options.lanes[work->kind]; i++)
         if (sw_lane_changes(pool->lanes[work->kind][i], work->row))
-            return true;
-    return false;
+            return pool->lanes[work->kind][i];
+    return NULL;
+}
+
+/* Mutations that share a transaction hold their rows until its end: none of them may wait for a row that another holds,
+ * which might wait in turn. In one transaction, a row's second change would not know whether it changes anything. So it
+ * follows the first one on its lane, or waits (NULL, and *skip) while that is full: elsewhere it would only wait for the
+ * first one, too, and the changes of one row could keep all lanes. */
+static sw_lane *lane_for(sw_pool *pool, sw_work *work, bool *skip)
+{
+    *skip = work->behind && sw_lane_is_up(work->behind) && !sw_lane_has_room(work->behind);
+    if (*skip) /* without looking for the row again */
+        return NULL;
+    work->behind = changing(pool, work);
+    if (!work->behind)
+        return least_loaded(pool, work->kind);
+    work->alone = true;
+    *skip = !sw_lane_has_room(work->behind);
+    return *skip ? NULL : work->behind;
 }
 
 static void send_kind(sw_pool *pool, sw_lane_kind kind)
@@ -121,15 +137,20 @@ static void send_kind(sw_pool *pool, sw_lane_kind kind)
     sw_queue *queue = &pool->queues[kind];
     if (!queue->first)
         return; /* a lane that receives flushes by itself */
-    while (queue->first) {
-        sw_lane *lane = least_loaded(pool, kind);
+    sw_work *next;
+    for (sw_work *work = queue->first; work; work = next) {
+        bool skip;
+        sw_lane *lane = lane_for(pool, work, &skip);
+        next = work->next;
+        if (skip)
+            continue;
         if (!lane)
             break;
-        sw_work *work = queue->first;
         dequeue(queue, work);
-        work->alone |= work->joins && is_being_changed(pool, work);
-        if (!sw_lane_send(lane, work))
+        if (!sw_lane_send(lane, work)) {
             enqueue_first(queue, work);
+            next = work;
+        }
     }
     for (int i = 0; i < pool->options.lanes[kind]; i++)
         sw_lane_flush(pool->lanes[kind][i]);
@@ -250,7 +271,10 @@ static void on_down(void *context, sw_lane *lane, const char *reason)
 static void on_again(void *context, sw_work *work)
 {
     sw_pool *pool = context;
-    enqueue_first(&pool->queues[work->kind], work);
+    if (work->blocked)
+        enqueue(&pool->queues[work->kind], work);
+    else
+        enqueue_first(&pool->queues[work->kind], work);
 }
 
 static void on_notify(void *context)

@@ -123,6 +123,7 @@ static void cancelled(void **state)
     for (int i = 0; i < 2; i++) {
         test_store_end(&test, &late[i]);
         assert_int_equal(late[i].error.code, SW_DEADLINE_EXCEEDED);
+        assert_in_range(late[i].sql_us, 200000, 5000000); /* where its time went */
     }
     wait_sleeping("0");
     assert_true(sw_now_ms() - before < 10000);
@@ -172,7 +173,7 @@ static void change_lost(void **state)
     test_store_start(&test, &unavailable, "UpdateWebsite", &request.base, "lost-1", 0);
     test_store_start(&test, &dropped, "UpdateWebsite", &request.base, "lost-2", 0);
     int64_t until = sw_now_ms() + 10000;
-    while (strcmp(db_rows(test.conn, "SELECT count(*) FROM pg_locks WHERE NOT granted"), "2") != 0) {
+    while (strcmp(db_rows(test.conn, "SELECT count(*) FROM pg_locks WHERE NOT granted"), "1") != 0) {
         assert_true(sw_now_ms() < until);
         test_store_turn(&test);
     }
@@ -258,6 +259,53 @@ static void same_rows_at_once(void **state)
         changes);
     assert_string_equal(
         db_rows(test.conn, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"), "0");
+}
+
+/* Somebody else keeps a row locked: changes of other rows do not wait, in whatever number that row's come, and those that
+ * nobody cancels take effect in the end, once each. */
+static void locked_row(void **state)
+{
+    (void)state;
+    enum { TIMES = 300, EACH = 10 };
+    static test_call calls[TIMES];
+    db_run(test.conn, "INSERT INTO referential.website (code) VALUES ('locked')");
+    db_run(test.conn, "BEGIN; UPDATE referential.website SET live = true WHERE code = 'locked'");
+    for (int i = 0; i < TIMES; i++) {
+        char code[32], name[32];
+        Sw__Website website = SW__WEBSITE__INIT;
+        Sw__UpdateWebsiteRequest request = SW__UPDATE_WEBSITE_REQUEST__INIT;
+        snprintf(code, sizeof(code), i % EACH ? "unlocked-%d" : "locked", i);
+        snprintf(name, sizeof(name), "%d", i);
+        website.code = code;
+        website.name = name;
+        request.website = &website;
+        request.has_allow_missing = request.allow_missing = 1;
+        test_store_start(&test, &calls[i], "UpdateWebsite", &request.base, NULL, 0);
+    }
+    for (int i = 0; i < TIMES; i++)
+        if (i % EACH) {
+            test_store_end(&test, &calls[i]);
+            assert_int_equal(calls[i].error.code, SW_OK);
+            assert_string_equal(calls[i].outcome, "created");
+            test_call_clear(&calls[i]);
+        }
+    for (int i = 0; i < TIMES; i += 2 * EACH) {
+        test_store_cancel(&test, &calls[i]);
+        test_store_end(&test, &calls[i]);
+        assert_int_equal(calls[i].error.code, SW_CANCELLED);
+    }
+    db_run(test.conn, "COMMIT");
+    for (int i = EACH; i < TIMES; i += 2 * EACH) {
+        test_store_end(&test, &calls[i]);
+        assert_int_equal(calls[i].error.code, SW_OK);
+        assert_string_equal(calls[i].outcome, "updated");
+        test_call_clear(&calls[i]);
+    }
+    assert_string_equal(
+        db_rows(test.conn,
+                "SELECT count(*) || '/' || count(DISTINCT after ->> 'name') FROM users.change "
+                "WHERE resource = 'Website' AND key = 'locked' AND after ->> 'name' ~ '[13579]0$'"),
+        "15/15");
 }
 
 /* Statements that make room for others leave the server too, also where one before them failed. */
@@ -519,6 +567,7 @@ int main(void)
         cmocka_unit_test(failing_neighbours),
         cmocka_unit_test(changes_together),
         cmocka_unit_test(same_rows_at_once),
+        cmocka_unit_test(locked_row),
         cmocka_unit_test(cancelled),
         cmocka_unit_test(columns_change),
         cmocka_unit_test(crash),
