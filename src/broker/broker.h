@@ -26,6 +26,7 @@ typedef struct sw_broker_options {
     int64_t handshake_ms;     /* time of a handshake */
     int64_t message_max;      /* bytes of a message */
     int64_t replies_max;      /* messages unsent to a client before it is cut off */
+    int64_t replies_bytes;    /* the same in bytes, beside the message that goes over it */
     int64_t events_max;       /* events unsent to a subscriber before it misses some */
     int64_t drain_ms;         /* default of Drain */
 } sw_broker_options;

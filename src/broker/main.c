@@ -76,6 +76,8 @@ static const sw_option options[] = {
      "bytes", "of a message; a larger one ends its connection"},
     {"unsent-replies", 0, SW_OPTION_NUMBER, &broker_options.replies_max, NULL, "10000", 1, 10000000,
      "messages", "to a client before it is cut off"},
+    {"unsent-replies-bytes", 0, SW_OPTION_NUMBER, &broker_options.replies_bytes, NULL, "67108864", 1024,
+     INT64_MAX, "bytes", "to a client before it is cut off"},
     {"unsent-events", 0, SW_OPTION_NUMBER, &broker_options.events_max, "SITEWIRE_UNSENT_EVENTS", "20000", 1,
      10000000, "events", "to a subscriber before it misses some"},
     {"log-level", 0, SW_OPTION_STRING, &set.log_level, "SITEWIRE_LOG_LEVEL", "info", 0, 0, "LEVEL",

@@ -34,6 +34,11 @@ void sw_side_close(sw_side *side)
     sw_monitor_close(side->socket, &side->monitor);
     if (side->socket != NULL)
         zmq_close(side->socket);
+    for (uint32_t i = 0; i < side->peers.top; i++) {
+        sw_peer *peer = sw_slab_get(&side->peers, i);
+        if (peer != NULL)
+            sw_unsent_release(&peer->unsent);
+    }
     sw_slab_clear(&side->peers);
     sw_table_clear(&side->ids);
     free(side->connections);
@@ -256,6 +261,7 @@ void sw_side_forget(sw_side *side, sw_peer *peer)
             side->lost[i--] = side->lost[--side->lost_count];
     detach(peer);
     sw_batch_clear(&peer->batch);
+    sw_unsent_release(&peer->unsent);
     sw_table_remove(&side->ids, peer->hash, number);
     sw_slab_give(&side->peers, number);
 }

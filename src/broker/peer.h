@@ -5,6 +5,7 @@
 #define SW_BROKER_PEER_H
 
 #include "broker/identity.h"
+#include "broker/unsent.h"
 #include "wire/batch.h"
 #include "wire/keyfile.h"
 #include <sitewire/status.h>
@@ -21,8 +22,9 @@ typedef struct sw_peer {
     bool broken;     /* could not be sent to; dealt with after the batch */
     bool complained; /* a malformed message was logged */
     bool rpc, compact;
-    bool waiting;   /* on the list of peers whose batch is to be sent */
-    sw_batch batch; /* compact messages to it, sent at the end of the round */
+    bool waiting;      /* on the list of peers whose batch is to be sent */
+    sw_batch batch;    /* compact messages to it, sent at the end of the round */
+    sw_unsent *unsent; /* of a client */
     struct sw_peer *next_waiting;
     /* Who it is, as libzmq vouches: the uid of its process (-1 on tcp), its public key ("" without CURVE). */
     int64_t uid;

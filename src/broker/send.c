@@ -67,12 +67,24 @@ static bool add_compact(sw_message *out, sw_compact *compact, const sw_body *bod
            (!compact->payload_follows || (body != NULL && add_payload(out, body)));
 }
 
+/* 0, or an errno: EAGAIN if a client does not read what it asked for. */
+static int try_send(const sw_broker *broker, sw_peer *peer, sw_message *out)
+{
+    if (peer->side->is_frontend) {
+        if (sw_unsent_bytes(peer->unsent) > (uint64_t)broker->options->replies_bytes)
+            return EAGAIN;
+        if (!sw_unsent_count(&peer->unsent, out))
+            return ENOMEM;
+    }
+    return sw_message_send(peer->side->socket, out);
+}
+
 /* Sends to a peer, or finds that it is not there or does not read. */
 static bool send_now(sw_broker *broker, sw_peer *peer, sw_message *out, bool built)
 {
     sw_side *side = peer->side;
     sw_loop_drained(broker->loop, side->socket, false);
-    int failure = built ? sw_message_send(side->socket, out) : ENOMEM;
+    int failure = built ? try_send(broker, peer, out) : ENOMEM;
     if (failure == 0)
         return true;
     sw_message_close(out);

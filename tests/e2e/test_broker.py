@@ -7,7 +7,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from mdp import (Base, CANCEL, Client, ECHO, EXHAUSTED, EXISTS, FINAL, HEALTH, INVALID, OK, REQUEST,
+from mdp import (Base, CANCEL, Client, ECHO, EXHAUSTED, EXISTS, FINAL, HEALTH, INVALID, OK, PARTIAL, REQUEST,
                  UNAUTHENTICATED, UNAVAILABLE, UNIMPLEMENTED, compact, may_have_run, parse)  # noqa: E402
 from sitewire_test import BIN, free_port, wait_for  # noqa: E402
 import zmq  # noqa: E402
@@ -45,6 +45,15 @@ class Malformed(Base):
         self.assertEqual(good_client.recv()[0].code, OK)
 
 
+def deaf(broker):
+    """A client whose socket takes next to nothing while it does not read."""
+    socket = broker.context.socket(zmq.DEALER)
+    socket.linger, socket.rcvhwm = 0, 1
+    socket.setsockopt(zmq.RCVBUF, 4096)
+    socket.connect(broker.front)
+    return Client(socket)
+
+
 class Bounds(Base):
     options = ("--client-queue", "10", "--service-queue", "15", "--unsent-replies", "100")
 
@@ -70,12 +79,7 @@ class Bounds(Base):
     def test_client_that_does_not_read(self):
         worker = self.broker.worker(framing="compact")
         self.serving()
-        deaf = self.broker.context.socket(zmq.DEALER)
-        deaf.linger = 0
-        deaf.rcvhwm = 1
-        deaf.setsockopt(zmq.RCVBUF, 4096)
-        deaf.connect(self.broker.front)
-        client = Client(deaf)
+        client = deaf(self.broker)
         call_id = client.send(ECHO + "/Watch", credit=65535)
         tag = worker.recv()[0]
         for i in range(2000):
@@ -84,6 +88,38 @@ class Bounds(Base):
                 worker.heartbeat()
         wait_for(lambda: self.broker.counter("clients_cut_off") == 1, "it is cut off")
         self.assertEqual(parse(worker.raw())[0], CANCEL)
+
+
+class BoundOfBytes(Base):
+    options = ("--unsent-replies-bytes", "4000000")
+
+    def test_client_that_does_not_read(self):
+        worker = self.broker.worker(framing="compact")
+        self.serving()
+        for client, framing in ((deaf(self.broker), "compact"), (deaf(self.broker), "mdp")):
+            with self.subTest(framing):
+                cut_off = self.broker.counter("clients_cut_off")
+                call_id = (client.send_compact if framing == "compact" else client.send)(ECHO + "/Watch", credit=65535)
+                tag = worker.recv()[0]
+                for i in range(400):  # nobody reads them; 40 MB
+                    worker.reply(tag, call_id, b"x" * 100000, final=False)
+                    if i % 100 == 0:
+                        worker.heartbeat()
+                wait_for(lambda: self.broker.counter("clients_cut_off") == cut_off + 1, "it is cut off")
+                self.assertEqual(parse(worker.raw())[0], CANCEL)
+
+    def test_client_that_reads(self):
+        worker = self.broker.worker(framing="compact")
+        self.serving()
+        client = self.broker.client()
+        call_id = client.send_compact(ECHO + "/Watch", credit=65535)
+        tag = worker.recv()[0]
+        for size in [100000] * 400 + [5000000] * 3 + [500] * 1000:  # each single one may be larger than the bound
+            worker.reply(tag, call_id, b"x" * size, final=False)
+            self.assertEqual(len(client.recv_compact(PARTIAL)[2]), size)
+        worker.reply(tag, call_id, b"end")
+        self.assertEqual(client.recv_compact()[2], b"end")
+        self.assertEqual(self.broker.counter("clients_cut_off"), 0)
 
 
 class Life(Base):
