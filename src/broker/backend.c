@@ -42,12 +42,24 @@ static void register_worker(sw_broker *broker, sw_peer *peer, const sw_core_hell
     sw_broker_flush(broker);
 }
 
+/* What MDP knows and does not expect here of a plain worker (RFC 18: "by sending DISCONNECT and then no further
+ * commands"). RPC workers change their hello, and may answer a call that is over. */
+static void refuse_unexpected(sw_broker *broker, sw_peer *peer)
+{
+    sw_backend_lost(broker, peer);
+    sw_send_disconnect(broker, peer);
+}
+
 /* Functions of this kind return NULL, or what is wrong. They do not consume the message. */
 static const char *read_ready(sw_broker *broker, sw_peer *peer, const sw_message *message)
 {
     sw_view service = sw_message_view(message, SERVICE), frame = sw_message_view(message, HELLO);
     if (message->count != HELLO && message->count != HELLO + 1)
         return "a READY with the wrong number of frames";
+    if (peer->number != SW_NONE && (!peer->rpc || message->count == HELLO)) {
+        refuse_unexpected(broker, peer);
+        return NULL;
+    }
     sw_core_hello hello = {.rpc = message->count > HELLO, .service_count = 1, .services = {service}};
     if (!hello.rpc) {
         register_worker(broker, peer, &hello);
@@ -99,7 +111,9 @@ static const char *mdp_reply(sw_broker *broker, sw_peer *peer, sw_live *live, bo
         body->payload = sw_message_view(message, BODY + 1);
         body->payload_frame = 1;
     }
-    sw_core_reply(broker->core, peer->number, route_of(address), final, body, broker->now_us);
+    bool expected = sw_core_reply(broker->core, peer->number, route_of(address), final, body, broker->now_us);
+    if (!expected && !peer->rpc)
+        refuse_unexpected(broker, peer);
     return NULL;
 }
 

@@ -79,6 +79,27 @@ class Plain(Base):
             worker.send_multipart(first)
             self.assertEqual(recv(worker), [b"MDPW02", b"\x06"], first)
 
+    def test_plain_worker_out_of_turn(self):
+        client = self.broker.client()
+        for case in "READY again", "a reply to nothing", "a second FINAL":
+            with self.subTest(case):
+                worker = self.plain_worker()
+                self.serving("echo")
+                if case == "READY again":
+                    worker.send_multipart([b"MDPW02", b"\x01", b"echo"])
+                elif case == "a reply to nothing":
+                    worker.send_multipart([b"MDPW02", b"\x03", b"12345678", b"", b"x"])
+                else:
+                    client.socket.send_multipart([b"MDPC02", b"\x01", b"echo", b"hi"])
+                    reply = [b"MDPW02", b"\x04", self.request(worker)[2], b"", b"once"]
+                    worker.send_multipart(reply)
+                    worker.send_multipart(reply)
+                    self.assertEqual(recv(client.socket), [b"MDPC02", b"\x03", b"echo", b"once"])
+                while (frames := recv(worker)) == [b"MDPW02", b"\x05"]:
+                    pass
+                self.assertEqual(frames, [b"MDPW02", b"\x06"])
+                self.serving("echo", 0)
+
     def test_heartbeats_come(self):
         worker = self.plain_worker()
         self.assertEqual(recv(worker), [b"MDPW02", b"\x05"])
