@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define BACKOFF_FIRST_US 20000   /* after the first round in vain */
 #define BACKOFF_MAX_US   1000000 /* a broker that comes back is found within about a second */
@@ -263,8 +264,11 @@ static void lose(sw_client *client, int64_t now_us)
 static const char *guess_reason(const char *endpoint)
 {
     struct stat status;
-    if (strncmp(endpoint, "ipc://", 6) == 0 && stat(endpoint + 6, &status) != 0)
+    bool local = strncmp(endpoint, "ipc://", 6) == 0;
+    if (local && stat(endpoint + 6, &status) != 0)
         return errno == ENOENT ? "there is no such socket" : strerror(errno);
+    if (local && access(endpoint + 6, W_OK) != 0)
+        return "this user may not write to the socket";
     return "nobody accepts connections there";
 }
 

@@ -10,6 +10,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -352,6 +353,19 @@ class Cli(unittest.TestCase):
                          "Beta")
         self.fails(INVALID, "status", "--endpoint", "nonsense", error="INVALID_ARGUMENT")
         self.fails(INVALID, "status", "--timeout", "soon", error=".*--timeout takes a duration")
+
+    def test_socket_of_others(self):
+        drop = ["setpriv", "--reuid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
+        if subprocess.run([*drop, SITEWIRE, "--version"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("nobody may not run what was built here")
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as closed:
+            os.chmod(folder, 0o755)
+            closed.bind(f"{folder}/f")
+            os.chmod(f"{folder}/f", 0)
+            done = subprocess.run([*drop, SITEWIRE, "get", "website", "x", "--endpoint", f"ipc://{folder}/f"],
+                                  env=self.system.env(), capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, UNAVAILABLE)
+        self.assertRegex(done.stderr, "^error: UNAVAILABLE: .*/f: this user may not write to the socket")
 
     def test_interrupt(self):
         """While the schema is fetched, and while a call waits."""
