@@ -29,7 +29,7 @@ RPC, HERE = "sitewire.rpc.v1.", os.path.dirname(os.path.abspath(__file__))
 
 def load_protos():
     """The .proto files, compiled into a cache folder once for each state of them, as a FileDescriptorSet."""
-    places = [os.environ.get("SITEWIRE_PROTO", ""), os.path.join(HERE, "..", "..", "proto"),
+    places = [os.environ.get("SITEWIRE_PROTO") or HERE, os.path.join(HERE, "..", "..", "proto"),
               "/usr/local/share/sitewire/proto", "/usr/share/sitewire/proto"]
     root = next((place for place in places if os.path.isdir(os.path.join(place, "sitewire"))), None) or sys.exit(
         "error: no .proto files; set SITEWIRE_PROTO to the folder that holds sitewire/")

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -61,6 +62,14 @@ class PythonClient(unittest.TestCase):
         self.assertIn('"code": "py-1.com"', done.stdout)
         done = self.python("websites", "py-")
         self.assertEqual(done.stdout.split(), ["py-0.com", "py-1.com", "py-2.com"])
+
+    def test_any_folder(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "sitewire"))  # as where this was cloned
+            done = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "clients/python/sitewire.py"), "Health/Check"],
+                                  env=self.system.env() | {"XDG_CACHE_HOME": self.system.folder}, cwd=folder,
+                                  capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_failures(self):
         done = self.python("Referential/GetWebsite", '{"code": "nowhere"}')
