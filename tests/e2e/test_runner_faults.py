@@ -91,6 +91,7 @@ class Faults(RunnerTest):
         self.system.kill("deployment-0")
         self.go()
         self.system.start_service("deployment-0")
+        self.again(lambda: self.get(number))
         self.assertEqual(self.over(number).status, "DONE")
         self.assertEqual(self.output(number), b"up\nwent on\n")
         self.check(number)
@@ -265,6 +266,7 @@ class Faults(RunnerTest):
             self.restart("deployment-0")
             self.go()
             wait_for(lambda: self.again(lambda: self.get(number)).status == "DONE", "its end")
+            wait_for(lambda: '"DONE"' in self.events()[-1].payload, "the event of its end")
             wanted = [event.position for event in self.events()]
             wait_for(lambda: f'"position":"{wanted[-1]}"' in watch.output().replace(" ", "")
                      or f'"position":{wanted[-1]}' in watch.output().replace(" ", ""), "the last event")
