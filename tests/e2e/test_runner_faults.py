@@ -105,7 +105,7 @@ class Faults(RunnerTest):
         self.running(number, b"up\n")
         self.system.kill("deployment-0")
         wait_for(lambda: not pids_that_say(word + "\0"), "the end of the command")
-        self.assertIn("the lease ran out", runner.output())
+        wait_for(lambda: "the lease ran out" in runner.output(), "the runner says so")
         self.system.start_service("deployment-0")
         d = wait_for(lambda: (lambda d: d if d.status == "FAILED" else None)(self.again(lambda: self.get(number))), "the sweep")
         self.assertEqual(d.failure, f"the runner {runner.name} was lost")
