@@ -180,12 +180,15 @@ static void conclude_check(sw_watch *watch)
     watch->fresh = false;
 }
 
+/* Without an answer the next check asks again: an older service, or a newer one on an older schema, never gives one. */
 static void on_position(const sw_reply *reply, void *context)
 {
     sw_watch *watch = context;
     Sw__EventPosition *events;
     sw_error error;
-    if (!take_outcome(watch, reply)) /* the next check asks again; an older service never answers */
+    watch->call = SW_WATCH_IDLE;
+    watch->call_id = 0;
+    if (reply->code != SW_OK)
         return;
     if (sw_unpack(&sw__event_position__descriptor, (sw_view){reply->payload, reply->payload_size}, NULL,
                   (ProtobufCMessage **)&events, &error) != SW_OK) {

@@ -109,10 +109,8 @@ static sw_code make_cluster(const sw_cluster *cluster, int log, sw_error *error)
         (code = make_folder(cluster, fresh, error)) != SW_OK)
         return code;
     sw_log(SW_LOG_INFO, "making a PostgreSQL cluster", "data", cluster->data, NULL);
-    const char *arguments[] = {program, "-D",   fresh, "-U",    OWNER,
-                               "-E",    "UTF8", "-A",  "trust", "--locale=C.UTF-8",
-
-                               NULL};
+    const char *arguments[] = {
+        program, "-D", fresh, "-U", OWNER, "-E", "UTF8", "-A", "trust", "--locale=C.UTF-8", NULL};
     if (sw_child_run(arguments, cluster->identity, log, error) != SW_OK)
         return sw_fail(
             error, SW_FAILED_PRECONDITION,

@@ -64,5 +64,5 @@ const sw_service sw_service_deployment = {
     .queries = queries,
     .chore = "SELECT deployment.sweep()",
     .relays = true,
-    .schema_minimum = 20,
+    .schema_minimum = 11,
 };

@@ -93,7 +93,7 @@ bool sw_lane_has_dropped(const sw_lane *lane)
 
 bool sw_lane_changes(const sw_lane *lane, uint64_t row)
 {
-    for (unsigned i = lane->head; i != lane->tail; i++) {
+    for (unsigned i = lane->head + lane->answered; i != lane->tail; i++) {
         const sw_slot *slot = &lane->slots[i % LANE_SLOTS];
         if (slot->kind == SLOT_WORK && slot->work->row == row)
             return true;

@@ -177,6 +177,23 @@ class Relay(Base):
             self.assertEqual(watch.process.popen.returncode, OUT_OF_RANGE, watch.process.output())
         self.assertTrue(other.process.running())
 
+    def test_older_schema(self):
+        """Until it is migrated a service may not say where the events are: a watch goes on without."""
+        self.emit(2)
+        self.settled()
+        last = int(self.sql("SELECT position FROM deployment.relay")[0][0])
+        self.system.kill("deployment-0")
+        self.system.start_service("deployment-0")  # its Stats begin anew
+        self.sql("REVOKE SELECT (position) ON deployment.relay FROM sitewire_deployment")
+        try:
+            watch = self.watch("--after", str(last + 1), *self.mine())
+            wait_for(lambda: "ReadEventPosition" in self.system.cli("status", "--json").stdout, "the watch has asked")
+            self.emit(3)
+            watch.wait(2)
+            self.assertTrue(watch.process.running(), watch.process.output())
+        finally:
+            self.sql("GRANT SELECT (position) ON deployment.relay TO sitewire_deployment")
+
     def other(self):
         self.sql(f"INSERT INTO referential.website (code) VALUES ('{self.name}-other')")
         return self.name + "-other"
