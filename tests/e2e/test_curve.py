@@ -522,7 +522,7 @@ class Others(Base):
             self.assertIn(says, done.stderr)
 
     def test_events(self):
-        """Only services publish, and only users subscribe; what they hear, test_watch tells."""
+        """Only services publish, and only users subscribe; what they hear, test_watch_rights tells."""
         folder = tempfile.mkdtemp(prefix="swe-")
         ends = {name: f"tcp://127.0.0.1:{free_port()}" for name in ("publish", "events")}
         local = f"ipc://{folder}/e"

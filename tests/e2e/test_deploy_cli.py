@@ -1,176 +1,22 @@
 #!/usr/bin/env python3
-"""Deployments at the command line: deploy, rollback, approve, abort, logs, deployment, deployments. The runner is played here."""
+"""Deployments at the command line: deploy, approve, abort, logs, deployment, deployments. The runner is played here."""
 import base64
-import fcntl
 import json
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
-import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from deployment_test import DeploymentTest, ROLES  # noqa: E402
+from deploy_cli_test import DeployCliTest, Terminal  # noqa: E402
 from sitewire_test import PATIENCE, SITEWIRE, wait_for  # noqa: E402
-from sitewire.deployment.v1 import deployment_pb2 as pb  # noqa: E402
 
-CANCELLED, UNKNOWN, INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, ABORTED = 1, 2, 3, 5, 7, 9, 10
-
-
-class Terminal:
-    """A program on a terminal of its own, and the screen that one sees there."""
-
-    def __init__(self, env, *words, columns=80, rows=24):
-        self.rows, self.raw = rows, b""
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execve(SITEWIRE, [SITEWIRE, *words], env)
-        self.resize(columns)
-
-    def resize(self, columns):
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", self.rows, columns, 0, 0))
-
-    def read(self, seconds):
-        """False at the end."""
-        if select.select([self.fd], [], [], seconds)[0]:
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:
-                data = b""
-            self.raw += data
-            return bool(data)
-        return True
-
-    def screen(self):
-        """The lines as they stand, by the few controls that a view may use."""
-        lines, row, column = [""], 0, 0
-        text = re.sub(r"\x1b(\[\??[0-9;]*)?\Z", "", self.raw.decode("utf-8", "replace"))  # the rest of it is still to be read
-        for part in re.findall(r"\x1b\[\??[0-9;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+|\x1b", text):
-            if part == "\r":
-                column = 0
-            elif part == "\n":
-                row += 1
-                lines.extend([""] * (row + 1 - len(lines)))
-            elif re.fullmatch(r"\x1b\[\d+A", part):
-                row -= int(part[2:-1])
-                assert row >= 0, text
-            elif part == "\x1b[K":
-                lines[row] = lines[row][:column]
-            elif part == "\x1b[J":
-                lines[row] = lines[row][:column]
-                del lines[row + 1:]
-            elif re.fullmatch(r"\x1b\[(\?25[hl]|[0-9;]*m)", part):
-                pass
-            elif part.startswith("\x1b"):
-                raise AssertionError(f"not expected on a terminal: {part!r}")
-            else:
-                lines[row] = lines[row][:column].ljust(column) + part + lines[row][column + len(part):]
-                column += len(part)
-        return "\n".join(lines)
-
-    def wait_for(self, text):
-        return self.wait_for_match(re.escape(text))
-
-    def wait_for_match(self, pattern):
-        deadline = time.monotonic() + PATIENCE
-        while not re.search(pattern, self.screen()):
-            if not self.read(0.2) or time.monotonic() > deadline:
-                raise AssertionError(f"{pattern} is not to be seen in:\n{self.screen()}")
-        return self.screen()
-
-    def end(self):
-        """Its exit status."""
-        while self.read(PATIENCE):
-            pass
-        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        os.close(self.fd)
-        return status
+CANCELLED, INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, ABORTED = 1, 3, 5, 7, 9, 10
 
 
-class Base(DeploymentTest):
-    known = False  # whether the broker has heard of everybody's first right, which takes a second
-
-    def setUp(self):
-        super().setUp()
-        for by in () if self.known else (*ROLES, "stranger@x.org"):
-            wait_for(lambda by=by: self.system.cli("whoami", env=self.env(by)).returncode == 0, f"{by} is known")
-        type(self).known = True
-
-    def env(self, by=None):
-        """What the program needs to run as somebody; None is the admin on ipc."""
-        if by is None:
-            return self.system.env()
-        return self.system.env() | {"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_EVENTS": self.system.tcp_events,
-                                    "SITEWIRE_KEY": self.clients[by].key.path}
-
-    def cli(self, *words, by=None, status=0, stdin=""):
-        done = self.system.cli(*map(str, words), env=self.env(by), stdin=stdin)
-        self.assertEqual(done.returncode, status, f"{words}: {done.stdout}{done.stderr}")
-        return done
-
-    def fails(self, status, text, *words, field=None, **options):
-        done = self.cli(*words, status=status, **options)
-        self.assertIn(text, done.stderr)
-        if field:
-            self.assertIn(f"\nfield: {field}\n", done.stderr)
-        self.assertEqual(done.stdout, "")
-        return done
-
-    def json(self, *words, **options):
-        return [json.loads(line) for line in self.cli(*words, "--json", **options).stdout.splitlines()]
-
-    def wanted(self, *words, environment="dev", version="2"):
-        return ("deploy", self.project, "--env", environment, "--version", version, *words)
-
-    def ask(self, *words, **options):
-        """The plan of a deployment that is asked for at the command line."""
-        return self.json(*self.wanted(*words, environment=options.pop("environment", "dev")), **options)[0]
-
-    def write(self, claim, data, command=1, attempt=1, stream="stdout", offset=None):
-        """Output as a runner sends it; where it ends."""
-        self.at = getattr(self, "at", 0) if offset is None else offset
-        chunk = pb.LogChunk(command=command, attempt=attempt, stream=stream, offset=self.at, bytes=data)
-        self.at = self.call("AppendLog", "runner@x.org", id=claim.deployment.id, fence=claim.fence, chunks=[chunk]).offset
-        return self.at
-
-    def begin(self, claim, number):
-        self.call("StartCommand", "runner@x.org", id=claim.deployment.id, fence=claim.fence, number=number)
-
-    def end_command(self, claim, number, attempt=1, **how):
-        self.call("FinishCommand", "runner@x.org", id=claim.deployment.id, fence=claim.fence, number=number, attempt=attempt,
-                  **(how or {"exit_code": 0}))
-
-    def due(self):
-        """A claim, once there is something to claim."""
-        return wait_for(lambda: (lambda claim: claim if claim.HasField("deployment") else None)(self.claim()), "a deployment is due")
-
-    def run_due(self):
-        """Runs what is due, to DONE."""
-        claim = self.due()
-        for command in claim.commands:
-            self.attempt(claim, command.number)
-        self.finish(claim)
-
-    def in_background(self, *words, by=None):
-        process = self.system.start_cli(f"{self.w}-{words[0]}", *map(str, words), env=self.env(by))
-        self.addCleanup(lambda: process.running() and process.end(signal.SIGKILL))
-        return process
-
-    def shows(self, process, condition, what):
-        """Waits until its output meets the condition; the output."""
-        try:
-            return wait_for(lambda: condition(process.output()) and process.output(), what)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; running: {process.running()}; output:\n{process.output()}") from None
-
-
-class Asking(Base):
+class Asking(DeployCliTest):
     def test_dry_run(self):
         words = self.wanted("--run", "PREDEPLOYMENT: echo a; echo b", "--run", "bin/unpack 2", "--argv", 'post: ["purge", "a b"]',
                             "--reason", "release 2", "--dry-run")
@@ -264,7 +110,7 @@ class Asking(Base):
         self.assertRegex(self.cli("--version").stdout, r"^sitewire \d")
 
 
-class Deciding(Base):
+class Deciding(DeployCliTest):
     def test_approval(self):
         plan = self.ask("--run", "true", environment="prod", by="owner@x.org")
         number = plan["deployment"]["id"]
@@ -326,7 +172,7 @@ class Deciding(Base):
         self.fails(NOT_FOUND, running, "abort", running, by="stranger@x.org")
 
 
-class Telling(Base):
+class Telling(DeployCliTest):
     def test_list(self):
         first = self.deploy(commands=[{"shell": "true"}])
         second = self.request("ext@x.org", version="3").deployment.id
@@ -386,7 +232,7 @@ class Telling(Base):
         self.assertRegex(text, r"(?m) 1  \S+Z .*was lost")
 
 
-class Logs(Base):
+class Logs(DeployCliTest):
     def test_offsets(self):
         number = self.ask("--run", "a", "--run", "b")["deployment"]["id"]
         claim = self.due()
@@ -515,183 +361,7 @@ class Logs(Base):
         self.assertIn("the deployment goes on", following.output())
         self.assertEqual(self.get(int(number)).status, "IN_PROGRESS")
 
-
-class Waiting(Base):
-    def run_it(self, outcome="DONE", failure="", **how):
-        claim = self.due()
-        self.begin(claim, 1)
-        self.write(claim, b"hello\n\x1b[2Jwor", offset=0)
-        self.write(claim, b"ld\n")
-        self.end_command(claim, 1, **how)
-        self.finish(claim, outcome, failure=failure)
-
-    def test_outcomes(self):
-        for outcome, how, status, text in (("DONE", {"exit_code": 0}, 0, ""),
-                                           ("FAILED", {"exit_code": 3}, UNKNOWN, "error: UNKNOWN: deployment {} is FAILED: so it is"),
-                                           ("ABORTED", {"signal": 15}, ABORTED, "error: ABORTED: deployment {} is ABORTED: so it is")):
-            with self.subTest(outcome=outcome):
-                waiting = self.in_background(*self.wanted("--run", "PREDEPLOYMENT: echo hello", "--wait"))
-                self.run_it(outcome, "" if outcome == "DONE" else "so it is", **how)
-                self.assertEqual(waiting.popen.wait(PATIENCE), status, waiting.output())
-                shown = waiting.output()
-                number = re.match(r"deployment (\d+): ", shown)[1]
-                self.assertIn(text.format(number), shown)
-                lines = [re.sub(r"^\S+Z  ", "", line) for line in shown.splitlines()]
-                self.assertEqual(lines[:9], [f"deployment {number}: {self.project}, version 2 on {self.w}/dev", "REQUESTED by admin@localhost",
-                                             "REQUESTED -> ACCEPTED by admin@localhost", "ACCEPTED -> IN_PROGRESS by runner@x.org on r1",
-                                             "command 1 (PREDEPLOYMENT), attempt 1: begun", "  $ sh: echo hello", "  | hello", "  | world",
-                                             "command 1 (PREDEPLOYMENT), attempt 1: " + ("exit status 0" if status == 0 else "exit status 3" if status == UNKNOWN
-                                                                                         else "ended by signal 15")], shown)
-                self.assertIn(f"IN_PROGRESS -> {outcome} by runner@x.org on r1", lines[9])
-                os.truncate(waiting.log, 0)
-
-    def test_json(self):
-        waiting = self.in_background(*self.wanted("--run", "echo hello", "--wait", "--json"))
-        self.run_it()
-        self.assertEqual(waiting.popen.wait(PATIENCE), 0, waiting.output())
-        lines = [json.loads(line) for line in waiting.output().splitlines()]
-        self.assertEqual([line["kind"] for line in lines], ["plan", "state", "state", "state", "command", "output", "output", "command", "state", "outcome"])
-        self.assertEqual(b"".join(base64.b64decode(line["bytes"]) for line in lines if line["kind"] == "output"), b"hello\n\x1b[2Jworld\n")
-        self.assertEqual(lines[-1]["outcome"]["status"], "DONE")
-
-    def test_rollback(self):
-        number = self.deploy(commands=[{"shell": "true"}])
-        waiting = self.in_background("rollback", number, "--wait")
-        self.run_due()
-        self.assertEqual(waiting.popen.wait(PATIENCE), 0, waiting.output())
-        self.assertIn(f"{self.project}, version 1 on {self.w}/dev", waiting.output())
-        self.assertEqual(self.deployed(), "1")
-
-    def test_approved_meanwhile(self):
-        waiting = self.in_background(*self.wanted("--wait", environment="prod"), by="owner@x.org")
-        number = re.search(r"sitewire approve (\d+)\n", self.shows(waiting, lambda output: "approve" in output, "it says so"))[1]
-        self.cli("approve", number, "--yes", by="other@x.org")
-        self.run_due()
-        self.assertEqual(waiting.popen.wait(PATIENCE), 0, waiting.output())
-
-    def test_interrupt(self):
-        waiting = self.in_background(*self.wanted("--run", "a", "--wait"))
-        claim = self.due()
-        self.shows(waiting, lambda output: "IN_PROGRESS" in output, "it is seen")
-        self.assertEqual(waiting.end(signal.SIGINT), CANCELLED)
-        number = claim.deployment.id
-        self.assertIn(f"deployment {number} goes on; `sitewire logs {number} -f` follows it, `sitewire abort {number}` ends it",
-                      waiting.output())
-        self.assertEqual(self.get(number).status, "IN_PROGRESS")
-
-
-class Live(Base):
-    def terminal(self, *words, **options):
-        env = self.env() | {"TERM": "xterm"}
-        terminal = Terminal(env, *self.wanted(*words, "--wait"), **options)
-        self.addCleanup(lambda: subprocess.run(["kill", "-9", str(terminal.pid)], stderr=subprocess.DEVNULL, check=False))
-        return terminal
-
-    def test_view(self):
-        terminal = self.terminal("--run", "PREDEPLOYMENT: backup", "--run", "unpack")
-        terminal.wait_for("waits for a runner")
-        claim = self.due()
-        terminal.wait_for("IN_PROGRESS on r1 for")
-        self.begin(claim, 1)
-        shown = terminal.wait_for("  runs ")
-        self.assertRegex(shown, r"(?m)^  runs +\d+\.\d s  PREDEPLOYMENT  sh: backup$")
-        self.assertRegex(shown, r"(?m)^ +DEPLOYMENT  sh: unpack$")
-        self.write(claim, "".join(f"line {i}\n" for i in range(40)).encode(), offset=0)
-        shown = terminal.wait_for("  | line 39")
-        self.assertEqual(re.findall(r"(?m)^  \| (.*)$", shown), [f"line {i}" for i in range(30, 40)])
-        self.write(claim, b"10%\r20%\r\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\tend\x9b\x00\n" + "x".encode() * 300 + b"\n")
-        shown = terminal.wait_for("red     end")
-        self.assertIn("  | red     end\ufffd\\x00\n", shown)
-        self.assertTrue(all(len(line) <= 80 for line in shown.splitlines()), shown)
-        self.end_command(claim, 1)
-        self.begin(claim, 2)
-        shown = terminal.wait_for_match(r"(?ms)^  runs +\S+ s  DEPLOYMENT  sh: unpack$(?!.*^  \| )")  # output before is gone
-        self.assertRegex(shown, r"(?m)^  ok +\d+\.\d s  PREDEPLOYMENT  sh: backup$")
-        self.end_command(claim, 2)
-        self.finish(claim)
-        self.assertEqual(terminal.end(), 0, terminal.screen())
-        shown = terminal.screen().rstrip().splitlines()
-        self.assertEqual(shown[-3], "DONE")
-        self.assertRegex(shown[-1], r"^  ok +\d+\.\d s  DEPLOYMENT  sh: unpack$")
-        self.assertTrue(terminal.raw.startswith(b"\x1b[?25l") and b"\x1b[?25h" in terminal.raw)
-
-    def test_width(self):
-        """It follows the width; a terminal that has become narrower has broken the lines of the last frame."""
-        terminal = self.terminal("--run", "x" * 100, columns=90)
-        terminal.wait_for("waits for a runner")
-        wait_for(lambda: terminal.raw.endswith(b"\x1b[J") or not terminal.read(0.1), "the frame is whole")
-        before = [len(line) for line in terminal.screen().rstrip().splitlines()]
-        self.assertEqual(max(before), 90)
-        begin = len(terminal.raw)
-        terminal.resize(40)
-        wait_for(lambda: terminal.read(0.1) and b"\x1b[J" in terminal.raw[begin:], "it draws again")
-        frame = terminal.raw[begin:].decode().split("\x1b[J")[0].split("\r\n")
-        self.assertTrue(frame[0].startswith(f"\x1b[{sum(max(1, -(-width // 40)) for width in before)}A\r"), (before, frame))
-        self.assertEqual(max(len(re.sub(r"\x1b\[\w+|\r", "", line)) for line in frame), 40)
-        self.run_due()
-        self.assertEqual(terminal.end(), 0)
-
-    def test_queue(self):
-        """It says behind which others it is, as these go."""
-        first, second = (self.request(version=str(version)).deployment.id for version in (5, 6))
-        terminal = self.terminal("--run", "a")
-        terminal.wait_for(f"waits behind {first},{second}")
-        self.run_due()
-        terminal.wait_for_match(rf"(?m)^waits behind {second}$")
-        self.run_due()
-        terminal.wait_for("waits for a runner")
-        self.run_due()
-        self.assertEqual(terminal.end(), 0)
-
-    def test_failure(self):
-        terminal = self.terminal("--run", "unpack", columns=120)
-        claim = self.due()
-        self.begin(claim, 1)
-        self.write(claim, b"no space left\n", offset=0)
-        self.end_command(claim, 1, exit_code=28)
-        self.finish(claim, "FAILED", failure="command 1 failed")
-        self.assertEqual(terminal.end(), UNKNOWN)
-        shown = terminal.screen()
-        self.assertRegex(shown, r"(?m)^  failed +\d+\.\d s  DEPLOYMENT  sh: unpack \(exit status 28\)$")
-        self.assertIn("  | no space left\n", shown)
-        self.assertIn("FAILED: command 1 failed\n", shown)
-        self.assertIn("error: UNKNOWN: deployment", shown)
-
-    def test_many_commands(self):
-        """No more lines than the terminal has, around what runs."""
-        words = [word for i in range(1, 61) for word in ("--run", f"command-{i}")]
-        terminal = self.terminal(*words, rows=15)
-        claim = self.due()
-        for number in range(1, 31):
-            self.attempt(claim, number)
-        self.begin(claim, 31)
-        shown = terminal.wait_for("sh: command-31")
-        self.assertLess(len(shown.rstrip().splitlines()), 15)
-        os.kill(terminal.pid, signal.SIGINT)
-        self.assertEqual(terminal.end(), CANCELLED)
-        self.assertIn(f"deployment {claim.deployment.id} goes on", terminal.screen())
-        self.assertIn(b"\x1b[?25h", terminal.raw)
-
-    def test_suspended(self):
-        """Ctrl-Z gives the terminal back as it was; afterwards the view goes on."""
-        terminal = self.terminal("--run", "a")
-        terminal.wait_for("waits for a runner")
-        self.assertFalse(termios.tcgetattr(terminal.fd)[3] & termios.ECHO)
-        os.kill(terminal.pid, signal.SIGTSTP)
-        self.assertTrue(os.WIFSTOPPED(os.waitpid(terminal.pid, os.WUNTRACED)[1]))
-        self.assertTrue(termios.tcgetattr(terminal.fd)[3] & termios.ECHO)
-        os.kill(terminal.pid, signal.SIGCONT)
-        self.run_due()
-        self.assertEqual(terminal.end(), 0, terminal.screen())
-
-    def test_dumb_terminal(self):
-        terminal = Terminal(self.env() | {"TERM": "dumb"}, *self.wanted("--wait"))
-        self.run_due()
-        self.assertEqual(terminal.end(), 0)
-        self.assertNotIn(b"\x1b", terminal.raw)
-
-
-del Base, DeploymentTest
+del DeployCliTest
 
 if __name__ == "__main__":
     unittest.main()

@@ -83,7 +83,7 @@ class KeyCommand(unittest.TestCase):
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
         self.assertEqual(os.listdir(os.path.dirname(path)), ["key"])
         self.use(path)
-        rows = self.system.sql(f"""SELECT public_key, revoked_at IS NULL, "user" FROM users.key
+        rows = self.system.sql("""SELECT public_key, revoked_at IS NULL, "user" FROM users.key
                                    WHERE label = 'rotated' ORDER BY 2""")
         self.assertEqual(rows, [[before["public_key"], "f", ADMIN], [after["public_key"], "t", ADMIN]])
 

@@ -10,7 +10,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from mdp import (Base, CANCEL, CANCELLED, CREDIT, DEADLINE, ECHO, EXHAUSTED, EXISTS, HEALTH, INVALID, NOT_FOUND,
                  OK, REQUEST, UNAVAILABLE, UNIMPLEMENTED, Worker, compact, may_have_run, parse, recv)  # noqa: E402
 from sitewire_test import wait_for  # noqa: E402
-import zmq  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 
 

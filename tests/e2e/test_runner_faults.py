@@ -183,7 +183,7 @@ class Faults(RunnerTest):
 
     def test_statements_in_the_way_of_others(self):
         """What a deadlock has undone is said again: the lease is not lost by it."""
-        self.sql(f"""CREATE SEQUENCE deployment.hiccup;
+        self.sql("""CREATE SEQUENCE deployment.hiccup;
             CREATE FUNCTION deployment.hiccup() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                 CASE nextval('deployment.hiccup') WHEN 1 THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01';
                                                   WHEN 2 THEN RAISE EXCEPTION 'cancelled' USING ERRCODE = '57014';
