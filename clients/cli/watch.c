@@ -104,7 +104,8 @@ sw_code sw_cmd_watch(sw_cli *cli, sw_error *error)
     const char *cursor = s.watch == NULL                   ? ""
                          : s.limit > 0 && s.cursor != NULL ? s.cursor
                                                            : sw_watch_cursor(s.watch);
-    if (!cli->json && *cursor != '\0')
+    bool of_another = code == SW_OUT_OF_RANGE; /* of a newer database: nothing goes on from there */
+    if (!cli->json && !of_another && *cursor != '\0')
         fprintf(stderr, "go on with: --after %s\n", cursor);
     sw_watch_close(&s.watch);
     for (size_t i = 0; i < count; i++)

@@ -68,6 +68,7 @@ class Relay(WatchTest):
                 self.assertEqual(done.returncode, OUT_OF_RANGE, done.stderr)
                 self.assertIn(f"the cursor is at event {last + 1}, but there are no more than {last}", done.stderr)
                 self.assertIn("cursor", done.stderr)
+                self.assertNotIn("go on with", done.stderr)
         at_end = self.watch("--after", str(last), *self.mine())
         other = self.watch("--after", str(last), "--project", "website:" + self.other())  # nothing of it is there
         running = self.watch("--after", "0", *self.mine())
