@@ -128,6 +128,8 @@ sw_code sw_client_launch(sw_client *client, const sw_call_spec *spec, uint64_t *
     }
     if (client->closing)
         return sw_fail(error, SW_FAILED_PRECONDITION, "the client is being closed");
+    if (!client->busy && client->in_flight == 0)
+        sw_link_resume(client, sw_now_us());
     sw_flight *flight = client->in_flight < client->options.in_flight_max ? sw_flight_take(client) : NULL;
     if (flight == NULL)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED,

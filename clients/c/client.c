@@ -53,6 +53,7 @@ sw_code sw_client_open(const char *endpoints, const sw_client_options *options, 
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
     client->epoll = client->timer = -1;
+    client->link.watched[0].fd = client->link.watched[1].fd = -1;
     client->armed_us = SW_NEVER;
     client->last.reply.endpoint = "";
     sw_code code = take_options(options, &client->options, error);
@@ -171,14 +172,15 @@ static bool wait_for_work(sw_client *client, int64_t until_us)
     int64_t due = next_due(client), now_us = sw_now_us();
     due = due < until_us ? due : until_us;
     long timeout_ms = due == SW_NEVER ? -1 : due <= now_us ? 0 : (long)((due - now_us + 999) / 1000);
-    /* Both sockets have been read to their end since they were last used (`unread`), so their descriptors will do. A
-     * signal ends it early: nothing is lost. */
-    struct pollfd items[] = {{.fd = client->link.monitor_fd, .events = POLLIN},
-                             {.fd = client->link.socket_fd, .events = POLLIN}};
-    nfds_t count = client->link.socket != NULL ? 2 : 0;
+    /* Both descriptors have been read to their end since they were last used (`unread`), so they will do. A signal ends it
+     * early: nothing is lost. */
+    struct pollfd items[2];
+    nfds_t count = client->link.dealer != NULL ? 2 : 0;
+    if (count > 0)
+        sw_dealer_poll(client->link.dealer, items);
     bool any = poll(items, count, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms) > 0;
-    client->unread = any && items[1].revents != 0;
-    return any && items[0].revents != 0;
+    client->unread = any && items[0].revents != 0;
+    return any && items[1].revents != 0;
 }
 
 int sw_client_process(sw_client *client, int64_t timeout_ms)
@@ -202,6 +204,7 @@ int sw_client_process(sw_client *client, int64_t timeout_ms)
         look = wait_for_work(client, until_us);
     }
     int64_t now_us = client->timer >= 0 ? sw_now_us() : 0;
+    sw_link_watch(client);
     arm(client, more ? now_us : next_due(client), now_us);
     client->busy = false;
     uint64_t called = client->callbacks - before;

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "schema.h"
 #include "wire/batch.h"
-#include "wire/keyfile.h"
+#include "wire/dealer.h"
 #include <sitewire/client.h>
 
 #define SW_FLIGHT_CHUNK     256U       /* calls allocated at once */
@@ -63,8 +63,9 @@ typedef struct sw_link {
     size_t count, current;
     sw_key_file key; /* for tcp; empty: it is not encrypted */
     char key_path[256];
-    void *context, *socket, *monitor;
-    int socket_fd, monitor_fd; /* readable when the socket wants to be looked at */
+    void *context;
+    sw_dealer *dealer;        /* NULL while it is down */
+    struct pollfd watched[2]; /* what the epoll set has of it */
     sw_link_state state;
     bool compact;    /* the broker speaks compact framing */
     sw_batch batch;  /* calls that leave with the next flush */
@@ -73,8 +74,10 @@ typedef struct sw_link {
     int64_t due_us;    /* DOWN: when to try; CONNECTING: when to give up */
     uint32_t failures; /* attempts in a row without a reply */
     uint32_t refusals; /* of them, attempts in a row that ended in the handshake as for a wrong key */
-    int64_t looked_us; /* when the monitor was last read */
-    char reason[160];  /* why the last attempt or connection ended */
+    int64_t looked_us; /* when events were last asked for */
+    uint64_t heard;    /* how often the broker was, as of heard_us */
+    int64_t heard_us, asked_us; /* asked_us: when it was sent a ping after that; or SW_NEVER */
+    char reason[160];           /* why the last attempt or connection ended */
 } sw_link;
 
 typedef struct sw_last {
@@ -99,7 +102,7 @@ struct sw_client {
     bool busy; /* in sw_client_process */
     bool closing;
     bool
-        unread; /* the socket may have something: its descriptor says so, or was not asked since it was used */
+        unread; /* the socket may have something: its descriptor says so, or libzmq was not asked since it was used */
     uint8_t *scratch;   /* requests are packed here */
     char *trailer_text; /* trailers of the reply being delivered */
     size_t trailer_size;
@@ -126,8 +129,11 @@ void sw_link_destroy(sw_client *client);
 /* Handles connection events (`look`: there are some; otherwise it looks now and then) and the link's own
  * timer. True if something changed. */
 bool sw_link_work(sw_client *client, bool look, int64_t now_us);
+/* Before the first call after a pause: a connection that ended meanwhile is replaced, so that the call is not lost with it. Not
+ * while calls are in flight. */
+void sw_link_resume(sw_client *client, int64_t now_us);
 const char *sw_link_endpoint(const sw_client *client);
-/* What the epoll set watches: adds the sockets' descriptors. */
+/* Brings the epoll set in line with what the connection waits for. */
 void sw_link_watch(sw_client *client);
 
 /* --- flight.c: slab, lists and timers --- */

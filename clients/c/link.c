@@ -1,26 +1,24 @@
-/* The link of a client to its broker: one DEALER to one endpoint of the list, watched by a socket monitor so
- * that a loss is seen at once, and the walk along the list when it is lost. Used by client.c. */
+/* The link of a client to its broker: one dealer to one endpoint of the list, and the walk along the list when it is
+ * lost. Used by client.c. */
 #include "core.h"
-#include "wire/monitor.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #define BACKOFF_FIRST_US 20000   /* after the first round in vain */
 #define BACKOFF_MAX_US   1000000 /* a broker that comes back is found within about a second */
-#define RECONNECT_NEVER  3600000 /* ZeroMQ's own reconnection would keep a lost socket's calls */
 #define HEARTBEAT_MS     1000
-#define SILENCE_MS       5000          /* a peer that answers no heartbeat that long is lost */
+#define SILENCE_MS       5000          /* a peer that answers no ping that long is lost */
 #define MESSAGE_MAX      (64ULL << 20) /* docs/protocol.md, section 8 */
 #define ENDPOINT_SIZE    256
 #define LOOK_US          1000
-#define SURE             3 /* attempts that end alike */
+#define PAUSE_US         10000
+#define AWAY_US          1000000 /* a program that does not look for longer may have been waited for in vain */
+#define SURE             3       /* attempts that end alike */
 
 /* --- The endpoint list --- */
 
@@ -131,32 +129,41 @@ const char *sw_link_endpoint(const sw_client *client)
 
 /* --- One connection --- */
 
-static void watch(sw_client *client, void *socket, bool on)
-{
-    struct epoll_event event = {.events = EPOLLIN};
-    if (client->epoll >= 0 && socket != NULL)
-        epoll_ctl(client->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, sw_socket_fd(socket), &event);
-}
-
 void sw_link_watch(sw_client *client)
 {
-    watch(client, client->link.socket, true);
-    watch(client, client->link.monitor, true);
+    sw_link *link = &client->link;
+    struct pollfd wanted[2] = {{.fd = -1}, {.fd = -1}};
+    if (client->epoll < 0)
+        return;
+    if (link->dealer != NULL)
+        sw_dealer_poll(link->dealer, wanted);
+    for (int i = 0; i < 2; i++) {
+        struct pollfd *now = &link->watched[i], *next = &wanted[i];
+        struct epoll_event event = {.events = (next->events & POLLIN ? EPOLLIN : 0U) |
+                                              (next->events & POLLOUT ? EPOLLOUT : 0U)};
+        bool same = now->fd == next->fd;
+        if (now->fd >= 0 && !same)
+            epoll_ctl(client->epoll, EPOLL_CTL_DEL, now->fd, &event);
+        if (!same)
+            now->fd = -1;
+        if (next->fd >= 0 && (!same || now->events != next->events) &&
+            epoll_ctl(client->epoll, same ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, next->fd, &event) != 0)
+            continue; /* the next time */
+        *now = *next;
+    }
 }
 
 static void close_sockets(sw_client *client)
 {
     sw_link *link = &client->link;
-    watch(client, link->socket, false);
-    watch(client, link->monitor, false);
-    sw_monitor_close(link->socket, &link->monitor);
-    if (link->socket != NULL)
-        zmq_close(link->socket);
+    sw_dealer *dealer = link->dealer;
+    link->dealer = NULL;
+    sw_link_watch(client); /* before its descriptors are closed */
+    sw_dealer_close(&dealer, 0);
     if (link->frame_waits)
         zmq_msg_close(&link->frame);
     link->frame_waits = false;
     sw_batch_clear(&link->batch);
-    link->socket = NULL;
     link->compact = false;
 }
 
@@ -172,35 +179,31 @@ void sw_link_destroy(sw_client *client)
     sw_key_file_wipe(&link->key);
 }
 
-static bool set_int(void *socket, int option, int value)
+static bool is_tcp(const sw_client *client)
 {
-    return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
+    return strstr(sw_link_endpoint(client), "tcp://") == sw_link_endpoint(client);
 }
 
 static bool is_encrypted(const sw_client *client)
 {
-    return client->link.key.public_key[0] != '\0' && strncmp(sw_link_endpoint(client), "tcp://", 6) == 0;
+    return client->link.key.public_key[0] != '\0' && is_tcp(client);
 }
 
-static bool open_sockets(sw_client *client)
+static bool open_dealer(sw_client *client)
 {
     sw_link *link = &client->link;
-    const char *endpoint = sw_link_endpoint(client);
-    uint64_t largest = client->options.reply_max > MESSAGE_MAX ? client->options.reply_max : MESSAGE_MAX;
-    int64_t message_max = (int64_t)(largest + SW_HEADER_MAX + SW_COMPACT_PREFIX);
+    size_t largest = client->options.reply_max > MESSAGE_MAX ? client->options.reply_max : MESSAGE_MAX;
     int replies_max = client->options.in_flight_max > 1000 ? (int)client->options.in_flight_max : 1000;
-    link->socket = zmq_socket(link->context, ZMQ_DEALER);
-    return link->socket != NULL && set_int(link->socket, ZMQ_LINGER, 0) &&
-           set_int(link->socket, ZMQ_SNDHWM, 0) && /* calls in flight are the bound */
-           set_int(link->socket, ZMQ_RCVHWM, replies_max) &&
-           set_int(link->socket, ZMQ_RECONNECT_IVL, RECONNECT_NEVER) &&
-           set_int(link->socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
-           set_int(link->socket, ZMQ_HEARTBEAT_TIMEOUT, SILENCE_MS) &&
-           set_int(link->socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL) &&
-           zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)) == 0 &&
-           (!is_encrypted(client) || sw_key_use_as_client(link->socket, &link->key)) &&
-           (link->monitor = sw_monitor_open(link->context, link->socket, ZMQ_EVENT_ALL)) != NULL &&
-           zmq_connect(link->socket, endpoint) == 0;
+    /* What is sent has no bound: calls in flight are. */
+    sw_dealer_options options = {.context = link->context,
+                                 .key = is_encrypted(client) ? &link->key : NULL,
+                                 .message_max = largest + SW_HEADER_MAX + SW_COMPACT_PREFIX,
+                                 .unsent_max = SIZE_MAX,
+                                 .receive_max = replies_max,
+                                 .heartbeat_ms = HEARTBEAT_MS,
+                                 .silence_ms = SILENCE_MS};
+    link->dealer = sw_dealer_open(sw_link_endpoint(client), &options);
+    return link->dealer != NULL;
 }
 
 /* The attempt on the current endpoint failed: to the next, and once round the list, a pause. `refusal` is how sure it is
@@ -230,13 +233,14 @@ static void begin_attempt(sw_client *client, int64_t now_us)
     link->state = SW_LINK_CONNECTING;
     link->failures++; /* until the broker says something */
     link->due_us = now_us + client->options.connect_ms * 1000;
-    if (!open_sockets(client)) {
+    if (!open_dealer(client)) {
         fail_attempt(client, zmq_strerror(zmq_errno()), 0, now_us);
         return;
     }
     client->unread = true;
-    link->socket_fd = sw_socket_fd(link->socket);
-    link->monitor_fd = sw_socket_fd(link->monitor);
+    link->heard = 0;
+    link->heard_us = now_us;
+    link->asked_us = SW_NEVER;
     sw_link_watch(client);
 }
 
@@ -260,87 +264,114 @@ static void lose(sw_client *client, int64_t now_us)
     link->current = (link->current + 1) % link->count;
 }
 
-/* Why nobody could be connected to: the monitor does not tell, so say what can be seen. */
-static const char *guess_reason(const char *endpoint)
+/* Why nobody could be connected to; libzmq does not tell. */
+static const char *reason_of(int error)
 {
-    struct stat status;
-    bool local = strncmp(endpoint, "ipc://", 6) == 0;
-    if (local && stat(endpoint + 6, &status) != 0)
-        return errno == ENOENT ? "there is no such socket" : strerror(errno);
-    if (local && access(endpoint + 6, W_OK) != 0)
+    switch (error) {
+    case 0:
+    case ECONNREFUSED:
+        return "nobody accepts connections there";
+    case ENOENT:
+        return "there is no such socket";
+    case EACCES:
         return "this user may not write to the socket";
-    return "nobody accepts connections there";
+    case EAGAIN:
+        return "too many wait there to be accepted";
+    default:
+        return strerror(error);
+    }
 }
 
 /* The connection ended in the handshake. A CURVE broker says nothing to who does not know its key, so that may be the
  * cause, or the broker has ended just then: after some attempts it is clear. */
-static void fail_handshake(sw_client *client, int event, int32_t value, int64_t now_us)
+static void fail_handshake(sw_client *client, sw_zmtp_state how, int64_t now_us)
 {
     sw_link *link = &client->link;
     bool encrypted = is_encrypted(client);
     char reason[sizeof(link->reason)] = "the handshake failed: is it a sitewire broker?";
     unsigned refusal = 0;
-    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+    if (how == SW_ZMTP_REFUSED && encrypted) {
         snprintf(reason, sizeof(reason), "it refuses the key in %.80s", link->key_path);
         refusal = SURE;
-    } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
-               value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {
+    } else if (how == SW_ZMTP_MISMATCH) {
         snprintf(
             reason, sizeof(reason),
             encrypted
                 ? "it is not encrypted (--curve off), but we have a key: SITEWIRE_KEY=off goes without"
                 : "it demands a key: set SITEWIRE_KEY to your key file; `sitewire key enroll` makes one");
         refusal = SURE;
-    } else if (event != ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
-               strncmp(sw_link_endpoint(client), "tcp://", 6) == 0) {
-        if (encrypted)
-            snprintf(reason, sizeof(reason),
-                     "it hung up in the handshake: is server_key in %.60s its key, or does it go without "
-                     "(--curve off)?",
-                     link->key_path);
-        else
-            snprintf(
-                reason, sizeof(reason),
-                "it hung up in the handshake: it demands a key (SITEWIRE_KEY), or is no sitewire broker");
+    } else if (how == SW_ZMTP_HUNG_UP && encrypted) {
+        snprintf(reason, sizeof(reason),
+                 "it hung up in the handshake: is server_key in %.60s its key, or does it go without "
+                 "(--curve off)?",
+                 link->key_path);
         refusal = 1;
-    } else if (event == ZMQ_EVENT_DISCONNECTED) {
-        snprintf(reason, sizeof(reason), "the peer hung up during the handshake");
+    } else if (how == SW_ZMTP_HUNG_UP) {
+        snprintf(reason, sizeof(reason), "it hung up in the handshake: is it a sitewire broker?");
     }
     fail_attempt(client, reason, refusal, now_us);
 }
 
-static void handle_event(sw_client *client, int event, int32_t value, int64_t now_us)
+/* `away_us`: how long the program has not looked. */
+static void handle_event(sw_client *client, sw_zmtp_state event, int error, int64_t away_us, int64_t now_us)
 {
     sw_link *link = &client->link;
-    switch (event) {
-    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
-        if (link->state == SW_LINK_CONNECTING) {
-            link->state = SW_LINK_UP;
-            link->refusals = 0;
-            link->due_us = SW_NEVER;
-            sw_client_ask_framing(client);
-        }
-        break;
-    case ZMQ_EVENT_DISCONNECTED:
-        if (link->state == SW_LINK_UP)
-            lose(client, now_us);
-        else
-            fail_handshake(client, event, value, now_us);
-        break;
-    case ZMQ_EVENT_CLOSED:
-    case ZMQ_EVENT_CONNECT_RETRIED:
-        if (link->state == SW_LINK_CONNECTING)
-            fail_attempt(client, guess_reason(sw_link_endpoint(client)), 0, now_us);
-        break;
-    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-        if (link->state == SW_LINK_CONNECTING)
-            fail_handshake(client, event, value, now_us);
-        break;
-    default:
-        break;
+    if (event == SW_ZMTP_UP) {
+        link->state = SW_LINK_UP;
+        link->refusals = 0;
+        link->due_us = SW_NEVER;
+        client->unread = true; /* messages may have come with the handshake's end */
+        sw_client_ask_framing(client);
+    } else if (link->state == SW_LINK_UP) {
+        lose(client, now_us);
+    } else if (event == SW_ZMTP_UNREACHABLE) {
+        fail_attempt(client, reason_of(error), 0, now_us);
+    } else if (event == SW_ZMTP_HUNG_UP && link->dealer->zmtp != NULL && away_us >= AWAY_US) {
+        close_sockets(client); /* it had waited for us: once more */
+        link->failures--;
+        link->state = SW_LINK_DOWN;
+        link->due_us = now_us;
+    } else {
+        fail_handshake(client, event, now_us);
     }
+}
+
+/* Where libzmq does not look after its peer, we do while calls wait for it: after a second of silence it gets a ping. We may
+ * not have looked for long ourselves, so before it counts as gone, what it sent is read. */
+static void check_silence(sw_client *client, int64_t now_us)
+{
+    sw_link *link = &client->link;
+    sw_zmtp *zmtp = link->dealer->zmtp;
+    if (zmtp == NULL)
+        return;
+    link->due_us = SW_NEVER;
+    if (client->sent.first == NULL) {
+        link->asked_us = SW_NEVER;
+        return;
+    }
+    if (link->asked_us != SW_NEVER && now_us - link->asked_us >= SILENCE_MS * 1000) {
+        sw_zmtp_work(zmtp);
+        sw_client_receive(client, 1000);
+    }
+    if (link->heard != sw_zmtp_heard(zmtp)) {
+        link->heard = sw_zmtp_heard(zmtp);
+        link->heard_us = now_us;
+        link->asked_us = SW_NEVER;
+    }
+    const sw_flight *oldest = client->sent.first;
+    if (oldest == NULL)
+        return;
+    int64_t since_us = oldest->sent_us > link->heard_us ? oldest->sent_us : link->heard_us;
+    if (link->asked_us == SW_NEVER && now_us - since_us >= HEARTBEAT_MS * 1000) {
+        sw_zmtp_ping(zmtp);
+        link->asked_us = now_us;
+    }
+    if (link->asked_us == SW_NEVER)
+        link->due_us = since_us + HEARTBEAT_MS * 1000;
+    else if (now_us - link->asked_us < SILENCE_MS * 1000)
+        link->due_us = link->asked_us + SILENCE_MS * 1000;
+    else
+        lose(client, now_us);
 }
 
 bool sw_link_work(sw_client *client, bool look, int64_t now_us)
@@ -348,15 +379,26 @@ bool sw_link_work(sw_client *client, bool look, int64_t now_us)
     sw_link *link = &client->link;
     sw_link_state before = link->state;
     bool worked = false;
-    /* Looking costs a system call, which a busy link can do without. */
-    look = look || link->state != SW_LINK_UP || now_us - link->looked_us >= LOOK_US;
+    int64_t away_us = now_us - link->looked_us;
+    /* Looking at libzmq's monitor costs a system call, which a busy link can do without. */
+    look = look || link->state != SW_LINK_UP || link->dealer->zmtp != NULL || away_us >= LOOK_US;
     if (look)
         link->looked_us = now_us;
-    /* An event may close the monitor. */
-    int32_t value = 0;
-    for (int event; look && link->monitor != NULL && (event = sw_monitor_next(link->monitor, &value)) != 0;
+    if (link->dealer != NULL && (client->unread || link->state != SW_LINK_UP))
+        sw_dealer_work(link->dealer);
+    int error = 0; /* an event may close the dealer */
+    for (sw_zmtp_state event; look && link->dealer != NULL &&
+                              (event = sw_dealer_event(link->dealer, &error)) != SW_ZMTP_CONNECTING;
          worked = true)
-        handle_event(client, event, value, now_us);
+        handle_event(client, event, error, away_us, now_us);
+    if (link->state == SW_LINK_UP)
+        check_silence(client, now_us);
+    if (link->state == SW_LINK_CONNECTING && link->dealer->zmtp != NULL &&
+        link->heard != sw_zmtp_heard(link->dealer->zmtp)) {
+        link->heard = sw_zmtp_heard(link->dealer->zmtp);
+        if (now_us >= link->due_us) /* it went on as soon as we looked */
+            link->due_us = now_us + client->options.connect_ms * 1000;
+    }
     if (link->state == SW_LINK_CONNECTING && now_us >= link->due_us) {
         char reason[64];
         snprintf(reason, sizeof(reason), "it does not answer within %lld ms",
@@ -367,4 +409,14 @@ bool sw_link_work(sw_client *client, bool look, int64_t now_us)
     if (link->state == SW_LINK_DOWN && now_us >= link->due_us)
         begin_attempt(client, now_us);
     return worked || link->state != before;
+}
+
+void sw_link_resume(sw_client *client, int64_t now_us)
+{
+    const sw_link *link = &client->link;
+    if (link->state != SW_LINK_UP || link->dealer->zmtp == NULL || now_us - link->looked_us < PAUSE_US)
+        return;
+    sw_dealer_work(link->dealer);
+    sw_client_receive(client, 1000);
+    sw_link_work(client, true, now_us);
 }

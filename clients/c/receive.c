@@ -2,6 +2,7 @@
  * understood, or belongs to no call any more (late, twice), is dropped. Used by client.c and link.c. */
 #include "core.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define COMMAND_PARTIAL 0x02
@@ -57,8 +58,9 @@ int sw_client_receive(sw_client *client, int limit)
 {
     for (int i = 0; i < limit; i++) {
         sw_message message;
-        if (client->link.socket == NULL || sw_message_recv(client->link.socket, &message) != 0) {
-            client->unread = false;
+        int error = client->link.dealer == NULL ? ENOTCONN : sw_dealer_recv(client->link.dealer, &message);
+        if (error != 0) {
+            client->unread = error == EPIPE; /* the end: its descriptor may not tell of it again */
             return i;
         }
         client->link.failures = 0; /* this endpoint is alive */

@@ -61,32 +61,39 @@ static bool stamp(sw_flight *flight, int64_t now_us)
     return sw_flight_encode(flight, &header, compact.payload, NULL) == SW_OK;
 }
 
-static bool send_frame(sw_client *client, zmq_msg_t *frame, int flags)
+/* Consumed in any case. */
+static bool send_message(sw_client *client, sw_message *message)
 {
-    client->unread = true; /* sending may swallow the edge that tells of a reply */
-    while (zmq_msg_send(frame, client->link.socket, flags | ZMQ_DONTWAIT) < 0) {
-        if (zmq_errno() == EINTR)
-            continue;
-        zmq_msg_close(frame);
+    sw_dealer *dealer = client->link.dealer;
+    if (dealer == NULL) { /* a callback that is told of the loss */
+        sw_message_close(message);
         return false;
     }
-    return true;
+    client->unread |= dealer->socket != NULL; /* libzmq may swallow the edge that tells of a reply */
+    bool sent = sw_dealer_send(dealer, message) == 0;
+    sw_message_close(message);
+    sw_link_watch(client);
+    return sent;
 }
 
 /* The content is shared, not copied; it stays with us for another try. */
-static bool send_shared(sw_client *client, const zmq_msg_t *frame, int flags)
+static bool share(sw_message *message, const zmq_msg_t *frame)
 {
     zmq_msg_t copy;
     zmq_msg_init(&copy);
-    return zmq_msg_copy(&copy, (zmq_msg_t *)frame) == 0 && send_frame(client, &copy, flags);
+    bool shared = zmq_msg_copy(&copy, (zmq_msg_t *)frame) == 0 && sw_message_move(message, &copy);
+    zmq_msg_close(&copy);
+    return shared;
 }
 
-static bool send_message(sw_client *client, sw_message *message)
+static bool send_shared(sw_client *client, const zmq_msg_t *frame, const zmq_msg_t *payload)
 {
-    client->unread = true;
-    bool sent = sw_message_send(client->link.socket, message) == 0;
-    sw_message_close(message);
-    return sent;
+    sw_message message;
+    message.count = 0;
+    if (share(&message, frame) && (payload == NULL || share(&message, payload)))
+        return send_message(client, &message);
+    sw_message_close(&message);
+    return false;
 }
 
 static bool add_mdp(sw_message *message, uint8_t command, const sw_call_header *header)
@@ -104,13 +111,10 @@ static bool send_mdp(sw_client *client, const sw_flight *flight)
     sw_message message = {.count = 0};
     bool good = add_mdp(&message, COMMAND_REQUEST, &header) &&
                 sw_message_add(&message, compact.header.data, compact.header.size);
-    if (good && flight->has_payload) {
-        zmq_msg_t copy;
-        zmq_msg_init(&copy);
-        good = zmq_msg_copy(&copy, (zmq_msg_t *)&flight->payload) == 0 && sw_message_move(&message, &copy);
-    } else if (good) {
+    if (good && flight->has_payload)
+        good = share(&message, &flight->payload);
+    else if (good)
         good = sw_message_add(&message, compact.payload.data, compact.payload.size);
-    }
     if (!good) {
         sw_message_close(&message);
         return false;
@@ -126,7 +130,7 @@ static bool send_batch(sw_client *client)
         link->frame_waits = sw_batch_take(&link->batch, &link->frame);
     if (!link->frame_waits)
         return link->batch.count == 0;
-    if (!send_shared(client, &link->frame, 0))
+    if (!send_shared(client, &link->frame, NULL))
         return false;
     zmq_msg_close(&link->frame);
     link->frame_waits = false;
@@ -155,8 +159,7 @@ static bool send_call(sw_client *client, sw_flight *flight, int64_t now_us)
         return send_mdp(client, flight);
     if (!flight->has_payload)
         return put_aside(client, &flight->frame);
-    return send_batch(client) && send_shared(client, &flight->frame, ZMQ_SNDMORE) &&
-           send_shared(client, &flight->payload, 0);
+    return send_batch(client) && send_shared(client, &flight->frame, &flight->payload);
 }
 
 void sw_client_flush(sw_client *client, int64_t now_us)
@@ -170,7 +173,7 @@ void sw_client_flush(sw_client *client, int64_t now_us)
         flight->sent_us = now_us;
         sw_flight_move(client, flight, SW_FLIGHT_SENT);
     }
-    if (client->link.socket != NULL)
+    if (client->link.dealer != NULL)
         send_batch(client);
 }
 
@@ -188,14 +191,15 @@ static void send_command(sw_client *client, const sw_flight *flight, sw_compact_
     sw_view view = {(const char *)bytes, sw_call_header_encode(&header, bytes, sizeof(bytes))};
     if (!send_batch(client))
         return; /* the call has not left: its deadline ends it on both sides */
+    sw_message message;
+    message.count = 0;
     if (client->link.compact) {
         sw_compact out = {.command = command, .tag = header.call_id, .header = view};
-        zmq_msg_t frame;
-        if (sw_compact_encode(&out, &frame))
-            send_frame(client, &frame, 0);
+        message.count = sw_compact_encode(&out, &message.frames[0]);
+        if (message.count > 0)
+            send_message(client, &message);
         return;
     }
-    sw_message message = {.count = 0};
     if (add_mdp(&message, command == SW_COMPACT_CANCEL ? COMMAND_CANCEL : COMMAND_CREDIT, &header) &&
         sw_message_add(&message, view.data, view.size))
         send_message(client, &message);

@@ -113,8 +113,11 @@ static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_erro
 {
     /* Of a worker no more is unsent than its capacity, each call with a CREDIT and a CANCEL. */
     const int unsent_max = side->is_frontend ? (int)broker->options->replies_max : 4 * SW_CAPACITY_MAX;
-    const int mandatory = 1, linger = GOODBYE_MS, backlog = 1024, heartbeat = 2000, timeout = 8000;
+    const int mandatory = 1, linger = GOODBYE_MS, backlog = 1024;
     const int read_max = 1000, handshake = (int)broker->options->handshake_ms;
+    /* A machine that vanished is found by the kernel, and by pings where a peer has libzmq for sure, which answers them in a
+     * thread of its own: who speaks ZMTP itself may be busy for longer. */
+    const int keepalive = 1, interval = 2, probes = 3, timeout = 8000, heartbeat = side->is_curve ? 2000 : 0;
     const int64_t message_max = broker->options->message_max;
     const struct {
         int option;
@@ -128,7 +131,11 @@ static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_erro
         {ZMQ_BACKLOG, &backlog, sizeof(int)},
         {ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)},
         {ZMQ_HANDSHAKE_IVL, &handshake, sizeof(int)},
-        {ZMQ_HEARTBEAT_IVL, &heartbeat, sizeof(int)}, /* finds machines that vanished, clients' too */
+        {ZMQ_TCP_KEEPALIVE, &keepalive, sizeof(int)},
+        {ZMQ_TCP_KEEPALIVE_IDLE, &interval, sizeof(int)},
+        {ZMQ_TCP_KEEPALIVE_INTVL, &interval, sizeof(int)},
+        {ZMQ_TCP_KEEPALIVE_CNT, &probes, sizeof(int)},
+        {ZMQ_HEARTBEAT_IVL, &heartbeat, sizeof(int)},
         {ZMQ_HEARTBEAT_TIMEOUT, &timeout, sizeof(int)},
     };
     bool good = true;

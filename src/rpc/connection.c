@@ -5,8 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "wire/monitor.h"
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +14,10 @@
 #define TICKS            2     /* ticks in a heartbeat interval */
 #define SILENT_INTERVALS 4     /* after which a broker is gone */
 #define HIGH_WATER       16384 /* messages in each direction */
-#define MESSAGE_MAX      (64LL * 1024 * 1024)
-#define LEAVE_MS         1000 /* for the last messages to leave the process */
+#define MESSAGE_MAX      (64UL * 1024 * 1024)
+#define UNSENT_MAX       65536 /* bytes on their way to the socket; what is more is kept here (exchange.c) */
+#define LEAVE_MS         1000  /* for the last messages to leave the process */
+#define ATTEMPT_MS       30000 /* for the handshake */
 
 enum { READY = 1, HEARTBEAT = 5, DISCONNECT = 6 };
 
@@ -29,40 +30,17 @@ static void tell(const sw_connection *connection, const char *event)
 
 static void close_socket(sw_connection *connection, int linger_ms)
 {
-    sw_loop *loop = connection->registration->loop;
     sw_connection_forget_kept(connection);
     sw_batch_clear(&connection->batch);
-    if (connection->monitor != NULL) {
-        sw_loop_remove_fd(loop, sw_socket_fd(connection->monitor));
-        sw_monitor_close(connection->socket, &connection->monitor);
-    }
-    if (connection->socket != NULL) {
-        sw_loop_remove_socket(loop, connection->socket);
-        zmq_setsockopt(connection->socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
-        zmq_close(connection->socket);
-    }
-    connection->socket = NULL;
+    if (connection->dealer != NULL)
+        sw_dealer_unwatch(connection->dealer, connection->registration->loop);
+    sw_dealer_close(&connection->dealer, linger_ms);
     connection->up = false;
 }
 
 static void start_tick(sw_connection *connection)
 {
     sw_timer_start(connection->timer, sw_now_ms() + connection->registration->heartbeat_ms / TICKS);
-}
-
-static void on_readable(void *context, short events)
-{
-    sw_connection *connection = context;
-    if (events & ZMQ_POLLOUT && connection->kept_first != NULL)
-        sw_connection_flush(connection);
-    if (connection->socket != NULL)
-        sw_connection_receive(connection);
-}
-
-void sw_connection_want_writable(sw_connection *connection, bool wanted)
-{
-    sw_loop_socket(connection->registration->loop, connection->socket,
-                   wanted ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN, on_readable, connection);
 }
 
 static void register_worker(sw_connection *connection)
@@ -85,81 +63,73 @@ static void try_again(sw_connection *connection)
         connection->backoff_ms = BACKOFF_MAX_MS;
 }
 
-static bool is_refusal(int event)
-{
-    return event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL ||
-           event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
-}
-
-/* libzmq gives up after that, or tries again much too often. The reason stands in the broker's log: a wrong key on
- * either side, or another mechanism. */
-static void refused(sw_connection *connection)
+/* The reason stands in the broker's log: a wrong key on either side, or another mechanism. */
+static void fail_attempt(sw_connection *connection, bool refused)
 {
     close_socket(connection, 0);
-    tell(connection, "handshake refused by broker");
+    if (refused)
+        tell(connection, "handshake refused by broker");
     try_again(connection);
 }
 
-static void on_monitor(void *context, short events)
+static void handle_events(sw_connection *connection)
 {
-    (void)events;
-    sw_connection *connection = context;
-    for (int event;
-         connection->monitor != NULL && (event = sw_monitor_next(connection->monitor, NULL)) != 0;) {
-        if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED && !connection->up)
+    int error;
+    for (sw_zmtp_state event; connection->dealer != NULL &&
+                              (event = sw_dealer_event(connection->dealer, &error)) != SW_ZMTP_CONNECTING;) {
+        if (event == SW_ZMTP_UP)
             register_worker(connection);
-        else if (event == ZMQ_EVENT_DISCONNECTED && connection->up)
+        else if (connection->up)
             sw_connection_lost(connection);
-        else if (is_refusal(event))
-            refused(connection);
+        else
+            fail_attempt(connection, event != SW_ZMTP_UNREACHABLE && event != SW_ZMTP_LOST);
     }
 }
 
-static bool watch(sw_connection *connection)
+static void on_ready(void *context, short events)
 {
-    sw_registration *r = connection->registration;
-    connection->monitor = sw_monitor_open(
-        r->zmq, connection->socket,
-        ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_DISCONNECTED);
-    return connection->monitor != NULL &&
-           sw_loop_fd(r->loop, sw_socket_fd(connection->monitor), ZMQ_POLLIN, on_monitor, connection) ==
-               SW_OK &&
-           sw_loop_socket(r->loop, connection->socket, ZMQ_POLLIN, on_readable, connection) == SW_OK;
+    (void)events;
+    sw_connection *connection = context;
+    sw_dealer_work(connection->dealer);
+    handle_events(connection);
+    if (connection->up && connection->kept_first != NULL)
+        sw_connection_flush(connection);
+    if (connection->up)
+        sw_connection_receive(connection);
+    handle_events(connection);
+    sw_connection_watch(connection);
 }
 
-static void set_number(void *socket, int option, int value)
+void sw_connection_watch(sw_connection *connection)
 {
-    zmq_setsockopt(socket, option, &value, sizeof(value));
+    if (connection->dealer != NULL)
+        sw_dealer_watch(connection->dealer, connection->registration->loop, connection->kept_first != NULL,
+                        on_ready, connection);
 }
 
 sw_code sw_connection_open(sw_connection *connection, sw_error *error)
 {
+    const sw_registration *r = connection->registration;
+    sw_dealer_options options = {.context = r->zmq,
+                                 .key = r->key,
+                                 .message_max = MESSAGE_MAX,
+                                 .unsent_max = UNSENT_MAX,
+                                 .send_max = HIGH_WATER,
+                                 .receive_max = HIGH_WATER,
+                                 .ipv6_names = true};
     connection->complained = connection->overrun = false;
-    connection->socket = zmq_socket(connection->registration->zmq, ZMQ_DEALER);
-    if (connection->socket == NULL)
-        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "no socket for %s: %s", connection->endpoint,
+    connection->dealer = sw_dealer_open(connection->endpoint, &options);
+    if (connection->dealer == NULL) {
+        bool is_wrong = zmq_errno() != EMFILE && zmq_errno() != ENFILE && zmq_errno() != ENOMEM;
+        return sw_fail(error, is_wrong ? SW_INVALID_ARGUMENT : SW_RESOURCE_EXHAUSTED,
+                       "endpoint %s: %s; it looks like ipc:///path or tcp://host:port", connection->endpoint,
                        zmq_strerror(zmq_errno()));
-    set_number(connection->socket, ZMQ_LINGER, 0);
-    set_number(connection->socket, ZMQ_IPV6, 1);
-    set_number(connection->socket, ZMQ_SNDHWM, HIGH_WATER);
-    set_number(connection->socket, ZMQ_RCVHWM, HIGH_WATER);
-    /* libzmq tries until it is connected for the first time; what comes after that is ours. */
-    set_number(connection->socket, ZMQ_RECONNECT_IVL, BACKOFF_FIRST_MS);
-    set_number(connection->socket, ZMQ_RECONNECT_IVL_MAX, BACKOFF_MAX_MS);
-    zmq_setsockopt(connection->socket, ZMQ_MAXMSGSIZE, &(int64_t){MESSAGE_MAX}, sizeof(int64_t));
-    const sw_key_file *key = connection->registration->key;
-    bool encrypted = key != NULL && strncmp(connection->endpoint, "tcp://", 6) == 0;
-    if (!watch(connection) || (encrypted && !sw_key_use_as_client(connection->socket, key))) {
-        close_socket(connection, 0);
-        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "cannot watch the socket for %s: %s",
-                       connection->endpoint, zmq_strerror(zmq_errno()));
     }
-    if (zmq_connect(connection->socket, connection->endpoint) != 0) {
-        sw_fail(error, SW_INVALID_ARGUMENT, "endpoint %s: %s; it looks like ipc:///path or tcp://host:port",
-                connection->endpoint, zmq_strerror(zmq_errno()));
+    sw_timer_start(connection->timer, sw_now_ms() + ATTEMPT_MS);
+    sw_code code = sw_dealer_watch(connection->dealer, r->loop, false, on_ready, connection);
+    if (code != SW_OK) {
         close_socket(connection, 0);
-        return SW_INVALID_ARGUMENT;
+        return sw_fail(error, code, "cannot watch the socket for %s", connection->endpoint);
     }
     return SW_OK;
 }
@@ -178,13 +148,15 @@ void sw_connection_lost(sw_connection *connection)
 static void on_timer(void *context)
 {
     sw_connection *connection = context;
-    if (connection->socket == NULL) {
+    if (connection->dealer == NULL) {
         if (sw_connection_open(connection, NULL) != SW_OK) /* out of sockets: later perhaps */
             sw_timer_start(connection->timer, sw_now_ms() + BACKOFF_MAX_MS);
         return;
     }
-    if (!connection->up)
+    if (!connection->up) {
+        fail_attempt(connection, false);
         return;
+    }
     connection->silent_ticks = connection->heard ? 0 : connection->silent_ticks + 1;
     connection->heard = false;
     if (connection->overrun || connection->silent_ticks >= SILENT_INTERVALS * TICKS) {
@@ -239,7 +211,7 @@ void sw_connection_drain(sw_connection *connection)
  * and the second was sent an interval later. */
 bool sw_connection_is_drained(const sw_connection *connection)
 {
-    if (connection->socket == NULL)
+    if (connection->dealer == NULL)
         return true;
     bool waited = connection->heartbeats >= 2 && sw_now_ms() >= connection->grace_ms;
     return connection->kept_first == NULL && connection->batch.count == 0 &&
@@ -248,7 +220,7 @@ bool sw_connection_is_drained(const sw_connection *connection)
 
 void sw_connection_leave(sw_connection *connection)
 {
-    if (connection->socket == NULL)
+    if (connection->dealer == NULL)
         return;
     sw_connection_send_batch(connection);
     if (connection->up && !connection->dismissed)

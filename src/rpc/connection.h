@@ -4,9 +4,7 @@
 #define SW_RPC_CONNECTION_H
 
 #include "rpc/transport.h"
-#include "wire/frame.h"
-#include "wire/keyfile.h"
-#include "wire/loop.h"
+#include "wire/dealer.h"
 
 typedef struct sw_connection sw_connection;
 
@@ -36,8 +34,8 @@ struct sw_connection {
     sw_transport transport; /* first: dispatch knows the connection by it */
     sw_registration *registration;
     char *endpoint;
-    void *socket, *monitor;
-    sw_timer *timer;     /* ticks while connected; else the time to connect again */
+    sw_dealer *dealer;   /* NULL between two attempts */
+    sw_timer *timer;     /* ticks while connected; else the time to give up, or to connect again */
     bool up;             /* connected, and READY is sent */
     bool heard, sent;    /* since the last tick */
     int silent_ticks;    /* without a message from the broker */
@@ -64,8 +62,8 @@ void sw_connection_lost(sw_connection *connection);
 void sw_connection_drain(sw_connection *connection);
 /* While draining: nothing is left to send, and no call can come any more. */
 bool sw_connection_is_drained(const sw_connection *connection);
-/* Whether to be told when the socket takes messages again. */
-void sw_connection_want_writable(sw_connection *connection, bool wanted);
+/* After a send, and whenever kept messages came or went: sees to it that we are told when the socket takes more. */
+void sw_connection_watch(sw_connection *connection);
 /* Ends the relation: DISCONNECT, and the socket closes once that is out. */
 void sw_connection_leave(sw_connection *connection);
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECEIVE_MAX 256                 /* messages per wakeup, before others get their turn */
+#define RECEIVE_MAX 256                 /* messages of libzmq per wakeup, before others get their turn */
 #define KEPT_MAX    (64U * 1024 * 1024) /* bytes kept for a broker that does not read */
 #define ADDRESS_MAX 255                 /* bytes of an MDP address */
 
@@ -24,7 +24,8 @@ enum {
 
 static void drained(const sw_connection *connection, bool is)
 {
-    sw_loop_drained(connection->registration->loop, connection->socket, is);
+    if (connection->dealer != NULL && connection->dealer->socket != NULL)
+        sw_loop_drained(connection->registration->loop, connection->dealer->socket, is);
 }
 
 /* --- in --- */
@@ -84,7 +85,7 @@ static bool on_batch(sw_connection *connection, const sw_message *message)
 {
     sw_view rest = sw_message_view(message, 0), frame;
     bool good = message->count == 1;
-    while (good && connection->socket != NULL && sw_batch_next(&rest, &frame))
+    while (good && connection->dealer != NULL && sw_batch_next(&rest, &frame))
         good = on_compact(connection, message, frame);
     return good && rest.data != NULL;
 }
@@ -132,8 +133,9 @@ static bool on_mdp(sw_connection *connection, const sw_message *message)
 void sw_connection_receive(sw_connection *connection)
 {
     sw_message message;
-    for (int i = 0; i < RECEIVE_MAX && connection->socket != NULL; i++) {
-        if (sw_message_recv(connection->socket, &message) != 0) {
+    for (int i = 0; connection->dealer != NULL && (i < RECEIVE_MAX || connection->dealer->zmtp != NULL);
+         i++) {
+        if (sw_dealer_recv(connection->dealer, &message) != 0) {
             drained(connection, true);
             return;
         }
@@ -148,7 +150,7 @@ void sw_connection_receive(sw_connection *connection)
             good = good && on_mdp(connection, &message);
         if (!good)
             complain(connection);
-        else if (connection->socket != NULL)
+        else if (connection->dealer != NULL)
             connection->backoff_ms = 0; /* this broker works */
         sw_message_close(&message);
     }
@@ -186,15 +188,14 @@ static bool keep(sw_connection *connection, sw_message *message)
 
 static bool send_now(sw_connection *connection, sw_message *message)
 {
-    bool good = connection->socket != NULL && !connection->overrun;
+    bool good = connection->dealer != NULL && !connection->overrun;
     if (good) {
         drained(connection, false);
         connection->sent = true;
-        int error = connection->kept_first != NULL ? EAGAIN : sw_message_send(connection->socket, message);
+        int error = connection->kept_first != NULL ? EAGAIN : sw_dealer_send(connection->dealer, message);
         if (error != 0)
             good = error == EAGAIN && keep(connection, message);
-        if (error == EAGAIN && good)
-            sw_connection_want_writable(connection, true);
+        sw_connection_watch(connection);
         /* The broker must not wait for a reply that will never come: the connection ends, with all its calls.
          */
         connection->overrun = !good;
@@ -228,14 +229,13 @@ void sw_connection_flush(sw_connection *connection)
 {
     drained(connection, false);
     for (sw_kept *kept; (kept = connection->kept_first) != NULL;) {
-        if (sw_message_send(connection->socket, &kept->message) != 0)
+        if (sw_dealer_send(connection->dealer, &kept->message) != 0)
             return;
         connection->kept_first = kept->next;
         connection->kept_bytes -= kept->size;
         free(kept);
     }
     connection->kept_last = NULL;
-    sw_connection_want_writable(connection, false);
 }
 
 void sw_connection_forget_kept(sw_connection *connection)

@@ -27,6 +27,12 @@ OK, CANCELLED, INVALID, DEADLINE, NOT_FOUND, EXISTS, PERMISSION, PRECONDITION, A
     0, 1, 3, 4, 5, 6, 7, 9, 10, 12, 14
 
 
+def catches(pid, number):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        caught = next(int(line.split()[1], 16) for line in file if line.startswith("SigCgt:"))
+    return caught >> (number - 1) & 1 == 1
+
+
 class Cli(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -376,7 +382,7 @@ class Cli(unittest.TestCase):
             try:
                 process = subprocess.Popen([SITEWIRE, "get", "website", "x", "--endpoint", endpoint],
                                            env=self.system.env(), stderr=subprocess.PIPE, text=True)
-                wait_for(lambda: len(os.listdir(f"/proc/{process.pid}/task")) > 1, "the client is open")
+                wait_for(lambda: catches(process.pid, signal.SIGINT), "the client is open")
                 process.send_signal(signal.SIGINT)
                 _, err = process.communicate(timeout=10)
             finally:

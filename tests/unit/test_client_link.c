@@ -2,11 +2,16 @@
 #include "fake_broker.h"
 
 #include "base/clock.h"
+#include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -239,13 +244,197 @@ static void test_reply_then_loss(void **state)
     fake_close(&fake);
 }
 
+/* A broker that is stopped is left after a ping and five seconds. Meanwhile a program that has no time for its client loses nothing:
+ * what has come for it is looked at before the broker counts as gone. */
+static void test_frozen(void **state)
+{
+    (void)state;
+    static const char hello[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\1NULL";
+    static const char ready[] = "\4\x1c\5READY\13Socket-Type\0\0\0\6ROUTER";
+    static fake_request request, other;
+    fake_broker fake;
+    char endpoints[256];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    fake_open(&fake, FAKE_COMPACT);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/frozen", fake.folder);
+    snprintf(endpoints, sizeof(endpoints), "ipc://%s,%s", address.sun_path, fake.endpoint);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+
+    sw_client *busy = open_client(fake.endpoint), *client = open_client(endpoints);
+    int frozen = accept(listener, NULL, NULL);
+    assert_int_equal(write(frozen, hello, sizeof(hello)), sizeof(hello));
+    assert_int_equal(write(frozen, ready, sizeof(ready) - 1), sizeof(ready) - 1);
+    close(listener);
+    unlink(address.sun_path);
+    seen one = {0}, two = {0};
+    sw_call_options once = {.size = sizeof(once), .no_retry = true};
+    start(busy, CREATE, &once, &two);
+    assert_true(fake_next(&fake, busy, &other, 5000));
+    sw_client_process(busy, 0);
+    int64_t began = sw_now_ms();
+    while (sw_now_ms() < began + 1100)
+        poll(NULL, 0, 20);
+    sw_client_process(busy, 0); /* sends a ping, and does not wait for the answer */
+
+    start(client, CHECK, NULL, &one);
+    began = sw_now_ms();
+    assert_true(fake_next(&fake, client, &request, 8000));
+    assert_in_range(sw_now_ms() - began, 5000, 8000);
+    fake_reply(&fake, &request, "", 0);
+    until(client, &one);
+    assert_int_equal(one.code, SW_OK);
+    assert_int_equal(one.tries, 2);
+
+    for (int i = 0; i < 5; i++)
+        sw_client_process(busy, 0);
+    fake_reply(&fake, &other, "", 0);
+    until(busy, &two);
+    assert_int_equal(two.code, SW_OK);
+    assert_int_equal(two.tries, 1);
+    sw_client_close(&busy);
+    sw_client_close(&client);
+    close(frozen);
+    fake_close(&fake);
+}
+
+/* The broker was replaced while the program had nothing to do with it: a call that must not be made twice is not lost with the
+ * connection of before. */
+static void test_restart_in_a_pause(void **state)
+{
+    (void)state;
+    fake_broker fake;
+    static fake_request request;
+    fake_open(&fake, FAKE_COMPACT);
+    sw_client *client = open_client(fake.endpoint);
+    for (int round = 0; round < 3; round++) {
+        seen one = {0};
+        sw_call_options once = {.size = sizeof(once), .no_retry = true};
+        start(client, CREATE, &once, &one);
+        assert_true(fake_next(&fake, client, &request, 5000));
+        fake_reply(&fake, &request, "", 0);
+        until(client, &one);
+        assert_int_equal(one.code, SW_OK);
+        fake_stop(&fake);
+        fake_start(&fake);
+        poll(NULL, 0, 50);
+    }
+    sw_client_close(&client);
+    fake_close(&fake);
+}
+
+typedef struct canceller {
+    sw_client *client;
+    uint64_t other;
+    seen saw;
+} canceller;
+
+static void cancel_other(const sw_reply *reply, void *context)
+{
+    canceller *mine = context;
+    see(reply, &mine->saw);
+    sw_client_cancel(mine->client, mine->other);
+}
+
+/* A callback that is told of the loss cancels another call that was out. */
+static void test_cancel_at_loss(void **state)
+{
+    (void)state;
+    fake_broker fake;
+    static fake_request request;
+    fake_open(&fake, FAKE_COMPACT);
+    canceller one = {.client = open_client(fake.endpoint)};
+    seen two = {0};
+    sw_call_options once = {.size = sizeof(once), .no_retry = true};
+    assert_int_equal(sw_client_start_bytes(one.client, CREATE, "x", 1, &once, cancel_other, &one, NULL, NULL),
+                     SW_OK);
+    assert_int_equal(sw_client_start_bytes(one.client, CREATE, "x", 1, &once, see, &two, &one.other, NULL),
+                     SW_OK);
+    assert_true(fake_next(&fake, one.client, &request, 5000));
+    assert_true(fake_next(&fake, one.client, &request, 5000));
+    fake_stop(&fake);
+    until(one.client, &two);
+    assert_int_equal(one.saw.calls, 1);
+    assert_int_equal(one.saw.code, SW_UNAVAILABLE);
+    assert_int_equal(two.code, SW_CANCELLED);
+    sw_client_close(&one.client);
+    fake_close(&fake);
+}
+
+/* Time in which the program does not look is not the broker's. */
+static void test_busy_after_open(void **state)
+{
+    (void)state;
+    fake_broker fake;
+    static fake_request request;
+    fake_open(&fake, FAKE_COMPACT);
+    sw_client *client = open_client(fake.endpoint); /* gives 100 ms to connect */
+    seen one = {0};
+    sw_call_options once = {.size = sizeof(once), .no_retry = true};
+    start(client, CREATE, &once, &one);
+    for (int i = 0; i < 10; i++) {
+        poll(NULL, 0, 150);
+        sw_client_process(client, 0);
+    }
+    assert_int_equal(one.calls, 0);
+    assert_true(fake_next(&fake, client, &request, 5000));
+    fake_reply(&fake, &request, "", 0);
+    until(client, &one);
+    assert_int_equal(one.code, SW_OK);
+    sw_client_close(&client);
+    fake_close(&fake);
+}
+
+/* A peer by hand that ends only its own side: the call is told at once, and in a foreign loop the descriptor wakes. */
+static void test_end_of_tcp(void **state)
+{
+    (void)state;
+    static const char hello[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\1NULL";
+    static const char ready[] = "\4\x1c\5READY\13Socket-Type\0\0\0\6ROUTER";
+    char endpoint[64];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    getsockname(listener, (struct sockaddr *)&address, &size);
+    snprintf(endpoint, sizeof(endpoint), "tcp://127.0.0.1:%d", ntohs(address.sin_port));
+    sw_client *client = open_client(endpoint);
+    struct pollfd wake = {.fd = sw_client_fd(client), .events = POLLIN};
+    int peer = accept(listener, NULL, NULL);
+    assert_int_equal(write(peer, hello, sizeof(hello)), sizeof(hello));
+    assert_int_equal(write(peer, ready, sizeof(ready) - 1), sizeof(ready) - 1);
+    seen one = {0};
+    sw_call_options once = {.size = sizeof(once), .no_retry = true};
+    start(client, CREATE, &once, &one);
+    char got[64 + 43 + 60] = ""; /* greeting, READY and the question for the framing at least */
+    for (ssize_t total = 0; total < (ssize_t)sizeof(got);) {
+        sw_client_process(client, 0);
+        ssize_t part = recv(peer, got, sizeof(got), MSG_DONTWAIT);
+        total += part > 0 ? part : 0;
+    }
+    shutdown(peer, SHUT_WR);
+    int64_t began = sw_now_ms();
+    while (one.calls == 0 && poll(&wake, 1, 5000) > 0)
+        sw_client_process(client, 0);
+    assert_int_equal(one.calls, 1);
+    assert_int_equal(one.code, SW_UNAVAILABLE);
+    assert_in_range(sw_now_ms() - began, 0, 900); /* not by the ping that is due after a second */
+    sw_client_close(&client);
+    close(peer);
+    close(listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_malformed),       cmocka_unit_test(test_nobody),
-        cmocka_unit_test(test_next_endpoint),   cmocka_unit_test(test_silent_peer),
-        cmocka_unit_test(test_failover),        cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_reply_then_loss),
+        cmocka_unit_test(test_malformed),          cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_next_endpoint),      cmocka_unit_test(test_silent_peer),
+        cmocka_unit_test(test_failover),           cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_reply_then_loss),    cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_restart_in_a_pause), cmocka_unit_test(test_cancel_at_loss),
+        cmocka_unit_test(test_busy_after_open),    cmocka_unit_test(test_end_of_tcp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
