@@ -244,13 +244,20 @@ static void test_reply_then_loss(void **state)
     fake_close(&fake);
 }
 
+/* The broker's side of ZMTP's handshake, by hand. */
+static void shake_hands(int fd)
+{
+    static const char greeting[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\1NULL";
+    static const char ready[] = "\4\x1c\5READY\13Socket-Type\0\0\0\6ROUTER";
+    assert_int_equal(write(fd, greeting, sizeof(greeting)), sizeof(greeting));
+    assert_int_equal(write(fd, ready, sizeof(ready) - 1), sizeof(ready) - 1);
+}
+
 /* A broker that is stopped is left after a ping and five seconds. Meanwhile a program that has no time for its client loses nothing:
  * what has come for it is looked at before the broker counts as gone. */
 static void test_frozen(void **state)
 {
     (void)state;
-    static const char hello[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\1NULL";
-    static const char ready[] = "\4\x1c\5READY\13Socket-Type\0\0\0\6ROUTER";
     static fake_request request, other;
     fake_broker fake;
     char endpoints[256];
@@ -264,8 +271,7 @@ static void test_frozen(void **state)
 
     sw_client *busy = open_client(fake.endpoint), *client = open_client(endpoints);
     int frozen = accept(listener, NULL, NULL);
-    assert_int_equal(write(frozen, hello, sizeof(hello)), sizeof(hello));
-    assert_int_equal(write(frozen, ready, sizeof(ready) - 1), sizeof(ready) - 1);
+    shake_hands(frozen);
     close(listener);
     unlink(address.sun_path);
     seen one = {0}, two = {0};
@@ -390,8 +396,6 @@ static void test_busy_after_open(void **state)
 static void test_end_of_tcp(void **state)
 {
     (void)state;
-    static const char hello[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\1NULL";
-    static const char ready[] = "\4\x1c\5READY\13Socket-Type\0\0\0\6ROUTER";
     char endpoint[64];
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
@@ -403,8 +407,7 @@ static void test_end_of_tcp(void **state)
     sw_client *client = open_client(endpoint);
     struct pollfd wake = {.fd = sw_client_fd(client), .events = POLLIN};
     int peer = accept(listener, NULL, NULL);
-    assert_int_equal(write(peer, hello, sizeof(hello)), sizeof(hello));
-    assert_int_equal(write(peer, ready, sizeof(ready) - 1), sizeof(ready) - 1);
+    shake_hands(peer);
     seen one = {0};
     sw_call_options once = {.size = sizeof(once), .no_retry = true};
     start(client, CREATE, &once, &one);
