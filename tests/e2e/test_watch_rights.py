@@ -162,8 +162,10 @@ class Rights(WatchTest):
         self.assertEqual(self.system.cli("watch", "--project", c, env=env).returncode, NOT_FOUND)
         self.emit(9)
         self.assertEqual(set(self.check(watch.wait(6))), {a, b})
-        with self.ending():
-            self.sql(f"DELETE FROM users.access_right WHERE project = '{a}' AND \"user\" = '{email}'")
+        # Its connection is cut, or was not there yet: what the watch has may come from the list of events.
+        before, late = self.system.counter("subscribers_cut_tcp"), time.monotonic() + 6
+        self.sql(f"DELETE FROM users.access_right WHERE project = '{a}' AND \"user\" = '{email}'")
+        wait_for(lambda: self.system.counter("subscribers_cut_tcp") > before or time.monotonic() > late, "the right is gone")
         self.emit(9)
         events = watch.wait(9)
         self.assertEqual({event["project"] for event in events[6:]}, {b})
