@@ -114,7 +114,8 @@ static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_erro
     /* Of a worker no more is unsent than its capacity, each call with a CREDIT and a CANCEL. */
     const int unsent_max = side->is_frontend ? (int)broker->options->replies_max : 4 * SW_CAPACITY_MAX;
     const int mandatory = 1, linger = GOODBYE_MS, backlog = 1024;
-    const int read_max = 1000, handshake = (int)broker->options->handshake_ms;
+    /* Messages read and not looked at yet are memory beside the queues, 32 KiB for a batch: the kernel holds the rest back. */
+    const int read_max = 16, handshake = (int)broker->options->handshake_ms;
     /* A machine that vanished is found by the kernel, and by pings where a peer has libzmq for sure, which answers them in a
      * thread of its own: who speaks ZMTP itself may be busy for longer. */
     const int keepalive = 1, interval = 2, probes = 3, timeout = 8000, heartbeat = side->is_curve ? 2000 : 0;
