@@ -288,7 +288,7 @@ static void fail_handshake(sw_client *client, sw_zmtp_state how, int64_t now_us)
 {
     sw_link *link = &client->link;
     bool encrypted = is_encrypted(client);
-    char reason[sizeof(link->reason)] = "the handshake failed: is it a sitewire broker?";
+    char reason[sizeof(link->reason)] = "the handshake failed (no sitewire broker?)";
     unsigned refusal = 0;
     if (how == SW_ZMTP_REFUSED && encrypted) {
         snprintf(reason, sizeof(reason), "it refuses the key in %.80s", link->key_path);
@@ -307,7 +307,7 @@ static void fail_handshake(sw_client *client, sw_zmtp_state how, int64_t now_us)
                  link->key_path);
         refusal = 1;
     } else if (how == SW_ZMTP_HUNG_UP) {
-        snprintf(reason, sizeof(reason), "it hung up in the handshake: is it a sitewire broker?");
+        snprintf(reason, sizeof(reason), "it hung up in the handshake (no sitewire broker?)");
     }
     fail_attempt(client, reason, refusal, now_us);
 }
