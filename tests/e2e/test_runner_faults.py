@@ -51,11 +51,13 @@ class Faults(RunnerTest):
     def test_another_runner_goes_on(self):
         """RETRY: what succeeded is not run again, what was under way is, output goes on where it was."""
         first = self.runner(*LEASE)
-        number = self.asked("echo one", UNTIL_GO, "echo three", on_lost_lease="RETRY")
+        word = self.w + "-waits"
+        number = self.asked("echo one", f"{UNTIL_GO}; : {word}", "echo three", on_lost_lease="RETRY")
         self.running(number, b"up\n")
         first.end(signal.SIGKILL)
+        wait_for(lambda: not pids_that_say(word), "the end of what the first one ran")  # else that takes the "go" with it
         self.go()
-        second = self.runner(*LEASE)
+        second = self.runner("--lease-ms", "20000")
         d = self.over(number)
         self.assertEqual((d.status, d.runner, d.fence), ("DONE", second.name, 2), second.output())
         self.assertEqual(self.output(number), b"one\nup\nup\nwent on\nthree\n")
@@ -85,7 +87,7 @@ class Faults(RunnerTest):
 
     def test_service_is_killed(self):
         """Between claim and result."""
-        self.runner(*LEASE)
+        self.runner("--lease-ms", "20000")  # outlives the restart
         number = self.asked(UNTIL_GO)
         self.running(number, b"up\n")
         self.system.kill("deployment-0")
@@ -124,7 +126,7 @@ class Faults(RunnerTest):
 
     def test_broker_is_killed(self):
         """While output streams."""
-        self.runner("--lease-ms", "10000")
+        self.runner("--lease-ms", "20000")
         number = self.asked("for i in $(seq 400); do seq $i 20 20000; done | head -c 20000000; echo end", UNTIL_GO)
         self.running(number, b"1\n")
         self.restart("broker")
@@ -258,7 +260,7 @@ class Faults(RunnerTest):
         """`sitewire watch` over kills of broker and service, while a deployment runs."""
         watch = self.system.start_cli("watch-" + self.w, "watch", "--project", self.project, "--after", "0", "--json")
         try:
-            self.runner("--lease-ms", "10000")
+            self.runner("--lease-ms", "20000")
             number = self.asked("echo one", UNTIL_GO, "echo three")
             self.running(number, b"up\n")
             self.restart("broker")
