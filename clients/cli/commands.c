@@ -44,7 +44,7 @@ const sw_flag sw_global_flags[] = {
         "request-id", 0, "ID", "safe to repeat: the same id makes one deployment (default: a random one)"    \
     }
 
-static const sw_flag get_flags[] = {AT_FLAG, {.name = NULL}};
+static const sw_flag get_flags[] = {FIELDS_FLAG, CSV_FLAG, AT_FLAG, {.name = NULL}};
 
 static const sw_flag list_flags[] = {LIST_FLAGS, {.name = NULL}};
 
@@ -217,6 +217,8 @@ const sw_command sw_commands[] = {
      "then.\n",
      "# one website\n"
      "sitewire get website saint-gobain.com\n"
+     "# of two websites only this\n"
+     "sitewire get website isover.fr saint-gobain.com --fields code,live,organization\n"
      "# two docroot environments, for a program\n"
      "sitewire get docroot-environment main/prod main/uat --json\n"
      "# as it was yesterday\n"

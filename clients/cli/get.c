@@ -42,6 +42,9 @@ sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
         code = sw_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key, error);
         json_decref(key);
     }
+    sw_output output;
+    if (code == SW_OK)
+        code = sw_output_begin_records(&output, cli, resource.message, error);
     for (size_t at = 1, used = 0; code == SW_OK && at < args->word_count; at += used) {
         json_t *key = json_object(), *item = NULL;
         code = sw_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key, error);
@@ -49,11 +52,8 @@ sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
             code = set_time(cli, resource.get, key, error);
         if (code == SW_OK)
             code = sw_cli_call(cli, resource.get->path, key, NULL, &item, error);
-        if (code == SW_OK) {
-            if (at > 1 && !cli->json)
-                putchar('\n');
-            sw_print_record(cli, resource.message, item);
-        }
+        if (code == SW_OK)
+            sw_output_item(&output, item);
         json_decref(key);
         json_decref(item);
     }

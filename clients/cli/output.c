@@ -48,20 +48,20 @@ static void print_lines(const char *text)
     free(safe);
 }
 
-void sw_print_record(const sw_cli *cli, const ProtobufCMessageDescriptor *message, const json_t *item)
+/* What is not set is left out, unless it was asked for by name. */
+static void print_record(const sw_output *output, const json_t *item)
 {
-    if (cli->json) {
-        sw_print_json_line(item);
-        return;
-    }
+    const sw_cli *cli = output->cli;
     size_t width = 0;
-    for (unsigned i = 0; i < message->n_fields; i++)
-        if (json_object_get(item, message->fields[i].name) != NULL && strlen(message->fields[i].name) > width)
-            width = strlen(message->fields[i].name);
-    for (unsigned i = 0; i < message->n_fields; i++) {
-        const char *name = message->fields[i].name;
+    for (size_t i = 0; i < output->count; i++) {
+        const char *name = output->fields[i]->name;
+        if ((output->chosen || json_object_get(item, name) != NULL) && strlen(name) > width)
+            width = strlen(name);
+    }
+    for (size_t i = 0; i < output->count; i++) {
+        const char *name = output->fields[i]->name;
         char *text = sw_cell_text(json_object_get(item, name));
-        if (text != NULL && *text != '\0') {
+        if (output->chosen || (text != NULL && *text != '\0')) {
             printf("%s%-*s%s  ", cli->out_color ? "\033[1m" : "", (int)width, name,
                    cli->out_color ? "\033[0m" : "");
             print_lines(text);
@@ -102,21 +102,33 @@ static bool is_key(const ProtobufCFieldDescriptor *field, const ProtobufCFieldDe
     return false;
 }
 
-sw_code sw_output_begin(sw_output *output, const sw_cli *cli, const ProtobufCMessageDescriptor *message,
-                        const ProtobufCFieldDescriptor *const *keys, size_t key_count, const char *fields,
-                        sw_error *error)
+/* As --json, --csv and --fields say; else as `form`, with `fields`. */
+static sw_code begin(sw_output *output, const sw_cli *cli, const ProtobufCMessageDescriptor *message,
+                     sw_output_form form, const char *fields, sw_error *error)
 {
     *output = (sw_output){.cli = cli, .message = message};
-    output->form = sw_args_has(&cli->args, "csv") ? SW_OUTPUT_CSV
-                   : cli->json                    ? SW_OUTPUT_JSON
-                                                  : SW_OUTPUT_TABLE;
+    output->form = sw_args_has(&cli->args, "csv") ? SW_OUTPUT_CSV : cli->json ? SW_OUTPUT_JSON : form;
     const char *names = sw_args_value(&cli->args, "fields");
     sw_code code =
         choose_fields(output, names == NULL && output->form == SW_OUTPUT_TABLE ? fields : names, error);
     output->chosen = output->chosen && names != NULL;
-    if (code != SW_OK)
-        return code;
-    if (output->form == SW_OUTPUT_TABLE) {
+    for (size_t i = 0; code == SW_OK && output->form == SW_OUTPUT_CSV && i < output->count; i++)
+        printf("%s%s%s", i > 0 ? "," : "", output->fields[i]->name, i + 1 < output->count ? "" : "\n");
+    return code;
+}
+
+sw_code sw_output_begin_records(sw_output *output, const sw_cli *cli,
+                                const ProtobufCMessageDescriptor *message, sw_error *error)
+{
+    return begin(output, cli, message, SW_OUTPUT_RECORD, NULL, error);
+}
+
+sw_code sw_output_begin(sw_output *output, const sw_cli *cli, const ProtobufCMessageDescriptor *message,
+                        const ProtobufCFieldDescriptor *const *keys, size_t key_count, const char *fields,
+                        sw_error *error)
+{
+    sw_code code = begin(output, cli, message, SW_OUTPUT_TABLE, fields, error);
+    if (code == SW_OK && output->form == SW_OUTPUT_TABLE) {
         sw_grid_column columns[SW_FIELDS_MAX];
         for (size_t i = 0; i < output->count; i++)
             columns[i] = (sw_grid_column){.title = output->fields[i]->name,
@@ -125,12 +137,7 @@ sw_code sw_output_begin(sw_output *output, const sw_cli *cli, const ProtobufCMes
         output->table = sw_grid_new(columns, output->count);
         return output->table != NULL ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
-    if (output->form == SW_OUTPUT_CSV) {
-        for (size_t i = 0; i < output->count; i++)
-            printf("%s%s", i > 0 ? "," : "", output->fields[i]->name);
-        putchar('\n');
-    }
-    return SW_OK;
+    return code;
 }
 
 static void print_json_fields(const sw_output *output, const json_t *item)
@@ -148,6 +155,12 @@ static void print_json_fields(const sw_output *output, const json_t *item)
 void sw_output_item(sw_output *output, const json_t *item)
 {
     output->rows++;
+    if (output->form == SW_OUTPUT_RECORD) {
+        if (output->rows > 1)
+            putchar('\n');
+        print_record(output, item);
+        return;
+    }
     if (output->form == SW_OUTPUT_JSON) {
         if (output->chosen)
             print_json_fields(output, item);
@@ -168,6 +181,13 @@ void sw_output_item(sw_output *output, const json_t *item)
     }
     if (output->form == SW_OUTPUT_CSV)
         putchar('\n');
+}
+
+void sw_print_record(const sw_cli *cli, const ProtobufCMessageDescriptor *message, const json_t *item)
+{
+    sw_output output;
+    if (sw_output_begin_records(&output, cli, message, NULL) == SW_OK)
+        sw_output_item(&output, item);
 }
 
 void sw_output_end(sw_output *output, bool failed)
