@@ -3,12 +3,15 @@
 
 #include "base/clock.h"
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -332,6 +335,20 @@ static void test_end(void **state)
     }
 }
 
+/* Signals, as a program around us may have them. */
+static void on_alarm(int number)
+{
+    (void)number;
+}
+
+static void set_alarms(int every_us)
+{
+    const struct sigaction action = {.sa_handler = on_alarm};
+    const struct timeval every = {0, every_us};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &(struct itimerval){every, every}, NULL);
+}
+
 /* What has not left when it is closed leaves then, or is given up in time. */
 static void test_linger(void **state)
 {
@@ -353,7 +370,9 @@ static void test_linger(void **state)
             _exit(total == 4000009 ? 0 : 1);
         }
         int64_t begin = sw_now_ms();
+        set_alarms(200);
         sw_zmtp_close(&p.zmtp, reads ? PATIENCE_MS : 50);
+        set_alarms(0);
         if (!reads)
             assert_in_range(sw_now_ms() - begin, 40, PATIENCE_MS - 1);
         int status = 0;
@@ -364,6 +383,22 @@ static void test_linger(void **state)
     }
 }
 
+/* A port that the kernel chose for both ends. */
+static void test_self(void **state)
+{
+    (void)state;
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(own);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&own, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&own, size), 0);
+    sw_zmtp *zmtp = sw_zmtp_adopt(fd, 100, 100);
+    assert_int_equal(zmtp_decided(zmtp), SW_ZMTP_UNREACHABLE);
+    assert_int_equal(sw_zmtp_errno(zmtp), ECONNREFUSED);
+    sw_zmtp_close(&zmtp, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,7 +406,7 @@ int main(void)
         cmocka_unit_test(test_violations),   cmocka_unit_test(test_many_frames),
         cmocka_unit_test(test_pings),        cmocka_unit_test(test_peer_that_does_not_read),
         cmocka_unit_test(test_end),          cmocka_unit_test(test_send_fails),
-        cmocka_unit_test(test_linger),
+        cmocka_unit_test(test_linger),       cmocka_unit_test(test_self),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
