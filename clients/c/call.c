@@ -179,6 +179,8 @@ void sw_client_cancel(sw_client *client, uint64_t call_id)
     if (flight->state == SW_FLIGHT_SENT) {
         sw_flight_send_cancel(client, flight);
         due += CANCEL_WAIT_US;
+    } else {
+        sw_flight_move(client, flight, SW_FLIGHT_PAUSED); /* it is not sent any more */
     }
     sw_flight_schedule(client, flight, due < flight->deadline_us ? due : flight->deadline_us);
 }
@@ -204,6 +206,7 @@ void sw_client_credit(sw_client *client, uint64_t call_id, uint32_t messages)
     if (flight == NULL || !flight->streams || messages == 0)
         return;
     flight->credit = messages > UINT32_MAX - flight->credit ? UINT32_MAX : flight->credit + messages;
+    flight->credited = true;
     if (flight->state == SW_FLIGHT_SENT)
         sw_flight_send_credit(client, flight, messages);
 }

@@ -102,7 +102,7 @@ size_t sw_client_in_flight(const sw_client *client)
 
 static int64_t next_due(const sw_client *client)
 {
-    int64_t due = client->link.due_us;
+    int64_t due = sw_link_due(client);
     return client->heap_count > 0 && client->heap[0].due_us < due ? client->heap[0].due_us : due;
 }
 

@@ -32,6 +32,7 @@ typedef struct sw_flight {
     uint32_t failures_max;
     uint32_t credit; /* of a stream: granted and not used */
     bool streams, delivered, cancelled, has_payload;
+    bool credited;     /* more was granted since it was encoded */
     bool may_have_run; /* an earlier try: nobody said that it has not */
     bool harmless;     /* for the caller to start anew: read-only, or under a request_id of the caller's */
     int64_t started_us, deadline_us;
@@ -76,8 +77,12 @@ typedef struct sw_link {
     uint32_t refusals; /* of them, attempts in a row that ended in the handshake as for a wrong key */
     int64_t looked_us; /* when events were last asked for */
     uint64_t heard;    /* how often the broker was, as of heard_us */
-    int64_t heard_us, asked_us; /* asked_us: when it was sent a ping after that; or SW_NEVER */
-    char reason[160];           /* why the last attempt or connection ended */
+    int64_t heard_us;
+    int64_t
+        silent_us; /* since when something that was sent waits for a word, be the call over or not; or SW_NEVER */
+    int64_t asked_us; /* when it was sent a ping after that; or SW_NEVER */
+    bool excused;     /* it hung up in the handshake while the program was away: once that is no failure */
+    char reason[160]; /* why the last attempt or connection ended */
 } sw_link;
 
 typedef struct sw_last {
@@ -132,6 +137,8 @@ bool sw_link_work(sw_client *client, bool look, int64_t now_us);
 /* Before the first call after a pause: a connection that ended meanwhile is replaced, so that the call is not lost with it. Not
  * while calls are in flight. */
 void sw_link_resume(sw_client *client, int64_t now_us);
+/* When sw_link_work has to be called, if nothing happens before; or SW_NEVER. */
+int64_t sw_link_due(const sw_client *client);
 const char *sw_link_endpoint(const sw_client *client);
 /* Brings the epoll set in line with what the connection waits for. */
 void sw_link_watch(sw_client *client);

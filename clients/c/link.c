@@ -214,6 +214,7 @@ static void fail_attempt(sw_client *client, const char *reason, unsigned refusal
     snprintf(link->reason, sizeof(link->reason), "%s", reason);
     link->refusals = refusal == 0 ? 0 : link->refusals + refusal;
     close_sockets(client);
+    link->excused = false;
     link->state = SW_LINK_DOWN;
     link->due_us = now_us;
     bool round = link->failures % link->count == 0;
@@ -240,7 +241,7 @@ static void begin_attempt(sw_client *client, int64_t now_us)
     client->unread = true;
     link->heard = 0;
     link->heard_us = now_us;
-    link->asked_us = SW_NEVER;
+    link->silent_us = link->asked_us = SW_NEVER;
     sw_link_watch(client);
 }
 
@@ -319,6 +320,7 @@ static void handle_event(sw_client *client, sw_zmtp_state event, int error, int6
     if (event == SW_ZMTP_UP) {
         link->state = SW_LINK_UP;
         link->refusals = 0;
+        link->excused = false;
         link->due_us = SW_NEVER;
         client->unread = true; /* messages may have come with the handshake's end */
         sw_client_ask_framing(client);
@@ -326,8 +328,10 @@ static void handle_event(sw_client *client, sw_zmtp_state event, int error, int6
         lose(client, now_us);
     } else if (event == SW_ZMTP_UNREACHABLE) {
         fail_attempt(client, reason_of(error), 0, now_us);
-    } else if (event == SW_ZMTP_HUNG_UP && link->dealer->zmtp != NULL && away_us >= AWAY_US) {
-        close_sockets(client); /* it had waited for us: once more */
+    } else if (event == SW_ZMTP_HUNG_UP && link->dealer->zmtp != NULL && away_us >= AWAY_US &&
+               !link->excused) {
+        close_sockets(client); /* it may have waited for us: once more */
+        link->excused = true;
         link->failures--;
         link->state = SW_LINK_DOWN;
         link->due_us = now_us;
@@ -336,7 +340,17 @@ static void handle_event(sw_client *client, sw_zmtp_state event, int error, int6
     }
 }
 
-/* Where libzmq does not look after its peer, we do while calls wait for it: after a second of silence it gets a ping. We may
+/* Since when a word is waited for: the oldest call in flight, or one that is over by now, was sent then. */
+static int64_t silent_since(const sw_client *client)
+{
+    const sw_link *link = &client->link;
+    const sw_flight *oldest = client->sent.first;
+    if (link->silent_us != SW_NEVER || oldest == NULL)
+        return link->silent_us;
+    return oldest->sent_us > link->heard_us ? oldest->sent_us : link->heard_us;
+}
+
+/* Where libzmq does not look after its peer, we do once something was sent: after a second of silence it gets a ping. We may
  * not have looked for long ourselves, so before it counts as gone, what it sent is read. */
 static void check_silence(sw_client *client, int64_t now_us)
 {
@@ -344,11 +358,6 @@ static void check_silence(sw_client *client, int64_t now_us)
     sw_zmtp *zmtp = link->dealer->zmtp;
     if (zmtp == NULL)
         return;
-    link->due_us = SW_NEVER;
-    if (client->sent.first == NULL) {
-        link->asked_us = SW_NEVER;
-        return;
-    }
     if (link->asked_us != SW_NEVER && now_us - link->asked_us >= SILENCE_MS * 1000) {
         sw_zmtp_work(zmtp);
         sw_client_receive(client, 1000);
@@ -356,22 +365,27 @@ static void check_silence(sw_client *client, int64_t now_us)
     if (link->heard != sw_zmtp_heard(zmtp)) {
         link->heard = sw_zmtp_heard(zmtp);
         link->heard_us = now_us;
-        link->asked_us = SW_NEVER;
+        link->silent_us = link->asked_us = SW_NEVER;
     }
-    const sw_flight *oldest = client->sent.first;
-    if (oldest == NULL)
-        return;
-    int64_t since_us = oldest->sent_us > link->heard_us ? oldest->sent_us : link->heard_us;
-    if (link->asked_us == SW_NEVER && now_us - since_us >= HEARTBEAT_MS * 1000) {
+    link->silent_us = silent_since(client);
+    if (link->asked_us == SW_NEVER && link->silent_us != SW_NEVER &&
+        now_us - link->silent_us >= HEARTBEAT_MS * 1000) {
         sw_zmtp_ping(zmtp);
         link->asked_us = now_us;
     }
-    if (link->asked_us == SW_NEVER)
-        link->due_us = since_us + HEARTBEAT_MS * 1000;
-    else if (now_us - link->asked_us < SILENCE_MS * 1000)
-        link->due_us = link->asked_us + SILENCE_MS * 1000;
-    else
+    if (link->asked_us != SW_NEVER && now_us - link->asked_us >= SILENCE_MS * 1000)
         lose(client, now_us);
+}
+
+int64_t sw_link_due(const sw_client *client)
+{
+    const sw_link *link = &client->link;
+    if (link->state != SW_LINK_UP || link->dealer->zmtp == NULL)
+        return link->due_us;
+    if (link->asked_us != SW_NEVER)
+        return link->asked_us + SILENCE_MS * 1000;
+    int64_t since_us = silent_since(client);
+    return since_us == SW_NEVER ? SW_NEVER : since_us + HEARTBEAT_MS * 1000;
 }
 
 bool sw_link_work(sw_client *client, bool look, int64_t now_us)

@@ -180,9 +180,17 @@ static void reply_failure(sw_client *client, sw_flight *flight, const sw_reply_h
     deliver_error(client, flight, reply, &error);
 }
 
+/* Before a call fails for a reply that is no end of it: what goes on elsewhere is to end, too. */
+static void stop(sw_client *client, const sw_flight *flight, bool final)
+{
+    if (!final)
+        sw_flight_send_cancel(client, flight);
+}
+
 static void reply_success(sw_client *client, sw_flight *flight, sw_view payload, sw_reply *reply)
 {
     if (payload.size > client->options.reply_max) {
+        stop(client, flight, reply->final);
         sw_flight_fail(client, flight, SW_RESOURCE_EXHAUSTED,
                        "the reply has %zu bytes; reply_max of the client is %zu", payload.size,
                        client->options.reply_max);
@@ -195,6 +203,7 @@ static void reply_success(sw_client *client, sw_flight *flight, sw_view payload,
     if (flight->json != NULL && !(reply->final && flight->streams && payload.size == 0)) {
         sw_error error;
         if (sw_reply_to_json(flight->json, payload, &text, &error) != SW_OK) {
+            stop(client, flight, reply->final);
             sw_flight_fail(client, flight, error.code, "%s", error.message);
             return;
         }
@@ -216,6 +225,7 @@ void sw_flight_reply(sw_client *client, sw_flight *flight, bool final, sw_view h
     if (!final && !flight->streams)
         return; /* nobody asked for a stream */
     if (!sw_reply_header_decode(header_view.data, header_view.size, &header)) {
+        stop(client, flight, final);
         sw_flight_fail(client, flight, SW_INTERNAL, "the reply from %s has a header that cannot be decoded",
                        sw_link_endpoint(client));
         return;
@@ -224,12 +234,14 @@ void sw_flight_reply(sw_client *client, sw_flight *flight, bool final, sw_view h
                       .queue_us = header.timing.queue_us,
                       .service_us = header.timing.service_us,
                       .sql_us = header.timing.sql_us};
-    if (!take_trailers(client, &header, &reply))
+    if (!take_trailers(client, &header, &reply)) {
+        stop(client, flight, final);
         sw_flight_fail(client, flight, SW_RESOURCE_EXHAUSTED, "out of memory");
-    else if (final && header.code != SW_OK)
+    } else if (final && header.code != SW_OK) {
         reply_failure(client, flight, &header, &reply);
-    else
+    } else {
         reply_success(client, flight, payload, &reply);
+    }
 }
 
 /* --- Loss and time --- */

@@ -151,7 +151,7 @@ static bool put_aside(sw_client *client, zmq_msg_t *frame)
 
 static bool send_call(sw_client *client, sw_flight *flight, int64_t now_us)
 {
-    bool stale = flight->tries > 0 || now_us - flight->started_us > STAMP_US;
+    bool stale = flight->tries > 0 || flight->credited || now_us - flight->started_us > STAMP_US;
     flight->tries++;
     if (stale && !stamp(flight, now_us))
         return false;

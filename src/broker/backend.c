@@ -5,7 +5,7 @@
 #include "sitewire/rpc/v1/rpc.pb-c.h"
 #include <string.h>
 
-#define BATCH 256
+#define BATCH 1024 /* messages read in a round */
 
 enum { IDENTITY, PROTOCOL, COMMAND, SERVICE, HELLO }; /* frames of READY */
 enum { ADDRESS = 3, EMPTY, BODY };                    /* frames of PARTIAL and FINAL */
@@ -150,7 +150,7 @@ static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_live *live
 static const char *batch_reply(sw_broker *broker, sw_peer *peer, sw_live *live)
 {
     sw_view rest = sw_message_view(&live->message, 1), frame;
-    while (sw_batch_next(&rest, &frame)) {
+    for (; sw_batch_next(&rest, &frame); broker->read++) {
         sw_live *part = sw_pool_share(&broker->pool, live);
         const char *wrong = part == NULL ? "a message for which there is no memory"
                                          : compact_reply(broker, peer, part, frame);
@@ -226,7 +226,7 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_live *live,
 
 bool sw_backend_read(sw_broker *broker, sw_side *side)
 {
-    for (int i = 0; i < BATCH; i++) {
+    for (uint64_t end = broker->read + BATCH; broker->read < end; broker->read++) {
         sw_live *live = sw_pool_take(&broker->pool);
         if (live == NULL || sw_message_recv(side->socket, &live->message) != 0) {
             sw_body_free(&broker->pool, live == NULL ? NULL : &live->body);

@@ -7,10 +7,12 @@
 sw_live *sw_pool_take(sw_pool *pool)
 {
     sw_live *live = pool->free;
-    if (live != NULL)
+    if (live != NULL) {
         pool->free = live->next;
-    else if ((live = malloc(sizeof(*live))) == NULL)
+        pool->count--;
+    } else if ((live = malloc(sizeof(*live))) == NULL) {
         return NULL;
+    }
     live->message.count = 0;
     live->body.live = true;
     return live;
@@ -51,8 +53,13 @@ void sw_body_free(sw_pool *pool, sw_body *body)
     }
     sw_live *live = (sw_live *)body; /* its first member */
     sw_message_close(&live->message);
+    if (pool->count == SW_POOL_MAX) {
+        free(live);
+        return;
+    }
     live->next = pool->free;
     pool->free = live;
+    pool->count++;
 }
 
 static bool copy_frame(zmq_msg_t *to, zmq_msg_t *from)

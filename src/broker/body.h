@@ -29,7 +29,10 @@ typedef struct sw_live {
 
 typedef struct sw_pool {
     sw_live *free;
+    unsigned count; /* of them, at most SW_POOL_MAX: more are given back */
 } sw_pool;
+
+#define SW_POOL_MAX 4096
 
 /* With an empty message. NULL when out of memory. */
 sw_live *sw_pool_take(sw_pool *pool);

@@ -39,6 +39,7 @@ typedef struct sw_broker {
     void *context;
     sw_core *core;
     sw_pool pool;
+    uint64_t read; /* messages, those in batches each for itself */
     sw_side sides[SW_SIDES];
     sw_auth auth;
     sw_events events;

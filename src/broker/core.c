@@ -168,7 +168,7 @@ static bool find_service(sw_core *core, const sw_core_request *request, uint32_t
     *answer = SW_ANSWER_UNKNOWN_SERVICE;
     if (!plain && !core->in_grace)
         return false;
-    *index = sw_core_service_need(core, name);
+    *index = sw_core_service_need(core, name, false);
     return *index != SW_NONE;
 }
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define BATCH 256
+#define BATCH 1024 /* messages read in a round */
 
 /* What waits for verdicts; beyond that a call is answered at once, as unchecked. */
 #define HELD_MAX       1000
@@ -113,7 +113,7 @@ static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_live *live,
 static const char *read_batch(sw_broker *broker, sw_peer *peer, sw_live *live)
 {
     sw_view rest = sw_message_view(&live->message, 1), frame;
-    while (sw_batch_next(&rest, &frame)) {
+    for (; sw_batch_next(&rest, &frame); broker->read++) {
         sw_live *part = sw_pool_share(&broker->pool, live);
         const char *wrong =
             part == NULL ? "a message for which there is no memory" : read_compact(broker, peer, part, frame);
@@ -305,7 +305,7 @@ void sw_frontend_drop(sw_broker *broker, const sw_peer *peer)
 
 bool sw_frontend_read(sw_broker *broker, sw_side *side)
 {
-    for (int i = 0; i < BATCH; i++) {
+    for (uint64_t end = broker->read + BATCH; broker->read < end; broker->read++) {
         sw_live *live = sw_pool_take(&broker->pool);
         if (live == NULL || sw_message_recv(side->socket, &live->message) != 0) {
             sw_body_free(&broker->pool, live == NULL ? NULL : &live->body);

@@ -17,7 +17,7 @@
 
 #define EVENTS                                                                                               \
     (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                    \
-     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_ACCEPT_FAILED)
 
 sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *error)
 {
@@ -107,6 +107,8 @@ static void observe(sw_side *side, int event, int fd)
 /* Why a handshake failed; what ZAP refused is logged there. */
 static const char *failure_of(int event, int32_t value)
 {
+    if (event == ZMQ_EVENT_ACCEPT_FAILED)
+        return "no descriptor was left for it (ulimit -n, LimitNOFILE)";
     if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         return "the peer hung up, or did not complete it in time";
     switch (value) {
@@ -128,7 +130,7 @@ void sw_side_watch(sw_side *side)
             continue;
         }
         side->handshakes_failed++;
-        if (side->failure == NULL || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) /* which says more */
+        if (side->failure == NULL || event != ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) /* others say more */
             side->failure = failure_of(event, value);
     }
 }

@@ -14,12 +14,14 @@ uint32_t sw_core_service_find(const sw_core *core, sw_view name)
     return SW_NONE;
 }
 
-uint32_t sw_core_service_need(sw_core *core, sw_view name)
+uint32_t sw_core_service_need(sw_core *core, sw_view name, bool worker)
 {
     uint32_t index = sw_core_service_find(core, name);
     /* Instances are bounded by the number of workers. */
     bool instance = name.size > 0 && name.data[0] == '@';
-    uint32_t bound = core->config.services + (instance ? core->config.workers : 0);
+    uint32_t bound = worker
+                         ? core->config.services + (instance ? core->config.workers : 0)
+                         : core->config.services / 2; /* names that clients make up leave room for workers */
     if (index != SW_NONE || name.size == 0 || name.size > SW_NAME_MAX || core->services.used >= bound)
         return index;
     uint32_t hash = sw_hash_bytes(core->secret, name.data, name.size);

@@ -173,8 +173,8 @@ bool sw_core_queue_ensure(sw_core *core, uint32_t index);
 /* --- service.c --- */
 
 uint32_t sw_core_service_find(const sw_core *core, sw_view name);
-/* Finds or adds; SW_NONE if there are too many. */
-uint32_t sw_core_service_need(sw_core *core, sw_view name);
+/* Finds or adds, for a worker or for a request; SW_NONE if there are too many: requests leave half of the room to workers. */
+uint32_t sw_core_service_need(sw_core *core, sw_view name, bool worker);
 bool sw_core_service_join(sw_core *core, uint32_t service, uint32_t worker);
 void sw_core_service_leave(sw_core *core, uint32_t service, uint32_t worker);
 /* The worker with the lowest share of its capacity in use, SW_NONE if all are full. */

@@ -69,7 +69,7 @@ static bool serves(const sw_core_worker *worker, uint32_t service)
 static bool join(sw_core *core, uint32_t number, sw_view name)
 {
     sw_core_worker *worker = sw_core_worker_at(core, number);
-    uint32_t service = sw_core_service_need(core, name);
+    uint32_t service = sw_core_service_need(core, name, true);
     if (service == SW_NONE)
         return false;
     if (serves(worker, service))

@@ -166,6 +166,7 @@ static void on_timer(void *context)
     if (!connection->sent)
         sw_connection_command(connection, HEARTBEAT);
     connection->sent = false;
+    connection->backoff_ms = 0; /* it has lasted for a tick: this broker works */
     start_tick(connection);
 }
 

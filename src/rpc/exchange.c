@@ -85,8 +85,8 @@ static bool on_batch(sw_connection *connection, const sw_message *message)
 {
     sw_view rest = sw_message_view(message, 0), frame;
     bool good = message->count == 1;
-    while (good && connection->dealer != NULL && sw_batch_next(&rest, &frame))
-        good = on_compact(connection, message, frame);
+    while (message->count == 1 && connection->dealer != NULL && sw_batch_next(&rest, &frame))
+        good = on_compact(connection, message, frame) && good; /* each as if it had come alone */
     return good && rest.data != NULL;
 }
 
@@ -150,8 +150,6 @@ void sw_connection_receive(sw_connection *connection)
             good = good && on_mdp(connection, &message);
         if (!good)
             complain(connection);
-        else if (connection->dealer != NULL)
-            connection->backoff_ms = 0; /* this broker works */
         sw_message_close(&message);
     }
 }

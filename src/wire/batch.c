@@ -60,6 +60,10 @@ bool sw_batch_is(sw_view frame)
 bool sw_batch_next(sw_view *rest, sw_view *message)
 {
     if (sw_batch_is(*rest)) { /* a message behind its length never looks so: it would be far too long */
+        if (rest->size > SW_BATCH_MAX) {
+            *rest = (sw_view){0};
+            return false;
+        }
         rest->data += HEAD;
         rest->size -= HEAD;
     }

@@ -24,8 +24,8 @@ void sw_batch_clear(sw_batch *batch);
 
 /* True for a frame that begins as a batch does. */
 bool sw_batch_is(sw_view frame);
-/* Steps through the messages: *rest is the frame at first. False at the end, and for a broken batch, where rest->data
- * is NULL then. */
+/* Steps through the messages: *rest is the frame at first. False at the end, and for a broken batch, or one over SW_BATCH_MAX,
+ * where rest->data is NULL then. */
 bool sw_batch_next(sw_view *rest, sw_view *message);
 
 #endif

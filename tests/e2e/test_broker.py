@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The broker under bad manners: malformed messages, floods, peers that do not read; how it begins and ends."""
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import unittest
@@ -24,7 +26,8 @@ class Malformed(Base):
                     [b"MDPC02", b"\x10", b"s", b"\xff"], [b"MDPW02", b"\x01", b"s"], [b"MDPC02"] * 30,
                     [good[:20]], [good[:30]], [b"SW\x02" + good[3:]], [b"SW\x01\x09" + good[4:]],
                     [good[:12] + b"\x80" + good[13:]], [good, b"more"], [good[:15] + b"\x01" + good[16:]],
-                    compact(REQUEST, 1, header, b"handover"), compact(FINAL, 1, header), [b"SW"], [b"S"] * 17]
+                    compact(REQUEST, 1, header, b"handover"), compact(FINAL, 1, header), [b"SW"], [b"S"] * 17,
+                    [b"SW\x01\x06" + bytes(65536)]]
         for message in messages:
             client.send_multipart(message)
         wait_for(lambda: self.broker.counter("malformed_frames") >= len(messages), "all are counted")
@@ -56,6 +59,30 @@ def deaf(broker):
 
 class Bounds(Base):
     options = ("--client-queue", "10", "--service-queue", "15", "--unsent-replies", "100")
+
+    def test_no_descriptor_is_left(self):
+        """Who comes then is hung up on; who was there is served, and who comes when there is room again."""
+        stats = ("sitewire.rpc.v1.Stats/GetStats",)
+        client = self.broker.client()
+        self.assertEqual(client.call(*stats)[0].code, OK)
+        resource.prlimit(self.broker.process.pid, resource.RLIMIT_NOFILE, (60, 60))
+        for end in (self.broker.front, self.broker.back):
+            crowd = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+            for each in crowd:
+                each.settimeout(10)
+                each.connect(end[6:])
+            ends = 0
+            for each in crowd:
+                try:
+                    ends += each.recv(1) == b""
+                except ConnectionResetError:
+                    ends += 1
+            self.assertGreater(ends, 40)
+            self.assertEqual(client.call(*stats)[0].code, OK)
+            for each in crowd:
+                each.close()
+        self.assertEqual(self.broker.client().call(*stats)[0].code, OK)
+        self.assertIn("no descriptor was left", self.broker.lines())
 
     def test_queues_are_bounded_and_fair(self):
         worker = self.broker.worker(capacity=1)

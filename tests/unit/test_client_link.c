@@ -5,12 +5,14 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -305,6 +307,84 @@ static void test_frozen(void **state)
     fake_close(&fake);
 }
 
+/* So is one to which only calls go that are over before: each of them counts. */
+static void test_frozen_for_short_calls(void **state)
+{
+    (void)state;
+    static fake_request request;
+    fake_broker fake;
+    char endpoints[256];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    fake_open(&fake, FAKE_COMPACT);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/frozen", fake.folder);
+    snprintf(endpoints, sizeof(endpoints), "ipc://%s,%s", address.sun_path, fake.endpoint);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    sw_client *client = open_client(endpoints);
+    int frozen = accept(listener, NULL, NULL);
+    shake_hands(frozen);
+    close(listener);
+    unlink(address.sun_path);
+    sw_call_options brief = {.size = sizeof(brief), .timeout_ms = 100, .no_retry = true};
+    int64_t began = sw_now_ms();
+    bool other = false;
+    for (int calls = 1; !other && sw_now_ms() < began + 9000; calls++) {
+        seen one = {0};
+        start(client, CHECK, &brief, &one);
+        other = fake_next(&fake, client, &request, 150);
+        assert_int_equal(one.calls, 1 - other);
+        if (other) {
+            fake_reply(&fake, &request, "", 0);
+            until(client, &one);
+            assert_int_equal(one.code, SW_OK);
+        }
+    }
+    assert_true(other);
+    sw_client_close(&client);
+    close(frozen);
+    fake_close(&fake);
+}
+
+/* The endpoint of a broker that accepts and hangs up later is left, however long the library has waited for it. */
+static void test_hangs_up_late(void **state)
+{
+    (void)state;
+    static fake_request request;
+    fake_broker fake;
+    char endpoints[256];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    fake_open(&fake, FAKE_COMPACT);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/late", fake.folder);
+    snprintf(endpoints, sizeof(endpoints), "ipc://%s,%s", address.sun_path, fake.endpoint);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    pid_t peer = fork();
+    if (peer == 0)
+        for (;;) {
+            int accepted = accept(listener, NULL, NULL);
+            poll(NULL, 0, 1100);
+            close(accepted);
+        }
+    sw_client_options options = {.size = sizeof(options), .timeout_ms = 20000, .connect_ms = 5000};
+    sw_client *client;
+    assert_int_equal(sw_client_open(endpoints, &options, &client, NULL), SW_OK);
+    seen one = {0};
+    start(client, CHECK, NULL, &one);
+    sw_client_process(client, 5000); /* waits in the library all the time */
+    bool other = fake_next(&fake, client, &request, 500);
+    kill(peer, SIGKILL);
+    waitpid(peer, NULL, 0);
+    assert_true(other);
+    fake_reply(&fake, &request, "", 0);
+    until(client, &one);
+    assert_int_equal(one.code, SW_OK);
+    sw_client_close(&client);
+    close(listener);
+    fake_close(&fake);
+}
+
 /* The broker was replaced while the program had nothing to do with it: a call that must not be made twice is not lost with the
  * connection of before. */
 static void test_restart_in_a_pause(void **state)
@@ -341,6 +421,50 @@ static void cancel_other(const sw_reply *reply, void *context)
     canceller *mine = context;
     see(reply, &mine->saw);
     sw_client_cancel(mine->client, mine->other);
+}
+
+/* Starts two streams in its callback, and changes its mind before they are sent. */
+static void change_mind(const sw_reply *reply, void *context)
+{
+    canceller *mine = context;
+    static seen streams[2];
+    uint64_t id;
+    sw_call_options stream = {.size = sizeof(stream), .credit = 1};
+    see(reply, &mine->saw);
+    assert_int_equal(sw_client_start_bytes(mine->client, CHECK, "x", 1, &stream, see, &streams[0], &id, NULL),
+                     SW_OK);
+    sw_client_cancel(mine->client, id);
+    assert_int_equal(
+        sw_client_start_bytes(mine->client, CHECK, "x", 1, &stream, see, &streams[1], &mine->other, NULL),
+        SW_OK);
+    sw_client_credit(mine->client, mine->other, 10);
+}
+
+/* Credit and cancellation of what has not been sent yet. And a message of a stream that is not taken ends it at the broker, too. */
+static void test_streams(void **state)
+{
+    (void)state;
+    fake_broker fake;
+    static fake_request request, stream;
+    static char large[5000];
+    fake_open(&fake, FAKE_COMPACT);
+    sw_client_options options = {.size = sizeof(options), .reply_max = 1000};
+    canceller one = {0};
+    assert_int_equal(sw_client_open(fake.endpoint, &options, &one.client, NULL), SW_OK);
+    assert_int_equal(sw_client_start_bytes(one.client, CHECK, "x", 1, NULL, change_mind, &one, NULL, NULL),
+                     SW_OK);
+    assert_true(fake_next(&fake, one.client, &request, 5000));
+    fake_reply(&fake, &request, "", 0);
+    assert_true(fake_next(&fake, one.client, &stream, 5000));
+    assert_int_equal(stream.command, 1);
+    assert_int_equal(stream.tag, one.other); /* the other one was never sent */
+    assert_int_equal(stream.header.credit, 11);
+    fake_send(&fake, &stream, false, &(sw_reply_header){0}, large, sizeof(large));
+    assert_true(fake_next(&fake, one.client, &request, 5000));
+    assert_int_equal(request.command, 0x10);
+    assert_int_equal(request.tag, stream.tag);
+    sw_client_close(&one.client);
+    fake_close(&fake);
 }
 
 /* A callback that is told of the loss cancels another call that was out. */
@@ -432,12 +556,21 @@ static void test_end_of_tcp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_malformed),          cmocka_unit_test(test_nobody),
-        cmocka_unit_test(test_next_endpoint),      cmocka_unit_test(test_silent_peer),
-        cmocka_unit_test(test_failover),           cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_reply_then_loss),    cmocka_unit_test(test_frozen),
-        cmocka_unit_test(test_restart_in_a_pause), cmocka_unit_test(test_cancel_at_loss),
-        cmocka_unit_test(test_busy_after_open),    cmocka_unit_test(test_end_of_tcp),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_next_endpoint),
+        cmocka_unit_test(test_silent_peer),
+        cmocka_unit_test(test_failover),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_reply_then_loss),
+        cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_restart_in_a_pause),
+        cmocka_unit_test(test_cancel_at_loss),
+        cmocka_unit_test(test_busy_after_open),
+        cmocka_unit_test(test_end_of_tcp),
+        cmocka_unit_test(test_hangs_up_late),
+        cmocka_unit_test(test_frozen_for_short_calls),
+        cmocka_unit_test(test_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,6 +257,29 @@ static void test_compact(void **state)
     free(request.data.data);
 }
 
+/* What is broken in a batch is dropped by itself. */
+static void test_broken_in_a_batch(void **state)
+{
+    fixture *f = *state;
+    expect_ready(f, 7);
+    uint8_t room[512], handover[64];
+    sw_handover said = {.caller = SW_VIEW("ann"), .queue_us = 5, .time_left_ms = 20000};
+    sw_compact call = {.command = SW_COMPACT_REQUEST,
+                       .tag = 1,
+                       .header = encode_call(room, sizeof(room), ECHO "Echo", 1001, 0),
+                       .handover = {(char *)handover, sw_handover_encode(&said, handover, sizeof(handover))}};
+    zmq_msg_t frame;
+    sw_batch batch = {0};
+    memcpy(sw_batch_append(&batch, 6), "broken", 6);
+    assert_true(sw_compact_encode(&call, &frame));
+    memcpy(sw_batch_append(&batch, zmq_msg_size(&frame)), zmq_msg_data(&frame), zmq_msg_size(&frame));
+    zmq_msg_close(&frame);
+    assert_true(sw_batch_take(&batch, &frame));
+    SEND(f, {zmq_msg_data(&frame), zmq_msg_size(&frame)});
+    zmq_msg_close(&frame);
+    receive_reply(f, SW_COMPACT_FINAL, 1, SW_OK);
+}
+
 static void test_mdp(void **state)
 {
     fixture *f = *state;
@@ -497,9 +520,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_compact),   TEST(test_mdp),         TEST(test_stream),        TEST(test_cancel),
-        TEST(test_malformed), TEST(test_heartbeat),   TEST(test_restart),       TEST(test_drain),
-        TEST(test_dismissed), TEST(test_slow_broker), TEST(test_drain_timeout), TEST(test_bad_options),
+        TEST(test_compact),     TEST(test_broken_in_a_batch),
+        TEST(test_mdp),         TEST(test_stream),
+        TEST(test_cancel),      TEST(test_malformed),
+        TEST(test_heartbeat),   TEST(test_restart),
+        TEST(test_drain),       TEST(test_dismissed),
+        TEST(test_slow_broker), TEST(test_drain_timeout),
+        TEST(test_bad_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,6 +206,12 @@ static void batches(void **state)
         assert_non_null(sw_batch_append(&batch, SW_COMPACT_PREFIX + SW_COMPACT_INLINE));
     assert_non_null(sw_batch_append(&batch, 1000));
     assert_null(sw_batch_append(&batch, SW_BATCH_MAX));
+    static char large[SW_BATCH_MAX + 1] = "SW\1\6"; /* empty messages */
+    rest = (sw_view){large, SW_BATCH_MAX};
+    assert_true(sw_batch_next(&rest, &one) && one.size == 0);
+    rest = (sw_view){large, SW_BATCH_MAX + 1};
+    assert_false(sw_batch_next(&rest, &one));
+    assert_null(rest.data);
     assert_null(sw_batch_append(&batch, SIZE_MAX));
     sw_batch_clear(&batch);
 }
