@@ -179,8 +179,6 @@ void sw_client_cancel(sw_client *client, uint64_t call_id)
     if (flight->state == SW_FLIGHT_SENT) {
         sw_flight_send_cancel(client, flight);
         due += CANCEL_WAIT_US;
-    } else {
-        sw_flight_move(client, flight, SW_FLIGHT_PAUSED); /* it is not sent any more */
     }
     sw_flight_schedule(client, flight, due < flight->deadline_us ? due : flight->deadline_us);
 }

@@ -164,8 +164,11 @@ static bool send_call(sw_client *client, sw_flight *flight, int64_t now_us)
 
 void sw_client_flush(sw_client *client, int64_t now_us)
 {
-    while (client->link.state == SW_LINK_UP && client->waiting.first != NULL) {
-        sw_flight *flight = client->waiting.first;
+    sw_flight *next = client->waiting.first;
+    for (sw_flight *flight; client->link.state == SW_LINK_UP && (flight = next) != NULL;) {
+        next = flight->next;
+        if (flight->cancelled)
+            continue; /* its end is near */
         if (!send_call(client, flight, now_us)) {
             flight->tries--;
             break; /* no room or no memory: it goes on waiting, until its deadline at the latest */
