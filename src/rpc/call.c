@@ -138,7 +138,9 @@ static void send_failure(sw_call *call, sw_reply_header *header, sw_code *code)
 {
     *code = SW_RESOURCE_EXHAUSTED;
     header->code = SW_RESOURCE_EXHAUSTED;
-    header->message = SW_VIEW("the reply is larger than 64 MiB or than memory allows; ask for less at once");
+    header->message =
+        SW_VIEW("the reply is larger than 64 MiB, or than memory or the broker can take now; ask "
+                "for less at once, or later");
     header->detail_count = header->trailer_count = 0;
     call->transport->send(call->transport, &call->route, true, header, NULL);
 }

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define RECEIVE_MAX 256                 /* messages of libzmq per wakeup, before others get their turn */
-#define KEPT_MAX    (64U * 1024 * 1024) /* bytes kept for a broker that does not read */
+#define KEPT_MAX    (64U * 1024 * 1024) /* bytes kept for a broker that does not read; */
+#define KEPT_SPARE  (4U * 1024 * 1024)  /* of them, for what is no large reply */
 #define ADDRESS_MAX 255                 /* bytes of an MDP address */
 
 /* Commands of MDP framing (docs/protocol.md, sections 1 and 2). */
@@ -298,12 +299,23 @@ static bool fill_mdp(sw_message *message, const sw_route *route, bool final, con
     return true;
 }
 
+/* A reply for which there is no room fails its own call, as one that is too large; all others go on. */
+static bool has_room(const sw_connection *connection, const ProtobufCMessage *payload)
+{
+    size_t kept = connection->kept_bytes + connection->batch.size;
+    return connection->kept_bytes == 0 || payload == NULL || connection->overrun ||
+           (kept < KEPT_MAX - KEPT_SPARE &&
+            protobuf_c_message_get_packed_size(payload) <= KEPT_MAX - KEPT_SPARE - kept);
+}
+
 bool sw_connection_reply(sw_transport *transport, const sw_route *route, bool final,
                          const sw_reply_header *header, const ProtobufCMessage *payload)
 {
     sw_connection *connection = (sw_connection *)transport;
     sw_message message; /* not cleared: it is large */
     message.count = 0;
+    if (!has_room(connection, payload))
+        return false;
     bool good = route->address.size > 0
                     ? fill_mdp(&message, route, final, header, payload)
                     : sw_reply_encode_compact(route->tag, final, header, payload, &connection->batch,

@@ -18,8 +18,9 @@ static void reply(const echo *to, sw_call *call, const char *text)
 
 static void echo_text(sw_call *call, const ProtobufCMessage *request, void *context)
 {
-    const echo *to = context;
+    echo *to = context;
     const Sw__EchoRequest *asked = (const Sw__EchoRequest *)request;
+    to->echoed++;
     if (!asked->has_data) {
         reply(to, call, asked->text);
         return;

@@ -10,6 +10,7 @@ typedef struct echo {
     sw_loop *loop;
     const char *instance; /* in each reply */
     unsigned cancelled;   /* calls that were cancelled while they ran */
+    unsigned echoed;      /* calls of Echo that were answered */
 } echo;
 
 extern const unsigned char echo_schema[];
