@@ -8,7 +8,7 @@
 #include "import_map.h"
 #include "import_plan.h"
 
-/* The column or member that a rejected row gets; ignored when it is read. */
+/* The first column, or the member, that a rejected row gets; ignored when it is read. */
 #define SW_REASON_NAME "_error"
 /* The member that holds a rejected line which is no JSON object. */
 #define SW_LINE_NAME "_line"

@@ -17,12 +17,13 @@ static size_t reason_column(const sw_csv_row *header)
     return SIZE_MAX;
 }
 
+/* Behind the reason, which comes first: so it is found however many cells there are. */
 static void write_cells(FILE *file, const sw_csv_row *row, size_t leave_out, char delimiter)
 {
     for (size_t i = 0; i < row->count; i++)
         if (i != leave_out) {
-            sw_csv_write(file, row->cells[i], strlen(row->cells[i]), delimiter);
             fputc(delimiter, file);
+            sw_csv_write(file, row->cells[i], strlen(row->cells[i]), delimiter);
         }
 }
 
@@ -45,28 +46,29 @@ static void free_row(FILE *memory, sw_csv *csv)
         fclose(memory);
 }
 
-/* A row with the wrong number of cells keeps having the wrong number, until somebody mends it; what is no row
- * at all becomes one cell, with empty ones behind it for the same purpose. */
+/* A row with the wrong number of cells keeps having the wrong number, until somebody mends it; what is no row at all becomes one
+ * cell, with empty ones behind it for the same purpose. */
 static void write_csv_reject(FILE *file, const sw_input *input, const sw_csv_row *header,
                              const sw_origin *origin)
 {
     FILE *memory;
     sw_csv *csv;
     sw_csv_row row;
-    size_t reasons = reason_column(header), wanted = header->count + (reasons == SIZE_MAX), written = 1;
+    size_t reasons = reason_column(header), wanted = header->count - (reasons != SIZE_MAX);
+    sw_csv_write(file, origin->reason, strlen(origin->reason), input->delimiter);
     if (parse_row(origin->raw, origin->raw_size, input->delimiter, &memory, &csv, &row)) {
         bool whole = row.count == header->count;
-        write_cells(file, &row, whole ? reasons : SIZE_MAX, input->delimiter);
-        written += row.count - (whole && reasons != SIZE_MAX);
-        if (!whole && written == wanted)
+        write_cells(file, &row, whole || reasons == 0 ? reasons : SIZE_MAX, input->delimiter);
+        if (!whole && reasons != 0 &&
+            row.count == wanted) /* an old reason, somewhere, would pass for a value */
             fputc(input->delimiter, file);
     } else {
+        fputc(input->delimiter, file);
         sw_csv_write(file, origin->raw, origin->raw_size, input->delimiter);
-        for (size_t i = 0; i <= wanted; i++)
+        for (size_t i = 0; i < wanted; i++)
             fputc(input->delimiter, file);
     }
     free_row(memory, csv);
-    sw_csv_write(file, origin->reason, strlen(origin->reason), input->delimiter);
     fputc('\n', file);
 }
 
@@ -95,8 +97,9 @@ static void write_rejects_to(sw_import *import, uint32_t index, FILE *file, uint
     sw_csv_row header = {0};
     if (input->kind == SW_INPUT_CSV &&
         parse_row(input->header, strlen(input->header), input->delimiter, &memory, &csv, &header)) {
+        fputs(SW_REASON_NAME, file);
         write_cells(file, &header, reason_column(&header), input->delimiter);
-        fputs(SW_REASON_NAME "\n", file);
+        fputc('\n', file);
     }
     for (size_t i = 0; i < sw_plan_origins(import->plan); i++) {
         const sw_origin *origin = sw_plan_origin_at(import->plan, (uint32_t)i);

@@ -261,9 +261,12 @@ static sw_code read_csv_row(csv_reader *r, sw_error *error)
         return sw_import_no_memory(error);
     if (r->row.fault != NULL)
         return sw_import_bad_row(r->import, origin, "%s", r->row.fault);
-    if (r->row.count != r->count)
-        return sw_import_bad_row(r->import, origin, "%zu cells, but the header has %zu", r->row.count,
-                                 r->count);
+    if (r->row.count != r->count) {
+        size_t reason =
+            strcmp(r->header[0], SW_REASON_NAME) == 0; /* of a file of rejects: not the user's to count */
+        return sw_import_bad_row(r->import, origin, "%zu cells, but the header has %zu",
+                                 r->row.count - reason, r->count - reason);
+    }
     return r->import->map ? read_mapped_row(r, origin, error) : read_plain_row(r, origin, error);
 }
 
