@@ -90,6 +90,10 @@ static sw_code verify_file(audit *a, const char *path, sw_error *error)
         verify_line(a, path, ++number, text, (size_t)size, error);
     if (a->code == SW_OK && ferror(in))
         a->code = sw_fail(error, SW_UNAVAILABLE, "cannot read %s: %s", path, strerror(errno));
+    if (a->code == SW_OK && number == 0 && !sw_cli_stopped())
+        a->code =
+            sw_fail(error, SW_INVALID_ARGUMENT,
+                    "%s is empty, as an export that failed leaves it: there is nothing to verify", path);
     free(text);
     if (in != stdin)
         fclose(in);

@@ -118,7 +118,7 @@ static sw_code check_key(const sw_resource *resource, const json_t *named, const
     return SW_OK;
 }
 
-/* KEY and field=value words into the resource; `mask` (or NULL) gets the names of the assigned fields. */
+/* KEY and field=value words into the resource; `mask` gets the names of the assigned fields. */
 static sw_code read_words(sw_cli *cli, const sw_resource *resource, json_t *body, json_t *mask,
                           sw_error *error)
 {
@@ -136,7 +136,7 @@ static sw_code read_words(sw_cli *cli, const sw_resource *resource, json_t *body
     for (size_t i = keys; code == SW_OK && i < args->word_count; i++) {
         const ProtobufCFieldDescriptor *field;
         code = sw_word_assign(resource->message, args->words[i], body, &field, error);
-        if (code == SW_OK && mask != NULL)
+        if (code == SW_OK)
             json_object_set_new(mask, field->name, json_true());
     }
     if (code == SW_OK && keys > 1)
@@ -161,23 +161,38 @@ static sw_code send(sw_cli *cli, change *c, json_t *body, const char *what, sw_e
     sw_code code = sw_cli_call(cli, c->method->path, c->request, NULL, &item, error);
     if (code == SW_OK) {
         sw_print_record(cli, c->resource.message, item);
-        say_dry_run(cli, what, item, &c->resource);
+        say_dry_run(cli, *cli->outcome != '\0' ? cli->outcome : what, item, &c->resource);
     }
     json_decref(item);
     return code;
 }
 
+/* A file may come from `get --json`, but a word means what it says. */
+static sw_code check_settable(const sw_resource *resource, const json_t *assigned, sw_error *error)
+{
+    for (unsigned i = 0; i < resource->message->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &resource->message->fields[i];
+        if (field->id >= SW_FIELD_BOOKKEEPING && json_object_get(assigned, field->name) != NULL)
+            return sw_fail_field(error, SW_INVALID_ARGUMENT, field->name,
+                                 "`%s` is set by the registry: leave it out", field->name);
+    }
+    return SW_OK;
+}
+
 sw_code sw_cmd_create(sw_cli *cli, sw_error *error)
 {
     change c = {0};
-    json_t *body = NULL;
+    json_t *body = NULL, *assigned = json_object();
     sw_code code = begin(cli, &c, error);
     if (code == SW_OK)
         code = read_body(cli, &c.resource, &body, error);
     if (code == SW_OK)
-        code = read_words(cli, &c.resource, body, NULL, error);
+        code = read_words(cli, &c.resource, body, assigned, error);
+    if (code == SW_OK)
+        code = check_settable(&c.resource, assigned, error);
     if (code == SW_OK)
         code = send(cli, &c, body, "created", error);
+    json_decref(assigned);
     json_decref(body);
     json_decref(c.request);
     return code;
@@ -318,7 +333,9 @@ sw_code sw_cmd_rename(sw_cli *cli, sw_error *error)
     }
     if (code == SW_OK) {
         sw_print_record(cli, c.resource.message, item);
-        say_dry_run(cli, "renamed", item, &c.resource);
+        char what[SW_RESOURCE_NAME_MAX + 16];
+        snprintf(what, sizeof(what), "renamed to %s", args->words[2]);
+        say_dry_run(cli, what, c.request, &c.resource);
     }
     json_decref(item);
     json_decref(c.request);

@@ -107,12 +107,17 @@ bool sw_cli_confirm(const sw_cli *cli, const char *question)
     return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+sw_code sw_cli_file_code(int number)
+{
+    bool refused = number == EACCES || number == EPERM || number == EROFS;
+    return number == ENOENT ? SW_NOT_FOUND : refused ? SW_PERMISSION_DENIED : SW_FAILED_PRECONDITION;
+}
+
 sw_code sw_cli_read_file(const char *path, char **text, size_t *size, sw_error *error)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     if (file == NULL)
-        return sw_fail(error, errno == ENOENT ? SW_NOT_FOUND : SW_PERMISSION_DENIED, "cannot read %s: %s",
-                       path, strerror(errno));
+        return sw_fail(error, sw_cli_file_code(errno), "cannot read %s: %s", path, strerror(errno));
     char *data = NULL;
     size_t used = 0, room = 0;
     sw_code code = SW_OK;

@@ -49,12 +49,13 @@ static const sw_flag get_flags[] = {FIELDS_FLAG, CSV_FLAG, AT_FLAG, {.name = NUL
 static const sw_flag list_flags[] = {LIST_FLAGS, {.name = NULL}};
 
 static const sw_flag create_flags[] = {
-    {"from", 0, "FILE", "the resource as a JSON object; - is stdin; field=value words win over it"},
+    {"from", 0, "FILE", "the resource as a JSON object; - is stdin; KEY and field=value words win over it"},
     DRY_RUN_FLAG,
     {.name = NULL}};
 
 static const sw_flag update_flags[] = {
-    {"from", 0, "FILE", "fields to change as a JSON object; - is stdin; field=value words win over it"},
+    {"from", 0, "FILE",
+     "fields to change as a JSON object; - is stdin; KEY and field=value words win over it"},
     {"mask", 0, "A,B", "further fields to change: those that are not given are cleared"},
     REVISION_FLAG,
     {"allow-missing", 0, NULL, "create it if there is none"},
@@ -69,7 +70,7 @@ static const sw_flag rename_flags[] = {REVISION_FLAG, DRY_RUN_FLAG, {.name = NUL
 static const sw_flag answer_flags[] = {FIELDS_FLAG, CSV_FLAG, {.name = NULL}};
 
 static const sw_flag impact_flags[] = {
-    {"depth", 0, "N", "at most so many steps away; 1 is what is directly on it"},
+    {"depth", 0, "N", "at most so many steps away (0: all); 1 is what is directly on it"},
     FIELDS_FLAG,
     CSV_FLAG,
     {.name = NULL}};

@@ -205,7 +205,7 @@ static sw_code export_csv(exporter *e, const sw_resource_type *type, sw_error *e
     snprintf(temporary, sizeof temporary, "%s.new", path);
     e->out = fopen(temporary, "we");
     if (e->out == NULL)
-        return sw_fail(error, SW_PERMISSION_DENIED, "cannot write %.200s: %s", temporary, strerror(errno));
+        return sw_fail(error, sw_cli_file_code(errno), "cannot write %.200s: %s", temporary, strerror(errno));
     sw_code code = write_csv_row(e, type, NULL) ? export_rows(e, type, error) : lost(error);
     bool failed = ferror(e->out) != 0;
     failed = fclose(e->out) != 0 || failed;
@@ -220,7 +220,7 @@ static sw_code export_all(exporter *e, sw_error *error)
 {
     sw_code code = SW_OK;
     if (e->folder != NULL && mkdir(e->folder, 0777) != 0 && errno != EEXIST)
-        return sw_fail(error, SW_PERMISSION_DENIED, "cannot make the folder %.200s: %s", e->folder,
+        return sw_fail(error, sw_cli_file_code(errno), "cannot make the folder %.200s: %s", e->folder,
                        strerror(errno));
     for (size_t i = 0; i < e->type_count && code == SW_OK; i++)
         if (e->wanted[i])

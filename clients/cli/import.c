@@ -93,8 +93,8 @@ static sw_code open_inputs(sw_import *import, sw_error *error)
             (sw_input){.path = args->words[i], .name = standard ? "stdin" : args->words[i], .delimiter = ','};
         input->file = standard ? stdin : fopen(input->path, "re");
         if (input->file == NULL)
-            return sw_fail(error, errno == ENOENT ? SW_NOT_FOUND : SW_PERMISSION_DENIED,
-                           "cannot read %.200s: %s", input->name, strerror(errno));
+            return sw_fail(error, sw_cli_file_code(errno), "cannot read %.200s: %s", input->name,
+                           strerror(errno));
         if (fstat(fileno(input->file), &about) == 0 && S_ISDIR(about.st_mode))
             return sw_cli_usage(import->cli, error, "%.200s is a folder: name the files in it", input->name);
         sw_code code = find_kind(import, input, error);

@@ -140,7 +140,7 @@ static sw_code write_rejects_of(sw_import *import, uint32_t index, const char *p
     snprintf(temporary, sizeof temporary, "%s.new", path);
     FILE *file = fopen(temporary, "we");
     if (file == NULL)
-        return sw_fail(error, SW_PERMISSION_DENIED, "cannot write %.200s: %s", temporary, strerror(errno));
+        return sw_fail(error, sw_cli_file_code(errno), "cannot write %.200s: %s", temporary, strerror(errno));
     write_rejects_to(import, index, file, count);
     bool failed = ferror(file) != 0;
     failed = fclose(file) != 0 || failed;
@@ -157,7 +157,7 @@ sw_code sw_import_write_rejects(sw_import *import, uint64_t *count, sw_error *er
     if (import->input_count == 1)
         return write_rejects_of(import, 0, import->rejects, count, error);
     if (mkdir(import->rejects, 0777) != 0 && errno != EEXIST)
-        return sw_fail(error, SW_PERMISSION_DENIED, "cannot make the folder %.200s: %s", import->rejects,
+        return sw_fail(error, sw_cli_file_code(errno), "cannot make the folder %.200s: %s", import->rejects,
                        strerror(errno));
     sw_code code = SW_OK;
     for (uint32_t i = 0; i < import->input_count && code == SW_OK; i++) {

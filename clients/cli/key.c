@@ -117,10 +117,13 @@ static sw_code set_expiry(const sw_cli *cli, json_t *key, sw_error *error)
             return sw_fail(error, SW_INVALID_ARGUMENT, "--expires: %s is too far away", text);
         text = at;
     }
-    json_object_set_new(key, "expires_at", json_string(strlen(text) == 10 ? "" : text));
-    if (strlen(text) == 10) /* a date */
-        json_object_set_new(key, "expires_at", json_sprintf("%sT00:00:00Z", text));
-    return SW_OK;
+    json_t *now = now_text();
+    json_t *end = strlen(text) == 10 ? json_sprintf("%sT00:00:00Z", text) /* a date */ : json_string(text);
+    json_object_set_new(key, "expires_at", end);
+    bool is_over = strcmp(text + strlen(text) - 1, "Z") == 0 || strlen(text) == 10;
+    is_over = is_over && strcmp(json_string_value(end), json_string_value(now)) <= 0;
+    json_decref(now);
+    return is_over ? sw_fail(error, SW_INVALID_ARGUMENT, "--expires: %s is over already", text) : SW_OK;
 }
 
 static sw_code who_am_i(sw_cli *cli, json_t **email, sw_error *error)

@@ -90,6 +90,8 @@ static sw_code choose_fields(sw_output *output, const char *names, sw_error *err
         output->count++;
         names += length + (names[length] == ',');
     }
+    if (output->chosen && output->count == 0)
+        return sw_fail(error, SW_INVALID_ARGUMENT, "--fields names none: leave it out, or give `all`");
     return SW_OK;
 }
 

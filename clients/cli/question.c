@@ -91,7 +91,8 @@ static sw_code build(sw_cli *cli, const sw_schema *schema, const question *q, co
     while (fields < WORDS_MAX && q->fields[fields] != NULL)
         fields++;
     if (args->word_count < q->least || (args->word_count > fields && q->rest_field == NULL))
-        return sw_cli_usage(cli, error, "%s takes %s", q->command, cli->command->usage);
+        return sw_cli_usage(cli, error, "%s takes %s", q->command,
+                            *cli->command->usage != '\0' ? cli->command->usage : "no words");
     for (size_t i = 0; code == SW_OK && i < args->word_count; i++) {
         if (i < fields) {
             code = set(schema, q, method, q->fields[i], args->words[i], request, error);

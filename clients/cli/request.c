@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "cli.h"
 #include <stdlib.h>
+#include <string.h>
 
 #define SLICE_MS 200 /* how late a signal may be seen if it does not interrupt the wait */
 
@@ -68,6 +69,10 @@ static void on_reply(const sw_reply *reply, void *context)
         if (call->reply == NULL)
             call->code = sw_fail(call->error, SW_INTERNAL, "the reply is no JSON: %s", why.text);
     }
+    *call->cli->outcome = '\0';
+    for (size_t i = 0; i < reply->trailer_count; i++)
+        if (strcmp(reply->trailers[i].key, "sitewire-outcome") == 0)
+            snprintf(call->cli->outcome, sizeof(call->cli->outcome), "%s", reply->trailers[i].value);
     /* Where the time went is what one wants to know when it is over. */
     if (call->cli->timing || reply->code == SW_DEADLINE_EXCEEDED)
         sw_cli_print_timing(reply);

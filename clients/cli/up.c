@@ -502,6 +502,7 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
         sw_log(SW_LOG_INFO, "stopping", NULL);
         stop_all(u);
         sw_log(SW_LOG_INFO, "stopped", NULL);
+        (void)!ftruncate(u->lock, 0); /* nobody is to be ended by a pid that was ours */
     }
     if (u->lock >= 0)
         close(u->lock);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/option.h"
+#include "base/process.h"
 #include "environment.h"
 #include "runner.h"
 #include <inttypes.h>
@@ -283,6 +284,7 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], SW_KEEPER_FLAG) == 0)
         return sw_keeper_main(argc, argv);
+    sw_process_hold_standard();
     program p = {.signals = -1};
     sw_error error;
     sw_log_level level = SW_LOG_INFO;

@@ -1,7 +1,9 @@
-/* How a server asks the kernel and the allocator to treat it (process.h). */
+/* How a process begins (process.h). */
 #include "base/process.h"
+#include <fcntl.h>
 #include <malloc.h>
 #include <sched.h>
+#include <unistd.h>
 
 static const int kept_bytes = 4 * 1024 * 1024;
 
@@ -17,4 +19,11 @@ void sw_process_serve(void)
     sched_setscheduler(0, SCHED_BATCH, &none);
     mallopt(M_TRIM_THRESHOLD, kept_bytes);
     mallopt(M_MMAP_THRESHOLD, kept_bytes / 4);
+}
+
+void sw_process_hold_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0) /* open takes the lowest number, which is this one */
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }

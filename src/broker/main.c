@@ -222,6 +222,7 @@ static sw_code run(sw_error *error)
 
 int main(int argc, char **argv)
 {
+    sw_process_hold_standard();
     sw_error error = {0};
     sw_log_level level = SW_LOG_INFO;
     sw_code code = configure(argc, argv, &level, &error);

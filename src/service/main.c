@@ -298,6 +298,7 @@ static void print_help(const sw_service *service)
 
 int main(int argc, char **argv)
 {
+    sw_process_hold_standard();
     program p = {.service = find_service(), .signals = -1};
     sw_error error;
     sw_log_level level;

@@ -95,6 +95,7 @@ class Cli(unittest.TestCase):
         self.assertEqual(self.json(*some)[0], {"name": "Alpha Énergie", "home_directory": ""})
         self.assertEqual(self.run_cli(*some, "--csv").stdout.splitlines()[:2], ["name,home_directory", "Alpha Énergie,"])
         self.fails(INVALID, *some[:-1], "nmae", error="INVALID_ARGUMENT: Website has no field 'nmae'; did you mean name")
+        self.fails(INVALID, "list", "websites", "--fields", "", error="INVALID_ARGUMENT: --fields names none")
         self.fails(NOT_FOUND, "get", "website", "nope", error="NOT_FOUND: .*nope", lines=["resource: Website/nope"])
         self.fails(INVALID, "get", "webstie", "x", error="INVALID_ARGUMENT: .*did you mean website")
         self.fails(INVALID, "get", "docroot-environment", "main", error=".*DOCROOT/ENVIRONMENT")
@@ -154,6 +155,13 @@ class Cli(unittest.TestCase):
         self.fails(INVALID, "update", "docroot-environment", "main/dev", "environment=prod", "cms_version=9",
                    error=".*create another one and delete this", lines=["field: environment"])
         self.fails(INVALID, "create", "website", "one.example", "code=two.example", error=".*code is of the key")
+        self.fails(INVALID, "create", "website", "one.example", "created_at=2026-01-01", lines=["field: created_at"],
+                   error="INVALID_ARGUMENT: `created_at` is set by the registry: leave it out")
+        for word, expected in (("other.example", "created"), ("new.example", "updated")):
+            dry = self.run_cli("update", "website", word, "name=N", "--allow-missing", "--dry-run")
+            self.assertIn(f"dry run: website {word} would be {expected}; nothing was changed", dry.stderr)
+        dry = self.run_cli("rename", "website", "new.example", "newer.example", "--dry-run")
+        self.assertIn("dry run: website new.example would be renamed to newer.example; nothing was changed", dry.stderr)
         self.run_cli("update", "docroot-environment", "main/dev", "environment=dev", "--dry-run")
         self.fails(EXISTS, "create", "website", "new.example", error="ALREADY_EXISTS: ", lines=["field: website.code"])
         changed = self.json("update", "website", "new.example", "name=", "home-directory=web", "--revision", "1")[0]
@@ -364,6 +372,23 @@ class Cli(unittest.TestCase):
                          "Beta")
         self.fails(INVALID, "status", "--endpoint", "nonsense", error="INVALID_ARGUMENT")
         self.fails(INVALID, "status", "--timeout", "soon", error=".*--timeout takes a duration")
+
+    def test_words_too_many(self):
+        self.fails(INVALID, "whoami", "extra", error="INVALID_ARGUMENT: whoami takes no words")
+        self.fails(PRECONDITION, "export", "cms", "--csv", SITEWIRE, error="FAILED_PRECONDITION: cannot write")
+
+    def test_closed_descriptors(self):
+        """Nothing that is printed or read goes to a socket that got the number."""
+        for closed, status, said in (("<&-", OK, ""), (">&-", 8, "cannot write the output: Bad file descriptor"),
+                                     ("2>&-", OK, ""), ("<&- 2>&-", OK, "")):
+            with self.subTest(closed=closed):
+                done = subprocess.run(["sh", "-c", f'exec "$0" "$@" {closed}', SITEWIRE, "get", "website", "beta.example"],
+                                      env=self.system.env(), capture_output=True, text=True, timeout=60, check=False)
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertIn(said, done.stderr)
+        done = subprocess.run(["sh", "-c", 'exec "$0" create website x.example --from - <&-', SITEWIRE],
+                              env=self.system.env(), capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn("cannot read -: Bad file descriptor", done.stderr)
 
     def test_socket_of_others(self):
         drop = ["setpriv", "--reuid", "65534", "--clear-groups"] if os.geteuid() == 0 else []

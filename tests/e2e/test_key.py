@@ -46,6 +46,10 @@ class KeyCommand(unittest.TestCase):
         return self.run_cli(*USE, key=key, status=status)
 
     def test_enroll(self):
+        for over in ("2020-01-01", "2020-01-01T12:00:00Z"):
+            path = self.path()
+            self.run_cli("key", "enroll", "--file", path, "--user", ADMIN, "--expires", over, status=3)
+            self.assertFalse(os.path.exists(path))
         path, row = self.enroll("--label", "laptop", "--expires", "90d")
         self.assertEqual((row["user"], row["label"]), (ADMIN, "laptop"))
         self.assertTrue(row["expires_at"])

@@ -112,6 +112,7 @@ class TestUp(unittest.TestCase):
 
         self.assertEqual(up.end(signal.SIGINT), 0)
         self.assert_ended(pids)
+        self.assertEqual(os.path.getsize(f"{self.data}/lock"), 0)  # what a second `kill $(cat lock)` reads
         again = self.up()
         again.serves()
         self.assertEqual(again.end(signal.SIGTERM), 0)

@@ -255,6 +255,26 @@ static void shake_hands(int fd)
     assert_int_equal(write(fd, ready, sizeof(ready) - 1), sizeof(ready) - 1);
 }
 
+/* `endpoints` has a peer by hand, which is listened for here, before the broker. */
+static int listen_before(const fake_broker *fake, char endpoints[256])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/hand", fake->folder);
+    snprintf(endpoints, 256, "ipc://%s,%s", address.sun_path, fake->endpoint);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    return listener;
+}
+
+static void stop_listening(const fake_broker *fake, int listener)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/hand", fake->folder);
+    close(listener);
+    unlink(path);
+}
+
 /* A broker that is stopped is left after a ping and five seconds. Meanwhile a program that has no time for its client loses nothing:
  * what has come for it is looked at before the broker counts as gone. */
 static void test_frozen(void **state)
@@ -263,19 +283,13 @@ static void test_frozen(void **state)
     static fake_request request, other;
     fake_broker fake;
     char endpoints[256];
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     fake_open(&fake, FAKE_COMPACT);
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s/frozen", fake.folder);
-    snprintf(endpoints, sizeof(endpoints), "ipc://%s,%s", address.sun_path, fake.endpoint);
-    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(listener, 1), 0);
+    int listener = listen_before(&fake, endpoints);
 
     sw_client *busy = open_client(fake.endpoint), *client = open_client(endpoints);
     int frozen = accept(listener, NULL, NULL);
     shake_hands(frozen);
-    close(listener);
-    unlink(address.sun_path);
+    stop_listening(&fake, listener);
     seen one = {0}, two = {0};
     sw_call_options once = {.size = sizeof(once), .no_retry = true};
     start(busy, CREATE, &once, &two);
@@ -314,18 +328,12 @@ static void test_frozen_for_short_calls(void **state)
     static fake_request request;
     fake_broker fake;
     char endpoints[256];
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     fake_open(&fake, FAKE_COMPACT);
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s/frozen", fake.folder);
-    snprintf(endpoints, sizeof(endpoints), "ipc://%s,%s", address.sun_path, fake.endpoint);
-    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(listener, 1), 0);
+    int listener = listen_before(&fake, endpoints);
     sw_client *client = open_client(endpoints);
     int frozen = accept(listener, NULL, NULL);
     shake_hands(frozen);
-    close(listener);
-    unlink(address.sun_path);
+    stop_listening(&fake, listener);
     sw_call_options brief = {.size = sizeof(brief), .timeout_ms = 100, .no_retry = true};
     int64_t began = sw_now_ms();
     bool other = false;
@@ -353,13 +361,8 @@ static void test_hangs_up_late(void **state)
     static fake_request request;
     fake_broker fake;
     char endpoints[256];
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     fake_open(&fake, FAKE_COMPACT);
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s/late", fake.folder);
-    snprintf(endpoints, sizeof(endpoints), "ipc://%s,%s", address.sun_path, fake.endpoint);
-    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(listener, 1), 0);
+    int listener = listen_before(&fake, endpoints);
     pid_t peer = fork();
     if (peer == 0)
         for (;;) {
@@ -381,7 +384,7 @@ static void test_hangs_up_late(void **state)
     until(client, &one);
     assert_int_equal(one.code, SW_OK);
     sw_client_close(&client);
-    close(listener);
+    stop_listening(&fake, listener);
     fake_close(&fake);
 }
 
