@@ -337,16 +337,13 @@ static void test_frozen_for_short_calls(void **state)
     sw_call_options brief = {.size = sizeof(brief), .timeout_ms = 100, .no_retry = true};
     int64_t began = sw_now_ms();
     bool other = false;
-    for (int calls = 1; !other && sw_now_ms() < began + 9000; calls++) {
+    while (!other && sw_now_ms() < began + 9000) {
         seen one = {0};
         start(client, CHECK, &brief, &one);
         other = fake_next(&fake, client, &request, 150);
-        assert_int_equal(one.calls, 1 - other);
-        if (other) {
+        if (other)
             fake_reply(&fake, &request, "", 0);
-            until(client, &one);
-            assert_int_equal(one.code, SW_OK);
-        }
+        until(client, &one);
     }
     assert_true(other);
     sw_client_close(&client);
