@@ -82,22 +82,21 @@ sw_code sw_args_parse(int argc, char *const *argv, const sw_flag *own, const sw_
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
     bool only_words = false;
-    for (int i = 0; i < argc;) {
+    sw_code code = SW_OK;
+    for (int i = 0; i < argc && code == SW_OK;) {
         const char *word = argv[i++];
         if (only_words || word[0] != '-' || word[1] == '\0') {
             args->words[args->word_count++] = word;
         } else if (strcmp(word, "--") == 0) {
             only_words = true;
         } else {
-            sw_code code = parse_flag(argc, argv, &i, own, global, &args->given[args->given_count], error);
-            if (code != SW_OK) {
-                sw_args_free(args);
-                return code;
-            }
-            args->given_count++;
+            code = parse_flag(argc, argv, &i, own, global, &args->given[args->given_count], error);
+            args->given_count += code == SW_OK;
         }
     }
-    return SW_OK;
+    if (code != SW_OK)
+        sw_args_free(args);
+    return code;
 }
 
 void sw_args_free(sw_args *args)
@@ -170,13 +169,16 @@ bool sw_duration_parse_ms(const char *text, int64_t *value)
     return false;
 }
 
-sw_code sw_args_duration_ms(const sw_args *args, const char *flag, int64_t fallback, int64_t *value,
-                            sw_error *error)
+sw_code sw_args_duration_ms(const sw_args *args, const char *flag, int64_t minimum, int64_t fallback,
+                            int64_t *value, sw_error *error)
 {
     const char *text = sw_args_value(args, flag);
     *value = fallback;
-    if (text == NULL || sw_duration_parse_ms(text, value))
+    if (text == NULL || (sw_duration_parse_ms(text, value) && *value >= minimum))
         return SW_OK;
+    if (*text == '0')
+        return sw_fail(error, SW_INVALID_ARGUMENT, "--%s takes a duration of at least %lldms, not '%s'", flag,
+                       (long long)minimum, text);
     return sw_fail(error, SW_INVALID_ARGUMENT, "--%s takes a duration such as 250ms, 5s or 2m, not '%s'",
                    flag, text);
 }

@@ -43,9 +43,10 @@ const char *sw_args_value_at(const sw_args *args, const char *flag, size_t i);
 /* A flag's number, or `fallback` if it was not given. INVALID_ARGUMENT names flag and range. */
 sw_code sw_args_number(const sw_args *args, const char *flag, int64_t minimum, int64_t maximum,
                        int64_t fallback, int64_t *value, sw_error *error);
-/* A flag's duration (`250ms`, `5s`, `2m`, `1h`, `30d`; a bare number is seconds) in milliseconds. */
-sw_code sw_args_duration_ms(const sw_args *args, const char *flag, int64_t fallback, int64_t *value,
-                            sw_error *error);
+/* A flag's duration (`250ms`, `5s`, `2m`, `1h`, `30d`; a bare number is seconds) in milliseconds, `minimum` at least; or
+ * `fallback` if it was not given. */
+sw_code sw_args_duration_ms(const sw_args *args, const char *flag, int64_t minimum, int64_t fallback,
+                            int64_t *value, sw_error *error);
 bool sw_duration_parse_ms(const char *text, int64_t *value);
 
 #define SW_TIME_TEXT 64

@@ -187,12 +187,15 @@ static sw_code run(sw_cli *cli, int argc, char **argv, sw_error *error)
     const sw_flag *own = cli->command != NULL ? cli->command->flags : NULL;
     sw_code code = sw_args_parse(argc - 1, argv + 1, own, sw_global_flags, &cli->args, error);
     if (code == SW_OK)
-        code = sw_args_duration_ms(&cli->args, "timeout", 0, &cli->timeout_ms, error);
+        code = sw_args_duration_ms(&cli->args, "timeout", 1, 0, &cli->timeout_ms, error);
     if (code != SW_OK) {
         cli->usage_error = true;
         return code;
     }
     cli->json = sw_args_has(&cli->args, "json");
+    if (cli->json && sw_args_has(&cli->args, "csv") && sw_args_value(&cli->args, "csv") == NULL)
+        return sw_cli_usage(cli, error,
+                            "--json and --csv are two forms of the same output; give one of them");
     cli->timing = sw_args_has(&cli->args, "timing");
     cli->endpoints = sw_args_value(&cli->args, "endpoint");
     cli->key_file = sw_args_value(&cli->args, "key");

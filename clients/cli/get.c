@@ -136,6 +136,9 @@ sw_code sw_list(sw_cli *cli, const sw_listing *listing, sw_error *error)
     const sw_schema *schema;
     sw_resource resource;
     int64_t limit, page_size;
+    if (sw_args_has(&cli->args, "count") && sw_args_has(&cli->args, "csv"))
+        return sw_cli_usage(cli, error,
+                            "--count prints one number, with --json as an object; --csv is for rows");
     sw_code code = sw_args_number(&cli->args, "limit", 1, INT32_MAX, listing->limit, &limit, error);
     if (code == SW_OK)
         code = sw_args_number(&cli->args, "page-size", 1, PAGE_MOST, PAGE_MOST, &page_size, error);

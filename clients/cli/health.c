@@ -106,7 +106,7 @@ sw_code sw_cmd_health(sw_cli *cli, sw_error *error)
     int64_t wait_ms;
     char text[SW_ERROR_MESSAGE_SIZE + 32];
     sw_client *client;
-    sw_code code = sw_args_duration_ms(&cli->args, "wait", 0, &wait_ms, error);
+    sw_code code = sw_args_duration_ms(&cli->args, "wait", 0, 0, &wait_ms, error);
     if (code == SW_OK && cli->args.word_count > 1)
         code = sw_cli_usage(cli, error, "health takes at most one SERVICE");
     if (code == SW_OK)
@@ -154,7 +154,7 @@ sw_code sw_cmd_drain(sw_cli *cli, sw_error *error)
                             "drain takes one @INSTANCE (`sitewire status` lists them), or `broker`");
     const char *who = cli->args.words[0];
     int64_t wait_ms;
-    sw_code code = sw_args_duration_ms(&cli->args, "grace", 0, &wait_ms, error);
+    sw_code code = sw_args_duration_ms(&cli->args, "grace", 0, 0, &wait_ms, error);
     if (code != SW_OK)
         return code;
     sw_call_options options = {

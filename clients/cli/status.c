@@ -12,8 +12,9 @@
 #include <string.h>
 #include <time.h>
 
-#define INTERVAL_MS 2000
-#define SLICE_MS    200
+#define INTERVAL_MS       2000
+#define INTERVAL_LEAST_MS 10
+#define SLICE_MS          200
 
 /* Seconds since a process started; 0 if it does not say. */
 static int64_t age_of(const json_t *stats)
@@ -247,7 +248,8 @@ sw_code sw_cmd_status(sw_cli *cli, sw_error *error)
 {
     int64_t interval;
     bool watch = sw_args_has(&cli->args, "watch");
-    sw_code code = sw_args_duration_ms(&cli->args, "interval", INTERVAL_MS, &interval, error);
+    sw_code code =
+        sw_args_duration_ms(&cli->args, "interval", INTERVAL_LEAST_MS, INTERVAL_MS, &interval, error);
     if (code == SW_OK && cli->args.word_count > 0)
         code = sw_cli_usage(cli, error, "status takes flags only, not '%s'", cli->args.words[0]);
     if (code != SW_OK)
@@ -270,7 +272,7 @@ sw_code sw_cmd_status(sw_cli *cli, sw_error *error)
         print_sample(cli, now, before);
         fflush(stdout);
         before = now;
-        if (!watch || !wait_ms(interval > 0 ? interval : INTERVAL_MS))
+        if (!watch || !wait_ms(interval))
             break;
     }
     sw_sample_free(&samples[0]);

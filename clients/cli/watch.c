@@ -42,7 +42,15 @@ static void show(const sw_event *event, void *context)
 
 /* --- What is watched --- */
 
-/* The projects of --project, which must be there for us. Free the texts and the list. */
+/* What --deployment or --project names must be there for us: an event of something else would never come. */
+static sw_code look_for(sw_cli *cli, const char *method, json_t *request, sw_error *error)
+{
+    sw_code code = sw_cli_call(cli, method, request, NULL, NULL, error);
+    json_decref(request);
+    return code;
+}
+
+/* The projects of --project. Free the texts and the list. */
 static sw_code take_projects(sw_cli *cli, char ***projects, size_t *count, sw_error *error)
 {
     const char *word;
@@ -53,9 +61,8 @@ static sw_code take_projects(sw_cli *cli, char ***projects, size_t *count, sw_er
             asprintf(&code, "%s%s", strchr(word, ':') == NULL ? "website:" : "", word) < 0)
             return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
         (*projects)[(*count)++] = code;
-        json_t *request = json_pack("{s:s}", "code", code);
-        sw_code found = sw_cli_call(cli, "/sitewire.user.v1.Users/GetProject", request, NULL, NULL, error);
-        json_decref(request);
+        sw_code found =
+            look_for(cli, "/sitewire.user.v1.Users/GetProject", json_pack("{s:s}", "code", code), error);
         if (found != SW_OK)
             return found;
     }
@@ -95,6 +102,9 @@ sw_code sw_cmd_watch(sw_cli *cli, sw_error *error)
         code = sw_cli_client(cli, &client, error);
     if (code == SW_OK)
         code = take_projects(cli, &projects, &count, error);
+    if (code == SW_OK && options.deployment > 0)
+        code = look_for(cli, "Deployments/GetDeployment",
+                        json_pack("{s:I}", "id", (json_int_t)options.deployment), error);
     options.projects = (const char *const *)projects;
     options.project_count = count;
     if (code == SW_OK)

@@ -135,6 +135,7 @@ class Claims(DeploymentTest):
         self.assertEqual(read(10005, limit=1), (10005, whole[10005:20000]))
         self.assertEqual(read(5, limit=25000), (5, whole[5:20000]))
         self.assertEqual(read(0, command=2), (30000, whole[30000:]))
+        self.refused(NOT_FOUND, "no command 3", "ReadLog", "command", id=claim.deployment.id, command=3)
         self.refused(INVALID_ARGUMENT, "0 or more", "ReadLog", "offset", id=claim.deployment.id, offset=-1)
         self.refused(INVALID_ARGUMENT, "0 or more", "ReadLog", "limit", id=claim.deployment.id, limit=-1)
 

@@ -372,6 +372,9 @@ class Cli(unittest.TestCase):
                          "Beta")
         self.fails(INVALID, "status", "--endpoint", "nonsense", error="INVALID_ARGUMENT")
         self.fails(INVALID, "status", "--timeout", "soon", error=".*--timeout takes a duration")
+        self.fails(INVALID, "status", "--timeout", "0", error=".*--timeout takes a duration of at least 1ms, not '0'")
+        self.fails(INVALID, "list", "websites", "--json", "--csv", error=".*two forms of the same output")
+        self.fails(INVALID, "list", "websites", "--count", "--csv", error=".*--count prints one number")
 
     def test_words_too_many(self):
         self.fails(INVALID, "whoami", "extra", error="INVALID_ARGUMENT: whoami takes no words")

@@ -249,7 +249,8 @@ class Logs(DeployCliTest):
         self.assertEqual(logs(), whole)  # what there is of one that runs
         for offset in (0, 1, 5, 12, len(whole) - 1, len(whole), 1000):
             self.assertEqual(logs("--offset", str(offset)), whole[offset:])
-        self.assertEqual((logs("--command", "2"), logs("--command", "1"), logs("--command", "3")), (b"two", whole[:-3], b""))
+        self.assertEqual((logs("--command", "2"), logs("--command", "1")), (b"two", whole[:-3]))
+        self.fails(NOT_FOUND, "has no command 3", "logs", number, "--command", "3", field="command")
         lines = [json.loads(line) for line in logs("--json").splitlines()]
         self.assertEqual(b"".join(base64.b64decode(line["bytes"]) for line in lines), whole)
         self.assertEqual([(line["offset"], line["command"], line["attempt"], line["stream"]) for line in lines],

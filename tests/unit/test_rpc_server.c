@@ -51,7 +51,7 @@ static void open_broker(fixture *f)
     assert_int_equal(zmq_bind(f->router, f->endpoint), 0);
 }
 
-static int setup(void **state)
+static int setup_beating(void **state, int64_t heartbeat_ms)
 {
     fixture *f = calloc(1, sizeof(*f));
     assert_non_null(f);
@@ -67,7 +67,7 @@ static int setup(void **state)
                                        .version = "1.2.3",
                                        .endpoints = f->endpoint,
                                        .capacity = 7,
-                                       .heartbeat_ms = HEARTBEAT_MS,
+                                       .heartbeat_ms = heartbeat_ms,
                                        .payload_max = 100000,
                                        .schema = echo_schema,
                                        .schema_size = echo_schema_size,
@@ -79,6 +79,17 @@ static int setup(void **state)
     assert_int_equal(sw_server_start(f->server, &error), SW_OK);
     *state = f;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_beating(state, HEARTBEAT_MS);
+}
+
+/* For a test whose broker has no time for heartbeats. */
+static int setup_unhurried(void **state)
+{
+    return setup_beating(state, PATIENCE_MS);
 }
 
 static int teardown(void **state)
@@ -556,10 +567,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_compact), TEST(test_broken_in_a_batch), TEST(test_mdp),         TEST(test_stream),
-        TEST(test_cancel),  TEST(test_malformed),         TEST(test_heartbeat),   TEST(test_restart),
-        TEST(test_drain),   TEST(test_dismissed),         TEST(test_slow_broker), TEST(test_drain_timeout),
-        TEST(test_full),    TEST(test_bad_options),
+        TEST(test_compact),     TEST(test_broken_in_a_batch),
+        TEST(test_mdp),         TEST(test_stream),
+        TEST(test_cancel),      TEST(test_malformed),
+        TEST(test_heartbeat),   TEST(test_restart),
+        TEST(test_drain),       TEST(test_dismissed),
+        TEST(test_slow_broker), TEST(test_drain_timeout),
+        TEST(test_bad_options), cmocka_unit_test_setup_teardown(test_full, setup_unhurried, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
