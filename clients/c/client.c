@@ -86,6 +86,7 @@ void sw_client_close(sw_client **pointer)
         close(client->epoll);
     if (client->timer >= 0)
         close(client->timer);
+    sw_arena_destroy(&client->messages);
     free(client->scratch);
     free(client->trailer_text);
     free(client->last.text);

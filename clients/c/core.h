@@ -3,6 +3,7 @@
 #ifndef SW_CLIENT_CORE_H
 #define SW_CLIENT_CORE_H
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "schema.h"
@@ -109,6 +110,7 @@ struct sw_client {
     bool
         unread; /* the socket may have something: its descriptor says so, or libzmq was not asked since it was used */
     uint8_t *scratch;   /* requests are packed here */
+    sw_arena *messages; /* of the reply being delivered; NULL until somebody asks for one */
     char *trailer_text; /* trailers of the reply being delivered */
     size_t trailer_size;
     sw_metadata trailers[SW_METADATA_MAX];

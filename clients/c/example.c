@@ -84,6 +84,10 @@ static void on_change(const sw_reply *reply, void *context)
         printf("the stream ended with %s\n", sw_code_name(reply->code));
         return;
     }
+    const Sw__HealthCheckResponse *health =
+        sw_client_message(w->client, reply, &sw__health_check_response__descriptor, NULL);
+    if (health != NULL && health->status == SW__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING)
+        printf("it is serving\n");
     w->messages++;
     sw_client_credit(w->client, w->call, 1); /* this one is dealt with */
     sw_client_cancel(w->client, w->call);

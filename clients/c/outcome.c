@@ -27,6 +27,8 @@ static void deliver(sw_client *client, sw_flight *flight, sw_reply *reply)
         sw_flight_release(client, flight);
     client->callbacks++;
     fn(reply, context);
+    if (client->messages != NULL)
+        sw_arena_reset(client->messages);
 }
 
 static void deliver_error(sw_client *client, sw_flight *flight, sw_reply *reply, const sw_error *error)

@@ -4,6 +4,9 @@
 #include "core.h"
 #include "json.h"
 
+/* Of the memory of messages: a page of 1,000 rows takes half of it. What is not used of it costs addresses only. */
+#define MESSAGES_KEPT ((size_t)1 << 20)
+
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
 static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
@@ -18,11 +21,26 @@ static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
     return false;
 }
 
+/* The field of that number, or NULL. Fields come by number, mostly, as the descriptor has them: *next is where to look first. */
+static const ProtobufCFieldDescriptor *find(const ProtobufCMessageDescriptor *type, uint32_t id,
+                                            unsigned *next)
+{
+    unsigned i = *next;
+    while (i < type->n_fields && type->fields[i].id < id)
+        i++;
+    if (i < type->n_fields && type->fields[i].id == id) {
+        *next = i;
+        return &type->fields[i];
+    }
+    return protobuf_c_message_descriptor_get_field(type, id);
+}
+
 /* NULL, or what is wrong. */
 static const char *check(const ProtobufCMessageDescriptor *type, const uint8_t *at, const uint8_t *end,
                          unsigned depth)
 {
     uint64_t key, length;
+    unsigned next = 0;
     if (depth > SW_JSON_DEPTH_MAX)
         return "nests too deep";
     while (at < end) {
@@ -47,7 +65,7 @@ static const char *check(const ProtobufCMessageDescriptor *type, const uint8_t *
         if (length > (uint64_t)(end - at))
             return "is cut off";
         const ProtobufCFieldDescriptor *field =
-            (key & 7) == BYTES ? protobuf_c_message_descriptor_get_field(type, (unsigned)(key >> 3)) : NULL;
+            (key & 7) == BYTES ? find(type, (uint32_t)(key >> 3), &next) : NULL;
         if (field != NULL && field->type == PROTOBUF_C_TYPE_MESSAGE) {
             const char *wrong = check(field->descriptor, at, at + length, depth + 1);
             if (wrong != NULL)
@@ -73,4 +91,22 @@ sw_code sw_unpack(const ProtobufCMessageDescriptor *type, sw_view bytes, Protobu
         wrong = "cannot be decoded";
     }
     return sw_fail(error, SW_DATA_LOSS, "what should be a %s %s", type->name, wrong);
+}
+
+const void *sw_client_message(sw_client *client, const sw_reply *reply,
+                              const ProtobufCMessageDescriptor *type, sw_error *error)
+{
+    ProtobufCMessage *message;
+    if (reply->code != SW_OK) {
+        if (error != NULL)
+            *error = *reply->error;
+        return NULL;
+    }
+    if (client->messages == NULL && (client->messages = sw_arena_new_with(MESSAGES_KEPT, SIZE_MAX)) == NULL) {
+        sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+        return NULL;
+    }
+    sw_view bytes = {reply->payload, reply->payload_size};
+    return sw_unpack(type, bytes, sw_arena_allocator(client->messages), &message, error) == SW_OK ? message
+                                                                                                  : NULL;
 }

@@ -184,14 +184,14 @@ static void conclude_check(sw_watch *watch)
 static void on_position(const sw_reply *reply, void *context)
 {
     sw_watch *watch = context;
-    Sw__EventPosition *events;
     sw_error error;
     watch->call = SW_WATCH_IDLE;
     watch->call_id = 0;
     if (reply->code != SW_OK)
         return;
-    if (sw_unpack(&sw__event_position__descriptor, (sw_view){reply->payload, reply->payload_size}, NULL,
-                  (ProtobufCMessage **)&events, &error) != SW_OK) {
+    const Sw__EventPosition *events =
+        sw_client_message(watch->client, reply, &sw__event_position__descriptor, &error);
+    if (events == NULL) {
         sw_watch_fail(watch, &error);
         return;
     }
@@ -203,7 +203,6 @@ static void on_position(const sw_reply *reply, void *context)
             (long long)watch->last, (long long)events->position);
         sw_watch_fail(watch, &error);
     }
-    protobuf_c_message_free_unpacked(&events->base, NULL);
 }
 
 static void begin_comparison(sw_watch *watch)
@@ -229,17 +228,16 @@ static void on_check(const sw_reply *reply, void *context)
     sw_watch *watch = context;
     if (!take_outcome(watch, reply))
         return;
-    Sw__ListEventHeadsResponse *heads;
     sw_error error;
-    if (sw_unpack(&sw__list_event_heads_response__descriptor, (sw_view){reply->payload, reply->payload_size},
-                  NULL, (ProtobufCMessage **)&heads, &error) != SW_OK) {
+    const Sw__ListEventHeadsResponse *heads =
+        sw_client_message(watch->client, reply, &sw__list_event_heads_response__descriptor, &error);
+    if (heads == NULL) {
         sw_watch_fail(watch, &error);
         return;
     }
     size_t count = heads->n_items;
     for (size_t i = 0; i < count; i++)
         take_head(watch, heads->items[i]);
-    protobuf_c_message_free_unpacked(&heads->base, NULL);
     if (!watch->ready) {
         sw_sequence_settle(&watch->sequence, watch->page_from);
         watch->ready = true;

@@ -70,10 +70,15 @@ static void allocator_free(void *data, void *piece)
 
 sw_arena *sw_arena_new(size_t limit)
 {
+    return sw_arena_new_with(FIRST_BLOCK, limit);
+}
+
+sw_arena *sw_arena_new_with(size_t first, size_t limit)
+{
     sw_arena *arena = calloc(1, sizeof(*arena));
     if (arena == NULL)
         return NULL;
-    arena->newest = arena->first = block_new(FIRST_BLOCK);
+    arena->newest = arena->first = block_new(first);
     if (arena->first == NULL) {
         free(arena);
         return NULL;

@@ -10,6 +10,8 @@ typedef struct sw_arena sw_arena;
 
 /* `limit` bytes at the most over its life between resets (0: 64 MiB). NULL when out of memory. */
 sw_arena *sw_arena_new(size_t limit);
+/* The same with a first block, which is kept over resets, of so many bytes. */
+sw_arena *sw_arena_new_with(size_t first, size_t limit);
 void sw_arena_destroy(sw_arena **arena);
 
 /* Zeroed memory aligned for anything, or NULL when the limit or memory is reached. */

@@ -86,11 +86,11 @@ static void answered(const sw_reply *reply, void *context)
     if (reply->code != SW_OK)
         fail("RequestDeployment", reply->error->message);
     if (b->fifo != NULL) {
-        Sw__DeploymentPlan *plan = sw__deployment_plan__unpack(NULL, reply->payload_size, reply->payload);
+        const Sw__DeploymentPlan *plan =
+            sw_client_message(b->client, reply, &sw__deployment_plan__descriptor, NULL);
         if (plan == NULL || plan->deployment == NULL)
             fail("RequestDeployment", "a reply without a deployment");
         await_command(b, plan);
-        sw__deployment_plan__free_unpacked(plan, NULL);
     }
     d->answered = true;
     check(d);

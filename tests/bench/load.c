@@ -45,10 +45,9 @@ static void answered(const sw_reply *reply, void *context)
     if (l->answered > l->warm && !l->over) {
         measure_add(&l->measure, s->started_us, now);
         if (l->mode == 'l') {
-            Sw__ListWebsitesResponse *page =
-                sw__list_websites_response__unpack(NULL, reply->payload_size, reply->payload);
+            const Sw__ListWebsitesResponse *page =
+                sw_client_message(l->client, reply, &sw__list_websites_response__descriptor, NULL);
             l->measure.items += page == NULL ? 0 : page->n_items;
-            sw__list_websites_response__free_unpacked(page, NULL);
         }
         l->measure.ended_us = now;
         l->over = now - l->measure.started_us > l->seconds_us;

@@ -75,7 +75,8 @@ static void on_read(const sw_reply *reply, void *context)
     follower *f = context;
     if (reply->code != SW_OK)
         fail("ReadLog", reply->error->message);
-    Sw__ReadLogResponse *page = sw__read_log_response__unpack(NULL, reply->payload_size, reply->payload);
+    const Sw__ReadLogResponse *page =
+        sw_client_message(f->client, reply, &sw__read_log_response__descriptor, NULL);
     if (page == NULL)
         fail("ReadLog", "a reply that cannot be read");
     for (size_t i = 0; i < page->n_items; i++)
@@ -85,7 +86,6 @@ static void on_read(const sw_reply *reply, void *context)
         f->ended_us = bench_now_us();
     else if (f->more || page->n_items > 0)
         read_more(f);
-    sw__read_log_response__free_unpacked(page, NULL);
 }
 
 static void read_more(follower *f)

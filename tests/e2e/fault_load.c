@@ -110,7 +110,7 @@ static void answered(const sw_reply *reply, void *context)
     l->late += took > l->timeout_ms + SLACK_MS;
     l->codes[reply->code]++;
     if (reply->code == SW_OK) {
-        Sw__Website *row = sw__website__unpack(NULL, reply->payload_size, reply->payload);
+        const Sw__Website *row = sw_client_message(l->client, reply, &sw__website__descriptor, NULL);
         if (row == NULL) {
             l->wrong++;
         } else if (s->step == READ) {
@@ -125,7 +125,6 @@ static void answered(const sw_reply *reply, void *context)
             s->revision = row->revision;
             s->unknown = 0;
         }
-        sw__website__free_unpacked(row, NULL);
     } else {
         l->failed++;
         if (s->step == UPDATE)

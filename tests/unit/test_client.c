@@ -157,6 +157,81 @@ static void test_reply(void **state)
     assert_int_equal(sw_client_in_flight(f->client), 0);
 }
 
+/* What a callback read. */
+typedef struct read_reply {
+    sw_client *client;
+    int calls, read;
+    size_t size;
+    sw_error error;
+} read_reply;
+
+static void read_message(const sw_reply *reply, void *context)
+{
+    read_reply *to = context;
+    to->calls++;
+    to->error = (sw_error){0};
+    const Sw__HealthCheckResponse *one =
+        sw_client_message(to->client, reply, &sw__health_check_response__descriptor, &to->error);
+    const Sw__HealthCheckResponse *two =
+        sw_client_message(to->client, reply, &sw__health_check_response__descriptor, NULL);
+    assert_true((one == NULL) == (two == NULL));
+    if (one == NULL)
+        return;
+    assert_ptr_not_equal(one, two);
+    assert_string_equal(one->reason, two->reason);
+    to->read++;
+    to->size = strlen(one->reason);
+}
+
+/* Answers a call, and lets its callback read the reply. */
+static void answer_read(fixture *f, read_reply *to, uint32_t code, const void *payload, size_t size)
+{
+    sw_error error;
+    int calls = to->calls;
+    assert_int_equal(sw_client_start_bytes(f->client, CHECK, "", 0, NULL, read_message, to, NULL, &error),
+                     SW_OK);
+    next(f);
+    fake_send(&f->fake, &f->request, true, &(sw_reply_header){.code = code, .message = SW_VIEW("not today")},
+              payload, size);
+    for (int64_t end = sw_now_ms() + 8000; to->calls == calls && sw_now_ms() < end;)
+        sw_client_process(f->client, 20);
+    assert_int_equal(to->calls, calls + 1);
+}
+
+static void test_message(void **state)
+{
+    fixture *f = *state;
+    read_reply to = {.client = f->client};
+    Sw__HealthCheckResponse health = SW__HEALTH_CHECK_RESPONSE__INIT;
+    static const size_t sizes[] = {1, 100, 3000000, 5, 900000, 700000};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        health.reason = calloc(1, sizes[i] + 1);
+        memset(health.reason, 'r', sizes[i]);
+        size_t size = sw__health_check_response__get_packed_size(&health);
+        uint8_t *payload = malloc(size);
+        sw__health_check_response__pack(&health, payload);
+        answer_read(f, &to, SW_OK, payload, size);
+        free(payload);
+        free(health.reason);
+        assert_int_equal(to.read, i + 1);
+        assert_int_equal(to.size, sizes[i]);
+    }
+    int read = to.read;
+    answer_read(f, &to, SW_OK, "\x12\x02\xff\xfe", 4);
+    assert_int_equal(to.error.code, SW_DATA_LOSS);
+    assert_non_null(strstr(to.error.message, "UTF-8"));
+    answer_read(f, &to, SW_OK, "\x12\x7f", 2);
+    assert_int_equal(to.error.code, SW_DATA_LOSS);
+    assert_non_null(strstr(to.error.message, "cut off"));
+    answer_read(f, &to, SW_NOT_FOUND, "", 0);
+    assert_int_equal(to.error.code, SW_NOT_FOUND);
+    assert_string_equal(to.error.message, "not today");
+    assert_int_equal(to.read, read);
+    answer_read(f, &to, SW_OK, "\x08\x01\x12\x01x\x08\x01\x12\x02yy",
+                11); /* fields in another order, and again */
+    assert_int_equal(to.size, 2);
+}
+
 static void test_compact(void **state)
 {
     fixture *f = *state;
@@ -556,6 +631,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_reply),
+        TEST(test_message),
+        cmocka_unit_test_setup_teardown(test_message, set_up_mdp, tear_down),
         TEST(test_compact),
         cmocka_unit_test_setup_teardown(test_mdp, set_up_mdp, tear_down),
         TEST(test_request_id),
