@@ -109,9 +109,10 @@ struct sw_client {
     bool closing;
     bool
         unread; /* the socket may have something: its descriptor says so, or libzmq was not asked since it was used */
-    uint8_t *scratch;   /* requests are packed here */
-    sw_arena *messages; /* of the reply being delivered; NULL until somebody asks for one */
-    char *trailer_text; /* trailers of the reply being delivered */
+    uint8_t *scratch;          /* requests are packed here */
+    const sw_reply *delivered; /* whose callback runs */
+    sw_arena *messages;        /* in it; NULL until somebody asks for one */
+    char *trailer_text;        /* trailers of the reply being delivered */
     size_t trailer_size;
     sw_metadata trailers[SW_METADATA_MAX];
     uint8_t random[512];

@@ -26,7 +26,9 @@ static void deliver(sw_client *client, sw_flight *flight, sw_reply *reply)
     if (reply->final)
         sw_flight_release(client, flight);
     client->callbacks++;
+    client->delivered = reply;
     fn(reply, context);
+    client->delivered = NULL;
     if (client->messages != NULL)
         sw_arena_reset(client->messages);
 }

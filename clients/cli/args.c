@@ -174,9 +174,10 @@ sw_code sw_args_duration_ms(const sw_args *args, const char *flag, int64_t minim
 {
     const char *text = sw_args_value(args, flag);
     *value = fallback;
-    if (text == NULL || (sw_duration_parse_ms(text, value) && *value >= minimum))
+    bool is_duration = text == NULL || sw_duration_parse_ms(text, value);
+    if (text == NULL || (is_duration && *value >= minimum))
         return SW_OK;
-    if (*text == '0')
+    if (is_duration)
         return sw_fail(error, SW_INVALID_ARGUMENT, "--%s takes a duration of at least %lldms, not '%s'", flag,
                        (long long)minimum, text);
     return sw_fail(error, SW_INVALID_ARGUMENT, "--%s takes a duration such as 250ms, 5s or 2m, not '%s'",

@@ -9,7 +9,8 @@
 
 typedef struct audit {
     sw_chain chain;
-    sw_code code; /* of the chain */
+    sw_code code;    /* of the chain */
+    bool has_output; /* of export */
     sw_error *error;
 } audit;
 
@@ -41,6 +42,7 @@ static bool export_one(const sw_sealed *sealed, void *context)
                             sealed->values[i] == NULL ? json_null() : json_string(sealed->values[i]));
     if (a->code == SW_OK)
         sw_print_json_line(line);
+    a->has_output = true;
     json_decref(line);
     return a->code == SW_OK && !ferror(stdout) && !sw_cli_stopped();
 }
@@ -85,15 +87,14 @@ static sw_code verify_file(audit *a, const char *path, sw_error *error)
     ssize_t size;
     long long number = 0;
     if (in == NULL)
-        return sw_fail(error, SW_NOT_FOUND, "cannot read %s: %s", path, strerror(errno));
+        return sw_fail(error, sw_cli_file_code(errno), "cannot read %s: %s", path, strerror(errno));
     while (a->code == SW_OK && !sw_cli_stopped() && (size = getline(&text, &room, in)) > 0)
         verify_line(a, path, ++number, text, (size_t)size, error);
     if (a->code == SW_OK && ferror(in))
         a->code = sw_fail(error, SW_UNAVAILABLE, "cannot read %s: %s", path, strerror(errno));
     if (a->code == SW_OK && number == 0 && !sw_cli_stopped())
-        a->code =
-            sw_fail(error, SW_INVALID_ARGUMENT,
-                    "%s is empty, as an export that failed leaves it: there is nothing to verify", path);
+        a->code = sw_fail(error, SW_INVALID_ARGUMENT,
+                          "%s is empty: the export failed, or nothing had been sealed by then", path);
     free(text);
     if (in != stdin)
         fclose(in);
@@ -149,6 +150,8 @@ static sw_code export(sw_cli *cli, sw_error *error)
     sw_code code = sw_audit_read(database_of(cli), export_one, &a, &unsealed, error);
     if (code == SW_OK)
         code = a.code;
+    if (code == SW_OK && !a.has_output)
+        fputs("nothing is sealed yet\n", stderr);
     return code == SW_OK && sw_cli_stopped() ? interrupted(error) : code;
 }
 

@@ -333,9 +333,12 @@ sw_code sw_cmd_rename(sw_cli *cli, sw_error *error)
     }
     if (code == SW_OK) {
         sw_print_record(cli, c.resource.message, item);
-        char what[SW_RESOURCE_NAME_MAX + 16];
-        snprintf(what, sizeof(what), "renamed to %s", args->words[2]);
-        say_dry_run(cli, what, c.request, &c.resource);
+        char *key = sw_resource_key_text(&c.resource, item), *what = NULL;
+        if (asprintf(&what, "renamed to %s", key != NULL ? key : args->words[2]) >= 0)
+            say_dry_run(cli, strcmp(cli->outcome, "unchanged") == 0 ? cli->outcome : what, c.request,
+                        &c.resource);
+        free(what);
+        free(key);
     }
     json_decref(item);
     json_decref(c.request);

@@ -107,10 +107,10 @@ bool sw_cli_confirm(const sw_cli *cli, const char *question)
     return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-sw_code sw_cli_file_code(int number)
+sw_code sw_cli_file_code(int errno_value)
 {
-    bool refused = number == EACCES || number == EPERM || number == EROFS;
-    return number == ENOENT ? SW_NOT_FOUND : refused ? SW_PERMISSION_DENIED : SW_FAILED_PRECONDITION;
+    bool refused = errno_value == EACCES || errno_value == EPERM || errno_value == EROFS;
+    return errno_value == ENOENT ? SW_NOT_FOUND : refused ? SW_PERMISSION_DENIED : SW_FAILED_PRECONDITION;
 }
 
 sw_code sw_cli_read_file(const char *path, char **text, size_t *size, sw_error *error)

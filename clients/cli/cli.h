@@ -38,8 +38,8 @@ struct sw_cli {
     int64_t timeout_ms;    /* --timeout, or 0 */
     sw_client *client;     /* NULL until sw_cli_client opened it */
     bool usage_error;      /* the failure is one of usage: main adds a hint at --help */
-    char outcome
-        [16]; /* of sw_cli_call: `created`, `updated` or `unchanged`, if the service says so; else empty */
+    /* Of sw_cli_call: `created`, `updated` or `unchanged`, if the service says so; else empty. */
+    char outcome[16];
 };
 
 int sw_cli_main(int argc, char **argv);
@@ -71,7 +71,7 @@ void sw_cli_set_blocking(bool is_blocking);
 bool sw_cli_confirm(const sw_cli *cli, const char *question);
 
 /* The code of a failure with a file: NOT_FOUND, PERMISSION_DENIED, else FAILED_PRECONDITION. */
-sw_code sw_cli_file_code(int number);
+sw_code sw_cli_file_code(int errno_value);
 /* A file, or stdin for `-`, whole, NUL-terminated, malloc'ed for the caller; at most 64 MiB. */
 sw_code sw_cli_read_file(const char *path, char **text, size_t *size, sw_error *error);
 

@@ -131,7 +131,7 @@ static const sw_flag watch_flags[] = {
 
 static const sw_flag status_flags[] = {
     {"watch", 'w', NULL, "show it again and again, with the rates in between, until Ctrl-C"},
-    {"interval", 0, "TIME", "of --watch (default: 2s)"},
+    {"interval", 0, "TIME", "of --watch, 10ms at least (default: 2s)"},
     {.name = NULL}};
 
 static const sw_flag health_flags[] = {{"wait", 0, "TIME", "wait so long for it to become well"},

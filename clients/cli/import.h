@@ -8,8 +8,10 @@
 #include "import_map.h"
 #include "import_plan.h"
 
-/* The first column, or the member, that a rejected row gets; ignored when it is read. */
+/* The first column, or the member, that a rejected row gets; ignored when it is read. In CSV its cells begin with SW_REASON_MARK, so
+ * that they are told from others where a row has the wrong number of cells. */
 #define SW_REASON_NAME "_error"
+#define SW_REASON_MARK "rejected: "
 /* The member that holds a rejected line which is no JSON object. */
 #define SW_LINE_NAME "_line"
 
@@ -73,6 +75,8 @@ sw_code sw_import_no_memory(sw_error *error);
 /* By errno. */
 sw_code sw_import_read_failed(const sw_input *input, sw_error *error);
 /* Reports a row that is none. Returns OK: the others are imported. */
+/* A cell of SW_REASON_NAME. */
+bool sw_import_is_reason(const char *cell);
 sw_code sw_import_bad_row(sw_import *import, uint32_t origin, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Adds a row to the plan. What is wrong with it is reported; only a lack of memory ends the import. */

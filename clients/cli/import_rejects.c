@@ -8,6 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+bool sw_import_is_reason(const char *cell)
+{
+    return strncmp(cell, SW_REASON_MARK, strlen(SW_REASON_MARK)) == 0;
+}
+
 /* The column of old reasons, in a file of rejects that is imported again; else SIZE_MAX. */
 static size_t reason_column(const sw_csv_row *header)
 {
@@ -46,26 +51,36 @@ static void free_row(FILE *memory, sw_csv *csv)
         fclose(memory);
 }
 
-/* A row with the wrong number of cells keeps having the wrong number, until somebody mends it; what is no row at all becomes one
- * cell, with empty ones behind it for the same purpose. */
+/* The cell of the old reason, or SIZE_MAX. */
+static size_t reason_cell(const sw_csv_row *header, const sw_csv_row *row)
+{
+    size_t column = reason_column(header);
+    if (column == SIZE_MAX || row->count == header->count)
+        return column;
+    for (size_t i = 0; i < row->count; i++)
+        if (sw_import_is_reason(row->cells[i]))
+            return i;
+    return SIZE_MAX;
+}
+
+/* A row with the wrong number of cells keeps those that it has; what is no row at all becomes one cell, with empty ones behind it, so
+ * that it has the wrong number of them until somebody mends it. */
 static void write_csv_reject(FILE *file, const sw_input *input, const sw_csv_row *header,
                              const sw_origin *origin)
 {
     FILE *memory;
     sw_csv *csv;
     sw_csv_row row;
-    size_t reasons = reason_column(header), wanted = header->count - (reasons != SIZE_MAX);
-    sw_csv_write(file, origin->reason, strlen(origin->reason), input->delimiter);
+    char reason[SW_ERROR_MESSAGE_SIZE + sizeof(SW_REASON_MARK)];
+    int length = snprintf(reason, sizeof(reason), "%s%s", SW_REASON_MARK, origin->reason);
+    sw_csv_write(file, reason, (size_t)length < sizeof(reason) ? (size_t)length : sizeof(reason) - 1,
+                 input->delimiter);
     if (parse_row(origin->raw, origin->raw_size, input->delimiter, &memory, &csv, &row)) {
-        bool whole = row.count == header->count;
-        write_cells(file, &row, whole || reasons == 0 ? reasons : SIZE_MAX, input->delimiter);
-        if (!whole && reasons != 0 &&
-            row.count == wanted) /* an old reason, somewhere, would pass for a value */
-            fputc(input->delimiter, file);
+        write_cells(file, &row, reason_cell(header, &row), input->delimiter);
     } else {
         fputc(input->delimiter, file);
         sw_csv_write(file, origin->raw, origin->raw_size, input->delimiter);
-        for (size_t i = 0; i < wanted; i++)
+        for (size_t i = reason_column(header) == SIZE_MAX ? 0 : 1; i < header->count; i++)
             fputc(input->delimiter, file);
     }
     free_row(memory, csv);

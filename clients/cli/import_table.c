@@ -111,6 +111,11 @@ static sw_code read_header(csv_reader *r, bool *usable, sw_error *error)
     if (code == SW_OK)
         code = r->import->map ? sw_map_bind(r->import->map, (const char *const *)r->header, r->count, &why)
                               : find_fields(r, input->type, &why);
+    for (size_t i = 0; i < r->count && code == SW_OK && r->import->map != NULL; i++)
+        if (r->import->map->mentioned[i] && strcmp(r->header[i], SW_REASON_NAME) == 0)
+            code = sw_fail(&why, SW_INVALID_ARGUMENT,
+                           "the mapping uses the column `" SW_REASON_NAME
+                           "`, which holds the reasons of rejected rows: rename it");
     if (code == SW_OK && r->import->map != NULL)
         note_strangers(r);
     *usable = code == SW_OK;
@@ -262,8 +267,8 @@ static sw_code read_csv_row(csv_reader *r, sw_error *error)
     if (r->row.fault != NULL)
         return sw_import_bad_row(r->import, origin, "%s", r->row.fault);
     if (r->row.count != r->count) {
-        size_t reason =
-            strcmp(r->header[0], SW_REASON_NAME) == 0; /* of a file of rejects: not the user's to count */
+        /* In a file of rejects the reason is not the user's to count. */
+        size_t reason = sw_import_is_reason(r->row.cells[0]);
         return sw_import_bad_row(r->import, origin, "%zu cells, but the header has %zu",
                                  r->row.count - reason, r->count - reason);
     }

@@ -58,6 +58,7 @@ typedef struct up {
     char docroots[PATH_MAX + 64], local_events[PATH_MAX + 64];
     const char *runner_user;
     int lock, signals;
+    bool holds; /* the lock */
     const char *log_level;
 } up;
 
@@ -101,6 +102,7 @@ static sw_code take_folder(up *u, const char *data, sw_error *error)
                        "another `sitewire up` (pid %s) runs in %s: end it, or choose another --data", owner,
                        u->data);
     }
+    u->holds = true;
     if (ftruncate(u->lock, 0) != 0 || dprintf(u->lock, "%d\n", (int)getpid()) < 0)
         return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", name, strerror(errno));
     return SW_OK;
@@ -502,8 +504,9 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
         sw_log(SW_LOG_INFO, "stopping", NULL);
         stop_all(u);
         sw_log(SW_LOG_INFO, "stopped", NULL);
-        (void)!ftruncate(u->lock, 0); /* nobody is to be ended by a pid that was ours */
     }
+    if (u->holds)
+        (void)!ftruncate(u->lock, 0); /* nobody is to be ended by a pid that was ours */
     if (u->lock >= 0)
         close(u->lock);
     if (u->signals >= 0)

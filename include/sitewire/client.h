@@ -70,10 +70,11 @@ typedef struct sw_reply {
 
 typedef void sw_reply_fn(const sw_reply *reply, void *context);
 
-/* The message in a reply to a callback, lent for as long as the reply is valid: there is nothing to free. The memory is used again for
- * the next reply, so this is also the fast way to read large ones. NULL if there is no such message, and *error (or NULL) says
- * why: the reply's own error if its code is not OK; DATA_LOSS: cut off, nested deeper than 32, or text that is not UTF-8;
- * RESOURCE_EXHAUSTED: out of memory. */
+/* The message in the reply whose callback runs, lent for as long as the reply is valid: there is nothing to free. The memory
+ * is used again for the next reply, so this is also the fast way to read large ones. The end of a stream, which carries no message,
+ * reads as an empty one: look at `final` first. NULL if there is none, and *error (or NULL) says why: the reply's own error if its
+ * code is not OK; DATA_LOSS: cut off, nested deeper than 32, or text that is not UTF-8; RESOURCE_EXHAUSTED: no memory, or more
+ * than 8 times reply_max and a megabyte; FAILED_PRECONDITION: not in the reply's callback. */
 const void *sw_client_message(sw_client *client, const sw_reply *reply,
                               const ProtobufCMessageDescriptor *type, sw_error *error);
 

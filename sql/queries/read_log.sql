@@ -9,11 +9,13 @@ WITH asked AS MATERIALIZED (
     SELECT a.*, coalesce((SELECT l."offset" FROM deployment.deployment_log l
                           WHERE l.deployment = a.id AND l."offset" <= a.since ORDER BY l."offset" DESC LIMIT 1), 0) AS first
     FROM asked a
-    WHERE (EXISTS (SELECT FROM deployment.deployment d WHERE d.id = a.id)
-           OR sitewire.fail('SW003', 'id', format('there is no deployment %s', a.id)) IS NOT NULL)
-      AND (a.command = 0
-           OR EXISTS (SELECT FROM deployment.deployment_command c WHERE c.deployment = a.id AND c.number = a.command)
-           OR sitewire.fail('SW003', 'command', format('deployment %s has no command %s', a.id, a.command)) IS NOT NULL)
+    WHERE CASE WHEN NOT EXISTS (SELECT FROM deployment.deployment d WHERE d.id = a.id)
+               THEN sitewire.fail('SW003', 'id', format('there is no deployment %s', a.id)) IS NOT NULL
+               WHEN a.command <> 0
+                    AND NOT EXISTS (SELECT FROM deployment.deployment_command c
+                                    WHERE c.deployment = a.id AND c.number = a.command)
+               THEN sitewire.fail('SW003', 'command', format('deployment %s has no command %s', a.id, a.command)) IS NOT NULL
+               ELSE true END
 ), chunks AS (
     SELECT b.since, b.most, l.*, sum(octet_length(l.bytes)) OVER (ORDER BY l."offset") AS total,
            row_number() OVER (ORDER BY l."offset") AS place

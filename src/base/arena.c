@@ -21,7 +21,7 @@ typedef struct block {
 struct sw_arena {
     ProtobufCAllocator allocator;
     size_t limit, taken;
-    bool wipes;
+    bool wipes, is_short;
     block *newest, *first;
 };
 
@@ -33,7 +33,7 @@ static block *block_new(size_t size)
     return made;
 }
 
-void *sw_arena_take(sw_arena *arena, size_t size)
+static void *take(sw_arena *arena, size_t size)
 {
     if (size > arena->limit) /* also keeps the rounding below from wrapping */
         return NULL;
@@ -54,6 +54,13 @@ void *sw_arena_take(sw_arena *arena, size_t size)
     void *piece = from->data + from->used;
     from->used += size;
     arena->taken += size;
+    return piece;
+}
+
+void *sw_arena_take(sw_arena *arena, size_t size)
+{
+    void *piece = take(arena, size);
+    arena->is_short |= piece == NULL;
     return piece;
 }
 
@@ -154,6 +161,12 @@ void sw_arena_reset(sw_arena *arena)
     }
     arena->first->used = 0;
     arena->taken = 0;
+    arena->is_short = false;
+}
+
+bool sw_arena_is_short(const sw_arena *arena)
+{
+    return arena->is_short;
 }
 
 ProtobufCAllocator *sw_arena_allocator(sw_arena *arena)

@@ -4,6 +4,7 @@
 #define SW_BASE_ARENA_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct sw_arena sw_arena;
@@ -23,6 +24,9 @@ char *sw_arena_printf(sw_arena *arena, const char *format, ...) __attribute__((f
 
 /* Forgets everything; keeps the first block. Frees memory beyond it. */
 void sw_arena_reset(sw_arena *arena);
+
+/* A piece was refused since the last reset. */
+bool sw_arena_is_short(const sw_arena *arena);
 
 /* Its memory is overwritten before it is let go at the next reset: it holds what nobody shall find there. */
 void sw_arena_wipe_on_reset(sw_arena *arena);

@@ -7,7 +7,7 @@
 void sw_process_serve(void);
 
 /* First of all: of descriptors 0, 1 and 2 those that are closed are taken, so that no socket gets their number and hears what is
- * printed. Reading or writing them goes on failing with EBADF. */
+ * printed. Reading or writing them goes on failing with EBADF. Without /dev/null they stay closed. */
 void sw_process_hold_standard(void);
 
 #endif

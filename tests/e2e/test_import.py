@@ -133,8 +133,8 @@ class Rows(ImportTest):
             rounds.append(self.read("rejects.csv"))
         self.assertEqual(rounds[0], rounds[2])
         reasons = {row[1]: row[0] for row in csv.reader(io.StringIO(rounds[0]))}
-        self.assertEqual(reasons["short"], "2 cells, but the header has 4")
-        self.assertEqual(reasons["long-1"], "6 cells, but the header has 4")
+        self.assertEqual(reasons["short"], "rejected: 2 cells, but the header has 4")
+        self.assertEqual(reasons["long-1"], "rejected: 6 cells, but the header has 4")
         mended = (rounds[0].replace("bad code", "mended-1").replace("perhaps", "yes").replace(",,no key", ",mended-2,no key")
                   .replace("short,row", "short,row,false,x").replace("x,y,z", "x"))
         with open(rejects, "w", encoding="utf-8") as file:
@@ -142,6 +142,19 @@ class Rows(ImportTest):
         last, problems = self.run_import("--resource", "website", rejects)
         self.assertEqual((last["total"]["created"], last["rows_rejected"]), (5, 0), problems)
         self.assertEqual(self.get("website", "short")["name"], "row")
+
+    def test_rejects_without_their_reason(self):
+        """Whoever mends a file may take reasons out, or add rows: no cell is lost for that."""
+        path = self.file("bare.csv", "_error,code,name,live\nbare-1,B,true\nbare-2\n,bare-3,C,perhaps\n")
+        summary, problems = self.run_import("--resource", "website", path, "--rejects", path, code=3)
+        self.assertEqual(summary["rows_rejected"], 3)
+        self.assertEqual([problem["reason"] for problem in problems][:2],
+                         ["3 cells, but the header has 4", "1 cells, but the header has 4"])
+        self.assertEqual([row[1:] for row in csv.reader(io.StringIO(self.read("bare.csv")))],
+                         [["code", "name", "live"], ["bare-1", "B", "true"], ["bare-2"], ["bare-3", "C", "perhaps"]])
+        self.run_import("--resource", "website", path, "--rejects", path, code=3)
+        self.assertEqual(self.get("website", "bare-1")["name"], "B")
+        self.assertEqual([row[1] for row in csv.reader(io.StringIO(self.read("bare.csv")))], ["code", "bare-2", "bare-3"])
 
     def test_bad_lines_of_json(self):
         path = self.file("mixed.jsonl", '{"resource":"Website","code":"line-1"}\n'

@@ -46,9 +46,11 @@ class KeyCommand(unittest.TestCase):
         return self.run_cli(*USE, key=key, status=status)
 
     def test_enroll(self):
-        for over in ("2020-01-01", "2020-01-01T12:00:00Z"):
+        for never, says in (("2020-01-01", "is over already"), ("2020-01-01T12:00:00Z", "is over already"),
+                            ("2020-01-01T12:00:00+01:00", "is over already"), ("01.01.2030", "expires_at"),
+                            ("10:00:00Z", "expires_at"), (b"2030-01-0\xff", "takes a time"), ("", "expires_at")):
             path = self.path()
-            self.run_cli("key", "enroll", "--file", path, "--user", ADMIN, "--expires", over, status=3)
+            self.assertIn(says, self.run_cli("key", "enroll", "--file", path, "--user", ADMIN, "--expires", never, status=3))
             self.assertFalse(os.path.exists(path))
         path, row = self.enroll("--label", "laptop", "--expires", "90d")
         self.assertEqual((row["user"], row["label"]), (ADMIN, "laptop"))

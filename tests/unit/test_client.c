@@ -3,6 +3,7 @@
 #include "fake_broker.h"
 
 #include "base/clock.h"
+#include <google/protobuf/descriptor.pb-c.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -157,11 +158,13 @@ static void test_reply(void **state)
     assert_int_equal(sw_client_in_flight(f->client), 0);
 }
 
-/* What a callback read. */
+/* What a callback read, as a message of that type. */
 typedef struct read_reply {
     sw_client *client;
+    const ProtobufCMessageDescriptor *type;
     int calls, read;
     size_t size;
+    const void *message; /* where it was */
     sw_error error;
 } read_reply;
 
@@ -170,17 +173,16 @@ static void read_message(const sw_reply *reply, void *context)
     read_reply *to = context;
     to->calls++;
     to->error = (sw_error){0};
-    const Sw__HealthCheckResponse *one =
-        sw_client_message(to->client, reply, &sw__health_check_response__descriptor, &to->error);
-    const Sw__HealthCheckResponse *two =
-        sw_client_message(to->client, reply, &sw__health_check_response__descriptor, NULL);
+    const ProtobufCMessage *one = sw_client_message(to->client, reply, to->type, &to->error);
+    const ProtobufCMessage *two = sw_client_message(to->client, reply, to->type, NULL);
     assert_true((one == NULL) == (two == NULL));
     if (one == NULL)
         return;
     assert_ptr_not_equal(one, two);
-    assert_string_equal(one->reason, two->reason);
     to->read++;
-    to->size = strlen(one->reason);
+    to->size = protobuf_c_message_get_packed_size(one);
+    to->message = one;
+    assert_int_equal(protobuf_c_message_get_packed_size(two), to->size);
 }
 
 /* Answers a call, and lets its callback read the reply. */
@@ -201,8 +203,9 @@ static void answer_read(fixture *f, read_reply *to, uint32_t code, const void *p
 static void test_message(void **state)
 {
     fixture *f = *state;
-    read_reply to = {.client = f->client};
+    read_reply to = {.client = f->client, .type = &sw__health_check_response__descriptor};
     Sw__HealthCheckResponse health = SW__HEALTH_CHECK_RESPONSE__INIT;
+    const void *first = NULL;
     static const size_t sizes[] = {1, 100, 3000000, 5, 900000, 700000};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
         health.reason = calloc(1, sizes[i] + 1);
@@ -214,7 +217,9 @@ static void test_message(void **state)
         free(payload);
         free(health.reason);
         assert_int_equal(to.read, i + 1);
-        assert_int_equal(to.size, sizes[i]);
+        assert_int_equal(to.size, size);
+        assert_true(i == 0 || to.message == first); /* the memory serves again */
+        first = to.message;
     }
     int read = to.read;
     answer_read(f, &to, SW_OK, "\x12\x02\xff\xfe", 4);
@@ -227,9 +232,36 @@ static void test_message(void **state)
     assert_int_equal(to.error.code, SW_NOT_FOUND);
     assert_string_equal(to.error.message, "not today");
     assert_int_equal(to.read, read);
-    answer_read(f, &to, SW_OK, "\x08\x01\x12\x01x\x08\x01\x12\x02yy",
-                11); /* fields in another order, and again */
-    assert_int_equal(to.size, 2);
+    /* Not outside of a callback, where nobody would take the memory back. */
+    assert_null(sw_client_message(f->client, sw_client_last(f->client),
+                                  &sw__health_check_response__descriptor, &to.error));
+    assert_int_equal(to.error.code, SW_FAILED_PRECONDITION);
+}
+
+/* Fields are checked in whatever order they come, and messages as deep as they nest. */
+static void test_message_is_checked(void **state)
+{
+    fixture *f = *state;
+    read_reply to = {.client = f->client, .type = &google__protobuf__descriptor_proto__descriptor};
+    answer_read(f, &to, SW_OK, "\x52\x01r\x0a\x01n\x52\x02rr", 10);
+    assert_int_equal(to.read, 1);
+    static const char *const broken[] = {"\x0a\x02\xff\xfe\x52\x01r", "\x52\x01r\x0a\x02\xff\xfe",
+                                         "\x0a\x01n\x52\x02\xff\xfe", "\x52\x02\xff\xfe\x0a\x01n"};
+    for (size_t i = 0; i < sizeof(broken) / sizeof(*broken); i++) {
+        answer_read(f, &to, SW_OK, broken[i], 7);
+        assert_int_equal(to.error.code, SW_DATA_LOSS);
+    }
+    /* nested_type in nested_type, in front of a name */
+    for (size_t depth = 1; depth < 60; depth++) {
+        uint8_t nested[256], *at = nested + sizeof(nested);
+        for (size_t i = 1; i < depth; i++) {
+            size_t size = (size_t)(nested + sizeof(nested) - at);
+            *--at = (uint8_t)size;
+            *--at = 0x1a;
+        }
+        answer_read(f, &to, SW_OK, at, (size_t)(nested + sizeof(nested) - at));
+        assert_int_equal(to.error.code, depth <= 32 ? SW_OK : SW_DATA_LOSS);
+    }
 }
 
 static void test_compact(void **state)
@@ -632,6 +664,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_reply),
         TEST(test_message),
+        TEST(test_message_is_checked),
         cmocka_unit_test_setup_teardown(test_message, set_up_mdp, tear_down),
         TEST(test_compact),
         cmocka_unit_test_setup_teardown(test_mdp, set_up_mdp, tear_down),

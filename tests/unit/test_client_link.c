@@ -346,6 +346,12 @@ static void test_frozen_for_short_calls(void **state)
         until(client, &one);
     }
     assert_true(other);
+    seen one = {0};
+    start(client, CHECK, NULL, &one);
+    assert_true(fake_next(&fake, client, &request, 5000));
+    fake_reply(&fake, &request, "", 0);
+    until(client, &one);
+    assert_int_equal(one.code, SW_OK);
     sw_client_close(&client);
     close(frozen);
     fake_close(&fake);
