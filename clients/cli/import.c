@@ -137,6 +137,8 @@ static sw_code run(sw_import *import, sw_error *error)
     if (code == SW_OK)
         code = open_inputs(import, error);
     if (code == SW_OK)
+        code = sw_import_check_rejects(import, error);
+    if (code == SW_OK)
         code = sw_plan_new(import->model, import->dry_run, import->rejects != NULL, &import->plan, error);
     for (uint32_t i = 0; i < import->input_count && code == SW_OK; i++)
         code = sw_import_read(import, i, error);

@@ -204,14 +204,17 @@ static sw_code read_field(reader *r, const char *name, const char *value)
                    r->error);
 }
 
-/* The first ` = ` or ` != ` outside braces parts the two sides. */
-static char *find_comparison(char *text, size_t *size)
+/* The first ` = ` or ` != ` outside braces parts the two sides. Nothing behind it is the empty text. *bare: there is text outside
+ * of braces before it, or before the end. */
+static char *find_comparison(char *text, size_t *size, bool *bare)
 {
+    *bare = false;
     for (int depth = 0; *text != '\0'; text++) {
         depth += *text == '{' ? 1 : *text == '}' ? -1 : 0;
-        *size = strncmp(text, " != ", 4) == 0 ? 4 : strncmp(text, " = ", 3) == 0 ? 3 : 0;
-        if (depth == 0 && *size > 0)
+        *size = strncmp(text, " !=", 3) == 0 ? 3 : strncmp(text, " =", 2) == 0 ? 2 : 0;
+        if (depth == 0 && *size > 0 && (text[*size] == ' ' || text[*size] == '\0'))
             return text;
+        *bare = *bare || (depth == 0 && *text != '}' && *text != ' ');
     }
     return NULL;
 }
@@ -225,10 +228,13 @@ static sw_code read_condition(reader *r, char *text)
     *r->next_condition = condition;
     r->next_condition = &condition->next;
     size_t size = 0;
-    char *comparison = find_comparison(text, &size);
+    bool bare;
+    char *comparison = find_comparison(text, &size, &bare);
     sw_code code = SW_OK;
+    if (comparison == NULL && bare)
+        return fail(r, "`when {column}`, `when {column} = text` or `when {column} != text` expected");
     if (comparison != NULL) {
-        condition->kind = size == 4 ? SW_WHEN_DIFFERENT : SW_WHEN_EQUAL;
+        condition->kind = size == 3 ? SW_WHEN_DIFFERENT : SW_WHEN_EQUAL;
         *comparison = '\0';
         code = sw_template_parse(trimmed(comparison + size), r->map->arena, &condition->other, r->error);
     }

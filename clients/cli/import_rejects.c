@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "import_csv.h"
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -129,39 +131,111 @@ static void write_rejects_to(sw_import *import, uint32_t index, FILE *file, uint
     free_row(memory, csv);
 }
 
-static bool is_input(const sw_import *import, const char *path)
+/* Where rejects go: a regular file is replaced, where links lead to; anything else, a device or a pipe, is written to. */
+typedef struct target {
+    char path[PATH_MAX];
+    struct stat about;
+    bool exists, replaces;
+} target;
+
+static void find_target(const char *path, target *to)
 {
-    for (size_t i = 0; i < import->input_count; i++)
-        if (strcmp(import->inputs[i].path, path) == 0)
+    to->exists = stat(path, &to->about) == 0;
+    to->replaces = !to->exists || S_ISREG(to->about.st_mode);
+    if (!to->exists || realpath(path, to->path) == NULL)
+        snprintf(to->path, sizeof(to->path), "%s", path);
+}
+
+static bool is_input(const sw_import *import, const target *to)
+{
+    for (size_t i = 0; i < import->input_count && to->exists; i++) {
+        struct stat about;
+        bool standard = strcmp(import->inputs[i].path, "-") == 0;
+        if ((standard ? fstat(STDIN_FILENO, &about) : stat(import->inputs[i].path, &about)) == 0 &&
+            about.st_dev == to->about.st_dev && about.st_ino == to->about.st_ino)
             return true;
+    }
     return false;
 }
 
-/* Writes beside the file and renames: it may be the input itself. */
+static sw_code fail_write(const char *path, sw_error *error)
+{
+    return sw_fail(error, sw_cli_file_code(errno), "--rejects: cannot write %.200s: %s", path,
+                   strerror(errno));
+}
+
+/* Beside the file, which takes its place when it is whole: it may be the input itself. */
+static sw_code write_target(sw_import *import, uint32_t index, const target *to, uint64_t *count,
+                            sw_error *error)
+{
+    char path[PATH_MAX + 8];
+    snprintf(path, sizeof path, "%s%s", to->path, to->replaces ? ".new" : "");
+    FILE *file = fopen(path, "we");
+    if (file == NULL)
+        return fail_write(path, error);
+    if (to->exists && to->replaces) { /* who may read it, and whose it is, stays */
+        (void)!fchown(fileno(file), to->about.st_uid, to->about.st_gid);
+        (void)!fchmod(fileno(file), to->about.st_mode & 07777);
+    }
+    write_rejects_to(import, index, file, count);
+    bool failed = ferror(file) != 0;
+    failed = fclose(file) != 0 || failed;
+    if (failed || (to->replaces && rename(path, to->path) != 0))
+        return fail_write(path, error);
+    return SW_OK;
+}
+
 static sw_code write_rejects_of(sw_import *import, uint32_t index, const char *path, uint64_t *count,
                                 sw_error *error)
 {
     bool any = false;
+    target to;
     for (size_t i = 0; i < sw_plan_origins(import->plan) && !any; i++) {
         const sw_origin *origin = sw_plan_origin_at(import->plan, (uint32_t)i);
         any = origin->file == index && origin->reason != NULL && origin->raw_size > 0;
     }
-    if (!any) { /* an old file of rejects would say otherwise */
-        if (!is_input(import, path))
-            unlink(path);
+    find_target(path, &to);
+    bool itself = is_input(import, &to);
+    if (itself && any && (import->interrupted || import->unreachable)) {
+        sw_import_note(import, index, 1, "the file stays as it is: rows of it were not sent");
         return SW_OK;
     }
-    char temporary[4096 + 8];
-    snprintf(temporary, sizeof temporary, "%s.new", path);
-    FILE *file = fopen(temporary, "we");
-    if (file == NULL)
-        return sw_fail(error, sw_cli_file_code(errno), "cannot write %.200s: %s", temporary, strerror(errno));
-    write_rejects_to(import, index, file, count);
-    bool failed = ferror(file) != 0;
-    failed = fclose(file) != 0 || failed;
-    if (failed || rename(temporary, path) != 0)
-        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "cannot write %.200s: %s", path, strerror(errno));
-    return SW_OK;
+    if (!any && to.exists && to.replaces && !itself)
+        unlink(to.path); /* an old file of rejects would say otherwise */
+    return any ? write_target(import, index, &to, count, error) : SW_OK;
+}
+
+/* The file for the rejects of one of several inputs. */
+static void path_in_folder(const sw_import *import, uint32_t index, char path[PATH_MAX])
+{
+    const char *name = import->inputs[index].name, *slash = strrchr(name, '/');
+    snprintf(path, PATH_MAX, "%s/%s", import->rejects, slash != NULL ? slash + 1 : name);
+}
+
+sw_code sw_import_check_rejects(const sw_import *import, sw_error *error)
+{
+    target to;
+    if (import->rejects == NULL)
+        return SW_OK;
+    if (import->input_count > 1 && mkdir(import->rejects, 0777) != 0 && errno != EEXIST)
+        return sw_fail(error, sw_cli_file_code(errno), "--rejects: cannot make the folder %.200s: %s",
+                       import->rejects, strerror(errno));
+    find_target(import->rejects, &to);
+    bool is_folder = to.exists && S_ISDIR(to.about.st_mode);
+    if (is_folder != (import->input_count > 1))
+        return sw_fail(error, SW_INVALID_ARGUMENT,
+                       is_folder
+                           ? "--rejects: %.200s is a folder, as several inputs take; name a file"
+                           : "--rejects: %.200s is a file; name a folder for the rejects of several inputs",
+                       import->rejects);
+    char *slash = strrchr(to.path, '/');
+    if (!is_folder && to.replaces) { /* its folder is written to */
+        if (slash == NULL)
+            strcpy(to.path, ".");
+        else
+            slash[slash == to.path] = '\0';
+    }
+    return access(to.path, W_OK) == 0 ? SW_OK : fail_write(import->rejects, error);
 }
 
 sw_code sw_import_write_rejects(sw_import *import, uint64_t *count, sw_error *error)
@@ -171,14 +245,10 @@ sw_code sw_import_write_rejects(sw_import *import, uint64_t *count, sw_error *er
         return SW_OK;
     if (import->input_count == 1)
         return write_rejects_of(import, 0, import->rejects, count, error);
-    if (mkdir(import->rejects, 0777) != 0 && errno != EEXIST)
-        return sw_fail(error, sw_cli_file_code(errno), "cannot make the folder %.200s: %s", import->rejects,
-                       strerror(errno));
     sw_code code = SW_OK;
     for (uint32_t i = 0; i < import->input_count && code == SW_OK; i++) {
-        const char *slash = strrchr(import->inputs[i].name, '/');
-        char path[4096];
-        snprintf(path, sizeof path, "%s/%s", import->rejects, slash ? slash + 1 : import->inputs[i].name);
+        char path[PATH_MAX];
+        path_in_folder(import, i, path);
         code = write_rejects_of(import, i, path, count, error);
     }
     return code;

@@ -219,9 +219,19 @@ void sw_import_summary(sw_import *import, uint64_t rejected)
         printf("%s: %llu rows were not sent; import the same again to go on\n",
                import->interrupted ? "interrupted" : "stopped, as nobody answers",
                (unsigned long long)unsent);
-    if (rejected > 0)
-        printf("%llu rejected rows are in %s: mend them and import that\n", (unsigned long long)rejected,
-               import->rejects);
+    if (rejected > 0) {
+        const char *map = sw_args_value(&import->cli->args, "map");
+        const sw_resource_type *type = import->input_count == 1 ? import->inputs[0].type : NULL;
+        printf("%llu rejected row%s in %s: mend what is wrong, then `sitewire import %s%s %s%s`\n",
+               (unsigned long long)rejected, rejected == 1 ? " is" : "s are", import->rejects,
+               map != NULL    ? "--map "
+               : type != NULL ? "--resource "
+                              : "",
+               map != NULL    ? map
+               : type != NULL ? type->name
+                              : "",
+               import->rejects, import->input_count > 1 ? "/*" : "");
+    }
     if (import->dry_run)
         puts("a dry run: nothing was changed");
     else if (sum.created + sum.updated + import->secrets_set == 0 && unsent == 0)

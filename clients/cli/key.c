@@ -279,6 +279,12 @@ static sw_code key_enroll(sw_cli *cli, sw_error *error)
 /* `sitewire list key`. */
 static sw_code key_list(sw_cli *cli, sw_error *error)
 {
+    static const char *const of_others[] = {"user", "expires", "file", "label", "public-key"};
+    for (size_t i = 0; i < sizeof(of_others) / sizeof(*of_others); i++)
+        if (sw_args_has(&cli->args, of_others[i]))
+            return sw_cli_usage(cli, error,
+                                "--%s does not go with key list; a filter does: user=ann@example.com",
+                                of_others[i]);
     cli->args.words[0] = "key";
     return sw_cmd_list(cli, error);
 }
@@ -357,6 +363,10 @@ static sw_code enroll_successor(sw_cli *cli, const sw_key_file *old, const sw_ke
     json_t *request = json_pack("{s:s}", "public_key", old->public_key), *before = NULL, *row = json_object(),
            *stored = NULL;
     sw_code code = sw_cli_call(cli, "Users/GetKey", request, NULL, &before, error);
+    if (code == SW_OK && json_is_string(json_object_get(before, "revoked_at")))
+        code =
+            sw_fail(error, SW_FAILED_PRECONDITION,
+                    "the key is revoked and has no successor: make another one with `sitewire key enroll`");
     if (code == SW_OK)
         code = set_expiry(cli, row, error);
     if (code == SW_OK) {

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "cli.h"
 #include "event_text.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <sitewire/watch.h>
 #include <stdlib.h>
@@ -73,8 +74,10 @@ static sw_code run(shown *s, sw_error *error)
 {
     for (int called = 0; called >= 0 && !sw_cli_stopped() && !ferror(stdout);) {
         called = sw_watch_process(s->watch, LOOK_MS);
-        if (called != 0)
-            fflush(stdout);
+        if (called != 0 && fflush(stdout) != 0)
+            return errno == EPIPE ? SW_OK
+                                  : sw_fail(error, SW_RESOURCE_EXHAUSTED, "cannot write the output: %s",
+                                            strerror(errno));
         if (s->limit > 0 && s->count >= s->limit)
             return SW_OK;
     }
@@ -115,7 +118,7 @@ sw_code sw_cmd_watch(sw_cli *cli, sw_error *error)
                          : s.limit > 0 && s.cursor != NULL ? s.cursor
                                                            : sw_watch_cursor(s.watch);
     bool of_another = code == SW_OUT_OF_RANGE; /* of a newer database: nothing goes on from there */
-    if (!cli->json && !of_another && *cursor != '\0')
+    if (!cli->json && !of_another && !ferror(stdout) && *cursor != '\0')
         fprintf(stderr, "go on with: --after %s\n", cursor);
     sw_watch_close(&s.watch);
     for (size_t i = 0; i < count; i++)

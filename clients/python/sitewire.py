@@ -69,14 +69,15 @@ class Client:
         self.socket, self.ids = zmq.Context.instance().socket(zmq.DEALER), itertools.count(1)
         endpoint = endpoint or os.environ.get("SITEWIRE_ENDPOINT") or sys.exit("error: SITEWIRE_ENDPOINT is not set")
         self.socket.linger, self.endpoint = 0, endpoint.split(",")[0].strip()
-        key = os.environ.get("SITEWIRE_KEY") or os.path.expanduser("~/.config/sitewire/key")
-        if self.endpoint.startswith("tcp:") and os.path.exists(key):
-            with open(key, encoding="ascii") as file:
+        path = (named := os.environ.get("SITEWIRE_KEY")) or os.path.expanduser("~/.config/sitewire/key")
+        if self.endpoint.startswith("tcp:") and path != "off" and (named or os.path.exists(path)):
+            with open(path, encoding="ascii") as file:
                 if os.fstat(file.fileno()).st_mode & 0o177:
-                    sys.exit(f"error: others can read the key file {key}: chmod 600 {key}")
+                    sys.exit(f"error: others can read the key file {path}: chmod 600 {path}")
                 key = dict(re.findall(r'^(\w+) = "(.*)"$', file.read(), re.M))
             for option in ("publickey", "secretkey", "serverkey"):  # CURVE: RFC 26
-                setattr(self.socket, "curve_" + option, key[option.replace("key", "_key")].encode())
+                value = key.get(option.replace("key", "_key")) or sys.exit(f"error: {path} is no key file")
+                setattr(self.socket, "curve_" + option, value.encode())
         self.socket.connect(self.endpoint)
 
     def method(self, name):
@@ -108,7 +109,7 @@ class Client:
             if final:
                 return
             self.send(0x11, service, self.CallHeader(call_id=header.call_id, method=header.method, credit=1))
-        raise Failure(4, f"no reply within {timeout:g} s from {self.endpoint}: is a broker there?")
+        raise Failure(4, f"no reply within {timeout:g} s from {self.endpoint}: is a broker there, and does it know the key?")
 
     def call(self, name, request, timeout=30.0):
         return next(self.stream(name, request, timeout))
@@ -143,6 +144,6 @@ def main(arguments):
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except (Failure, json_format.ParseError, KeyboardInterrupt) as failure:
+    except (Failure, json_format.ParseError, KeyboardInterrupt, OSError, zmq.ZMQError) as failure:
         print(f"error: {str(failure) or 'interrupted'}", file=sys.stderr)
         sys.exit(getattr(failure, "code", 3 if str(failure) else 1))

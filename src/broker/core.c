@@ -303,6 +303,16 @@ static void expire(sw_core *core, uint32_t index, int64_t now_us)
     }
 }
 
+/* While the broker drains nobody new may come for what waits without a worker. */
+static void flush_forsaken(sw_core *core, int64_t now_us)
+{
+    for (uint32_t i = 0; core->queued > 0 && i < core->services.top; i++) {
+        const sw_core_service *service = sw_slab_get(&core->services, i);
+        if (service != NULL && service->queued > 0 && service->worker_count == 0)
+            sw_core_service_flush(core, i, SW_ANSWER_DRAINING, now_us);
+    }
+}
+
 int64_t sw_core_tick(sw_core *core, int64_t now_us)
 {
     uint32_t index;
@@ -314,6 +324,8 @@ int64_t sw_core_tick(sw_core *core, int64_t now_us)
     }
     if (now_us >= core->liveness_us)
         sw_core_liveness(core, now_us);
+    if (core->draining)
+        flush_forsaken(core, now_us);
     sw_core_service_sweep(core);
     core->tick_us = now_us;
     return sw_core_next_us(core);

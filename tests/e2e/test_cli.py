@@ -162,6 +162,8 @@ class Cli(unittest.TestCase):
             self.assertIn(f"dry run: website {word} would be {expected}; nothing was changed", dry.stderr)
         dry = self.run_cli("rename", "website", "new.example", "newer.example", "--dry-run")
         self.assertIn("dry run: website new.example would be renamed to newer.example; nothing was changed", dry.stderr)
+        dry = self.run_cli("rename", "website", "new.example", "new.example", "--dry-run")
+        self.assertIn("dry run: website new.example would be unchanged; nothing was changed", dry.stderr)
         self.run_cli("update", "docroot-environment", "main/dev", "environment=dev", "--dry-run")
         self.fails(EXISTS, "create", "website", "new.example", error="ALREADY_EXISTS: ", lines=["field: website.code"])
         changed = self.json("update", "website", "new.example", "name=", "home-directory=web", "--revision", "1")[0]

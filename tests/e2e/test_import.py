@@ -156,6 +156,30 @@ class Rows(ImportTest):
         self.assertEqual(self.get("website", "bare-1")["name"], "B")
         self.assertEqual([row[1] for row in csv.reader(io.StringIO(self.read("bare.csv")))], ["code", "bare-2", "bare-3"])
 
+    def test_rejects_go_where_they_can(self):
+        """What cannot be written is found before anything is sent; a file keeps its mode, and what is no file stays what it is."""
+        path = self.file("website.csv", "code,live\nwhere-1,true\nwhere-2,perhaps\n")
+        for words, says in ((("--rejects", os.path.join(self.folder, "none", "x.csv")), "No such file"),
+                            (("--rejects", self.folder), "is a folder"), ((path, "--rejects", path), "is a file")):
+            done = self.system.cli("import", path, *words)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("error: ", done.stderr)
+            self.assertIn(says, done.stderr)
+            self.assertEqual(done.stdout, "")
+        self.assertEqual(self.system.cli("get", "website", "where-1").returncode, 5)
+        os.chmod(path, 0o600)
+        link, pipe = os.path.join(self.folder, "link"), os.path.join(self.folder, "pipe")
+        os.symlink(path, link)
+        os.mkfifo(pipe)
+        with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+            self.run_import(path, "--rejects", pipe, code=3)
+            self.assertRegex(reader.communicate(timeout=60)[0], '^_error,code,live\n"rejected: ')
+        self.run_import(path, "--rejects", link, code=3)
+        self.assertEqual((os.path.islink(link), os.stat(path).st_mode & 0o777), (True, 0o600))
+        self.assertTrue(self.read("website.csv").startswith("_error,code,live\n"))
+        done = self.system.cli("import", path, "--rejects", os.path.join(self.folder, "bad.csv"))
+        self.assertIn(f"mend what is wrong, then `sitewire import --resource Website {self.folder}/bad.csv`", done.stdout)
+
     def test_bad_lines_of_json(self):
         path = self.file("mixed.jsonl", '{"resource":"Website","code":"line-1"}\n'
                                         'no json\n\n'
@@ -211,15 +235,17 @@ class Rows(ImportTest):
 
     def test_interrupted(self):
         rows = "\n".join(f'{{"resource":"Website","code":"many-{n}"}}' for n in range(20000))
-        path = self.file("many.jsonl", rows)
-        with subprocess.Popen([SITEWIRE, "import", "--jobs", "1", path], env=self.system.env(), stdout=subprocess.PIPE,
+        path = self.file("many.jsonl", rows + "\nno json\n")
+        size = os.path.getsize(path)
+        with subprocess.Popen([SITEWIRE, "import", "--jobs", "1", path, "--rejects", path], env=self.system.env(), stdout=subprocess.PIPE,
                               text=True) as process:
             while int(self.system.sql("SELECT count(*) FROM referential.website WHERE code LIKE 'many-%'")[0][0]) == 0:
                 self.assertIsNone(process.poll())
             process.send_signal(signal.SIGINT)
             out = process.communicate(timeout=60)[0]
-        self.assertEqual(process.returncode, 1, out)
+        self.assertEqual(process.returncode, 3, out)
         self.assertRegex(out, r"interrupted: \d+ rows were not sent")
+        self.assertEqual(os.path.getsize(path), size)  # the rows that were not sent are nowhere else
 
 
 class Mapping(ImportTest):
@@ -256,6 +282,9 @@ class Mapping(ImportTest):
         path = self.file("other.csv", "site;host\nx;y\n")
         _, problems = self.run_import("--map", self.file("foreign.map", self.MAP), path, code=3)
         self.assertIn("foreign.map:4: the file has no column `hosts`; did you mean host", problems[0]["reason"])
+        path = self.file("own.csv", "code,_error\nx,mine\n")
+        _, problems = self.run_import("--map", self.file("own.map", "[Website]\ncode = {code}\nname = {_error}\n"), path, code=3)
+        self.assertIn("the mapping uses the column `_error`", problems[0]["reason"])
 
 
 class Circle(ImportTest):

@@ -64,6 +64,7 @@ class KeyCommand(unittest.TestCase):
         secret = text.split('secret_key = "')[1].split('"')[0]
         self.assertNotIn(secret, self.system.output())
         self.use(path)
+        self.assertIn("a filter does", self.run_cli("key", "list", "--user", "nobody@x.org", status=3))
         listed = self.run_cli("key", "list", "--json", "label=laptop")
         self.assertEqual([json.loads(line)["public_key"] for line in listed.splitlines()], [row["public_key"]])
         self.run_cli("key", "enroll", "--file", path, "--user", ADMIN, status=ALREADY_EXISTS)  # what is there is not written over
@@ -117,6 +118,7 @@ class KeyCommand(unittest.TestCase):
             wait_for(lambda path=path: self.system.cli(*USE, env=self.env(path)).returncode == UNAUTHENTICATED,
                      "it is refused", 3)
         self.assertIn("revoked", self.use(path, UNAUTHENTICATED))
+        self.assertIn("make another one with", self.run_cli("key", "rotate", "--file", path, status=FAILED_PRECONDITION))
         self.run_cli("key", "revoke", "no such label", status=NOT_FOUND)
 
     def test_key_files_that_are_refused(self):

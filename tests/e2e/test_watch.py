@@ -4,11 +4,12 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sitewire_test import ADMIN, wait_for  # noqa: E402
+from sitewire_test import ADMIN, SITEWIRE, wait_for  # noqa: E402
 from watch_test import WatchTest  # noqa: E402
 
 NOT_FOUND, INVALID_ARGUMENT, OUT_OF_RANGE = 5, 3, 11
@@ -104,6 +105,14 @@ class Relay(WatchTest):
     def other(self):
         self.sql(f"INSERT INTO referential.website (code) VALUES ('{self.name}-other')")
         return self.name + "-other"
+
+    def test_output_that_cannot_be_written(self):
+        self.emit(1)
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([SITEWIRE, "watch", "--after", "0", "--limit", "1"], env=self.system.env(), stdout=full,
+                                  stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 8)
+        self.assertEqual(done.stderr, "error: RESOURCE_EXHAUSTED: cannot write the output: No space left on device\n")
 
     def test_words(self):
         for words, code, says in ((("--project", "nothing"), NOT_FOUND, 'no such Project "website:nothing"'),

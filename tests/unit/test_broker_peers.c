@@ -230,6 +230,22 @@ static void draining(void **state)
     assert_int_equal(sw_core_in_flight(core), 0);
 }
 
+static void draining_without_workers(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), w = worker(1, "w", 1);
+    call(c, 1);
+    call(c, 2);
+    settle();
+    sw_core_drain(core);
+    sw_core_tick(core, now);
+    assert_int_equal(settle(), 0); /* it waits for the worker */
+    sw_core_worker_lost(core, w, now);
+    sw_core_tick(core, now);
+    settle();
+    assert_int_equal(sw_core_in_flight(core), 0); /* and not for another one */
+}
+
 static void a_draining_worker_finishes(void **state)
 {
     (void)state;
@@ -266,6 +282,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(cancelling, begin, end),
         cmocka_unit_test_setup_teardown(a_client_that_ends, begin, end),
         cmocka_unit_test_setup_teardown(draining, begin, end),
+        cmocka_unit_test_setup_teardown(draining_without_workers, begin, end),
         cmocka_unit_test_setup_teardown(a_draining_worker_finishes, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

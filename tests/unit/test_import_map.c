@@ -113,6 +113,33 @@ static sw_map *parse(const char *text, sw_error *error)
     return map;
 }
 
+static void test_conditions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *condition;
+        bool applies;
+    } cases[] = {{"{site}", true},      {"{site} !=", true},    {"{site} != ", true},
+                 {"{site} =", false},   {"{site} = ", false},   {"{empty}", false},
+                 {"{empty} !=", false}, {"{empty} =", true},    {"{site} = {site}", true},
+                 {"{site} != x", true}, {"{site}{empty}", true}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char text[200];
+        sw_error error;
+        bool used[COLUMNS] = {0}, applies = !cases[i].applies;
+        snprintf(text, sizeof(text), "[Website]\nwhen %s\ncode = x\n", cases[i].condition);
+        sw_map *map = parse(text, &error);
+        if (map == NULL)
+            fail_msg("%s: %s", text, error.message);
+        assert_int_equal(sw_map_bind(map, header, COLUMNS, &error), SW_OK);
+        sw_template_row row = {.cells = cells, .used = used, .arena = map->arena, .unplaced = on_unplaced};
+        assert_int_equal(sw_map_applies(map->targets, &row, &applies, &error), SW_OK);
+        if (applies != cases[i].applies)
+            fail_msg("%s", text);
+        sw_map_destroy(&map);
+    }
+}
+
 static void test_map(void **state)
 {
     (void)state;
@@ -159,6 +186,7 @@ static void test_map_errors(void **state)
         {"[Website]\n\ncode = {x|lwer}\n", "test.map:3: no filter `lwer`; did you mean lower"},
         {"[Website]\ncode = {x|map(y)}\n", "test.map:2: no table `[map y]`"},
         {"[Website]\nwhen {x\ncode = x\n", "test.map:2: "},
+        {"[Website]\nwhen {x} ~ y\ncode = x\n", "test.map:2: `when {column}`"},
         {"[Website]\ncode = x\n[map y]\na = 1\na = 2\n", "test.map:5: `a` is already in this table"},
         {"[Website]\ncode = x\n[map y]\n* = 1\n* = 2\n", "test.map:5: the table has a line"},
         {"[Website]\ncode = x\n[map y]\n[map y]\n", "test.map:4: the table `y` is already in line 3"},
@@ -190,7 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filters),         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_template_errors), cmocka_unit_test(test_map),
-        cmocka_unit_test(test_map_errors),
+        cmocka_unit_test(test_conditions),      cmocka_unit_test(test_map_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
