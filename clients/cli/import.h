@@ -117,7 +117,7 @@ void sw_import_summary(sw_import *import, uint64_t rejected);
 
 /* Whether --rejects can be written, before anything is sent. */
 sw_code sw_import_check_rejects(const sw_import *import, sw_error *error);
-/* Writes what --rejects asks for, but never over an input of which rows were not sent; *count rows of it. */
+/* Writes what --rejects asks for, but never over an input whose other rows are not in; *count rows of it. */
 sw_code sw_import_write_rejects(sw_import *import, uint64_t *count, sw_error *error);
 
 #endif

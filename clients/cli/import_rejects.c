@@ -180,9 +180,12 @@ static sw_code write_target(sw_import *import, uint32_t index, const target *to,
     write_rejects_to(import, index, file, count);
     bool failed = ferror(file) != 0;
     failed = fclose(file) != 0 || failed;
-    if (failed || (to->replaces && rename(path, to->path) != 0))
-        return fail_write(path, error);
-    return SW_OK;
+    if (!failed && (!to->replaces || rename(path, to->path) == 0))
+        return SW_OK;
+    fail_write(path, error);
+    if (to->replaces)
+        unlink(path);
+    return error->code;
 }
 
 static sw_code write_rejects_of(sw_import *import, uint32_t index, const char *path, uint64_t *count,
@@ -196,8 +199,8 @@ static sw_code write_rejects_of(sw_import *import, uint32_t index, const char *p
     }
     find_target(path, &to);
     bool itself = is_input(import, &to);
-    if (itself && any && (import->interrupted || import->unreachable)) {
-        sw_import_note(import, index, 1, "the file stays as it is: rows of it were not sent");
+    if (itself && any && (import->dry_run || import->interrupted || import->unreachable)) {
+        sw_import_note(import, index, 1, "the file stays as it is: it has rows that are nowhere else yet");
         return SW_OK;
     }
     if (!any && to.exists && to.replaces && !itself)

@@ -220,16 +220,14 @@ void sw_import_summary(sw_import *import, uint64_t rejected)
                import->interrupted ? "interrupted" : "stopped, as nobody answers",
                (unsigned long long)unsent);
     if (rejected > 0) {
-        const char *map = sw_args_value(&import->cli->args, "map");
+        const sw_args *args = &import->cli->args;
         const sw_resource_type *type = import->input_count == 1 ? import->inputs[0].type : NULL;
+        const char *flag = sw_args_has(args, "map") ? "--map " : type != NULL ? "--resource " : "";
+        const char *value = sw_args_has(args, "map") ? sw_args_value(args, "map")
+                            : type != NULL           ? type->name
+                                                     : "";
         printf("%llu rejected row%s in %s: mend what is wrong, then `sitewire import %s%s %s%s`\n",
-               (unsigned long long)rejected, rejected == 1 ? " is" : "s are", import->rejects,
-               map != NULL    ? "--map "
-               : type != NULL ? "--resource "
-                              : "",
-               map != NULL    ? map
-               : type != NULL ? type->name
-                              : "",
+               (unsigned long long)rejected, rejected == 1 ? " is" : "s are", import->rejects, flag, value,
                import->rejects, import->input_count > 1 ? "/*" : "");
     }
     if (import->dry_run)

@@ -174,6 +174,10 @@ class Rows(ImportTest):
         with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
             self.run_import(path, "--rejects", pipe, code=3)
             self.assertRegex(reader.communicate(timeout=60)[0], '^_error,code,live\n"rejected: ')
+        before = self.read("website.csv")
+        done = self.system.cli("import", path, "--dry-run", "--rejects", link)
+        self.assertIn("website.csv:1: the file stays as it is", done.stderr)
+        self.assertEqual(self.read("website.csv"), before)  # a dry run has put its good rows nowhere
         self.run_import(path, "--rejects", link, code=3)
         self.assertEqual((os.path.islink(link), os.stat(path).st_mode & 0o777), (True, 0o600))
         self.assertTrue(self.read("website.csv").startswith("_error,code,live\n"))

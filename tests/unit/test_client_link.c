@@ -60,6 +60,19 @@ static void until(sw_client *client, const seen *what)
     assert_int_equal(what->calls, 1);
 }
 
+/* One call, which the broker answers. */
+static seen answered_call(sw_client *client, fake_broker *fake)
+{
+    static fake_request request;
+    seen one = {0};
+    start(client, CHECK, NULL, &one);
+    assert_true(fake_next(fake, client, &request, 5000));
+    fake_reply(fake, &request, "", 0);
+    until(client, &one);
+    assert_int_equal(one.code, SW_OK);
+    return one;
+}
+
 static void test_malformed(void **state)
 {
     (void)state;
@@ -114,17 +127,11 @@ static void test_next_endpoint(void **state)
 {
     (void)state;
     fake_broker fake;
-    static fake_request request;
     char endpoints[256];
     fake_open(&fake, FAKE_COMPACT);
     snprintf(endpoints, sizeof(endpoints), "ipc:///nonexistent/a,tcp://127.0.0.1:1,%s", fake.endpoint);
     sw_client *client = open_client(endpoints);
-    seen one = {0};
-    start(client, CHECK, NULL, &one);
-    assert_true(fake_next(&fake, client, &request, 5000));
-    fake_reply(&fake, &request, "", 0);
-    until(client, &one);
-    assert_int_equal(one.code, SW_OK);
+    seen one = answered_call(client, &fake);
     assert_string_equal(one.endpoint, fake.endpoint);
     sw_client_close(&client);
     fake_close(&fake);
@@ -135,7 +142,6 @@ static void test_silent_peer(void **state)
 {
     (void)state;
     fake_broker fake;
-    static fake_request request;
     char endpoints[256], silent[64];
     size_t size = sizeof(silent);
     fake_open(&fake, FAKE_COMPACT);
@@ -144,12 +150,7 @@ static void test_silent_peer(void **state)
     assert_int_equal(zmq_getsockopt(stream, ZMQ_LAST_ENDPOINT, silent, &size), 0);
     snprintf(endpoints, sizeof(endpoints), "%s,%s", silent, fake.endpoint);
     sw_client *client = open_client(endpoints);
-    seen one = {0};
-    start(client, CHECK, NULL, &one);
-    assert_true(fake_next(&fake, client, &request, 5000));
-    fake_reply(&fake, &request, "", 0);
-    until(client, &one);
-    assert_int_equal(one.code, SW_OK);
+    answered_call(client, &fake);
     sw_client_close(&client);
     zmq_close(stream);
     fake_close(&fake);
@@ -346,12 +347,7 @@ static void test_frozen_for_short_calls(void **state)
         until(client, &one);
     }
     assert_true(other);
-    seen one = {0};
-    start(client, CHECK, NULL, &one);
-    assert_true(fake_next(&fake, client, &request, 5000));
-    fake_reply(&fake, &request, "", 0);
-    until(client, &one);
-    assert_int_equal(one.code, SW_OK);
+    answered_call(client, &fake);
     sw_client_close(&client);
     close(frozen);
     fake_close(&fake);
