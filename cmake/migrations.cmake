@@ -1,5 +1,5 @@
 # cmake -DFOLDER=sql/migrations -DOUT=x.c -P migrations.cmake: the numbered files become the table sw_migrations of
-# store/migration.h, with their SHA-256. Numbers are 0001, 0002 ... without a gap.
+# store/pg/migration.h, with their SHA-256. Numbers are 0001, 0002 ... without a gap.
 file(GLOB files "${FOLDER}/*.sql")
 list(SORT files)
 set(texts "")
@@ -22,5 +22,5 @@ foreach(file ${files})
   string(APPEND texts "static const char text_${version}[] = {${bytes}0};\n")
   string(APPEND rows "    {${version}, \"${name}\", \"${checksum}\", text_${version}, ${compatible}},\n")
 endforeach()
-file(WRITE "${OUT}" "#include \"store/migration.h\"\n${texts}static const sw_migration rows[] = {\n${rows}};\n"
+file(WRITE "${OUT}" "#include \"store/pg/migration.h\"\n${texts}static const sw_migration rows[] = {\n${rows}};\n"
      "const sw_migration_set sw_migrations = {rows, ${version}};\n")

@@ -1,7 +1,7 @@
 /* Starting calls, and the synchronous form of waiting for one. The way of a request from here: packed,
  * encoded (send.c), sent when the link is up, and delivered by outcome.c. */
 #include "base/utf8.h"
-#include "core.h"
+#include "c/core.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* A client's life and its loop: what moves calls forward is sw_client_process, called by the program. Used by
  * every program that calls sitewire. */
-#include "core.h"
+#include "c/core.h"
 
 #include <limits.h>
 #include <poll.h>

@@ -6,9 +6,9 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "schema.h"
+#include "c/json/schema.h"
+#include "net/dealer.h"
 #include "wire/batch.h"
-#include "wire/dealer.h"
 #include <sitewire/client.h>
 
 #define SW_FLIGHT_CHUNK     256U       /* calls allocated at once */

@@ -1,6 +1,6 @@
 /* Calls in flight: a slab of slots, the lists of those that wait and those that are sent, and a heap of when
  * each must be looked at. Nothing is allocated per call once the slab has grown. Used by all of clients/c. */
-#include "core.h"
+#include "c/core.h"
 
 #include <stdlib.h>
 #include <string.h>

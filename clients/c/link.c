@@ -1,6 +1,6 @@
 /* The link of a client to its broker: one dealer to one endpoint of the list, and the walk along the list when it is
  * lost. Used by client.c. */
-#include "core.h"
+#include "c/core.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Method names: any form of them to the full path, and which are compiled in as read-only. Used by call.c. */
-#include "core.h"
+#include "c/core.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* What becomes of a call: a reply is delivered, a failure is tried again where that is safe, and everything
  * ends by its deadline. Used by receive.c, link.c and client.c. */
-#include "core.h"
+#include "c/core.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Randomness of a client: request ids and jitter. Drawn from the kernel in blocks. Used by call.c and
  * outcome.c. */
-#include "core.h"
+#include "c/core.h"
 
 #include <string.h>
 #include <sys/random.h>

@@ -1,6 +1,6 @@
 /* What a client receives: replies in compact framing or MDP/0.2 and the answer about framing. What cannot be
  * understood, or belongs to no call any more (late, twice), is dropped. Used by client.c and link.c. */
-#include "core.h"
+#include "c/core.h"
 
 #include <errno.h>
 #include <string.h>

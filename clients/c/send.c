@@ -1,6 +1,6 @@
 /* What a client sends: calls, CANCEL and CREDIT, in compact framing or MDP/0.2 (docs/protocol.md, 1, 2 and
  * 6). Used by call.c, client.c and outcome.c. */
-#include "core.h"
+#include "c/core.h"
 
 #include <string.h>
 

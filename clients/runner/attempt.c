@@ -1,6 +1,6 @@
 /* Reading, waiting and killing (attempt.h). A command that writes faster than the service takes it waits in its write. What it has
  * left in its pipes when it ended is read, and nothing after that: somebody else may have the pipe open, and for ever. */
-#include "attempt.h"
+#include "runner/attempt.h"
 
 #include "base/clock.h"
 #include "base/error.h"

@@ -2,10 +2,10 @@
 #ifndef SW_RUNNER_ATTEMPT_H
 #define SW_RUNNER_ATTEMPT_H
 
-#include "process.h"
-#include "secrets.h"
-#include "spool.h"
-#include "wire/loop.h"
+#include "net/loop.h"
+#include "runner/process.h"
+#include "runner/secrets.h"
+#include "runner/spool.h"
 
 #define SW_ATTEMPT_BUFFER (64U << 10) /* bytes read at once */
 

@@ -1,5 +1,5 @@
 /* Paths and variables (environment.h). Nothing of the runner's own environment reaches a command. */
-#include "environment.h"
+#include "runner/environment.h"
 
 #include "base/error.h"
 #include <inttypes.h>

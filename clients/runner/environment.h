@@ -2,7 +2,7 @@
 #ifndef SW_RUNNER_ENVIRONMENT_H
 #define SW_RUNNER_ENVIRONMENT_H
 
-#include "settings.h"
+#include "runner/settings.h"
 
 /* `directory` of the settings for a docroot environment. FAILED_PRECONDITION if the codes are no names of folders (`..`), or the
  * path is too long; INVALID_ARGUMENT names a word in braces that is none of ours. */

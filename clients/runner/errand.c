@@ -1,8 +1,8 @@
 /* Calls and pauses between them (errand.h). */
-#include "errand.h"
+#include "runner/errand.h"
 
 #include "base/clock.h"
-#include "core.h" /* sw_client_forget, sw_unpack */
+#include "c/core.h" /* sw_client_forget, sw_unpack */
 #include <sitewire/deployment/v1/deployment.pb-c.h>
 #include <stdio.h>
 #include <stdlib.h>

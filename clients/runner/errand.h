@@ -3,7 +3,7 @@
 #ifndef SW_RUNNER_ERRAND_H
 #define SW_RUNNER_ERRAND_H
 
-#include "wire/loop.h"
+#include "net/loop.h"
 #include <sitewire/client.h>
 
 /* What is called: a row for each method that runners use. */

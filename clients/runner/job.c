@@ -1,12 +1,12 @@
 /* The course of a deployment (job.h). All that is said to the service carries the fence; when the service, or the clock, says
  * that the lease is gone, what runs is killed and nothing more is said. */
-#include "job.h"
+#include "runner/job.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "environment.h"
-#include "lease.h"
+#include "runner/environment.h"
+#include "runner/lease.h"
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>

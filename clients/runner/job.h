@@ -3,8 +3,8 @@
 #ifndef SW_RUNNER_JOB_H
 #define SW_RUNNER_JOB_H
 
-#include "settings.h"
-#include "wire/loop.h"
+#include "net/loop.h"
+#include "runner/settings.h"
 #include <sitewire/client.h>
 
 typedef struct sw_job sw_job;

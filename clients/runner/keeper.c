@@ -1,7 +1,7 @@
 /* The keeper of one command (process.h). It adopts every process of the command that loses its parent, so all of them
  * are among its children in the end. */
-#include "keeper.h"
-#include "process.h"
+#include "runner/keeper.h"
+#include "runner/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* Renewals, and the end of a lease (lease.h). */
-#include "lease.h"
+#include "runner/lease.h"
 
 #include "base/clock.h"
 #include <sitewire/deployment/v1/deployment.pb-c.h>

@@ -3,7 +3,7 @@
 #ifndef SW_RUNNER_LEASE_H
 #define SW_RUNNER_LEASE_H
 
-#include "errand.h"
+#include "runner/errand.h"
 
 typedef struct sw_lease {
     int64_t id, fence;

@@ -5,8 +5,8 @@
 #include "base/notify.h"
 #include "base/option.h"
 #include "base/process.h"
-#include "environment.h"
-#include "runner.h"
+#include "runner/environment.h"
+#include "runner/runner.h"
 #include <inttypes.h>
 #include <limits.h>
 #include <pwd.h>

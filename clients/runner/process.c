@@ -1,8 +1,8 @@
 /* The runner's side of a command (process.h): makes the pipes, starts the keeper, hears how it ended. */
-#include "process.h"
+#include "runner/process.h"
 
 #include "base/error.h"
-#include "keeper.h"
+#include "runner/keeper.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,10 +1,10 @@
 /* Claims and jobs (runner.h). One claim is under way at a time; an event of a deployment makes it ask at once. */
-#include "runner.h"
+#include "runner/runner.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "errand.h"
+#include "runner/errand.h"
 #include <inttypes.h>
 #include <sitewire/watch.h>
 #include <stdio.h>

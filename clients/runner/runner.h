@@ -2,7 +2,7 @@
 #ifndef SW_RUNNER_RUNNER_H
 #define SW_RUNNER_RUNNER_H
 
-#include "job.h"
+#include "runner/job.h"
 
 typedef struct sw_runner sw_runner;
 

@@ -1,5 +1,5 @@
 /* The file of secrets, and the mask (secrets.h). */
-#include "secrets.h"
+#include "runner/secrets.h"
 
 #include "base/error.h"
 #include "base/private_file.h"

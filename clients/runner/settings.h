@@ -2,7 +2,7 @@
 #ifndef SW_RUNNER_SETTINGS_H
 #define SW_RUNNER_SETTINGS_H
 
-#include "attempt.h"
+#include "runner/attempt.h"
 
 #define SW_RUNNER_FILTER_MAX 256 /* codes of one kind */
 

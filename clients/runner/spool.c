@@ -1,5 +1,5 @@
 /* Two batches, one that fills and one that is under way (spool.h). */
-#include "spool.h"
+#include "runner/spool.h"
 
 #include "base/error.h"
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* Files that hold a secret, and that nobody but their owner may read. Used by the readers of key files (wire/keyfile.c,
+/* Files that hold a secret, and that nobody but their owner may read. Used by the readers of key files (net/keyfile.c,
  * base/keyring.c). */
 #ifndef SW_BASE_PRIVATE_FILE_H
 #define SW_BASE_PRIVATE_FILE_H

@@ -1,5 +1,5 @@
 /* sitewire-broker: stands between clients and services. Options, signals, and the loop. */
-#include "broker/broker.h"
+#include "broker/io/broker.h"
 
 #include "base/clock.h"
 #include "base/log.h"

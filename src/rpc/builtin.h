@@ -1,4 +1,4 @@
-/* The four services that every process offers: Health, Reflection, Stats, Drain. Used by rpc/server.c for
+/* The four services that every process offers: Health, Reflection, Stats, Drain. Used by worker/server.c for
  * workers and by the broker, each with sources of its own. */
 #ifndef SW_RPC_BUILTIN_H
 #define SW_RPC_BUILTIN_H

@@ -1,4 +1,4 @@
-/* Methods and the calls that are being served: what a service author sees. A transport (rpc/server.h for
+/* Methods and the calls that are being served: what a service author sees. A transport (worker/server.h for
  * workers, the broker for itself) feeds requests in; handlers answer now or later. One thread. */
 #ifndef SW_RPC_DISPATCH_H
 #define SW_RPC_DISPATCH_H

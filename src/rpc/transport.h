@@ -1,5 +1,5 @@
 /* What stands between dispatch and frames: a transport feeds calls in and puts replies into its frames.
- * Used by rpc/connection.c (a worker's broker connections) and by the broker (its own services). */
+ * Used by worker/connection.c (a worker's broker connections) and by the broker (its own services). */
 #ifndef SW_RPC_TRANSPORT_H
 #define SW_RPC_TRANSPORT_H
 

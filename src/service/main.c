@@ -6,11 +6,11 @@
 #include "base/notify.h"
 #include "base/option.h"
 #include "base/process.h"
-#include "rpc/server.h"
 #include "service/relay.h"
 #include "service/service.h"
 #include "service/vault.h"
-#include "store/migrate.h"
+#include "store/pg/migrate.h"
+#include "worker/server.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * numbered, after the commit, to all brokers. What is lost on the way, subscribers see by the numbers. */
 #include "service/relay.h"
 #include "sitewire/deployment/v1/deployment.pb-c.h"
-#include "store/sql.h"
-#include "store/time.h"
+#include "store/bind/time.h"
+#include "store/pg/sql.h"
 #include <stdio.h>
 #include <string.h>
 #include <zmq.h>

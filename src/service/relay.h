@@ -3,8 +3,8 @@
 #ifndef SW_SERVICE_RELAY_H
 #define SW_SERVICE_RELAY_H
 
-#include "rpc/server.h"
 #include "store/store.h"
+#include "worker/server.h"
 
 /* Registers it with the store; before sw_store_start. Several services may: one of them relays at a time. */
 sw_code sw_relay_start(sw_store *store, sw_server *server, sw_error *error);

@@ -3,11 +3,11 @@
 #include "service/secret.h"
 
 #include "base/error.h"
+#include "net/keyfile.h"
 #include "service/private_key.h"
 #include "service/secret.pb-c.h"
 #include "service/vault.h"
 #include "sitewire/referential/v1/referential.pb-c.h"
-#include "wire/keyfile.h"
 #include <sodium.h>
 #include <string.h>
 

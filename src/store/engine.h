@@ -3,10 +3,10 @@
 #ifndef SW_STORE_ENGINE_H
 #define SW_STORE_ENGINE_H
 
-#include "store/composite.h"
-#include "store/filter.h"
-#include "store/page.h"
-#include "store/pool.h"
+#include "store/bind/composite.h"
+#include "store/bind/filter.h"
+#include "store/bind/page.h"
+#include "store/pg/pool.h"
 #include "store/store.h"
 
 typedef enum {

@@ -1,7 +1,7 @@
 /* A failed statement as an error that names the field at fault and the remedy (engine.h). Used by op.c. */
 #include "base/error.h"
 #include "store/engine.h"
-#include "store/sqlstate.h"
+#include "store/pg/sqlstate.h"
 #include <stdio.h>
 #include <string.h>
 

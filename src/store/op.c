@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "store/engine.h"
-#include "store/sqlstate.h"
+#include "store/pg/sqlstate.h"
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Results as replies (engine.h). Strings of a reply point into the result, which lives until the call has ended.
  * Used by op.c. */
 #include "base/error.h"
+#include "store/bind/pack.h"
 #include "store/engine.h"
-#include "store/pack.h"
 #include <string.h>
 
 static const size_t pack_max = 1024 * 1024; /* bytes of a result: a larger one is not copied once more */

@@ -1,8 +1,8 @@
 /* Statements of Get and List, generated from the resource's row and descriptor. Used by op.c. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "store/bind/time.h"
 #include "store/engine.h"
-#include "store/time.h"
 #include <string.h>
 
 static const int page_default = 50, page_max = 1000;

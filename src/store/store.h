@@ -3,8 +3,8 @@
 #ifndef SW_STORE_STORE_H
 #define SW_STORE_STORE_H
 
+#include "net/loop.h"
 #include "rpc/dispatch.h"
-#include "wire/loop.h"
 #include <libpq-fe.h>
 
 typedef struct sw_store sw_store;

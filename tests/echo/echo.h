@@ -2,8 +2,8 @@
 #ifndef ECHO_H
 #define ECHO_H
 
+#include "net/loop.h"
 #include "rpc/dispatch.h"
-#include "wire/loop.h"
 
 /* What the methods know. It must outlive the dispatch. */
 typedef struct echo {

@@ -2,7 +2,7 @@
  * Options as for the real services; SIGTERM drains, a second one ends it at once. */
 #include "base/option.h"
 #include "echo.h"
-#include "rpc/server.h"
+#include "worker/server.h"
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>

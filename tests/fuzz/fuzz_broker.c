@@ -1,7 +1,7 @@
 /* Whole messages as hostile peers would send them: the broker with its sockets, frontend and backend, in one process. The input is a script: per message a byte (who speaks: bit 0 worker,
  * bit 1 another peer, bits 2 to 4 frames less one) and per frame a two-byte length and that many bytes. A frame of
  * length 0xffff is the route of the last call handed over. */
-#include "broker/broker.h"
+#include "broker/io/broker.h"
 
 #include "base/clock.h"
 #include "base/log.h"

@@ -1,7 +1,7 @@
 /* Filters, order and search of a List request: any of them is refused or becomes SQL whose text has no byte of a
  * value in it. */
 #include "sitewire/referential/v1/referential.pb-c.h"
-#include "store/filter.h"
+#include "store/bind/filter.h"
 #include <stdlib.h>
 #include <string.h>
 

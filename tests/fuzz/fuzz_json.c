@@ -1,6 +1,6 @@
 /* JSON from outside into messages and back: what was read must be printed and read again, the same. The first byte
  * chooses the type. */
-#include "json.h"
+#include "c/json/json.h"
 
 #include <google/protobuf/descriptor.pb-c.h>
 #include <sitewire/referential/v1/referential.pb-c.h>

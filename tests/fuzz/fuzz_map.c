@@ -1,5 +1,5 @@
 /* Mapping files of any text: refused with the line named, or evaluated for a row without leaving the bounds. */
-#include "import_map.h"
+#include "cli/import/import_map.h"
 
 #include <stdint.h>
 #include <stdlib.h>

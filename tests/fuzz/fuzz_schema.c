@@ -1,7 +1,7 @@
 /* A FileDescriptorSet from a peer: descriptors are built from it, and an empty message of each type is packed,
  * unpacked and printed. */
-#include "json.h"
-#include "schema.h"
+#include "c/json/json.h"
+#include "c/json/schema.h"
 
 #include <stdlib.h>
 

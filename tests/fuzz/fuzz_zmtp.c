@@ -1,6 +1,6 @@
 /* What a peer may send to a ZMTP connection, from the greeting on or behind a good handshake: frames keep to the bound, and
  * nothing comes behind a violation. */
-#include "wire/zmtp.h"
+#include "net/zmtp.h"
 
 #include <errno.h>
 #include <stdlib.h>

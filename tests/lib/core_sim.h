@@ -2,7 +2,7 @@
 #ifndef SW_TESTS_CORE_SIM_H
 #define SW_TESTS_CORE_SIM_H
 
-#include "broker/core.h"
+#include "broker/core/core.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

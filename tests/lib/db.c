@@ -1,7 +1,7 @@
 /* Statements and what they do: see db.h. */
 #include "db.h"
 #include "pg.h"
-#include "store/migrate.h"
+#include "store/pg/migrate.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "db.h"
 #include "pg.h"
-#include "store/migrate.h"
+#include "store/pg/migrate.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

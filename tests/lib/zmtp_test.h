@@ -2,7 +2,7 @@
 #ifndef SW_TEST_ZMTP_TEST_H
 #define SW_TEST_ZMTP_TEST_H
 
-#include "wire/zmtp.h"
+#include "net/zmtp.h"
 
 #define PATIENCE_MS 10000
 

@@ -1,6 +1,6 @@
 /* Migrations: apply, dry run, status, what is refused, and many migrators at once. */
 #include "db.h"
-#include "store/migration.h"
+#include "store/pg/migration.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

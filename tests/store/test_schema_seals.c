@@ -1,6 +1,6 @@
 /* The chain of history: everything committed is sealed once, whoever writes meanwhile, and whatever is done to it afterwards
  * is found. */
-#include "chain.h"
+#include "cli/system/chain.h"
 #include "db.h"
 #include "store/audit.h"
 #include <setjmp.h>

@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "db.h"
 #include "pg.h"
-#include "store/migrate.h"
+#include "store/pg/migrate.h"
 #include "store_fixture.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,173 @@
+/* Messages to proto3 JSON. Used by JSON calls and the command line. */
+#include "c/json/json.h"
+#include "c/json/json_value.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *from_message(const ProtobufCMessage *message, unsigned depth);
+
+static json_t *from_bytes(const ProtobufCBinaryData *bytes)
+{
+    char *text = malloc(SW_BASE64_ENCODED(bytes->len));
+    if (text == NULL)
+        return NULL;
+    sw_base64_encode(bytes->data, bytes->len, text);
+    json_t *json = json_string(text);
+    free(text);
+    return json;
+}
+
+static json_t *from_double(double number)
+{
+    if (isnan(number))
+        return json_string("NaN");
+    if (isinf(number))
+        return json_string(number > 0 ? "Infinity" : "-Infinity");
+    return json_real(number);
+}
+
+/* The shortest text that reads back as the same float: 0.1, not 0.10000000149011612. */
+static json_t *from_float(float number)
+{
+    char text[32];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, (double)number);
+        if (strtof(text, NULL) == number)
+            break;
+    }
+    return from_double(isfinite(number) ? strtod(text, NULL) : (double)number);
+}
+
+static json_t *from_element(const void *at, const ProtobufCFieldDescriptor *field, unsigned depth)
+{
+    char text[24];
+    switch (field->type) {
+    case PROTOBUF_C_TYPE_INT32:
+    case PROTOBUF_C_TYPE_SINT32:
+    case PROTOBUF_C_TYPE_SFIXED32:
+        return json_integer(*(const int32_t *)at);
+    case PROTOBUF_C_TYPE_UINT32:
+    case PROTOBUF_C_TYPE_FIXED32:
+        return json_integer(*(const uint32_t *)at);
+    case PROTOBUF_C_TYPE_INT64:
+    case PROTOBUF_C_TYPE_SINT64:
+    case PROTOBUF_C_TYPE_SFIXED64:
+        snprintf(text, sizeof(text), "%lld", (long long)*(const int64_t *)at);
+        return json_string(text);
+    case PROTOBUF_C_TYPE_UINT64:
+    case PROTOBUF_C_TYPE_FIXED64:
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)*(const uint64_t *)at);
+        return json_string(text);
+    case PROTOBUF_C_TYPE_FLOAT:
+        return from_float(*(const float *)at);
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return from_double(*(const double *)at);
+    case PROTOBUF_C_TYPE_BOOL:
+        return json_boolean(*(const protobuf_c_boolean *)at);
+    case PROTOBUF_C_TYPE_STRING:
+        return json_string(*(char *const *)at != NULL ? *(char *const *)at : "");
+    case PROTOBUF_C_TYPE_BYTES:
+        return from_bytes(at);
+    case PROTOBUF_C_TYPE_ENUM: {
+        const ProtobufCEnumValue *value =
+            protobuf_c_enum_descriptor_get_value(field->descriptor, *(const int *)at);
+        return value != NULL ? json_string(value->name) : json_integer(*(const int *)at);
+    }
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return from_message(*(ProtobufCMessage *const *)at, depth + 1);
+    }
+    return NULL;
+}
+
+static json_t *from_field(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+                          unsigned depth)
+{
+    if (field->label != PROTOBUF_C_LABEL_REPEATED)
+        return from_element(sw_field_at(message, field), field, depth);
+    size_t count = *(const size_t *)(const void *)((const char *)message + field->quantifier_offset);
+    const char *at = *(char *const *)sw_field_at(message, field);
+    json_t *array = json_array();
+    for (size_t i = 0; array != NULL && i < count; i++) {
+        if (json_array_append_new(array, from_element(at + i * sw_field_size(field), field, depth)) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+/* --- Well-known types --- */
+
+static int64_t number_of(const ProtobufCMessage *message, const char *name)
+{
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
+    if (field == NULL || field->label == PROTOBUF_C_LABEL_REPEATED)
+        return 0;
+    return sw_field_size(field) == 8 ? *(const int64_t *)sw_field_at(message, field)
+                                     : *(const int32_t *)sw_field_at(message, field);
+}
+
+static json_t *from_time(const ProtobufCMessage *message, bool duration)
+{
+    char text[SW_TIME_TEXT_SIZE];
+    int64_t seconds = number_of(message, "seconds");
+    int32_t nanos = (int32_t)number_of(message, "nanos");
+    bool good = duration ? sw_duration_print(seconds, nanos, text) : sw_timestamp_print(seconds, nanos, text);
+    return good ? json_string(text) : json_null(); /* out of range: there is no text for it */
+}
+
+/* snake_case, as the fields are printed: the mask can be copied into a request. */
+static json_t *from_mask(const ProtobufCMessage *message)
+{
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "paths");
+    if (field == NULL || field->label != PROTOBUF_C_LABEL_REPEATED || field->type != PROTOBUF_C_TYPE_STRING)
+        return NULL;
+    size_t count = *(const size_t *)(const void *)((const char *)message + field->quantifier_offset),
+           size = 1;
+    char *const *paths = *(char **const *)sw_field_at(message, field);
+    for (size_t i = 0; i < count; i++)
+        size += strlen(paths[i]) + 1;
+    char *text = malloc(size), *at = text;
+    if (text == NULL)
+        return NULL;
+    *at = '\0';
+    for (size_t i = 0; i < count; i++)
+        at += sprintf(at, "%s%s", i > 0 ? "," : "", paths[i]);
+    json_t *json = json_string(text);
+    free(text);
+    return json;
+}
+
+static json_t *from_message(const ProtobufCMessage *message, unsigned depth)
+{
+    const char *name = message->descriptor->name;
+    if (depth > SW_JSON_DEPTH_MAX)
+        return NULL;
+    if (strncmp(name, "google.protobuf.", 16) == 0) {
+        if (strcmp(name + 16, "Timestamp") == 0 || strcmp(name + 16, "Duration") == 0)
+            return from_time(message, name[16] == 'D');
+        if (strcmp(name + 16, "FieldMask") == 0)
+            return from_mask(message);
+    }
+    json_t *object = json_object();
+    for (unsigned i = 0; object != NULL && i < message->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+        if (!sw_field_present(message, field))
+            continue;
+        if (json_object_set_new(object, field->name, from_field(message, field, depth)) != 0) {
+            json_decref(object);
+            return NULL;
+        }
+    }
+    return object;
+}
+
+json_t *sw_json_from_message(const ProtobufCMessage *message)
+{
+    return from_message(message, 1);
+}

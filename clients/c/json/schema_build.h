@@ -1,0 +1,59 @@
+/* What schema.c and its builders share. Internal to them. */
+#ifndef SW_CLIENT_SCHEMA_BUILD_H
+#define SW_CLIENT_SCHEMA_BUILD_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "c/json/schema.h"
+#include <google/protobuf/descriptor.pb-c.h>
+
+#define SW_PATH_MAX 64 /* numbers in the path of a declaration: twice the depth of nesting */
+
+typedef Google__Protobuf__SourceCodeInfo__Location sw_location;
+
+/* The comments of one file, sorted by path. */
+typedef struct sw_comments {
+    const sw_location **locations;
+    size_t count;
+} sw_comments;
+
+/* One message or enum, from declaration to descriptor. */
+typedef struct sw_schema_type {
+    const char *name; /* full */
+    const char *package;
+    const Google__Protobuf__FileDescriptorProto *file;
+    const sw_comments *comments;                      /* of its file */
+    const Google__Protobuf__DescriptorProto *message; /* one of the two */
+    const Google__Protobuf__EnumDescriptorProto *enumeration;
+    int32_t path[SW_PATH_MAX];
+    size_t path_length;
+    union {
+        ProtobufCMessageDescriptor *message_descriptor;
+        ProtobufCEnumDescriptor *enum_descriptor;
+    };
+} sw_schema_type;
+
+struct sw_schema {
+    sw_arena *arena;
+    sw_schema_type *types; /* sorted by name */
+    size_t type_count;
+    const ProtobufCMessageDescriptor **messages;
+    size_t message_count;
+    sw_schema_service *services; /* sorted by name */
+    size_t service_count;
+};
+
+/* --- schema_comment.c --- */
+bool sw_comments_index(sw_arena *arena, const Google__Protobuf__FileDescriptorProto *file,
+                       sw_comments *comments);
+/* The leading comment of the declaration at `path`, its margin removed; "" if there is none. */
+const char *sw_comments_find(sw_arena *arena, const sw_comments *comments, const int32_t *path,
+                             size_t length);
+
+/* --- schema_layout.c --- */
+const sw_schema_type *sw_schema_type_find(const sw_schema *schema, const char *name);
+/* Fill in the descriptors, which exist already so that fields can point at them. INVALID_ARGUMENT by name. */
+sw_code sw_schema_layout_message(sw_schema *schema, sw_schema_type *type, sw_error *error);
+sw_code sw_schema_layout_enum(sw_schema *schema, sw_schema_type *type, sw_error *error);
+
+#endif

@@ -1,0 +1,220 @@
+/* One SUB socket after the other (subscription.h). A broker ends a connection when what its user may read has changed: the next
+ * one gets what it may read then. */
+#include "c/watch/subscription.h"
+#include "net/monitor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define BACKOFF_FIRST_US 20000
+#define BACKOFF_MAX_US   1000000
+#define RECONNECT_NEVER  3600000
+#define HEARTBEAT_MS     1000
+#define SILENCE_MS       5000
+#define UNREAD_MAX       100000 /* events here before some are missed; they are small */
+#define MESSAGE_MAX      (1 << 20)
+
+static bool add_text(char ***list, size_t *count, const char *text, size_t size)
+{
+    char **grown = realloc(*list, (*count + 1) * sizeof(char *));
+    if (grown == NULL)
+        return false;
+    *list = grown;
+    if ((grown[*count] = strndup(text, size)) == NULL)
+        return false;
+    ++*count;
+    return true;
+}
+
+static bool has_transport(const char *endpoint, size_t size)
+{
+    return size > 6 && (strncmp(endpoint, "tcp://", 6) == 0 || strncmp(endpoint, "ipc://", 6) == 0);
+}
+
+sw_code sw_subscription_open(sw_subscription *subscription, sw_client *client, const char *endpoints,
+                             sw_error *error)
+{
+    *subscription = (sw_subscription){.client = client, .epoll = -1};
+    if (endpoints == NULL)
+        endpoints = secure_getenv("SITEWIRE_EVENTS");
+    for (const char *at = endpoints; at != NULL && *at != '\0';) {
+        at += strspn(at, ", \t\n");
+        size_t size = strcspn(at, ", \t\n");
+        if (size > 0 && !has_transport(at, size))
+            return sw_fail_field(error, SW_INVALID_ARGUMENT, "endpoints",
+                                 "endpoint '%.*s' must be tcp://HOST:PORT or ipc://PATH",
+                                 (int)(size < 100 ? size : 100), at);
+        if (size > 0 && !add_text(&subscription->endpoints, &subscription->endpoint_count, at, size))
+            return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+        at += size;
+    }
+    if (subscription->endpoint_count == 0)
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "endpoints",
+                             "no endpoint of events is given; set SITEWIRE_EVENTS, for instance by `. "
+                             "DIR/env`");
+    return SW_OK;
+}
+
+bool sw_subscription_add(sw_subscription *subscription, const char *topic)
+{
+    return add_text(&subscription->topics, &subscription->topic_count, topic, strlen(topic));
+}
+
+const char *sw_subscription_endpoint(const sw_subscription *subscription)
+{
+    return subscription->endpoint_count == 0 ? "" : subscription->endpoints[subscription->current];
+}
+
+static void watch(const sw_subscription *subscription, int fd, int operation)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    if (subscription->epoll >= 0)
+        epoll_ctl(subscription->epoll, operation, fd, &event);
+}
+
+void sw_subscription_watch(sw_subscription *subscription, int epoll)
+{
+    subscription->epoll = epoll;
+    if (subscription->socket == NULL)
+        return;
+    watch(subscription, subscription->socket_fd, EPOLL_CTL_ADD);
+    watch(subscription, subscription->monitor_fd, EPOLL_CTL_ADD);
+}
+
+static void close_sockets(sw_subscription *subscription)
+{
+    if (subscription->socket == NULL)
+        return;
+    watch(subscription, subscription->socket_fd, EPOLL_CTL_DEL);
+    if (subscription->monitor != NULL)
+        watch(subscription, subscription->monitor_fd, EPOLL_CTL_DEL);
+    sw_monitor_close(subscription->socket, &subscription->monitor);
+    zmq_close(subscription->socket);
+    subscription->socket = NULL;
+    subscription->up = false;
+}
+
+void sw_subscription_close(sw_subscription *subscription)
+{
+    close_sockets(subscription);
+    for (size_t i = 0; i < subscription->endpoint_count; i++)
+        free(subscription->endpoints[i]);
+    for (size_t i = 0; i < subscription->topic_count; i++)
+        free(subscription->topics[i]);
+    free(subscription->endpoints);
+    free(subscription->topics);
+    *subscription = (sw_subscription){.epoll = -1};
+}
+
+static bool set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
+}
+
+static bool open_sockets(sw_subscription *subscription)
+{
+    const sw_link *link = &subscription->client->link;
+    const char *endpoint = sw_subscription_endpoint(subscription);
+    bool encrypted = link->key.public_key[0] != '\0' && strncmp(endpoint, "tcp://", 6) == 0;
+    int64_t message_max = MESSAGE_MAX;
+    void *socket = subscription->socket = zmq_socket(link->context, ZMQ_SUB);
+    bool good = socket != NULL && set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_RCVHWM, UNREAD_MAX) &&
+                set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_NEVER) &&
+                set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
+                set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, SILENCE_MS) &&
+                set_int(socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL) &&
+                zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)) == 0 &&
+                (!encrypted || sw_key_use_as_client(socket, &link->key));
+    for (size_t i = 0; good && i < subscription->topic_count; i++)
+        good = zmq_setsockopt(socket, ZMQ_SUBSCRIBE, subscription->topics[i],
+                              strlen(subscription->topics[i])) == 0;
+    if (good)
+        subscription->monitor = sw_monitor_open(link->context, socket, ZMQ_EVENT_ALL);
+    return good && subscription->monitor != NULL && zmq_connect(socket, endpoint) == 0;
+}
+
+/* To the next endpoint of the list, and once round it, after a pause. */
+static void fail(sw_subscription *subscription, const char *reason, int64_t now_us)
+{
+    snprintf(subscription->reason, sizeof(subscription->reason), "%s", reason);
+    close_sockets(subscription);
+    size_t rounds = subscription->failures++ / subscription->endpoint_count;
+    int64_t pause = rounds > 6 ? BACKOFF_MAX_US : (int64_t)BACKOFF_FIRST_US << rounds;
+    subscription->current = (subscription->current + 1) % subscription->endpoint_count;
+    subscription->due_us = now_us;
+    if (subscription->failures % subscription->endpoint_count == 0)
+        subscription->due_us += pause / 2 + sw_client_jitter(subscription->client, pause / 2);
+}
+
+static void begin(sw_subscription *subscription, int64_t now_us)
+{
+    if (!open_sockets(subscription)) {
+        fail(subscription, zmq_strerror(zmq_errno()), now_us);
+        return;
+    }
+    subscription->socket_fd = sw_socket_fd(subscription->socket);
+    subscription->monitor_fd = sw_socket_fd(subscription->monitor);
+    sw_subscription_watch(subscription, subscription->epoll);
+    subscription->due_us = now_us + subscription->client->options.connect_ms * 1000;
+}
+
+/* True if the connection got up. The socket may be closed afterwards. */
+static bool handle(sw_subscription *subscription, int event, int64_t now_us)
+{
+    switch (event) {
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        subscription->up = true;
+        subscription->failures = 0;
+        subscription->due_us = SW_NEVER;
+        return true;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        fail(subscription, "the broker refuses us, or knows our key not yet", now_us);
+        return false;
+    case ZMQ_EVENT_DISCONNECTED:
+        fail(subscription, subscription->up ? "the connection was lost" : "the broker hung up", now_us);
+        return false;
+    case ZMQ_EVENT_CLOSED:
+    case ZMQ_EVENT_CONNECT_RETRIED:
+        fail(subscription, "nobody listens there", now_us);
+        return false;
+    default:
+        return false;
+    }
+}
+
+bool sw_subscription_work(sw_subscription *subscription, int64_t now_us)
+{
+    bool got_up = false;
+    for (int event;
+         subscription->monitor != NULL && (event = sw_monitor_next(subscription->monitor, NULL)) != 0;)
+        got_up |= handle(subscription, event, now_us);
+    if (now_us < subscription->due_us)
+        return got_up && subscription->up;
+    if (subscription->socket == NULL)
+        begin(subscription, now_us);
+    else
+        fail(subscription, "it does not answer", now_us);
+    return false;
+}
+
+bool sw_subscription_read(sw_subscription *subscription, zmq_msg_t *body)
+{
+    zmq_msg_t frame;
+    if (subscription->socket == NULL)
+        return false;
+    zmq_msg_init(&frame);
+    for (int place = 0; zmq_msg_recv(&frame, subscription->socket, ZMQ_DONTWAIT) >= 0;) {
+        bool more = zmq_msg_more(&frame) != 0;
+        if (place == 1 && !more) {
+            *body = frame;
+            return true;
+        }
+        place = more ? place + 1 : 0; /* what has not two frames is none of ours */
+    }
+    zmq_msg_close(&frame);
+    return false;
+}

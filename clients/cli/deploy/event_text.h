@@ -1,0 +1,21 @@
+/* Events of deployments as people and programs read them. Used by watch, and by whatever follows a deployment. */
+#ifndef SW_CLI_EVENT_TEXT_H
+#define SW_CLI_EVENT_TEXT_H
+
+#include "c/json/json_value.h"
+#include <jansson.h>
+#include <sitewire/watch.h>
+
+/* `2026-11-24T10:00:00.123Z` */
+void sw_event_time(char text[SW_TIME_TEXT_SIZE], int64_t at_us);
+/* What it says, as a line on stdout: `ACCEPTED -> IN_PROGRESS by r@example.org on r1`. */
+void sw_event_print(const char *kind, const json_t *payload);
+/* The outcome of an attempt, from the payload of its event or from its result: `exit status 1`, `begun`. malloc'ed. */
+char *sw_attempt_text(const json_t *attempt);
+/* `0.4 s`, `1:05`, `2:00:09` */
+#define SW_SPAN_TEXT_SIZE 32
+void sw_span_text(char text[SW_SPAN_TEXT_SIZE], int64_t us);
+/* One object on one line; with the cursor, unless that is NULL. */
+void sw_event_print_json(const sw_event *event, json_t *payload, const char *cursor);
+
+#endif

@@ -1,0 +1,20 @@
+/* The live view of a deployment on a terminal: step, command, time, last lines of output. Used by deploy --wait and rollback
+ * --wait. */
+#ifndef SW_CLI_LIVE_H
+#define SW_CLI_LIVE_H
+
+#include "cli/deploy/follow.h"
+
+typedef struct sw_live sw_live;
+
+/* Of a plan, which is lent. NULL when out of memory. */
+sw_live *sw_live_new(sw_cli *cli, const json_t *plan);
+/* Leaves the last frame standing. */
+void sw_live_destroy(sw_live **live);
+
+/* As in sw_follow, with the view as context. */
+void sw_live_event(const sw_event *event, const json_t *payload, void *live);
+void sw_live_output(const Sw__DeploymentLog *chunk, void *live);
+void sw_live_look(const char *trouble, void *live);
+
+#endif

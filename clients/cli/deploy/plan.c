@@ -1,0 +1,194 @@
+/* Plans of deployments for people, and the texts of what they are made of: see deployment.h. */
+#include "cli/deploy/deployment.h"
+#include "cli/registry/value.h"
+#include "cli/term/grid.h"
+#include "cli/term/output.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_WIDTH 11 /* columns of the names of facts */
+
+/* An argument as a shell would want it. */
+static void write_quoted(FILE *out, const char *text)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=@%+,";
+    if (*text != '\0' && text[strspn(text, plain)] == '\0') {
+        fputs(text, out);
+        return;
+    }
+    fputc('\'', out);
+    for (; *text != '\0'; text++)
+        fputs(*text == '\'' ? "'\\''" : (const char[]){*text, '\0'}, out);
+    fputc('\'', out);
+}
+
+/* What was written to a stream in memory, made harmless; frees it. */
+static char *finish_text(FILE *out, char **text)
+{
+    char *safe = fclose(out) == 0 ? sw_text_safe(*text, false) : NULL;
+    free(*text);
+    return safe;
+}
+
+char *sw_command_text(const json_t *command)
+{
+    char *text = NULL;
+    size_t size, index;
+    json_t *word;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL)
+        return NULL;
+    if (*sw_json_text(command, "shell") != '\0')
+        fprintf(out, "sh: %s", sw_json_text(command, "shell"));
+    json_array_foreach(json_object_get(command, "argv"), index, word)
+    {
+        fputs(index > 0 ? " " : "", out);
+        write_quoted(out, json_string_value(word) != NULL ? json_string_value(word) : "");
+    }
+    return finish_text(out, &text);
+}
+
+char *sw_target_text(const json_t *deployment)
+{
+    char *text = NULL;
+    size_t size;
+    const char *type = sw_json_text(deployment, "type");
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL)
+        return NULL;
+    fprintf(out, "%s%s, version %s on %s/%s", sw_json_text(deployment, "project"),
+            strcmp(type, "CORE") == 0 ? ", its CMS" : "", sw_json_text(deployment, "version"),
+            sw_json_text(deployment, "docroot"), sw_json_text(deployment, "environment"));
+    return finish_text(out, &text);
+}
+
+void sw_print_fact(const sw_cli *cli, const char *name, const char *text)
+{
+    char *safe = text != NULL ? sw_text_safe(text, true) : NULL;
+    for (const char *p = safe; p != NULL && *p != '\0';) {
+        size_t length = strcspn(p, "\n");
+        printf("%s%-*s%s  %.*s\n", cli->out_color && p == safe ? "\033[1m" : "", NAME_WIDTH,
+               p == safe ? name : "", cli->out_color && p == safe ? "\033[0m" : "", (int)length, p);
+        p += length + (p[length] == '\n');
+    }
+    free(safe);
+}
+
+void sw_plan_print_commands(const sw_cli *cli, const json_t *commands)
+{
+    static const sw_grid_column columns[] = {{"#", true, true},         {"step", false, true},
+                                             {"timeout", true, true},   {"retries", true, true},
+                                             {"may fail", false, true}, {"command", false, true}};
+    sw_grid *grid = sw_grid_new(columns, 6);
+    size_t index;
+    json_t *command;
+    if (grid == NULL)
+        return;
+    json_array_foreach(commands, index, command)
+    {
+        char *text = sw_command_text(command);
+        sw_grid_addf(grid, "%" PRIu64, sw_json_number(command, "number"));
+        sw_grid_add(grid, sw_json_text(command, "step"));
+        sw_grid_addf(grid, "%" PRIu64 " s", sw_json_number(command, "timeout_s"));
+        sw_grid_addf(grid, "%" PRIu64, sw_json_number(command, "retries"));
+        sw_grid_add(grid, json_is_true(json_object_get(command, "continue_on_failure")) ? "yes" : "no");
+        sw_grid_add(grid, text != NULL ? text : "");
+        free(text);
+    }
+    if (sw_grid_rows(grid) > 0) {
+        putchar('\n');
+        sw_grid_print(grid, stdout, 0, cli->out_color, NULL);
+    } else {
+        sw_print_fact(cli, "commands", "none: it only changes the version in the registry");
+    }
+    sw_grid_destroy(&grid);
+}
+
+static const char *fact_value(const json_t *plan, const char *name)
+{
+    size_t index;
+    json_t *fact;
+    json_array_foreach(json_object_get(plan, "facts"), index,
+                       fact) if (strcmp(sw_json_text(fact, "name"), name) == 0) return sw_json_text(fact,
+                                                                                                    "value");
+    return "";
+}
+
+static void print_facts(const json_t *plan)
+{
+    size_t index;
+    json_t *fact;
+    const json_t *facts = json_object_get(plan, "facts");
+    if (json_array_size(facts) > 0)
+        puts("\nin the environment of its commands:");
+    json_array_foreach(facts, index, fact)
+    {
+        printf("  %s=", sw_json_text(fact, "name"));
+        sw_print_safe(sw_json_text(fact, "value"));
+        putchar('\n');
+    }
+}
+
+/* Who must do what before it runs. */
+static void print_conditions(const sw_cli *cli, const json_t *plan)
+{
+    char *behind = sw_cell_text(json_object_get(plan, "behind")), *text = NULL;
+    char *rights = sw_cell_text(json_object_get(plan, "rights_used"));
+    bool waits = behind != NULL && *behind != '\0';
+    sw_print_fact(cli, "approval",
+                  json_is_true(json_object_get(plan, "needs_approval"))
+                      ? "needed: of somebody else who may approve on the project"
+                      : "not needed");
+    if (asprintf(&text, "%s%s", waits ? "behind " : "first", waits ? behind : "") < 0)
+        text = NULL;
+    sw_print_fact(cli, "queue", text);
+    sw_print_fact(cli, "rights used", rights);
+    free(text);
+    free(rights);
+    free(behind);
+}
+
+/* The registry's rows that it rests on, a row a line. */
+static void print_target(const json_t *plan)
+{
+    json_t *target = json_loads(sw_json_text(plan, "target"), JSON_DECODE_ANY, NULL), *row;
+    const char *name;
+    if (json_object_size(target) > 0)
+        puts("\nthe registry about its target:");
+    json_object_foreach(target, name, row)
+    {
+        char *text = json_dumps(row, JSON_COMPACT | JSON_ENCODE_ANY);
+        printf("  %s: ", name);
+        sw_print_safe(text != NULL ? text : "");
+        putchar('\n');
+        free(text);
+    }
+    json_decref(target);
+}
+
+void sw_plan_print(const sw_cli *cli, const json_t *plan, bool whole)
+{
+    const json_t *deployment = json_object_get(plan, "deployment");
+    uint64_t id = sw_json_number(deployment, "id");
+    const char *before = fact_value(plan, "SITEWIRE_PREVIOUS_VERSION");
+    char number[80], *target = sw_target_text(deployment);
+    if (id > 0)
+        snprintf(number, sizeof(number), "%" PRIu64 " is %.40s", id, sw_json_text(deployment, "status"));
+    else
+        snprintf(number, sizeof(number), "none: nothing was kept");
+    sw_print_fact(cli, "deployment", number);
+    sw_print_fact(cli, "target", target);
+    sw_print_fact(cli, "type", sw_json_text(deployment, "type"));
+    sw_print_fact(cli, "replaces", *before != '\0' ? before : "nothing: it is the first one there");
+    sw_print_fact(cli, "requester", sw_json_text(deployment, "requester"));
+    sw_print_fact(cli, "reason", sw_json_text(deployment, "reason"));
+    print_conditions(cli, plan);
+    sw_print_fact(cli, "plan hash", sw_json_text(plan, "plan_hash"));
+    sw_plan_print_commands(cli, json_object_get(plan, "commands"));
+    if (whole) {
+        print_facts(plan);
+        print_target(plan);
+    }
+    free(target);
+}

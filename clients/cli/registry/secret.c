@@ -1,0 +1,321 @@
+/* `sitewire secret`: secrets of the registry's rows, and the master keys that they are sealed with. A value comes from stdin, or
+ * is asked for without being shown; never from the command line, which others can see. */
+#include "base/error.h"
+#include "base/keyring.h"
+#include "cli/app/cli.h"
+#include "cli/registry/method.h"
+#include "cli/registry/resource.h"
+#include "cli/registry/value.h"
+#include "cli/term/grid.h"
+#include "cli/term/output.h"
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define VALUE_MAX (64 * 1024) /* bytes; the service takes no more */
+
+/* --- what it is about --- */
+
+/* TYPE KEY FIELD into the fields of a request. */
+static sw_code read_target(sw_cli *cli, json_t *request, sw_error *error)
+{
+    const sw_args *args = &cli->args;
+    const sw_schema *schema;
+    sw_resource resource;
+    size_t used = 0;
+    if (args->word_count < 4)
+        return sw_cli_usage(cli, error,
+                            "secret %s takes RESOURCE KEY FIELD, such as certificate isover-2027 private_key",
+                            args->words[0]);
+    sw_code code = sw_cli_schema(cli, &schema, error);
+    if (code == SW_OK)
+        code = sw_resource_find(schema, args->words[1], &resource, error);
+    if (code != SW_OK)
+        return code;
+    json_t *key = json_object();
+    code = sw_resource_read_key(&resource, args->words + 2, args->word_count - 3, &used, key, error);
+    if (code == SW_OK && used != args->word_count - 3)
+        code = sw_cli_usage(cli, error, "secret %s takes one RESOURCE KEY FIELD", args->words[0]);
+    char *text = code == SW_OK ? sw_resource_key_text(&resource, key) : NULL;
+    json_decref(key);
+    if (code == SW_OK && text == NULL)
+        code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    if (code == SW_OK) {
+        json_object_set_new(request, "type", json_string(sw_short_name(resource.message->name)));
+        json_object_set_new(request, "key", json_string(text));
+        json_object_set_new(request, "field", json_string(args->words[args->word_count - 1]));
+    }
+    free(text);
+    return code;
+}
+
+/* --- values --- */
+
+/* One line from the terminal, not shown. */
+static sw_code read_hidden(const char *prompt, char *value, size_t size, sw_error *error)
+{
+    struct termios before, hidden;
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    sw_code code = SW_OK;
+    ssize_t got = 0;
+    if (tcgetattr(STDIN_FILENO, &before) != 0)
+        return sw_fail(error, SW_INTERNAL, "cannot hide what is typed: %s", strerror(errno));
+    hidden = before;
+    hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden); /* first: it drops what was typed before */
+    fputs(prompt, stderr);
+    while (!sw_cli_stopped() && poll(&input, 1, 200) <= 0)
+        continue;
+    if (!sw_cli_stopped())
+        got = read(STDIN_FILENO, value, size - 1);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    fputc('\n', stderr);
+    value[got > 0 ? got : 0] = '\0';
+    if (got <= 0)
+        code = sw_fail(error, SW_CANCELLED, "nothing was given, and nothing changed");
+    value[strcspn(value, "\n")] = '\0';
+    return code;
+}
+
+static sw_code ask(char **value, sw_error *error)
+{
+    char again[1025] = "";
+    *value = calloc(1, sizeof(again));
+    if (*value == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    sw_code code = read_hidden("value: ", *value, sizeof(again), error);
+    if (code == SW_OK)
+        code = read_hidden("once more: ", again, sizeof(again), error);
+    if (code == SW_OK && strcmp(*value, again) != 0)
+        code = sw_fail(error, SW_INVALID_ARGUMENT, "the two differ; nothing was changed");
+    sodium_memzero(again, sizeof(again));
+    return code;
+}
+
+/* malloc'ed; wipe it with drop_value. A line end at the end is not part of it. */
+static sw_code read_value(char **value, sw_error *error)
+{
+    size_t size = 0;
+    if (isatty(STDIN_FILENO))
+        return ask(value, error);
+    sw_code code = sw_cli_read_file("-", value, &size, error);
+    if (code != SW_OK)
+        return code;
+    if (size > VALUE_MAX || memchr(*value, '\0', size) != NULL)
+        return sw_fail(error, SW_INVALID_ARGUMENT, "a secret is text of at most %d bytes", VALUE_MAX);
+    if (size > 0 && (*value)[size - 1] == '\n')
+        (*value)[size - 1] = '\0';
+    return SW_OK;
+}
+
+static void drop_value(char *value)
+{
+    if (value != NULL)
+        sodium_memzero(value, strlen(value));
+    free(value);
+}
+
+/* --- the commands --- */
+
+static sw_code print_secret(sw_cli *cli, const json_t *secret, sw_error *error)
+{
+    const sw_schema *schema;
+    sw_resource resource;
+    sw_code code = sw_cli_schema(cli, &schema, error);
+    if (code == SW_OK)
+        code = sw_resource_find(schema, "secret", &resource, error);
+    if (code == SW_OK)
+        sw_print_record(cli, resource.message, secret);
+    return code;
+}
+
+static sw_code secret_set(sw_cli *cli, sw_error *error)
+{
+    json_t *request = json_object(), *stored = NULL;
+    char *value = NULL;
+    sw_code code = read_target(cli, request, error);
+    if (code == SW_OK)
+        code = read_value(&value, error);
+    if (code == SW_OK && json_object_set_new(request, "value", json_string(value)) != 0)
+        code = sw_fail(error, SW_INVALID_ARGUMENT, "a secret is text in UTF-8");
+    if (code == SW_OK)
+        code = sw_cli_call(cli, "Referential/SetSecret", request, NULL, &stored, error);
+    if (code == SW_OK)
+        code = print_secret(cli, stored, error);
+    drop_value(value);
+    json_decref(request);
+    json_decref(stored);
+    return code;
+}
+
+static sw_code secret_read(sw_cli *cli, sw_error *error)
+{
+    json_t *request = json_object(), *reply = NULL;
+    sw_code code = read_target(cli, request, error);
+    if (code == SW_OK)
+        code = sw_cli_call(cli, "Referential/ReadSecret", request, NULL, &reply, error);
+    const char *value = json_string_value(json_object_get(reply, "value"));
+    if (code == SW_OK && cli->json)
+        sw_print_json_line(reply);
+    else if (code == SW_OK && value != NULL) {
+        char *safe =
+            cli->out_terminal ? sw_text_safe(value, true) : NULL; /* it must not drive the terminal */
+        puts(safe != NULL ? safe : value);
+        drop_value(safe);
+    }
+    json_decref(request);
+    json_decref(reply);
+    return code;
+}
+
+static sw_code secret_delete(sw_cli *cli, sw_error *error)
+{
+    json_t *request = json_object();
+    sw_code code = read_target(cli, request, error);
+    if (code == SW_OK && !sw_cli_confirm(cli, "delete it for good?"))
+        code = sw_fail(error, SW_CANCELLED, "nothing was deleted");
+    if (code == SW_OK)
+        code = sw_cli_call(cli, "Referential/DeleteSecret", request, NULL, NULL, error);
+    if (code == SW_OK && !cli->json)
+        printf("deleted the %s of %s\n", json_string_value(json_object_get(request, "field")),
+               json_string_value(json_object_get(request, "key")));
+    json_decref(request);
+    return code;
+}
+
+/* `sitewire list secrets`. */
+static sw_code secret_list(sw_cli *cli, sw_error *error)
+{
+    cli->args.words[0] = "secret";
+    return sw_cmd_list(cli, error);
+}
+
+/* --- rotation --- */
+
+static size_t print_failures(const json_t *reply)
+{
+    size_t i;
+    json_t *failure;
+    json_array_foreach(json_object_get(reply, "failures"), i, failure)
+        fprintf(stderr, "%s\n", json_string_value(failure));
+    return json_array_size(json_object_get(reply, "failures"));
+}
+
+/* Batch by batch; what an interruption leaves is found by the next run. */
+static sw_code secret_rotate(sw_cli *cli, sw_error *error)
+{
+    long long rotated = 0, remaining = 0, next = 0;
+    size_t failures = 0;
+    char key_id[SW_MASTER_KEY_ID] = "";
+    sw_code code = SW_OK;
+    do {
+        json_t *reply = NULL, *request = json_pack("{s:I}", "after", (json_int_t)next);
+        code = sw_cli_call(cli, "Referential/RotateSecrets", request, NULL, &reply, error);
+        if (code == SW_OK) {
+            const char *id = json_string_value(json_object_get(reply, "key_id"));
+            rotated += (long long)sw_json_number(reply, "rotated");
+            remaining = (long long)sw_json_number(reply, "remaining");
+            next = (long long)sw_json_number(reply, "next");
+            failures += print_failures(reply);
+            snprintf(key_id, sizeof(key_id), "%s", id != NULL ? id : "");
+        }
+        json_decref(request);
+        json_decref(reply);
+    } while (code == SW_OK && next != 0 && !sw_cli_stopped());
+    if (code != SW_OK)
+        return code;
+    if (cli->json)
+        printf("{\"key_id\":\"%s\",\"rotated\":%lld,\"remaining\":%lld}\n", key_id, rotated, remaining);
+    else
+        printf("%lld sealed with %s anew; %lld are still sealed with other keys\n", rotated, key_id,
+               remaining);
+    if (failures > 0)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "%zu secrets cannot be opened, and stay as they are",
+                       failures);
+    return next != 0 ? sw_fail(error, SW_CANCELLED, "interrupted; run it again to go on") : SW_OK;
+}
+
+/* --- master keys --- */
+
+/* The file of the service: a word, or what the environment says. */
+static sw_code find_file(sw_cli *cli, size_t word, char path[PATH_MAX], sw_error *error)
+{
+    const char *given = getenv("SITEWIRE_SECRET_KEY"), *data = getenv("SITEWIRE_DATA");
+    if (cli->args.word_count > word + 1)
+        return sw_cli_usage(cli, error, "secret %s takes one FILE", cli->args.words[0]);
+    if (cli->args.word_count == word + 1)
+        given = cli->args.words[word];
+    if (given != NULL && *given != '\0')
+        snprintf(path, PATH_MAX, "%s", given);
+    else if (data != NULL && *data != '\0')
+        snprintf(path, PATH_MAX, "%s/keys/secrets", data);
+    else
+        return sw_cli_usage(cli, error,
+                            "which file? Name the one of --secret-key, or set SITEWIRE_SECRET_KEY");
+    return SW_OK;
+}
+
+static sw_code secret_new_key(sw_cli *cli, sw_error *error)
+{
+    char path[PATH_MAX], id[SW_MASTER_KEY_ID];
+    sw_code code = find_file(cli, 1, path, error);
+    if (code == SW_OK)
+        code = sw_keyring_add(path, id, error);
+    if (code == SW_OK && cli->json)
+        printf("{\"key_id\":\"%s\"}\n", id);
+    else if (code == SW_OK)
+        printf("%s\n", id);
+    return code;
+}
+
+/* Not while a secret needs it, which only an admin can tell: others do not see all secrets. */
+static sw_code secret_drop_key(sw_cli *cli, sw_error *error)
+{
+    char path[PATH_MAX];
+    if (cli->args.word_count < 2)
+        return sw_cli_usage(cli, error, "secret drop-key takes the ID of a master key");
+    const char *id = cli->args.words[1];
+    json_t *profile = NULL, *found = NULL,
+           *request = json_pack("{s:[{s:s, s:s, s:[s]}], s:i, s:b}", "filters", "field", "key_id", "op", "=",
+                                "values", id, "page_size", 1, "show_total_size", 1);
+    sw_code code = find_file(cli, 2, path, error);
+    if (code == SW_OK)
+        code = sw_cli_call(cli, "Users/WhoAmI", NULL, NULL, &profile, error);
+    const char *kind = json_string_value(json_object_get(profile, "profile"));
+    if (code == SW_OK && (kind == NULL || strcmp(kind, "ADMIN") != 0))
+        code = sw_fail(error, SW_PERMISSION_DENIED, "only an admin sees whether a secret needs the key");
+    if (code == SW_OK)
+        code = sw_cli_call(cli, "Referential/ListSecrets", request, NULL, &found, error);
+    long long needed = (long long)sw_json_number(found, "total_size");
+    if (code == SW_OK && needed > 0)
+        code = sw_fail(
+            error, SW_FAILED_PRECONDITION,
+            "%lld secret%s sealed with `%s`: `sitewire secret rotate` seals anew with the newest key; if "
+            "this is it, `sitewire secret new-key` adds another one first",
+            needed, needed == 1 ? " is" : "s are", id);
+    if (code == SW_OK)
+        code = sw_keyring_remove(path, id, error);
+    json_decref(profile);
+    json_decref(request);
+    json_decref(found);
+    return code;
+}
+
+sw_code sw_cmd_secret(sw_cli *cli, sw_error *error)
+{
+    static const struct {
+        const char *word;
+        sw_code (*run)(sw_cli *cli, sw_error *error);
+    } verbs[] = {{"set", secret_set},          {"read", secret_read},     {"delete", secret_delete},
+                 {"list", secret_list},        {"rotate", secret_rotate}, {"new-key", secret_new_key},
+                 {"drop-key", secret_drop_key}};
+    for (size_t i = 0; cli->args.word_count > 0 && i < sizeof(verbs) / sizeof(*verbs); i++)
+        if (strcmp(verbs[i].word, cli->args.words[0]) == 0)
+            return verbs[i].run(cli, error);
+    return sw_cli_usage(cli, error, "which one? secret set, read, delete, list, rotate, new-key or drop-key");
+}

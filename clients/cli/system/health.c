@@ -1,0 +1,174 @@
+/* `sitewire health`: are the services able to serve? `sitewire drain`: take a process out of service. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "cli/app/cli.h"
+#include "cli/registry/method.h"
+#include "cli/term/grid.h"
+#include <poll.h>
+#include <string.h>
+
+#define POLL_MS  200
+#define CHECK_MS 2000 /* time of one check, unless --timeout says otherwise */
+
+/* One check; `text` gets SERVING, or why not. */
+static sw_code check(sw_cli *cli, const char *service, json_t **reply, char *text, size_t size)
+{
+    sw_call_options options = {.size = sizeof(options),
+                               .destination = service,
+                               .no_retry = true,
+                               .timeout_ms = cli->timeout_ms > 0 ? cli->timeout_ms : CHECK_MS};
+    sw_error error = {0};
+    json_t *answer = NULL;
+    sw_code code = sw_cli_call(cli, "/sitewire.rpc.v1.Health/Check", NULL, &options, &answer, &error);
+    const char *status = json_string_value(json_object_get(answer, "status"));
+    const char *reason = json_string_value(json_object_get(answer, "reason"));
+    if (code != SW_OK)
+        snprintf(text, size, "%s: %s", sw_code_name(code), error.message);
+    else if (status == NULL || strcmp(status, "SERVING") != 0) {
+        snprintf(text, size, "%s%s%s", status != NULL ? status : "UNKNOWN",
+                 reason != NULL && *reason ? ": " : "", reason != NULL ? reason : "");
+        code = SW_UNAVAILABLE;
+    } else {
+        snprintf(text, size, "SERVING");
+    }
+    if (reply != NULL)
+        *reply = answer;
+    else
+        json_decref(answer);
+    return code;
+}
+
+/* Checks until all are well or the time is over. */
+static sw_code check_until(sw_cli *cli, const char *service, int64_t deadline_ms, char *text, size_t size)
+{
+    for (;;) {
+        sw_code code = check(cli, service, NULL, text, size);
+        if (code == SW_OK || sw_now_ms() >= deadline_ms || sw_cli_stopped())
+            return code;
+        poll(NULL, 0, POLL_MS);
+    }
+}
+
+static void report(sw_cli *cli, sw_grid *table, const char *name, const char *text, bool good)
+{
+    if (cli->json) {
+        json_t *line = json_pack("{s:s,s:b,s:s}", "service", name, "serving", good, "status", text);
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(line);
+        return;
+    }
+    sw_grid_add(table, name);
+    sw_grid_add(table, text);
+}
+
+static bool is_of_a_worker(const char *service)
+{
+    return service != NULL && strncmp(service, "sitewire.rpc.", 13) != 0;
+}
+
+/* The services that the broker knows; waits for the first one. None is a failure: nothing is served then. */
+static sw_code known_services(sw_cli *cli, int64_t deadline_ms, json_t **services, sw_error *error)
+{
+    for (;;) {
+        json_t *schema = NULL, *item;
+        size_t index, count = 0;
+        sw_code code = sw_cli_call(cli, "/sitewire.rpc.v1.Reflection/GetSchema", NULL, NULL, &schema, error);
+        *services = json_incref(json_object_get(schema, "services"));
+        json_decref(schema);
+        json_array_foreach(*services, index, item) count += is_of_a_worker(json_string_value(item));
+        if (code != SW_OK || count > 0)
+            return code;
+        if (sw_now_ms() >= deadline_ms || sw_cli_stopped())
+            return sw_fail(error, SW_UNAVAILABLE,
+                           "no service has registered at the broker yet: start one, such as "
+                           "sitewire-referential, with the broker's backend");
+        json_decref(*services);
+        *services = NULL;
+        poll(NULL, 0, POLL_MS);
+    }
+}
+
+/* The full name of a service that may be given by its last part. */
+static const char *full_name(sw_cli *cli, const char *name)
+{
+    const sw_schema *schema;
+    const sw_schema_service *service;
+    if (strchr(name, '.') != NULL || *name == '@' || sw_cli_schema(cli, &schema, NULL) != SW_OK)
+        return name;
+    service = sw_schema_find_service(schema, name);
+    return service != NULL ? service->name : name;
+}
+
+sw_code sw_cmd_health(sw_cli *cli, sw_error *error)
+{
+    static const sw_grid_column columns[] = {{"service", false, true}, {"status", false, true}};
+    int64_t wait_ms;
+    char text[SW_ERROR_MESSAGE_SIZE + 32];
+    sw_client *client;
+    sw_code code = sw_args_duration_ms(&cli->args, "wait", 0, 0, &wait_ms, error);
+    if (code == SW_OK && cli->args.word_count > 1)
+        code = sw_cli_usage(cli, error, "health takes at most one SERVICE");
+    if (code == SW_OK)
+        code = sw_cli_client(cli, &client, error);
+    if (code != SW_OK)
+        return code;
+    int64_t deadline_ms = sw_now_ms() + wait_ms;
+    sw_grid *table = sw_grid_new(columns, 2);
+    json_t *services = NULL, *item;
+    size_t index;
+    const char *one = cli->args.word_count == 1 ? cli->args.words[0] : NULL;
+    if (one == NULL) {
+        code = check_until(cli, NULL, deadline_ms, text, sizeof(text));
+        report(cli, table, "broker", text, code == SW_OK);
+        if (code == SW_OK)
+            code = known_services(cli, deadline_ms, &services, error);
+        json_array_foreach(services, index, item)
+        {
+            const char *name = json_string_value(item);
+            if (!is_of_a_worker(name))
+                continue;
+            sw_code outcome = check_until(cli, name, deadline_ms, text, sizeof(text));
+            report(cli, table, name, text, outcome == SW_OK);
+            code = code == SW_OK ? outcome : code;
+        }
+    } else {
+        const char *name = full_name(cli, one);
+        code = check_until(cli, name, deadline_ms, text, sizeof(text));
+        report(cli, table, name, text, code == SW_OK);
+    }
+    if (!cli->json)
+        sw_grid_print(table, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
+    sw_grid_destroy(&table);
+    json_decref(services);
+    if (code != SW_OK && error->message[0] == '\0')
+        error->code = code; /* the table has said it */
+    return code;
+}
+
+sw_code sw_cmd_drain(sw_cli *cli, sw_error *error)
+{
+    if (cli->args.word_count != 1 ||
+        (cli->args.words[0][0] != '@' && strcmp(cli->args.words[0], "broker") != 0))
+        return sw_cli_usage(cli, error,
+                            "drain takes one @INSTANCE (`sitewire status` lists them), or `broker`");
+    const char *who = cli->args.words[0];
+    int64_t wait_ms;
+    sw_code code = sw_args_duration_ms(&cli->args, "grace", 0, 0, &wait_ms, error);
+    if (code != SW_OK)
+        return code;
+    sw_call_options options = {
+        .size = sizeof(options), .destination = *who == '@' ? who : NULL, .no_retry = true};
+    json_t *request = json_pack("{s:I}", "timeout_ms", (json_int_t)wait_ms), *reply = NULL;
+    code = sw_cli_call(cli, "/sitewire.rpc.v1.Drain/Drain", request, &options, &reply, error);
+    if (code == SW_OK && cli->json)
+        json_dumpf(reply, stdout, JSON_COMPACT);
+    else if (code == SW_OK)
+        printf("%s takes no new calls; %lld in flight", who,
+               (long long)json_integer_value(json_object_get(reply, "in_flight")));
+    if (code == SW_OK)
+        putchar('\n');
+    json_decref(request);
+    json_decref(reply);
+    return code;
+}

@@ -1,0 +1,451 @@
+/* `sitewire key`: key pairs of clients, and their public halves in the registry. The private half is made here and never
+ * leaves: only the public one is sent. */
+#include "base/error.h"
+#include "cli/app/cli.h"
+#include "cli/registry/resource.h"
+#include "cli/term/output.h"
+#include "net/keyfile.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* --- files --- */
+
+/* The file to work on: --file, else the key that calls use. */
+static sw_code file_path(const sw_cli *cli, char path[PATH_MAX], sw_error *error)
+{
+    const char *given = sw_args_value(&cli->args, "file"), *home = getenv("HOME");
+    if (given == NULL)
+        given = cli->key_file != NULL ? cli->key_file : getenv("SITEWIRE_KEY");
+    bool none = given == NULL || *given == '\0' || strcmp(given, "off") == 0;
+    if (none && home == NULL)
+        return sw_fail(error, SW_INVALID_ARGUMENT, "which file? Give --file FILE, or set SITEWIRE_KEY");
+    int size = none ? snprintf(path, PATH_MAX, "%s/.config/sitewire/key", home)
+                    : snprintf(path, PATH_MAX, "%s", given);
+    return size < PATH_MAX - 8 ? SW_OK
+                               : sw_fail(error, SW_INVALID_ARGUMENT, "the path %.100s... is too long", path);
+}
+
+/* Its folder, and those above, for us alone where they are new. */
+static sw_code make_folders(const char *path, sw_error *error)
+{
+    char folder[PATH_MAX];
+    for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+        if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+            return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", folder, strerror(errno));
+    }
+    return SW_OK;
+}
+
+/* The broker's public key: given, of the system that DIR/env is of, or of the key that is in use. */
+static sw_code find_server_key(const sw_cli *cli, char server_key[SW_KEY_SIZE], sw_error *error)
+{
+    const char *given = sw_args_value(&cli->args, "server-key");
+    const char *used = cli->key_file != NULL ? cli->key_file : getenv("SITEWIRE_KEY");
+    sw_key_file in_use;
+    if (given == NULL)
+        given = getenv("SITEWIRE_SERVER_KEY");
+    if ((given == NULL || *given == '\0') && used != NULL && sw_key_file_read(used, &in_use, NULL) == SW_OK) {
+        memcpy(server_key, in_use.server_key, SW_KEY_SIZE);
+        sw_key_file_wipe(&in_use);
+        given = server_key;
+    }
+    if (given == NULL || *given == '\0')
+        return sw_fail(
+            error, SW_INVALID_ARGUMENT,
+            "name the broker that it shall trust: give --server-key KEY, the broker's public key; DIR/env "
+            "of `sitewire "
+            "up` sets it as SITEWIRE_SERVER_KEY");
+    if (!sw_key_is_valid(given))
+        return sw_fail(error, SW_INVALID_ARGUMENT, "--server-key: a public key has 40 characters of Z85");
+    if (given != server_key)
+        snprintf(server_key, SW_KEY_SIZE, "%s", given);
+    return SW_OK;
+}
+
+static void default_label(char label[SW_KEY_LABEL_SIZE])
+{
+    char host[64] = "";
+    gethostname(host, sizeof(host) - 1);
+    snprintf(label, SW_KEY_LABEL_SIZE, "%s", host);
+}
+
+/* Makes a key and writes its file. */
+static sw_code make_file(const sw_cli *cli, const char *path, const char *server_key, sw_key_file *key,
+                         sw_error *error)
+{
+    const char *label = sw_args_value(&cli->args, "label");
+    sw_code code = sw_key_file_make(key, error);
+    snprintf(key->server_key, sizeof(key->server_key), "%s", server_key);
+    if (label == NULL)
+        default_label(key->label);
+    else if (snprintf(key->label, sizeof(key->label), "%s", label) >= (int)sizeof(key->label))
+        code = sw_fail(error, SW_INVALID_ARGUMENT, "--label: at most %d bytes", SW_KEY_LABEL_SIZE - 1);
+    if (code == SW_OK)
+        code = make_folders(path, error);
+    return code == SW_OK ? sw_key_file_write(path, key, error) : code;
+}
+
+/* --- the registry --- */
+
+static json_t *now_text(void)
+{
+    char text[32];
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+    return json_string(text);
+}
+
+/* Whether it is a time that we can read, and is over; the service judges the others. */
+static bool is_over(const char *text)
+{
+    struct tm at = {0};
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S%z", &at);
+    return end != NULL && *end == '\0' && timegm(&at) - at.tm_gmtoff <= time(NULL);
+}
+
+/* --expires: a time, a date or a duration from now. */
+static sw_code set_expiry(const sw_cli *cli, json_t *key, sw_error *error)
+{
+    const char *text = sw_args_value(&cli->args, "expires");
+    int64_t left_ms;
+    char at[64];
+    if (text == NULL)
+        return SW_OK;
+    if (sw_duration_parse_ms(text, &left_ms)) {
+        time_t end = time(NULL) + left_ms / 1000;
+        struct tm parts;
+        if (gmtime_r(&end, &parts) == NULL || strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+            return sw_fail(error, SW_INVALID_ARGUMENT, "--expires: %s is too far away", text);
+    } else {
+        bool is_date = strlen(text) == strlen("2027-12-31");
+        snprintf(at, sizeof(at), "%s%s", text, is_date ? "T00:00:00Z" : "");
+    }
+    if (is_over(at))
+        return sw_fail(error, SW_INVALID_ARGUMENT, "--expires: %s is over already", text);
+    if (json_object_set_new(key, "expires_at", json_string(at)) != 0)
+        return sw_fail(error, SW_INVALID_ARGUMENT, "--expires takes a time (2027-12-31) or a duration (90d)");
+    return SW_OK;
+}
+
+static sw_code who_am_i(sw_cli *cli, json_t **email, sw_error *error)
+{
+    json_t *profile = NULL;
+    sw_code code = sw_cli_call(cli, "Users/WhoAmI", NULL, NULL, &profile, error);
+    if (code == SW_OK)
+        *email = json_incref(json_object_get(profile, "email"));
+    json_decref(profile);
+    return code;
+}
+
+/* Takes over `key`, a Key. *stored is a new reference. */
+static sw_code create_key(sw_cli *cli, json_t *key, json_t **stored, sw_error *error)
+{
+    json_t *request = json_pack("{s:o}", "key", key);
+    sw_code code = sw_cli_call(cli, "Users/CreateKey", request, NULL, stored, error);
+    json_decref(request);
+    return code;
+}
+
+static sw_code update_revoked(sw_cli *cli, const char *public_key, json_t *at, json_t **stored,
+                              sw_error *error)
+{
+    json_t *request = json_pack("{s:{s:s,s:o},s:s}", "key", "public_key", public_key, "revoked_at", at,
+                                "update_mask", "revoked_at");
+    sw_code code = sw_cli_call(cli, "Users/UpdateKey", request, NULL, stored, error);
+    json_decref(request);
+    return code;
+}
+
+/* From now on, by the clock of the database: ours may be ahead. */
+static sw_code revoke_now(sw_cli *cli, const char *public_key, json_t **stored, sw_error *error)
+{
+    sw_code code = update_revoked(cli, public_key, now_text(), stored, error);
+    if (code != SW_OK)
+        return code;
+    json_t *theirs = json_object_get(*stored, "updated_at"), *ours = json_object_get(*stored, "revoked_at");
+    if (!json_is_string(theirs) || !json_is_string(ours) ||
+        strncmp(json_string_value(ours), json_string_value(theirs), strlen("2000-01-01T00:00:00")) <= 0)
+        return SW_OK;
+    json_t *before = *stored;
+    *stored = NULL;
+    code = update_revoked(cli, public_key, json_incref(theirs), stored, error);
+    json_decref(before);
+    return code;
+}
+
+static sw_code print_key(sw_cli *cli, const json_t *key, sw_error *error)
+{
+    const sw_schema *schema;
+    sw_resource resource;
+    sw_code code = sw_cli_schema(cli, &schema, error);
+    if (code == SW_OK)
+        code = sw_resource_find(schema, "key", &resource, error);
+    if (code == SW_OK)
+        sw_print_record(cli, resource.message, key);
+    return code;
+}
+
+/* --- the commands --- */
+
+static sw_code key_new(sw_cli *cli, sw_error *error)
+{
+    char path[PATH_MAX], server_key[SW_KEY_SIZE] = "";
+    sw_key_file key;
+    if (cli->args.word_count > 2)
+        return sw_cli_usage(cli, error, "key new takes one FILE");
+    sw_code code = file_path(cli, path, error);
+    if (cli->args.word_count == 2)
+        snprintf(path, sizeof(path), "%s", cli->args.words[1]);
+    /* A broker's own key has none, so it need not be known. */
+    if (code == SW_OK && find_server_key(cli, server_key, error) != SW_OK &&
+        sw_args_has(&cli->args, "server-key"))
+        code = error->code;
+    if (code == SW_OK)
+        code = make_file(cli, path, server_key, &key, error);
+    if (code == SW_OK && cli->json)
+        printf("{\"public_key\":\"%s\"}\n", key.public_key); /* Z85 needs no escaping */
+    else if (code == SW_OK) {
+        printf("%s\n", key.public_key);
+        fprintf(stderr, "the private key is in %s; it stays there\n", path);
+    }
+    sw_key_file_wipe(&key);
+    return code;
+}
+
+/* The public key to enroll: given, of a file that is there, or of a new one (*made). */
+static sw_code key_to_enroll(sw_cli *cli, const char *path, sw_key_file *key, bool *made, sw_error *error)
+{
+    const char *given = sw_args_value(&cli->args, "public-key");
+    char server_key[SW_KEY_SIZE];
+    memset(key, 0, sizeof(*key));
+    if (given != NULL && !sw_key_is_valid(given))
+        return sw_fail(error, SW_INVALID_ARGUMENT, "--public-key: a public key has 40 characters of Z85");
+    if (given != NULL) {
+        memcpy(key->public_key, given, SW_KEY_SIZE);
+        return SW_OK;
+    }
+    sw_code code = sw_key_file_read(path, key, error);
+    if (code != SW_NOT_FOUND)
+        return code;
+    code = find_server_key(cli, server_key, error);
+    if (code == SW_OK)
+        code = make_file(cli, path, server_key, key, error);
+    *made = code == SW_OK;
+    return code;
+}
+
+static sw_code key_enroll(sw_cli *cli, sw_error *error)
+{
+    char path[PATH_MAX];
+    sw_key_file key;
+    bool made = false;
+    json_t *row = json_object(), *stored = NULL, *user = NULL;
+    const char *label = sw_args_value(&cli->args, "label"), *given = sw_args_value(&cli->args, "user");
+    sw_code code = file_path(cli, path, error);
+    if (code == SW_OK && given != NULL)
+        user = json_string(given);
+    else if (code == SW_OK)
+        code = who_am_i(cli, &user, error);
+    if (code == SW_OK)
+        code = set_expiry(cli, row, error);
+    if (code == SW_OK)
+        code = key_to_enroll(cli, path, &key, &made, error);
+    if (code == SW_OK) {
+        json_object_set_new(row, "public_key", json_string(key.public_key));
+        json_object_set(row, "user", user);
+        json_object_set_new(row, "label", json_string(label != NULL ? label : key.label));
+        code = create_key(cli, json_incref(row), &stored, error);
+        sw_key_file_wipe(&key);
+        if (code != SW_OK && made)
+            unlink(path); /* nobody knows it */
+    }
+    if (code == SW_OK)
+        code = print_key(cli, stored, error);
+    if (code == SW_OK && made && !cli->json)
+        fprintf(stderr, "the private key is in %s; it stays there. SITEWIRE_KEY=%s uses it\n", path, path);
+    json_decref(row);
+    json_decref(stored);
+    json_decref(user);
+    return code;
+}
+
+/* `sitewire list key`. */
+static sw_code key_list(sw_cli *cli, sw_error *error)
+{
+    static const char *const of_others[] = {"user", "expires", "file", "label", "public-key"};
+    for (size_t i = 0; i < sizeof(of_others) / sizeof(*of_others); i++)
+        if (sw_args_has(&cli->args, of_others[i]))
+            return sw_cli_usage(cli, error,
+                                "--%s does not go with key list; a filter does: user=ann@example.com",
+                                of_others[i]);
+    cli->args.words[0] = "key";
+    return sw_cmd_list(cli, error);
+}
+
+/* The public key that a word names: itself, a key file, or a label that one key only has. */
+static sw_code find_key(sw_cli *cli, const char *word, char public_key[SW_KEY_SIZE], sw_error *error)
+{
+    sw_key_file file;
+    if (sw_key_is_valid(word)) {
+        memcpy(public_key, word, SW_KEY_SIZE);
+        return SW_OK;
+    }
+    if (access(word, F_OK) == 0) {
+        sw_code code = sw_key_file_read(word, &file, error);
+        memcpy(public_key, file.public_key, SW_KEY_SIZE);
+        sw_key_file_wipe(&file);
+        return code;
+    }
+    json_t *page = NULL, *request = json_pack("{s:[{s:s,s:s,s:[s]}],s:i}", "filters", "field", "label", "op",
+                                              "=", "values", word, "page_size", 1000);
+    sw_code code = sw_cli_call(cli, "Users/ListKeys", request, NULL, &page, error);
+    size_t at, found = 0;
+    json_t *item;
+    json_array_foreach(json_object_get(page, "items"), at, item)
+    {
+        const char *key = json_string_value(json_object_get(item, "public_key"));
+        if (key == NULL || json_is_string(json_object_get(item, "revoked_at")))
+            continue;
+        found++;
+        snprintf(public_key, SW_KEY_SIZE, "%s", key);
+    }
+    json_decref(request);
+    json_decref(page);
+    if (code == SW_OK && found != 1)
+        code = sw_fail(error, found == 0 ? SW_NOT_FOUND : SW_INVALID_ARGUMENT,
+                       found == 0
+                           ? "`%s` is no public key, no key file and no label of a key that is not revoked"
+                           : "several keys have the label `%s`: name the public key",
+                       word);
+    return code;
+}
+
+static sw_code key_revoke(sw_cli *cli, sw_error *error)
+{
+    char public_key[SW_KEY_SIZE];
+    if (cli->args.word_count != 2)
+        return sw_cli_usage(cli, error, "key revoke takes one KEY: a public key, a key file or a label");
+    json_t *stored = NULL;
+    sw_code code = find_key(cli, cli->args.words[1], public_key, error);
+    if (code == SW_OK)
+        code = revoke_now(cli, public_key, &stored, error);
+    if (code == SW_OK)
+        code = print_key(cli, stored, error);
+    json_decref(stored);
+    return code;
+}
+
+/* --- rotate --- */
+
+/* The key that takes the place of `old`: what a rotation left that was interrupted, or a new one. */
+static sw_code make_successor(const char *path, const sw_key_file *old, sw_key_file *fresh, sw_error *error)
+{
+    sw_code code = sw_key_file_read(path, fresh, error);
+    if (code != SW_NOT_FOUND)
+        return code;
+    code = sw_key_file_make(fresh, error);
+    memcpy(fresh->server_key, old->server_key, SW_KEY_SIZE);
+    memcpy(fresh->label, old->label, SW_KEY_LABEL_SIZE);
+    return code == SW_OK ? sw_key_file_write(path, fresh, error) : code;
+}
+
+/* Enrolls it for the user of the old one. */
+static sw_code enroll_successor(sw_cli *cli, const sw_key_file *old, const sw_key_file *fresh,
+                                sw_error *error)
+{
+    json_t *request = json_pack("{s:s}", "public_key", old->public_key), *before = NULL, *row = json_object(),
+           *stored = NULL;
+    sw_code code = sw_cli_call(cli, "Users/GetKey", request, NULL, &before, error);
+    if (code == SW_OK && json_is_string(json_object_get(before, "revoked_at")))
+        code =
+            sw_fail(error, SW_FAILED_PRECONDITION,
+                    "the key is revoked and has no successor: make another one with `sitewire key enroll`");
+    if (code == SW_OK)
+        code = set_expiry(cli, row, error);
+    if (code == SW_OK) {
+        json_object_set_new(row, "public_key", json_string(fresh->public_key));
+        json_object_set(row, "user", json_object_get(before, "user"));
+        json_object_set(row, "label", json_object_get(before, "label"));
+        code = create_key(cli, json_incref(row), &stored, error);
+        if (code == SW_ALREADY_EXISTS)
+            code = SW_OK;
+    }
+    json_decref(request);
+    json_decref(before);
+    json_decref(row);
+    json_decref(stored);
+    return code;
+}
+
+/* From here on calls go with the new key, and the first of them shows that it is good. */
+static sw_code change_over(sw_cli *cli, const char *path, const sw_key_file *fresh, sw_error *error)
+{
+    json_t *request = json_pack("{s:s}", "public_key", fresh->public_key), *stored = NULL;
+    sw_client_close(&cli->client);
+    cli->key_file = path;
+    sw_code code = sw_cli_call(cli, "Users/GetKey", request, NULL, &stored, error);
+    json_decref(request);
+    json_decref(stored);
+    return code;
+}
+
+static sw_code key_rotate(sw_cli *cli, sw_error *error)
+{
+    char path[PATH_MAX], next[PATH_MAX + 8];
+    sw_key_file old = {0}, fresh = {0};
+    json_t *stored = NULL;
+    sw_code code = file_path(cli, path, error);
+    const char *used = cli->key_file != NULL ? cli->key_file : getenv("SITEWIRE_KEY");
+    if (code == SW_OK)
+        code = sw_key_file_read(path, &old, error);
+    if (used == NULL || *used == '\0')
+        cli->key_file = path; /* of --file: the old key enrolls the new one */
+    snprintf(next, sizeof(next), "%s.new", path);
+    if (code == SW_OK)
+        code = make_successor(next, &old, &fresh, error);
+    if (code == SW_OK)
+        code = enroll_successor(cli, &old, &fresh, error);
+    if (code == SW_OK)
+        code = change_over(cli, next, &fresh, error);
+    if (code == SW_OK && rename(next, path) != 0)
+        code = sw_fail(error, SW_FAILED_PRECONDITION, "cannot rename %s: %s", next, strerror(errno));
+    if (code == SW_OK && (code = revoke_now(cli, old.public_key, &stored, error)) != SW_OK)
+        fprintf(stderr, "the new key is in %s, but the old one still stands: `sitewire key revoke '%s'`\n",
+                path, old.public_key);
+    if (code == SW_OK && cli->json)
+        printf("{\"public_key\":\"%s\",\"revoked\":\"%s\"}\n", fresh.public_key, old.public_key);
+    else if (code == SW_OK)
+        printf("%s\n", fresh.public_key);
+    json_decref(stored);
+    sw_key_file_wipe(&old);
+    sw_key_file_wipe(&fresh);
+    return code;
+}
+
+sw_code sw_cmd_key(sw_cli *cli, sw_error *error)
+{
+    static const struct {
+        const char *word;
+        sw_code (*run)(sw_cli *cli, sw_error *error);
+        bool takes_word;
+    } verbs[] = {{"enroll", key_enroll, false},
+                 {"list", key_list, true},
+                 {"new", key_new, true},
+                 {"revoke", key_revoke, true},
+                 {"rotate", key_rotate, false}};
+    const sw_args *args = &cli->args;
+    for (size_t i = 0; args->word_count > 0 && i < sizeof(verbs) / sizeof(*verbs); i++)
+        if (strcmp(verbs[i].word, args->words[0]) == 0) {
+            if (args->word_count > 1 && !verbs[i].takes_word)
+                return sw_cli_usage(cli, error, "key %s takes no further word", args->words[0]);
+            return verbs[i].run(cli, error);
+        }
+    return sw_cli_usage(cli, error, "which one? key enroll, list, new, revoke or rotate");
+}

@@ -1,0 +1,283 @@
+/* `sitewire status`: brokers, services, instances, queues, rates, latencies, memory. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "cli/app/cli.h"
+#include "cli/registry/method.h"
+#include "cli/registry/value.h"
+#include "cli/system/sample.h"
+#include "cli/term/grid.h"
+#include "cli/term/stats.h"
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define INTERVAL_MS       2000
+#define INTERVAL_LEAST_MS 10
+#define SLICE_MS          200
+
+/* Seconds since a process started; 0 if it does not say. */
+static int64_t age_of(const json_t *stats)
+{
+    struct tm at = {0};
+    if (strptime(sw_json_text(stats, "started_at"), "%Y-%m-%dT%H:%M:%S", &at) == NULL)
+        return 0;
+    return sw_wall_us() / 1000000 - timegm(&at);
+}
+
+/* The entry of a list of objects whose `field` is `name`. */
+static const json_t *entry(const json_t *list, const char *field, const char *name)
+{
+    size_t index;
+    json_t *item;
+    json_array_foreach(list, index, item) if (strcmp(sw_json_text(item, field), name) == 0) return item;
+    return NULL;
+}
+
+/* Calls a second: since the sample before, or since the process started. */
+static double rate(uint64_t now, uint64_t before, int64_t us, int64_t age_s)
+{
+    if (us > 0)
+        return now >= before ? (double)(now - before) * 1e6 / (double)us : 0;
+    return age_s > 0 ? (double)now / (double)age_s : (double)now;
+}
+
+static void print_table(const sw_cli *cli, sw_grid *table)
+{
+    if (sw_grid_rows(table) > 0) {
+        sw_grid_print(table, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
+        putchar('\n');
+    }
+    sw_grid_destroy(&table);
+}
+
+static uint64_t sum_calls(const json_t *stats)
+{
+    uint64_t calls = 0;
+    size_t index;
+    json_t *item;
+    json_array_foreach(json_object_get(stats, "methods"), index, item) calls += sw_json_number(item, "calls");
+    return calls;
+}
+
+static void print_processes(const sw_cli *cli, const sw_sample *sample)
+{
+    static const sw_grid_column columns[] = {{"process", false, true},   {"instance", false, true},
+                                             {"health", false, true},    {"version", false, false},
+                                             {"up", true, false},        {"memory", true, false},
+                                             {"in flight", true, false}, {"calls", true, false}};
+    sw_grid *table = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
+    char text[64];
+    for (size_t i = 0; table != NULL && i < sample->count; i++) {
+        const sw_process *p = &sample->processes[i];
+        sw_grid_add(table, p->stats != NULL ? sw_json_text(p->stats, "process")
+                           : p->is_broker   ? "broker"
+                                            : "");
+        sw_grid_add(table, p->name != NULL ? p->name : "");
+        sw_grid_add(table, json_is_true(json_object_get(p->stats, "draining")) ? "DRAINING" : p->health);
+        sw_grid_add(table, sw_json_text(p->stats, "version"));
+        sw_grid_add(table, p->stats != NULL ? sw_format_age(age_of(p->stats), text, sizeof(text)) : "");
+        sw_grid_add(table, p->stats != NULL ? sw_format_bytes(sw_json_number(p->stats, "resident_bytes"),
+                                                              text, sizeof(text))
+                                            : "");
+        sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(p->stats, "in_flight"));
+        sw_grid_addf(table, "%llu", (unsigned long long)sum_calls(p->stats));
+    }
+    if (table != NULL)
+        print_table(cli, table);
+}
+
+/* Services as the brokers see them: their queues above all. */
+static void print_services(const sw_cli *cli, const sw_sample *sample, const sw_sample *before)
+{
+    static const sw_grid_column columns[] = {{"service", false, true},  {"instances", true, false},
+                                             {"queued", true, true},    {"queued bytes", true, false},
+                                             {"in flight", true, true}, {"calls", true, false},
+                                             {"calls/s", true, true},   {"broker", false, false}};
+    sw_grid *table = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
+    char text[64];
+    for (size_t i = 0; table != NULL && i < sample->count; i++) {
+        const sw_process *p = &sample->processes[i];
+        const sw_process *old = before != NULL && p->name != NULL ? sw_sample_find(before, p->name) : NULL;
+        size_t index;
+        json_t *item;
+        json_array_foreach(json_object_get(p->stats, "services"), index, item)
+        {
+            const char *name = sw_json_text(item, "service");
+            if (strncmp(name, "sitewire.rpc.", 13) == 0)
+                continue; /* every process offers these */
+            const json_t *was =
+                old != NULL ? entry(json_object_get(old->stats, "services"), "service", name) : NULL;
+            uint64_t calls = sw_json_number(item, "calls");
+            sw_grid_add(table, name);
+            sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(item, "instances"));
+            sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(item, "queued"));
+            sw_grid_add(table, sw_format_bytes(sw_json_number(item, "queued_bytes"), text, sizeof(text)));
+            sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(item, "in_flight"));
+            sw_grid_addf(table, "%llu", (unsigned long long)calls);
+            sw_grid_add(
+                table, sw_format_rate(rate(calls, sw_json_number(was, "calls"),
+                                           was != NULL ? sample->at_us - before->at_us : 0, age_of(p->stats)),
+                                      text, sizeof(text)));
+            sw_grid_add(table, p->name != NULL ? p->name : "");
+        }
+    }
+    if (table != NULL)
+        print_table(cli, table);
+}
+
+/* The histogram of a method since the sample before. */
+static size_t histogram(const json_t *method, const json_t *was, uint64_t *buckets)
+{
+    const json_t *now = json_object_get(method, "latency"), *old = json_object_get(was, "latency");
+    size_t count = json_array_size(now);
+    count = count < SW_LATENCY_BUCKETS ? count : SW_LATENCY_BUCKETS;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *n = json_array_get(now, i), *o = json_array_get(old, i);
+        uint64_t value =
+            json_is_string(n) ? strtoull(json_string_value(n), NULL, 10) : (uint64_t)json_integer_value(n);
+        uint64_t less =
+            json_is_string(o) ? strtoull(json_string_value(o), NULL, 10) : (uint64_t)json_integer_value(o);
+        buckets[i] = value >= less ? value - less : value;
+    }
+    return count;
+}
+
+static uint64_t errors_of(const json_t *method)
+{
+    const json_t *codes = json_object_get(method, "codes");
+    uint64_t errors = 0;
+    for (size_t i = 1; i < json_array_size(codes); i++) {
+        const json_t *n = json_array_get(codes, i);
+        errors +=
+            json_is_string(n) ? strtoull(json_string_value(n), NULL, 10) : (uint64_t)json_integer_value(n);
+    }
+    return errors;
+}
+
+static void print_methods(const sw_cli *cli, const sw_sample *sample, const sw_sample *before)
+{
+    static const sw_grid_column columns[] = {
+        {"method", false, true}, {"calls", true, false}, {"calls/s", true, true}, {"errors", true, false},
+        {"p50", true, true},     {"p99", true, true},    {"SQL", true, false},    {"instance", false, false}};
+    sw_grid *table = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
+    char text[64];
+    for (size_t i = 0; table != NULL && i < sample->count; i++) {
+        const sw_process *p = &sample->processes[i];
+        const sw_process *old = before != NULL && p->name != NULL ? sw_sample_find(before, p->name) : NULL;
+        size_t index;
+        json_t *item;
+        json_array_foreach(json_object_get(p->stats, "methods"), index, item)
+        {
+            const char *name = sw_json_text(item, "method");
+            const json_t *was =
+                old != NULL ? entry(json_object_get(old->stats, "methods"), "method", name) : NULL;
+            uint64_t calls = sw_json_number(item, "calls"), total = sw_json_number(item, "total_us"),
+                     buckets[SW_LATENCY_BUCKETS];
+            if (calls == 0)
+                continue;
+            size_t count = histogram(item, was, buckets);
+            sw_grid_add(table, sw_short_name(name));
+            sw_grid_addf(table, "%llu", (unsigned long long)calls);
+            sw_grid_add(
+                table, sw_format_rate(rate(calls, sw_json_number(was, "calls"),
+                                           was != NULL ? sample->at_us - before->at_us : 0, age_of(p->stats)),
+                                      text, sizeof(text)));
+            sw_grid_addf(table, "%llu", (unsigned long long)errors_of(item));
+            sw_grid_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.5), text, sizeof(text)));
+            sw_grid_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.99), text, sizeof(text)));
+            sw_grid_addf(table, total > 0 ? "%.0f%%" : "",
+                         100.0 * (double)sw_json_number(item, "sql_us") / (double)(total > 0 ? total : 1));
+            sw_grid_add(table, p->name != NULL ? p->name : "");
+        }
+    }
+    if (table != NULL)
+        print_table(cli, table);
+}
+
+/* Counters that are not 0: most of them count what should not happen. */
+static void print_counters(const sw_sample *sample)
+{
+    bool any = false;
+    for (size_t i = 0; i < sample->count; i++) {
+        size_t index;
+        json_t *item;
+        json_array_foreach(json_object_get(sample->processes[i].stats, "counters"), index, item)
+        {
+            uint64_t value = sw_json_number(item, "value");
+            if (value == 0)
+                continue;
+            printf("%s%s %llu (%s)", any ? ", " : "counters: ", sw_json_text(item, "name"),
+                   (unsigned long long)value, sample->processes[i].name);
+            any = true;
+        }
+    }
+    if (any)
+        putchar('\n');
+}
+
+static void print_sample(const sw_cli *cli, const sw_sample *sample, const sw_sample *before)
+{
+    if (!cli->json) {
+        print_processes(cli, sample);
+        print_services(cli, sample, before);
+        print_methods(cli, sample, before);
+        print_counters(sample);
+        return;
+    }
+    for (size_t i = 0; i < sample->count; i++) {
+        const sw_process *p = &sample->processes[i];
+        json_t *line = p->stats != NULL ? json_copy(p->stats) : json_object();
+        json_object_set_new(line, "instance", json_string(p->name));
+        json_object_set_new(line, "health", json_string(p->health));
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(line);
+    }
+}
+
+/* Waits for the next look; false if it is over. */
+static bool wait_ms(int64_t ms)
+{
+    for (int64_t end = sw_now_ms() + ms; sw_now_ms() < end && !sw_cli_stopped();)
+        poll(NULL, 0, SLICE_MS);
+    return !sw_cli_stopped() && !ferror(stdout);
+}
+
+sw_code sw_cmd_status(sw_cli *cli, sw_error *error)
+{
+    int64_t interval;
+    bool watch = sw_args_has(&cli->args, "watch");
+    sw_code code =
+        sw_args_duration_ms(&cli->args, "interval", INTERVAL_LEAST_MS, INTERVAL_MS, &interval, error);
+    if (code == SW_OK && cli->args.word_count > 0)
+        code = sw_cli_usage(cli, error, "status takes flags only, not '%s'", cli->args.words[0]);
+    if (code != SW_OK)
+        return code;
+    sw_sample *samples = calloc(2, sizeof(*samples));
+    const sw_sample *before = NULL;
+    if (samples == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    for (size_t turn = 0;; turn++) {
+        sw_sample *now = &samples[turn % 2];
+        sw_sample_free(now);
+        sw_error why = {0};
+        code = sw_sample_take(cli, now, &why);
+        if (code != SW_OK && (!watch || code == SW_INVALID_ARGUMENT || code == SW_CANCELLED)) {
+            *error = why;
+            break;
+        }
+        if (watch && cli->out_terminal && !cli->json)
+            fputs("\033[H\033[2J", stdout);
+        print_sample(cli, now, before);
+        fflush(stdout);
+        before = now;
+        if (!watch || !wait_ms(interval))
+            break;
+    }
+    sw_sample_free(&samples[0]);
+    sw_sample_free(&samples[1]);
+    free(samples);
+    /* Ctrl-C is how watching is meant to end. */
+    return watch && code == SW_CANCELLED ? SW_OK : code;
+}

@@ -1,0 +1,516 @@
+/* `sitewire up`: a whole system in one folder. Private PostgreSQL, migrations, broker, services, supervised
+ * until a signal ends them in order. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/app/cli.h"
+#include "cli/system/cluster.h"
+#include "cli/system/keys.h"
+#include "sitewire/rpc/v1/rpc.pb-c.h"
+#include "store/pg/migrate.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SOCKET_PATH_MAX 107 /* sun_path of unix(7), without its NUL */
+#define LONGEST_SOCKET  "/pg/.s.PGSQL.5432"
+#define ADMIN           "admin@localhost" /* seeded by the migrations */
+#define DRAIN_MS        35000             /* services drain for 30 s at the most */
+#define STOP_MS         60000
+#define READY_MS        60000
+#define RUNNER_DRAIN_MS "20000"
+#define CHILDREN        (3 + SERVICES)
+
+typedef struct service {
+    const char *program; /* beside our own */
+    const char *name;    /* full name of the service that it serves */
+    const char *role;    /* whom it logs in as */
+    bool secrets;        /* gets the master keys */
+} service;
+
+static const service services[] = {
+    {"sitewire-referential", "sitewire.referential.v1.Referential", "sitewire_referential", true},
+    {"sitewire-user", "sitewire.user.v1.Users", "sitewire_user", false},
+    {"sitewire-deployment", "sitewire.deployment.v1.Deployments", "sitewire_deployment", false},
+};
+#define SERVICES (sizeof(services) / sizeof(*services))
+
+typedef struct up {
+    char data[PATH_MAX], run[PATH_MAX], programs[PATH_MAX];
+    char frontend[PATH_MAX * 2], backend[PATH_MAX * 2], events[PATH_MAX * 2];
+    char local_frontend[PATH_MAX + 64], local_backend[PATH_MAX + 64]; /* ours, among them */
+    char publish[PATH_MAX * 2], local_publish[PATH_MAX + 64];
+    char local_users[128];
+    sw_keys keys;
+    const char *curve, *caller;
+    char paths[2 + SERVICES][PATH_MAX + 64];
+    sw_cluster cluster;
+    char databases[SERVICES][sizeof(((sw_cluster *)NULL)->conninfo) + 64];
+    sw_child broker, services[SERVICES], runner; /* the runner only with --runner */
+    char docroots[PATH_MAX + 64], local_events[PATH_MAX + 64];
+    const char *runner_user;
+    int lock, signals;
+    bool holds; /* the lock */
+    const char *log_level;
+} up;
+
+/* --- folders and endpoints --- */
+
+/* A folder, and those above it. */
+static sw_code make_folder(const char *path, sw_error *error)
+{
+    char part[PATH_MAX];
+    size_t length = strlen(path);
+    if (length >= sizeof(part))
+        return sw_fail(error, SW_INVALID_ARGUMENT, "the path %.100s... is too long", path);
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        snprintf(part, sizeof(part), "%.*s", (int)i, path);
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", part, strerror(errno));
+    }
+    return SW_OK;
+}
+
+/* Only one supervisor in a folder. The lock goes with the process, however it ends. */
+static sw_code take_folder(up *u, const char *data, sw_error *error)
+{
+    char name[PATH_MAX + 8], owner[32] = "";
+    sw_code code = make_folder(data, error);
+    if (code != SW_OK)
+        return code;
+    if (realpath(data, u->data) == NULL)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "%s: %s", data, strerror(errno));
+    snprintf(name, sizeof(name), "%s/lock", u->data);
+    u->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (u->lock < 0)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot open %s: %s", name, strerror(errno));
+    if (flock(u->lock, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t size = read(u->lock, owner, sizeof(owner) - 1);
+        owner[size > 0 ? size : 0] = '\0';
+        owner[strcspn(owner, "\n")] = '\0';
+        return sw_fail(error, SW_FAILED_PRECONDITION,
+                       "another `sitewire up` (pid %s) runs in %s: end it, or choose another --data", owner,
+                       u->data);
+    }
+    u->holds = true;
+    if (ftruncate(u->lock, 0) != 0 || dprintf(u->lock, "%d\n", (int)getpid()) < 0)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", name, strerror(errno));
+    return SW_OK;
+}
+
+/* Sockets stand in DATA/run, or where that path is too long for a socket, in a private folder named by a hash
+ * of it, so that it is found again after a crash. */
+static sw_code take_run_folder(up *u, sw_error *error)
+{
+    struct stat status;
+    snprintf(u->run, sizeof(u->run), "%.*s/run", (int)sizeof(u->run) - 8, u->data);
+    if (strlen(u->run) + strlen(LONGEST_SOCKET) > SOCKET_PATH_MAX) {
+        const char *base = getenv("XDG_RUNTIME_DIR");
+        uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+        for (const char *at = u->data; *at != '\0'; at++)
+            hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
+        snprintf(u->run, sizeof(u->run), "%.60s/sitewire-%d-%016llx",
+                 base == NULL || geteuid() == 0 ? "/tmp" : base, (int)geteuid(), (unsigned long long)hash);
+    }
+    if (mkdir(u->run, 0755) != 0 && errno != EEXIST)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", u->run, strerror(errno));
+    if (lstat(u->run, &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid() ||
+        (status.st_mode & 022) != 0)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "%s is not a folder that only we can write: remove it",
+                       u->run);
+    return SW_OK;
+}
+
+/* What was given. Where that has no ipc endpoint, ours is added: by it the services and the local admin come in. *local
+ * (or NULL) gets the first one. */
+static void take_endpoint(const sw_cli *cli, const up *u, const char *flag, const char *socket, char *to,
+                          char *local)
+{
+    const char *given = sw_args_value(&cli->args, flag),
+               *ipc = given == NULL ? NULL : strstr(given, "ipc://");
+    char own[PATH_MAX + 64];
+    snprintf(own, sizeof(own), "ipc://%s/%s", u->run, socket);
+    if (ipc != NULL)
+        snprintf(own, sizeof(own), "%.*s", (int)strcspn(ipc, ","), ipc);
+    if (given == NULL)
+        snprintf(to, PATH_MAX * 2, "%s", own);
+    else
+        snprintf(to, PATH_MAX * 2, "%s%s%s", given, ipc == NULL && local != NULL ? "," : "",
+                 ipc == NULL && local != NULL ? own : "");
+    if (local != NULL)
+        snprintf(local, PATH_MAX + 64, "%s", own);
+}
+
+/* Endpoints as clients reach them: `*` as a host means all addresses, of which loopback is one. */
+static void reachable(char *to, size_t size, const char *endpoints)
+{
+    size_t used = 0;
+    for (const char *at = endpoints; *at != '\0' && used + 16 < size; at++) {
+        if (strncmp(at, "://*:", 5) == 0) {
+            used += (size_t)snprintf(to + used, size - used, "://127.0.0.1");
+            at += 3;
+        } else
+            to[used++] = *at;
+    }
+    to[used] = '\0';
+}
+
+static void print_setting(FILE *to, const char *name, const char *value)
+{
+    fprintf(to, "export %s='", name);
+    for (; *value != '\0'; value++) {
+        if (*value == '\'')
+            fputs("'\\''", to);
+        else
+            fputc(*value, to);
+    }
+    fputs("'\n", to);
+}
+
+/* DATA/env appears whole, by a rename. Shells run it: nobody else may write it, whatever the umask. */
+static sw_code write_env(const up *u, sw_error *error)
+{
+    char text[PATH_MAX * 2], name[PATH_MAX + 8], fresh[PATH_MAX + 16];
+    snprintf(name, sizeof(name), "%s/env", u->data);
+    snprintf(fresh, sizeof(fresh), "%s.new", name);
+    unlink(fresh);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (file == NULL)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", fresh, strerror(errno));
+    fputs("# Written by `sitewire up`: `. this file` lets every other command find the system.\n", file);
+    reachable(text, sizeof(text), u->frontend);
+    print_setting(file, "SITEWIRE_ENDPOINT", text);
+    reachable(text, sizeof(text), u->backend);
+    print_setting(file, "SITEWIRE_BACKEND", text);
+    reachable(text, sizeof(text), u->events);
+    print_setting(file, "SITEWIRE_EVENTS", text);
+    reachable(text, sizeof(text), u->publish);
+    print_setting(file, "SITEWIRE_PUBLISH", text);
+    print_setting(file, "SITEWIRE_DATABASE", u->cluster.conninfo);
+    print_setting(file, "SITEWIRE_DATA", u->data);
+    print_setting(file, "SITEWIRE_SERVER_KEY", u->keys.server_key);
+    bool good = fflush(file) == 0 && fsync(fileno(file)) == 0;
+    if (fclose(file) != 0 || !good || rename(fresh, name) != 0)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", name, strerror(errno));
+    return SW_OK;
+}
+
+/* --- the processes --- */
+
+static sw_code find_programs(up *u, sw_error *error)
+{
+    ssize_t size = readlink("/proc/self/exe", u->programs, sizeof(u->programs) - 1);
+    u->programs[size > 0 ? size : 0] = '\0';
+    char *slash = strrchr(u->programs, '/');
+    if (slash == NULL)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot tell where sitewire's programs are: %s",
+                       strerror(errno));
+    *slash = '\0';
+    snprintf(u->paths[0], sizeof(u->paths[0]), "%s/sitewire-broker", u->programs);
+    for (size_t i = 0; i < SERVICES; i++)
+        snprintf(u->paths[1 + i], sizeof(u->paths[1 + i]), "%s/%s", u->programs, services[i].program);
+    if (*u->docroots != '\0')
+        snprintf(u->paths[1 + SERVICES], sizeof(u->paths[0]), "%s/sitewire-runner", u->programs);
+    for (size_t i = 0; i < 2 + SERVICES && *u->paths[i] != '\0'; i++)
+        if (access(u->paths[i], X_OK) != 0)
+            return sw_fail(error, SW_FAILED_PRECONDITION, "%s: %s; it belongs beside the program sitewire",
+                           u->paths[i], strerror(errno));
+    return SW_OK;
+}
+
+/* --runner FOLDER and --runner-user NAME. */
+static sw_code take_runner(up *u, const char *folder, const char *user, sw_error *error)
+{
+    char path[PATH_MAX];
+    u->runner_user = user == NULL && geteuid() == 0 ? "nobody" : user == NULL ? "" : user;
+    if (folder == NULL)
+        return SW_OK;
+    sw_code code = make_folder(folder, error);
+    if (code != SW_OK)
+        return code;
+    if (realpath(folder, path) == NULL)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "%s: %s", folder, strerror(errno));
+    snprintf(u->docroots, sizeof(u->docroots), "%s/{docroot}/{environment}", path);
+    return SW_OK;
+}
+
+/* Whoever can reach our files could be us anyway: our own uid and root are the admin that every system begins with. */
+static void prepare_broker(up *u)
+{
+    snprintf(u->local_users, sizeof(u->local_users), "%u=" ADMIN ",0=" ADMIN, (unsigned)geteuid());
+    const char *arguments[SW_CHILD_ARGUMENTS] = {
+        u->paths[0],    "--frontend", u->frontend,    "--backend",      u->backend,
+        "--events",     u->events,    "--log-level",  u->log_level,     "--local-users",
+        u->local_users, "--key",      u->keys.broker, "--service-keys", u->keys.service_keys,
+        "--curve",      u->curve,     "--publish",    u->publish};
+    if (u->caller != NULL) {
+        size_t count = 0;
+        while (arguments[count] != NULL)
+            count++;
+        arguments[count++] = "--caller";
+        arguments[count] = u->caller;
+    }
+    u->broker =
+        (sw_child){.name = "sitewire-broker", .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
+    memcpy(u->broker.arguments, arguments, sizeof(arguments));
+}
+
+/* The runner comes in as we do: as the local admin. It is started when there is somebody to ask for work, not before. */
+static void prepare_runner(up *u)
+{
+    const char *arguments[] = {u->paths[1 + SERVICES], "--endpoint",  u->local_frontend, "--events",
+                               u->local_events,        "--directory", u->docroots,       "--log-level",
+                               u->log_level,           "--drain-ms",  RUNNER_DRAIN_MS,   "--user",
+                               u->runner_user,         NULL};
+    u->runner = (sw_child){.name = "sitewire-runner",
+                           .stop_signal = SIGTERM,
+                           .death_signal = SIGTERM,
+                           .output = -1,
+                           .restart_ms = SW_NEVER};
+    memcpy(u->runner.arguments, arguments, sizeof(arguments));
+}
+
+static void prepare_children(up *u)
+{
+    prepare_broker(u);
+    if (*u->docroots != '\0')
+        prepare_runner(u);
+    for (size_t i = 0; i < SERVICES; i++) {
+        /* Each service logs in as its own role; what comes last counts. */
+        snprintf(u->databases[i], sizeof(u->databases[i]), "%s user=%s", u->cluster.conninfo,
+                 services[i].role);
+        const bool secrets = services[i].secrets;
+        const char *arguments[] = {u->paths[1 + i],  "--backend",
+                                   u->local_backend, "--database",
+                                   u->databases[i],  "--log-level",
+                                   u->log_level,     "--publish",
+                                   u->local_publish, secrets ? "--secret-key" : NULL,
+                                   u->keys.secrets,  NULL};
+        u->services[i] = (sw_child){
+            .name = services[i].program, .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
+        memcpy(u->services[i].arguments, arguments, sizeof(arguments));
+    }
+}
+
+/* All children, PostgreSQL first. */
+static size_t all_children(up *u, sw_child **children)
+{
+    size_t count = 0;
+    children[count++] = &u->cluster.server;
+    children[count++] = &u->broker;
+    for (size_t i = 0; i < SERVICES; i++)
+        children[count++] = &u->services[i];
+    if (u->runner.name != NULL)
+        children[count++] = &u->runner;
+    return count;
+}
+
+static void stop_child(sw_child *child, int64_t for_ms)
+{
+    if (!sw_child_stop(child, child->stop_signal, sw_now_ms() + for_ms)) {
+        sw_log(SW_LOG_WARNING, "killed, as it did not end in time", "program", child->name, NULL);
+        sw_child_stop(child, SIGKILL, sw_now_ms() + STOP_MS);
+    }
+}
+
+/* The runner ends what it runs while it can still tell; services finish their calls while broker and database still serve; then
+ * the broker, then the database. */
+static void stop_all(up *u)
+{
+    stop_child(&u->runner, DRAIN_MS);
+    for (size_t i = 0; i < SERVICES; i++)
+        if (u->services[i].pid != 0)
+            kill(u->services[i].pid, u->services[i].stop_signal);
+    for (size_t i = 0; i < SERVICES; i++)
+        stop_child(&u->services[i], DRAIN_MS);
+    stop_child(&u->broker, STOP_MS);
+    stop_child(&u->cluster.server, STOP_MS);
+}
+
+static void reap(up *u)
+{
+    sw_child *children[CHILDREN];
+    size_t count = all_children(u, children);
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        for (size_t i = 0; i < count; i++)
+            if (children[i]->pid == pid)
+                sw_child_ended(children[i], status);
+}
+
+/* Starts what is due; returns how long nothing else is, in ms. */
+static int64_t restart_due(up *u)
+{
+    sw_child *children[CHILDREN];
+    size_t count = all_children(u, children);
+    int64_t now = sw_now_ms(), next = now + 60000;
+    for (size_t i = 0; i < count; i++) {
+        sw_error error;
+        if (children[i]->pid != 0 || children[i]->restart_ms == SW_NEVER)
+            continue;
+        if (children[i]->restart_ms <= now && sw_child_start(children[i], &error) != SW_OK) {
+            sw_log(SW_LOG_ERROR, "cannot start", "program", children[i]->name, "reason", error.message, NULL);
+            children[i]->restart_ms = now + 1000;
+        }
+        if (children[i]->pid == 0 && children[i]->restart_ms < next)
+            next = children[i]->restart_ms;
+    }
+    return next - now;
+}
+
+/* One round of supervision. False when a signal asks for the end. */
+static bool supervise(up *u, int64_t wait_ms)
+{
+    struct pollfd fd = {.fd = u->signals, .events = POLLIN};
+    struct signalfd_siginfo info;
+    int64_t due_ms = restart_due(u);
+    poll(&fd, 1, (int)(due_ms < wait_ms ? due_ms : wait_ms));
+    bool go_on = true;
+    while (read(u->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        go_on = go_on && info.ssi_signo == SIGCHLD;
+    reap(u);
+    return go_on;
+}
+
+/* Calls are served when each service says so through the broker. A child that cannot start ends the wait. */
+static sw_code await_ready(up *u, bool *stopped, sw_error *error)
+{
+    sw_client *client = NULL;
+    sw_code code = sw_client_open(u->local_frontend, NULL, &client, error);
+    int64_t deadline = sw_now_ms() + READY_MS;
+    for (size_t i = 0; code == SW_OK && i < SERVICES;) {
+        Sw__HealthCheckRequest request = SW__HEALTH_CHECK_REQUEST__INIT;
+        ProtobufCMessage *reply = NULL;
+        sw_call_options options = {
+            .size = sizeof(options), .timeout_ms = 500, .destination = services[i].name, .no_retry = true};
+        bool serving =
+            sw_client_call(client, "/sitewire.rpc.v1.Health/Check", &request.base,
+                           &sw__health_check_response__descriptor, &reply, &options, NULL) == SW_OK &&
+            ((Sw__HealthCheckResponse *)reply)->status == SW__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
+        if (reply != NULL)
+            protobuf_c_message_free_unpacked(reply, NULL);
+        i += serving;
+        *stopped = !supervise(u, serving ? 0 : 50);
+        if (*stopped)
+            break;
+        if (u->broker.failures >= SW_CRASH_LOOP ||
+            u->services[i < SERVICES ? i : 0].failures >= SW_CRASH_LOOP)
+            code = sw_fail(error, SW_UNAVAILABLE,
+                           "a program ends again and again at its start: the lines above say why");
+        else if (sw_now_ms() > deadline && !serving)
+            code =
+                sw_fail(error, SW_UNAVAILABLE, "%s does not serve calls after %d s: the lines above say why",
+                        services[i].program, READY_MS / 1000);
+    }
+    sw_client_close(&client);
+    return code;
+}
+
+static void log_migration(const sw_migration_state *state, void *context)
+{
+    (void)context;
+    sw_log(SW_LOG_INFO, "migrated", "migration", state->name, NULL);
+}
+
+static sw_code run(up *u, sw_error *error)
+{
+    sw_code code;
+    bool stopped = false;
+    char keys[PATH_MAX + 8];
+    snprintf(keys, sizeof(keys), "%s/keys", u->data);
+    if ((code = sw_keys_open(&u->keys, keys, error)) != SW_OK ||
+        (code = sw_cluster_start(&u->cluster, error)) != SW_OK ||
+        (code = sw_migrate_apply(u->cluster.conninfo, false, log_migration, NULL, error)) != SW_OK)
+        return code;
+    prepare_children(u);
+    if ((code = sw_child_start(&u->broker, error)) != SW_OK)
+        return code;
+    for (size_t i = 0; i < SERVICES; i++)
+        if ((code = sw_child_start(&u->services[i], error)) != SW_OK)
+            return code;
+    if ((code = await_ready(u, &stopped, error)) != SW_OK || stopped)
+        return code;
+    if ((code = write_env(u, error)) != SW_OK ||
+        (u->runner.name != NULL && (code = sw_child_start(&u->runner, error)) != SW_OK))
+        return code;
+    printf("ready endpoint=%s backend=%s events=%s env=%s/env\n", u->frontend, u->backend, u->events,
+           u->data);
+    fflush(stdout);
+    while (supervise(u, 60000))
+        ;
+    return SW_OK;
+}
+
+sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
+{
+    const char *data = sw_args_value(&cli->args, "data"), *level = sw_args_value(&cli->args, "log-level");
+    sw_log_level parsed = SW_LOG_INFO;
+    up *u = calloc(1, sizeof(*u));
+    sw_code code;
+    if (data == NULL)
+        data = getenv("SITEWIRE_DATA");
+    if (u == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    if (data == NULL || *data == '\0') {
+        free(u);
+        return sw_cli_usage(cli, error, "where shall the data live? Give --data DIR (or set SITEWIRE_DATA)");
+    }
+    u->log_level = level == NULL ? "info" : level;
+    u->curve = sw_args_has(&cli->args, "curve") ? sw_args_value(&cli->args, "curve") : "on";
+    u->caller = sw_args_value(&cli->args, "caller");
+    code =
+        take_runner(u, sw_args_value(&cli->args, "runner"), sw_args_value(&cli->args, "runner-user"), error);
+    if (code != SW_OK) {
+        free(u);
+        return code;
+    }
+    if (!sw_log_level_parse(u->log_level, &parsed)) {
+        free(u);
+        return sw_cli_usage(cli, error, "--log-level is error, warning, info or debug, not `%s`", level);
+    }
+    sw_log_open("sitewire-up", parsed, false);
+    /* From here on signals are read, not caught; children get them back. */
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    u->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    u->lock = -1;
+    if (u->signals < 0)
+        code = sw_fail(error, SW_INTERNAL, "signalfd: %s", strerror(errno));
+    else if ((code = take_folder(u, data, error)) == SW_OK && (code = find_programs(u, error)) == SW_OK &&
+             (code = take_run_folder(u, error)) == SW_OK &&
+             (code = sw_cluster_open(&u->cluster, u->data, u->run, error)) == SW_OK) {
+        take_endpoint(cli, u, "frontend", "frontend.sock", u->frontend, u->local_frontend);
+        take_endpoint(cli, u, "backend", "backend.sock", u->backend, u->local_backend);
+        take_endpoint(cli, u, "events", "events.sock", u->events,
+                      *u->docroots == '\0' ? NULL : u->local_events);
+        take_endpoint(cli, u, "publish", "publish.sock", u->publish, u->local_publish);
+        code = run(u, error);
+        sw_log(SW_LOG_INFO, "stopping", NULL);
+        stop_all(u);
+        sw_log(SW_LOG_INFO, "stopped", NULL);
+    }
+    if (u->holds)
+        (void)!ftruncate(u->lock, 0); /* nobody is to be ended by a pid that was ours */
+    if (u->lock >= 0)
+        close(u->lock);
+    if (u->signals >= 0)
+        close(u->signals);
+    free(u);
+    return code;
+}

@@ -1,0 +1,172 @@
+/* A hash table of identities, and what a verdict means as time goes by. */
+#include "broker/auth/identity.h"
+
+#include "base/utf8.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define SUBSCRIBING_US 10000000 /* from the handshake to the first subscription */
+
+void sw_identities_init(sw_identities *all, uint64_t secret)
+{
+    *all = (sw_identities){.secret = secret, .slab.size = sizeof(sw_identity)};
+}
+
+void sw_identities_clear(sw_identities *all)
+{
+    uint32_t at = 0;
+    for (sw_identity *each; (each = sw_identities_next(all, &at)) != NULL;)
+        free(each->projects);
+    sw_slab_clear(&all->slab);
+    sw_table_clear(&all->table);
+    *all = (sw_identities){0};
+}
+
+static uint32_t hash_of(const sw_identities *all, sw_view name, bool is_user)
+{
+    return sw_hash_bytes(all->secret ^ is_user, name.data, name.size);
+}
+
+sw_identity *sw_identities_find(const sw_identities *all, sw_view name, bool is_user)
+{
+    uint32_t hash = hash_of(all, name, is_user), at = hash, number;
+    while ((number = sw_table_next(&all->table, hash, &at)) != SW_NONE) {
+        sw_identity *found = sw_slab_at(&all->slab, number);
+        if (found->is_user == is_user && sw_view_equal(sw_view_of(found->name), name))
+            return found;
+    }
+    return NULL;
+}
+
+sw_identity *sw_identities_need(sw_identities *all, sw_view name, bool is_user, int64_t now_us)
+{
+    sw_identity *identity = sw_identities_find(all, name, is_user);
+    if (identity == NULL) {
+        bool room = all->slab.used < SW_IDENTITIES_MAX && name.size > 0 && name.size <= SW_USER_MAX;
+        uint32_t hash = hash_of(all, name, is_user), number = room ? sw_slab_take(&all->slab) : SW_NONE;
+        if (number == SW_NONE)
+            return NULL;
+        if (!sw_table_insert(&all->table, hash, number)) {
+            sw_slab_give(&all->slab, number);
+            return NULL;
+        }
+        identity = sw_slab_at(&all->slab, number);
+        identity->number = number;
+        identity->hash = hash;
+        identity->is_user = is_user;
+        memcpy(identity->name, name.data, name.size);
+    }
+    identity->used_us = now_us;
+    return identity;
+}
+
+sw_identity *sw_identities_next(const sw_identities *all, uint32_t *at)
+{
+    while (*at < all->slab.top) {
+        sw_identity *identity = sw_slab_get(&all->slab, (*at)++);
+        if (identity != NULL)
+            return identity;
+    }
+    return NULL;
+}
+
+void sw_identities_forget(sw_identities *all, sw_identity *identity)
+{
+    free(identity->projects);
+    sw_table_remove(&all->table, identity->hash, identity->number);
+    sw_slab_give(&all->slab, identity->number);
+}
+
+void sw_identity_ask(sw_identities *all, sw_identity *identity)
+{
+    if (identity->due)
+        return;
+    identity->due = true;
+    identity->next_due = NULL;
+    *(all->last_due == NULL ? &all->first_due : &all->last_due->next_due) = identity;
+    all->last_due = identity;
+}
+
+sw_identity *sw_identity_next_due(sw_identities *all)
+{
+    sw_identity *identity = all->first_due;
+    if (identity == NULL)
+        return NULL;
+    identity->due = false;
+    all->first_due = identity->next_due;
+    if (all->first_due == NULL)
+        all->last_due = NULL;
+    return identity;
+}
+
+static void copy_text(char *to, size_t most, sw_view from)
+{
+    size_t size = sw_utf8_cut(from.data, from.size, most);
+    if (size > 0)
+        memcpy(to, from.data, size);
+    to[size] = '\0';
+}
+
+bool sw_identity_is_subscribing(const sw_identity *identity, int64_t now_us)
+{
+    return identity->subscribers != NULL ||
+           (identity->subscribed_us > 0 && now_us - identity->subscribed_us < SUBSCRIBING_US);
+}
+
+bool sw_identity_may_subscribe(sw_identity *identity, int64_t now_us)
+{
+    return identity->knows_projects && sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD;
+}
+
+/* Out of memory, nothing is known, and so nothing may be read. */
+static void take_projects(sw_identity *identity, const sw_told *told)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < told->project_count; i++)
+        size += strlen(told->projects[i]) + 1;
+    char *projects = malloc(size + 1), *at = projects;
+    identity->knows_projects = projects != NULL;
+    for (size_t i = 0; i < told->project_count && projects != NULL; i++)
+        at = stpcpy(at, told->projects[i]) + 1;
+    size = projects == NULL ? 0 : size;
+    if (size != identity->projects_size || (size > 0 && memcmp(projects, identity->projects, size) != 0))
+        identity->rights++;
+    free(identity->projects);
+    identity->projects = projects;
+    identity->projects_size = size;
+    identity->project_count = projects == NULL ? 0 : told->project_count;
+}
+
+void sw_identity_tell(sw_identity *identity, const sw_told *told, int64_t now_us)
+{
+    sw_view user = told->user, reason = told->reason;
+    if (reason.size == 0 && (user.size == 0 || user.size > SW_USER_MAX || user.data[0] == '@'))
+        reason = SW_VIEW("it belongs to nobody");
+    sw_verdict verdict = reason.size > 0 ? SW_VERDICT_REFUSED : SW_VERDICT_GOOD;
+    if (verdict == SW_VERDICT_REFUSED && identity->verdict != SW_VERDICT_REFUSED)
+        identity->refused_us = now_us;
+    bool admin = told->admin && verdict == SW_VERDICT_GOOD;
+    identity->rights += identity->admin != admin;
+    identity->knows_projects = false; /* what was told long ago may not be so any more */
+    if (told->tells_projects)
+        take_projects(identity, told);
+    identity->verdict = (uint8_t)verdict;
+    identity->admin = admin;
+    identity->has_profile = admin || told->has_profile;
+    identity->told_us = now_us;
+    identity->until_us = told->until_us;
+    identity->expires_us = told->expires_us;
+    copy_text(identity->user, SW_USER_MAX, user);
+    copy_text(identity->reason, SW_REASON_MAX, reason);
+}
+
+sw_verdict sw_identity_verdict(sw_identity *identity, int64_t now_us)
+{
+    if (identity->verdict == SW_VERDICT_GOOD && now_us >= identity->expires_us) {
+        identity->verdict = SW_VERDICT_REFUSED;
+        identity->refused_us = now_us;
+        copy_text(identity->reason, SW_REASON_MAX, SW_VIEW("this key has expired"));
+    }
+    bool over = identity->verdict == SW_VERDICT_GOOD && now_us >= identity->until_us;
+    return over ? SW_VERDICT_NONE : (sw_verdict)identity->verdict;
+}

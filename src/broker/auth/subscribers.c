@@ -1,0 +1,246 @@
+/* Connections of subscribers (subscribers.h), by descriptor. As in peer.c, the monitor is read up to now whenever a connection
+ * speaks that is not known: it told of it before the first message could be read. */
+#include "broker/auth/subscribers.h"
+
+#include "base/error.h"
+#include "broker/auth/rights.h"
+#include "broker/io/broker.h"
+#include "net/monitor.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define CONNECTIONS_MAX   (1 << 20)
+#define SUBSCRIPTIONS_MAX 8192    /* of a connection */
+#define GRANTS_MAX        2000000 /* of a connection: who makes that much work begins anew */
+
+/* --- connections --- */
+
+static bool has_room(sw_subscribers *all, int fd)
+{
+    if (fd < 0 || fd >= CONNECTIONS_MAX)
+        return false;
+    if (fd < all->room)
+        return true;
+    int room = all->room == 0 ? 64 : all->room;
+    while (room <= fd)
+        room *= 2;
+    sw_subscriber **by_fd = realloc(all->by_fd, (size_t)room * sizeof(sw_subscriber *));
+    if (by_fd != NULL)
+        all->by_fd = by_fd;
+    bool *open = realloc(all->open, (size_t)room * sizeof(bool));
+    if (open != NULL)
+        all->open = open;
+    if (by_fd == NULL || open == NULL)
+        return false;
+    for (int i = all->room; i < room; i++) {
+        by_fd[i] = NULL;
+        open[i] = false;
+    }
+    all->room = room;
+    return true;
+}
+
+static void forget(sw_subscribers *all, int fd)
+{
+    sw_subscriber *gone = all->by_fd[fd];
+    all->by_fd[fd] = NULL;
+    if (gone == NULL)
+        return;
+    if (gone->same_next != NULL)
+        gone->same_next->same_previous = gone->same_previous;
+    *(gone->same_previous != NULL ? &gone->same_previous->same_next : &gone->identity->subscribers) =
+        gone->same_next;
+    for (size_t i = 0; i < gone->count; i++)
+        free(gone->subscriptions[i]);
+    free(gone->subscriptions);
+    free(gone);
+}
+
+void sw_subscribers_watch(sw_subscribers *all)
+{
+    int32_t fd;
+    for (int event; all->monitor != NULL && (event = sw_monitor_next(all->monitor, &fd)) != 0;) {
+        if (!has_room(all, fd))
+            continue;
+        forget(all, fd);
+        all->open[fd] = event == ZMQ_EVENT_ACCEPTED;
+    }
+}
+
+static void cut(sw_subscribers *all, int fd)
+{
+    if (fd < 0 || fd >= all->room || !all->open[fd])
+        return;
+    all->cut++;
+    /* ZeroMQ has no call for this; its I/O thread finds the connection ended. */
+    shutdown(fd, SHUT_RDWR);
+}
+
+void sw_subscribers_check(sw_subscribers *all, sw_identity *identity)
+{
+    bool good = sw_identity_verdict(identity, all->broker->now_us) == SW_VERDICT_GOOD;
+    sw_subscribers_watch(all);
+    for (sw_subscriber *each = identity->subscribers; each != NULL; each = each->same_next) {
+        bool ours = each->fd < all->room && all->by_fd[each->fd] == each;
+        if (!ours || each->cut || (good && each->rights == identity->rights))
+            continue;
+        each->cut = true;
+        cut(all, each->fd);
+    }
+}
+
+/* --- what they say --- */
+
+/* Whom ZAP's handler has let in, if that still holds. */
+static sw_identity *identity_of(const sw_subscribers *all, zmq_msg_t *frame)
+{
+    sw_broker *broker = all->broker;
+    sw_identity *identity = sw_identities_find(&broker->auth.identities,
+                                               sw_view_of(zmq_msg_gets(frame, "User-Id")), !all->is_curve);
+    return identity != NULL && sw_identity_may_subscribe(identity, broker->now_us) ? identity : NULL;
+}
+
+static sw_subscriber *add(sw_subscribers *all, int fd, sw_identity *identity)
+{
+    sw_subscriber *added = calloc(1, sizeof(*added));
+    if (added == NULL)
+        return NULL;
+    added->fd = fd;
+    added->identity = identity;
+    added->rights = identity->rights;
+    added->same_next = identity->subscribers;
+    if (identity->subscribers != NULL)
+        identity->subscribers->same_previous = added;
+    identity->subscribers = added;
+    return all->by_fd[fd] = added;
+}
+
+/* The connection that a message comes from. NULL: it is over, or was ended, as nothing can be said of it. */
+static sw_subscriber *subscriber_of(sw_subscribers *all, zmq_msg_t *frame)
+{
+    int fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    if (!has_room(all, fd))
+        return NULL;
+    if (all->by_fd[fd] == NULL)
+        sw_subscribers_watch(all);
+    if (!all->open[fd])
+        return NULL;
+    sw_subscriber *known = all->by_fd[fd];
+    sw_identity *identity = identity_of(all, frame);
+    if (identity != NULL && known == NULL)
+        known = add(all, fd, identity);
+    if (identity == NULL || known == NULL || known->identity != identity ||
+        known->rights != identity->rights) {
+        cut(all, fd);
+        return NULL;
+    }
+    return known->cut ? NULL : known;
+}
+
+static void subscribe(void *context, sw_view topic)
+{
+    const sw_subscribers *all = context;
+    zmq_setsockopt(all->socket, ZMQ_SUBSCRIBE, topic.size == 0 ? "" : topic.data, topic.size);
+}
+
+static void unsubscribe(void *context, sw_view topic)
+{
+    const sw_subscribers *all = context;
+    zmq_setsockopt(all->socket, ZMQ_UNSUBSCRIBE, topic.size == 0 ? "" : topic.data, topic.size);
+}
+
+static bool remember(sw_subscriber *subscriber, sw_view topic)
+{
+    if (subscriber->count == subscriber->room) {
+        size_t room = subscriber->room == 0 ? 8 : subscriber->room * 2;
+        char **grown = realloc(subscriber->subscriptions, room * sizeof(char *));
+        if (grown == NULL)
+            return false;
+        subscriber->subscriptions = grown;
+        subscriber->room = room;
+    }
+    char *text = strndup(topic.size == 0 ? "" : topic.data, topic.size);
+    subscriber->subscriptions[subscriber->count] = text;
+    subscriber->count += text != NULL;
+    return text != NULL;
+}
+
+static void begin(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic)
+{
+    size_t granted = sw_rights_grant(subscriber->identity, topic, subscribe, all);
+    subscriber->grants += granted;
+    if (granted == 0)
+        sw_auth_log_subscription(all->broker, subscriber->identity,
+                                 subscriber->subscriptions[subscriber->count - 1]);
+}
+
+static bool overlap(sw_view a, sw_view b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    return size == 0 || memcmp(a.data, b.data, size) == 0;
+}
+
+/* Of subscriptions that overlap, each is good for what they have in common. */
+static void give_up(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic)
+{
+    size_t place = 0;
+    while (place < subscriber->count && !sw_view_equal(sw_view_of(subscriber->subscriptions[place]), topic))
+        place++;
+    if (place == subscriber->count)
+        return;
+    subscriber->grants += sw_rights_grant(subscriber->identity, topic, unsubscribe, all);
+    free(subscriber->subscriptions[place]);
+    subscriber->subscriptions[place] = subscriber->subscriptions[--subscriber->count];
+    for (size_t i = 0; i < subscriber->count; i++) {
+        sw_view other = sw_view_of(subscriber->subscriptions[i]);
+        if (overlap(other, topic))
+            subscriber->grants += sw_rights_grant(subscriber->identity, other, subscribe, all);
+    }
+}
+
+void sw_subscribers_take(sw_subscribers *all, sw_message *message)
+{
+    zmq_msg_t *frame = &message->frames[0];
+    const char *bytes = zmq_msg_data(frame);
+    sw_view topic = {bytes + 1, zmq_msg_size(frame) - 1};
+    if (message->count != 1 || zmq_msg_size(frame) == 0 || bytes[0] < 0 || bytes[0] > 1 ||
+        zmq_msg_gets(frame, "User-Id") == NULL) /* the end of a connection, or talk */
+        return;
+    sw_subscriber *subscriber = subscriber_of(all, frame);
+    if (subscriber == NULL)
+        return;
+    if (topic.size > SW_TOPIC_MAX || (topic.size > 0 && memchr(topic.data, '\0', topic.size) != NULL))
+        return;
+    if (bytes[0] == 0)
+        give_up(all, subscriber, topic);
+    else if (subscriber->count < SUBSCRIPTIONS_MAX && remember(subscriber, topic))
+        begin(all, subscriber, topic);
+    else
+        subscriber->grants = GRANTS_MAX;
+    if (subscriber->grants >= GRANTS_MAX && !subscriber->cut) {
+        subscriber->cut = true;
+        cut(all, subscriber->fd);
+    }
+}
+
+/* --- life --- */
+
+sw_code sw_subscribers_open(sw_subscribers *all, sw_error *error)
+{
+    const int manual = 1;
+    all->monitor =
+        sw_monitor_open(all->broker->context, all->socket, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED);
+    if (all->monitor == NULL || zmq_setsockopt(all->socket, ZMQ_XPUB_MANUAL, &manual, sizeof(manual)) != 0)
+        return sw_fail(error, SW_INTERNAL, "making the socket of events: %s", zmq_strerror(zmq_errno()));
+    return SW_OK;
+}
+
+void sw_subscribers_close(sw_subscribers *all)
+{
+    for (int i = 0; i < all->room; i++)
+        forget(all, i);
+    sw_monitor_close(all->socket, &all->monitor);
+    free(all->by_fd);
+    free(all->open);
+}

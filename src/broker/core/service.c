@@ -1,0 +1,157 @@
+/* Services: names, who serves them, and who is the least busy of those. `@instance` is a service of one
+ * worker. */
+#include "broker/core/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t sw_core_service_find(const sw_core *core, sw_view name)
+{
+    uint32_t hash = sw_hash_bytes(core->secret, name.data, name.size), at = hash, index;
+    while ((index = sw_table_next(&core->service_names, hash, &at)) != SW_NONE)
+        if (sw_view_equal(sw_core_service_view_of(core, index), name))
+            return index;
+    return SW_NONE;
+}
+
+uint32_t sw_core_service_need(sw_core *core, sw_view name, bool worker)
+{
+    uint32_t index = sw_core_service_find(core, name);
+    /* Instances are bounded by the number of workers. */
+    bool instance = name.size > 0 && name.data[0] == '@';
+    uint32_t bound = worker
+                         ? core->config.services + (instance ? core->config.workers : 0)
+                         : core->config.services / 2; /* names that clients make up leave room for workers */
+    if (index != SW_NONE || name.size == 0 || name.size > SW_NAME_MAX || core->services.used >= bound)
+        return index;
+    uint32_t hash = sw_hash_bytes(core->secret, name.data, name.size);
+    index = sw_slab_take(&core->services);
+    if (index == SW_NONE)
+        return SW_NONE;
+    if (!sw_table_insert(&core->service_names, hash, index)) {
+        sw_slab_give(&core->services, index);
+        return SW_NONE;
+    }
+    sw_core_service *service = sw_core_service_at(core, index);
+    service->hash = hash;
+    service->ring = SW_NONE;
+    service->instance = instance;
+    service->name_size = (uint32_t)name.size;
+    memcpy(service->name, name.data, name.size);
+    return index;
+}
+
+bool sw_core_service_join(sw_core *core, uint32_t index, uint32_t number)
+{
+    sw_core_service *service = sw_core_service_at(core, index);
+    if (service->worker_count == service->worker_room) {
+        uint32_t room = service->worker_room == 0 ? 4 : service->worker_room * 2;
+        uint32_t *workers = realloc(service->workers, room * sizeof(*workers));
+        if (workers == NULL)
+            return false;
+        service->workers = workers;
+        service->worker_room = room;
+    }
+    service->workers[service->worker_count++] = number;
+    service->rpc_workers += sw_core_worker_at(core, number)->rpc;
+    service->known = true;
+    return true;
+}
+
+void sw_core_service_leave(sw_core *core, uint32_t index, uint32_t number)
+{
+    sw_core_service *service = sw_core_service_at(core, index);
+    for (uint32_t i = 0; i < service->worker_count; i++)
+        if (service->workers[i] == number) {
+            service->rpc_workers -= sw_core_worker_at(core, number)->rpc;
+            service->workers[i] = service->workers[--service->worker_count];
+            service->cursor = 0;
+            return;
+        }
+}
+
+uint32_t sw_core_service_pick(sw_core *core, sw_core_service *service)
+{
+    const sw_core_worker *best = NULL;
+    uint32_t found = SW_NONE, at = service->cursor;
+    for (uint32_t i = 0; i < service->worker_count; i++, at++) {
+        if (at >= service->worker_count)
+            at = 0;
+        const sw_core_worker *worker = sw_core_worker_at(core, service->workers[at]);
+        if (worker->state != SW_WORKER_READY || worker->in_flight >= worker->capacity)
+            continue;
+        /* Shares compared without division; on a tie the first after the cursor wins, so ties go round. */
+        if (best == NULL ||
+            (uint64_t)worker->in_flight * best->capacity < (uint64_t)best->in_flight * worker->capacity) {
+            best = worker;
+            found = at;
+            if (worker->in_flight == 0)
+                break;
+        }
+    }
+    if (best == NULL)
+        return SW_NONE;
+    service->cursor = found + 1;
+    return service->workers[found];
+}
+
+bool sw_core_service_is_live(const sw_core *core, const sw_core_service *service)
+{
+    for (uint32_t i = 0; i < service->worker_count; i++)
+        if (sw_core_worker_at(core, service->workers[i])->state == SW_WORKER_READY)
+            return true;
+    return false;
+}
+
+void sw_core_service_flush(sw_core *core, uint32_t index, sw_answer answer, int64_t now_us)
+{
+    sw_core_service *service = sw_core_service_at(core, index);
+    uint32_t call;
+    while ((call = sw_core_queue_next(core, service)) != SW_NONE) {
+        sw_core_call_answer(core, call, answer, now_us);
+        sw_core_call_move(core, call, SW_CALL_DONE, SW_NONE, now_us);
+    }
+}
+
+/* Plain requests stay: they may wait for a service as long as MDP's clients do. */
+static void flush_unknown(sw_core *core, uint32_t index, int64_t now_us)
+{
+    const sw_core_service *service = sw_core_service_at(core, index);
+    for (uint32_t queue = service->ring, left = service->queued; left > 0 && queue != SW_NONE;) {
+        uint32_t next_queue = sw_core_queue_at(core, queue)->ring_next;
+        for (uint32_t call = sw_core_queue_at(core, queue)->head, next; call != SW_NONE;
+             call = next, left--) {
+            next = sw_core_call_at(core, call)->next;
+            if (sw_core_call_at(core, call)->framing == SW_FRAMING_PLAIN)
+                continue;
+            sw_core_call_answer(core, call, SW_ANSWER_UNKNOWN_SERVICE, now_us);
+            sw_core_call_move(core, call, SW_CALL_DONE, SW_NONE, now_us);
+        }
+        queue = next_queue;
+    }
+}
+
+void sw_core_service_end_grace(sw_core *core, int64_t now_us)
+{
+    for (uint32_t i = 0; i < core->services.top; i++) {
+        const sw_core_service *service = sw_slab_get(&core->services, i);
+        if (service != NULL && !service->known)
+            flush_unknown(core, i, now_us);
+    }
+}
+
+void sw_core_service_sweep(sw_core *core)
+{
+    for (uint32_t i = 0; i < core->services.top; i++) {
+        sw_core_service *service = sw_slab_get(&core->services, i);
+        if (service == NULL || service->worker_count > 0 || service->queued > 0 || service->in_flight > 0)
+            continue;
+        /* A service that had a worker once stays known while there is room for others. */
+        if (service->known && !service->instance && core->services.used <= core->config.services / 4 * 3)
+            continue;
+        sw_table_remove(&core->service_names, service->hash, i);
+        free(service->workers);
+        service->workers = NULL;
+        sw_slab_give(&core->services, i);
+    }
+}

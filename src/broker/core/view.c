@@ -1,0 +1,76 @@
+/* What the core knows, to be looked at: for Health, Stats and mmi.service. */
+#include "broker/core/state.h"
+
+bool sw_core_is_known(const sw_core *core, sw_view name)
+{
+    uint32_t index = sw_core_service_find(core, name);
+    return index != SW_NONE && sw_core_service_at(core, index)->known;
+}
+
+bool sw_core_is_serving(const sw_core *core, sw_view name)
+{
+    uint32_t index = sw_core_service_find(core, name);
+    return index != SW_NONE && sw_core_service_is_live(core, sw_core_service_at(core, index));
+}
+
+bool sw_core_is_rpc(const sw_core *core, sw_view name)
+{
+    uint32_t index = sw_core_service_find(core, name);
+    const sw_core_service *service = index == SW_NONE ? NULL : sw_core_service_at(core, index);
+    return service != NULL && service->rpc_workers > 0 && service->rpc_workers == service->worker_count;
+}
+
+uint64_t sw_core_epoch(const sw_core *core)
+{
+    return core->epoch;
+}
+
+bool sw_core_each_service(const sw_core *core, uint32_t *at, sw_core_service_view *view)
+{
+    while (*at < core->services.top) {
+        const sw_core_service *service = sw_slab_get(&core->services, (*at)++);
+        if (service == NULL || service->instance || !service->known)
+            continue;
+        *view = (sw_core_service_view){
+            .name = service->name,
+            .workers = service->worker_count,
+            .queued = service->queued,
+            .in_flight = service->in_flight,
+            .queued_bytes = service->queued_bytes,
+            .calls = service->total,
+            .local = service->local,
+        };
+        return true;
+    }
+    return false;
+}
+
+bool sw_core_each_worker(const sw_core *core, uint32_t *at, sw_core_worker_view *view)
+{
+    while (*at < core->workers.top) {
+        const sw_core_worker *worker = sw_slab_get(&core->workers, (*at)++);
+        if (worker == NULL)
+            continue;
+        *view = (sw_core_worker_view){
+            .instance = worker->instance,
+            .version = worker->version,
+            .capacity = worker->capacity,
+            .in_flight = worker->in_flight,
+            .rpc = worker->rpc,
+            .local = worker->local,
+            .calls = worker->total,
+        };
+        for (uint32_t i = 0; i < worker->service_count; i++) {
+            const sw_core_service *service = sw_core_service_at(core, worker->services[i]);
+            if (!service->instance && view->service_count < SW_HELLO_SERVICES + 1)
+                view->services[view->service_count++] = service->name;
+        }
+        return true;
+    }
+    return false;
+}
+
+const sw_core_counters *sw_core_get_counters(const sw_core *core)
+{
+    return &core->counters;
+}

@@ -1,0 +1,213 @@
+/* The broker's sockets: which there are, their options, and the endpoints that they are bound to. */
+#include "broker/io/broker.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ENDPOINT_MAX 256
+#define GOODBYE_MS   1000 /* for what is still to be written when the broker ends */
+
+/* --- endpoints --- */
+
+/* A socket file that nobody listens on is what a killed broker left; one that answers is another broker's. */
+static void remove_stale(const char *endpoint)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *path = endpoint + strlen("ipc://");
+    if (strncmp(endpoint, "ipc://", 6) != 0 || path[0] == '@' || strlen(path) >= sizeof(address.sun_path))
+        return;
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 && errno == ECONNREFUSED)
+        unlink(path);
+    close(fd);
+}
+
+/* ZeroMQ would unlink a living broker's socket and take its place. */
+static bool is_taken(const char *endpoint)
+{
+    return strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] != '@' && endpoint[6] != '*' &&
+           access(endpoint + 6, F_OK) == 0;
+}
+
+static bool is_for_services(const char *option)
+{
+    return strcmp(option, "backend") == 0 || strcmp(option, "publish") == 0;
+}
+
+/* Where services come in on ipc, the file mode is all that keeps others out: whatever the umask, it is not for all. */
+static int bind_guarded(void *socket, const char *option, const char *endpoint)
+{
+    mode_t before = umask(0);
+    umask(is_for_services(option) ? before | 007 : before);
+    int failed = zmq_bind(socket, endpoint);
+    int error = errno;
+    umask(before);
+    errno = error;
+    return failed;
+}
+
+static bool is_network(const char *endpoint)
+{
+    return strncmp(endpoint, "tcp://", 6) == 0;
+}
+
+static sw_code bind_one(void *socket, const char *option, const char *endpoint, sw_error *error)
+{
+    remove_stale(endpoint);
+    if (is_taken(endpoint))
+        return sw_fail(error, SW_ALREADY_EXISTS, "--%s: %s is in use by another process", option, endpoint);
+    if (is_for_services(option) && strncmp(endpoint, "ipc://@", 7) == 0)
+        return sw_fail(error, SW_INVALID_ARGUMENT,
+                       "--%s: %s has no file mode, so anybody here could pose as a service: name a file",
+                       option, endpoint);
+    if (bind_guarded(socket, option, endpoint) != 0)
+        return sw_fail(error, zmq_errno() == EADDRINUSE ? SW_ALREADY_EXISTS : SW_INVALID_ARGUMENT,
+                       "--%s: cannot bind %s: %s", option, endpoint, zmq_strerror(zmq_errno()));
+    char bound[ENDPOINT_MAX];
+    size_t size = sizeof(bound);
+    if (zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &size) == 0)
+        sw_log(SW_LOG_INFO, "listening", "side", option, "endpoint", bound, NULL);
+    return SW_OK;
+}
+
+typedef sw_code socket_fn(sw_broker *broker, const char *option, bool network, void **socket,
+                          sw_error *error);
+
+/* Binds each endpoint of the list to the socket for its transport, which is made at the first. */
+static sw_code bind_all(sw_broker *broker, const char *option, const char *endpoints, socket_fn *socket_for,
+                        sw_error *error)
+{
+    for (const char *at = endpoints == NULL ? "" : endpoints; *at != '\0';) {
+        size_t size = strcspn(at, ",");
+        char endpoint[ENDPOINT_MAX];
+        void *socket = NULL;
+        if (size >= sizeof(endpoint))
+            return sw_fail(error, SW_INVALID_ARGUMENT, "--%s: an endpoint is longer than %d bytes", option,
+                           ENDPOINT_MAX - 1);
+        memcpy(endpoint, at, size);
+        endpoint[size] = '\0';
+        at += size + (at[size] == ',');
+        if (size == 0)
+            continue;
+        sw_code code = socket_for(broker, option, is_network(endpoint), &socket, error);
+        if (code == SW_OK)
+            code = bind_one(socket, option, endpoint, error);
+        if (code != SW_OK)
+            return code;
+    }
+    return SW_OK;
+}
+
+/* --- the sides --- */
+
+static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_error *error)
+{
+    /* Of a worker no more is unsent than its capacity, each call with a CREDIT and a CANCEL. */
+    const int unsent_max = side->is_frontend ? (int)broker->options->replies_max : 4 * SW_CAPACITY_MAX;
+    const int mandatory = 1, linger = GOODBYE_MS, backlog = 1024;
+    /* Messages read and not looked at yet are memory beside the queues, 32 KiB for a batch: the kernel holds the rest back. */
+    const int read_max = 16, handshake = (int)broker->options->handshake_ms;
+    /* A machine that vanished is found by the kernel, and by pings where a peer has libzmq for sure, which answers them in a
+     * thread of its own: who speaks ZMTP itself may be busy for longer. */
+    const int keepalive = 1, interval = 2, probes = 3, timeout = 8000, heartbeat = side->is_curve ? 2000 : 0;
+    const int64_t message_max = broker->options->message_max;
+    const struct {
+        int option;
+        const void *value;
+        size_t size;
+    } settings[] = {
+        {ZMQ_ROUTER_MANDATORY, &mandatory, sizeof(int)}, /* who is gone or full is told, not dropped */
+        {ZMQ_SNDHWM, &unsent_max, sizeof(int)},
+        {ZMQ_RCVHWM, &read_max, sizeof(int)},
+        {ZMQ_LINGER, &linger, sizeof(int)},
+        {ZMQ_BACKLOG, &backlog, sizeof(int)},
+        {ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)},
+        {ZMQ_HANDSHAKE_IVL, &handshake, sizeof(int)},
+        {ZMQ_TCP_KEEPALIVE, &keepalive, sizeof(int)},
+        {ZMQ_TCP_KEEPALIVE_IDLE, &interval, sizeof(int)},
+        {ZMQ_TCP_KEEPALIVE_INTVL, &interval, sizeof(int)},
+        {ZMQ_TCP_KEEPALIVE_CNT, &probes, sizeof(int)},
+        {ZMQ_HEARTBEAT_IVL, &heartbeat, sizeof(int)},
+        {ZMQ_HEARTBEAT_TIMEOUT, &timeout, sizeof(int)},
+    };
+    bool good = true;
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+        good = good &&
+               zmq_setsockopt(side->socket, settings[i].option, settings[i].value, settings[i].size) == 0;
+    if (side->is_curve)
+        good = good && sw_key_use_as_server(side->socket, &broker->auth.key,
+                                            side->is_frontend ? SW_ZAP_FRONTEND : SW_ZAP_BACKEND);
+    return good ? SW_OK
+                : sw_fail(error, SW_INTERNAL, "setting an option of a socket: %s", zmq_strerror(zmq_errno()));
+}
+
+/* The side of a transport, opened at its first endpoint. */
+static sw_code side_for(sw_broker *broker, const char *option, bool network, void **socket, sw_error *error)
+{
+    bool is_frontend = strcmp(option, "frontend") == 0;
+    sw_side *side = &broker->sides[2 * is_frontend + network]; /* backends first: see loop.c */
+    if (side->socket != NULL) {
+        *socket = side->socket;
+        return SW_OK;
+    }
+    *side = (sw_side){.name = option,
+                      .broker = broker,
+                      .is_frontend = is_frontend,
+                      .is_network = network,
+                      .is_curve = network && broker->auth.is_curve};
+    sw_code code = sw_side_open(side, broker->context, broker->secret, error);
+    if (code == SW_OK)
+        code = set_options(broker, side, error);
+    if (code == SW_OK)
+        code = sw_loop_socket(broker->loop, side->socket, ZMQ_POLLIN, sw_broker_read_side, side);
+    sw_loop_drained(broker->loop, side->socket, false);
+    if (code == SW_OK)
+        code =
+            sw_loop_fd(broker->loop, sw_socket_fd(side->monitor), ZMQ_POLLIN, sw_broker_read_monitor, side);
+    *socket = side->socket;
+    return code;
+}
+
+/* --- events --- */
+
+static sw_code events_for(sw_broker *broker, const char *option, bool network, void **socket, sw_error *error)
+{
+    return sw_events_socket(&broker->events, strcmp(option, "publish") == 0, network, socket, error);
+}
+
+sw_code sw_broker_listen(sw_broker *broker, sw_error *error)
+{
+    const sw_broker_options *options = broker->options;
+    bool events = options->events != NULL && options->events[0] != '\0';
+    sw_code code = bind_all(broker, "backend", options->backend, side_for, error);
+    if (code == SW_OK && events)
+        code = sw_events_open(broker, error);
+    if (code == SW_OK && events)
+        code = bind_all(broker, "events", options->events, events_for, error);
+    if (code == SW_OK && events)
+        code = bind_all(broker, "publish", options->publish, events_for, error);
+    return code == SW_OK ? bind_all(broker, "frontend", options->frontend, side_for, error) : code;
+}
+
+void sw_broker_unlisten(sw_broker *broker)
+{
+    sw_events_close(&broker->events);
+    for (int i = 0; i < SW_SIDES; i++) {
+        sw_side *side = &broker->sides[i];
+        if (side->name == NULL)
+            continue;
+        sw_loop_remove_socket(broker->loop, side->socket);
+        if (side->monitor != NULL)
+            sw_loop_remove_fd(broker->loop, sw_socket_fd(side->monitor));
+        sw_side_close(side);
+    }
+}

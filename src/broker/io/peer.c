@@ -1,0 +1,283 @@
+/* Identities and connections. A descriptor is used again soon after it is closed, so a message says whose it
+ * is only together with the monitor's story: ZeroMQ tells it in order, "accepted" before the first message of
+ * a connection can be read. It is therefore read up to now whenever a new peer speaks. With one I/O thread
+ * (loop.c sees to that) it is complete then. */
+#include "broker/io/peer.h"
+
+#include "base/error.h"
+#include "net/keyfile.h"
+#include "net/monitor.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define CONNECTIONS_MAX (1 << 20)
+
+#define EVENTS                                                                                               \
+    (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                    \
+     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_ACCEPT_FAILED)
+
+sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *error)
+{
+    side->secret = secret;
+    side->peers.size = sizeof(sw_peer);
+    side->socket = zmq_socket(context, ZMQ_ROUTER);
+    if (side->socket == NULL || (side->monitor = sw_monitor_open(context, side->socket, EVENTS)) == NULL)
+        return sw_fail(error, SW_INTERNAL, "making a socket: %s", zmq_strerror(zmq_errno()));
+    return SW_OK;
+}
+
+void sw_side_close(sw_side *side)
+{
+    sw_monitor_close(side->socket, &side->monitor);
+    if (side->socket != NULL)
+        zmq_close(side->socket);
+    for (uint32_t i = 0; i < side->peers.top; i++) {
+        sw_peer *peer = sw_slab_get(&side->peers, i);
+        if (peer != NULL)
+            sw_unsent_release(&peer->unsent);
+    }
+    sw_slab_clear(&side->peers);
+    sw_table_clear(&side->ids);
+    free(side->connections);
+    free(side->lost);
+    *side = (sw_side){0};
+}
+
+/* NULL for a descriptor that cannot be. */
+static sw_connection *connection_of(sw_side *side, int fd)
+{
+    if (fd < 0 || fd >= CONNECTIONS_MAX)
+        return NULL;
+    if (fd >= side->connection_room) {
+        int room = side->connection_room == 0 ? 64 : side->connection_room;
+        while (room <= fd)
+            room *= 2;
+        sw_connection *grown = realloc(side->connections, (size_t)room * sizeof(*grown));
+        if (grown == NULL)
+            return NULL;
+        for (int i = side->connection_room; i < room; i++)
+            grown[i] = (sw_connection){.peer = SW_NONE};
+        side->connections = grown;
+        side->connection_room = room;
+    }
+    return &side->connections[fd];
+}
+
+static uint32_t number_of(const sw_side *side, const sw_peer *peer)
+{
+    uint32_t at = peer->hash, number;
+    while ((number = sw_table_next(&side->ids, peer->hash, &at)) != SW_NONE)
+        if (sw_slab_at(&side->peers, number) == peer)
+            return number;
+    return SW_NONE;
+}
+
+/* Puts a peer on the list of the lost. Out of memory leaves it to heartbeats. */
+static void lose(sw_side *side, uint32_t number)
+{
+    sw_peer *peer = sw_slab_at(&side->peers, number);
+    if (peer->lost)
+        return;
+    if (side->lost_count == side->lost_room) {
+        size_t room = side->lost_room == 0 ? 16 : side->lost_room * 2;
+        uint32_t *grown = realloc(side->lost, room * sizeof(*grown));
+        if (grown == NULL)
+            return;
+        side->lost = grown;
+        side->lost_room = room;
+    }
+    peer->lost = true;
+    side->lost[side->lost_count++] = number;
+}
+
+static void observe(sw_side *side, int event, int fd)
+{
+    sw_connection *connection = connection_of(side, fd);
+    if (connection == NULL)
+        return;
+    if (connection->peer != SW_NONE)
+        lose(side, connection->peer);
+    connection->peer = SW_NONE;
+    connection->open = event == ZMQ_EVENT_ACCEPTED;
+}
+
+/* Why a handshake failed; what ZAP refused is logged there. */
+static const char *failure_of(int event, int32_t value)
+{
+    if (event == ZMQ_EVENT_ACCEPT_FAILED)
+        return "no descriptor was left for it (ulimit -n, LimitNOFILE)";
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        return "the peer hung up, or did not complete it in time";
+    switch (value) {
+    case ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
+        return "the peer uses another mechanism: CURVE or none";
+    case ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC:
+        return "it is not encrypted to this broker's key, or replayed";
+    default:
+        return "it is no handshake of ZMTP 3, or replayed";
+    }
+}
+
+void sw_side_watch(sw_side *side)
+{
+    int32_t value;
+    for (int event; (event = sw_monitor_next(side->monitor, &value)) != 0;) {
+        if (event == ZMQ_EVENT_ACCEPTED || event == ZMQ_EVENT_DISCONNECTED) {
+            observe(side, event, value);
+            continue;
+        }
+        side->handshakes_failed++;
+        if (side->failure == NULL || event != ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) /* others say more */
+            side->failure = failure_of(event, value);
+    }
+}
+
+static sw_peer *find(const sw_side *side, uint32_t hash, const void *id, size_t size)
+{
+    uint32_t at = hash, number;
+    while ((number = sw_table_next(&side->ids, hash, &at)) != SW_NONE) {
+        sw_peer *peer = sw_slab_at(&side->peers, number);
+        if (peer->id_size == size && memcmp(peer->id, id, size) == 0)
+            return peer;
+    }
+    return NULL;
+}
+
+/* libzmq notes the credentials of an ipc connection when it accepts it, as HOST:UID:GID:PID; the descriptor may be
+ * another's by the time that the message is read. */
+static int64_t uid_of(const sw_side *side, zmq_msg_t *frame)
+{
+    const char *address = side->is_network ? NULL : zmq_msg_gets(frame, "Peer-Address");
+    unsigned uid, gid, pid;
+    int end = 0;
+    if (address == NULL || sscanf(address, "%*[^:]:%u:%u:%u%n", &uid, &gid, &pid, &end) != 3 ||
+        address[end] != '\0')
+        return -1;
+    return uid;
+}
+
+/* What ZAP's handler said: peers cannot say it themselves there. */
+static const char *key_of(const sw_side *side, zmq_msg_t *frame)
+{
+    const char *key = side->is_curve ? zmq_msg_gets(frame, "User-Id") : NULL;
+    return key != NULL && sw_key_is_valid(key) ? key : "";
+}
+
+static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, zmq_msg_t *frame)
+{
+    int fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    sw_side_watch(side);
+    uint32_t number = sw_slab_take(&side->peers);
+    if (number == SW_NONE)
+        return NULL;
+    if (!sw_table_insert(&side->ids, hash, number)) {
+        sw_slab_give(&side->peers, number);
+        return NULL;
+    }
+    sw_peer *peer = sw_slab_at(&side->peers, number);
+    peer->side = side;
+    peer->number = SW_NONE;
+    peer->hash = hash;
+    peer->fd = fd;
+    peer->uid = uid_of(side, frame);
+    strcpy(peer->key, key_of(side, frame));
+    peer->id_size = (uint8_t)size;
+    memcpy(peer->id, id, size);
+    sw_connection *connection = connection_of(side, fd);
+    if (connection != NULL && connection->open)
+        connection->peer = number;
+    else if (connection != NULL)
+        lose(side, number); /* it spoke and left */
+    return peer;
+}
+
+/* A routing id that its owner chose may be another's tomorrow, and so be another who speaks. */
+static bool is_another(const sw_side *side, const sw_peer *peer, zmq_msg_t *frame)
+{
+    return peer->uid != uid_of(side, frame) || strcmp(peer->key, key_of(side, frame)) != 0;
+}
+
+sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **displaced)
+{
+    const uint8_t *bytes = zmq_msg_data(id);
+    size_t size = zmq_msg_size(id);
+    *displaced = NULL;
+    if (size == 0 || size > 255)
+        return NULL;
+    uint32_t hash = sw_hash_bytes(side->secret, bytes, size);
+    sw_peer *peer = find(side, hash, bytes, size);
+    /* ZeroMQ's own identities begin with 0 and are never used twice; others come back with a new connection.
+     */
+    if (peer != NULL && bytes[0] == 0)
+        return peer;
+    int fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    if (peer != NULL && is_another(side, peer, frame)) {
+        *displaced = peer;
+        return NULL;
+    }
+    if (peer != NULL && (peer->fd != fd || peer->lost)) {
+        sw_side_watch(side);
+        sw_connection *connection = connection_of(side, fd);
+        /* The same descriptor again: a new connection, unless these are last words. */
+        if (peer->fd != fd || (connection != NULL && connection->open && connection->peer == SW_NONE)) {
+            *displaced = peer;
+            return NULL;
+        }
+    }
+    return peer != NULL ? peer : add(side, hash, bytes, size, frame);
+}
+
+void sw_peer_attach(sw_peer *peer, sw_identity *identity)
+{
+    peer->identity = identity;
+    peer->same_previous = NULL;
+    peer->same_next = identity->peers;
+    if (identity->peers != NULL)
+        identity->peers->same_previous = peer;
+    identity->peers = peer;
+}
+
+static void detach(sw_peer *peer)
+{
+    if (peer->identity == NULL)
+        return;
+    if (peer->same_next != NULL)
+        peer->same_next->same_previous = peer->same_previous;
+    *(peer->same_previous != NULL ? &peer->same_previous->same_next : &peer->identity->peers) =
+        peer->same_next;
+    peer->identity = NULL;
+}
+
+void sw_side_forget(sw_side *side, sw_peer *peer)
+{
+    uint32_t number = number_of(side, peer);
+    sw_connection *connection =
+        peer->fd >= 0 && peer->fd < side->connection_room ? &side->connections[peer->fd] : NULL;
+    if (connection != NULL && connection->peer == number)
+        connection->peer = SW_NONE;
+    for (size_t i = 0; i < side->lost_count; i++)
+        if (side->lost[i] == number)
+            side->lost[i--] = side->lost[--side->lost_count];
+    detach(peer);
+    sw_batch_clear(&peer->batch);
+    sw_unsent_release(&peer->unsent);
+    sw_table_remove(&side->ids, peer->hash, number);
+    sw_slab_give(&side->peers, number);
+}
+
+sw_peer *sw_side_next_lost(sw_side *side)
+{
+    return side->lost_count == 0 ? NULL : sw_slab_at(&side->peers, side->lost[side->lost_count - 1]);
+}
+
+void sw_side_cut(sw_side *side, sw_peer *peer)
+{
+    peer->cut = true;
+    sw_side_watch(side);
+    /* ZeroMQ has no call for this; its I/O thread finds the connection ended. */
+    if (peer->fd >= 0 && !peer->lost)
+        shutdown(peer->fd, SHUT_RDWR);
+}

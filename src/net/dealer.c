@@ -1,0 +1,168 @@
+/* dealer.h: which of the two it is, and libzmq's with its monitor. */
+#include "net/dealer.h"
+
+#include "net/monitor.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RECONNECT_NEVER 3600000 /* ZeroMQ's own reconnection would keep what was meant for the one before */
+
+static bool set(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
+}
+
+static bool open_socket(sw_dealer *dealer, const char *endpoint, const sw_dealer_options *o, bool encrypted)
+{
+    int64_t message_max = (int64_t)o->message_max;
+    void *socket = dealer->socket = zmq_socket(o->context, ZMQ_DEALER);
+    return socket != NULL && set(socket, ZMQ_LINGER, 0) && set(socket, ZMQ_SNDHWM, o->send_max) &&
+           set(socket, ZMQ_RCVHWM, o->receive_max) && set(socket, ZMQ_RECONNECT_IVL, RECONNECT_NEVER) &&
+           set(socket, ZMQ_HEARTBEAT_IVL, o->heartbeat_ms) &&
+           (o->silence_ms == 0 || set(socket, ZMQ_HEARTBEAT_TIMEOUT, o->silence_ms)) &&
+           set(socket, ZMQ_IPV6, o->ipv6_names || strchr(endpoint, '[') != NULL) &&
+           zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)) == 0 &&
+           (!encrypted || sw_key_use_as_client(socket, o->key)) &&
+           (dealer->monitor = sw_monitor_open(o->context, socket, ZMQ_EVENT_ALL)) != NULL &&
+           zmq_connect(socket, endpoint) == 0;
+}
+
+sw_dealer *sw_dealer_open(const char *endpoint, const sw_dealer_options *o)
+{
+    sw_address address;
+    sw_dealer *dealer = calloc(1, sizeof(*dealer));
+    if (dealer == NULL)
+        return NULL;
+    bool encrypted = o->key != NULL && strncmp(endpoint, "tcp://", 6) == 0, good;
+    if (!encrypted && sw_address_parse(endpoint, &address)) {
+        good = (dealer->zmtp = sw_zmtp_connect(&address, o->message_max, o->unsent_max)) != NULL;
+    } else if ((good = open_socket(dealer, endpoint, o, encrypted))) {
+        dealer->fd = sw_socket_fd(dealer->socket);
+        dealer->monitor_fd = sw_socket_fd(dealer->monitor);
+    }
+    int error = errno;
+    if (!good)
+        sw_dealer_close(&dealer, 0);
+    errno = error;
+    return dealer;
+}
+
+void sw_dealer_close(sw_dealer **pointer, int linger_ms)
+{
+    sw_dealer *dealer = *pointer;
+    if (dealer == NULL)
+        return;
+    sw_zmtp_close(&dealer->zmtp, linger_ms);
+    sw_monitor_close(dealer->socket, &dealer->monitor);
+    if (dealer->socket != NULL) {
+        set(dealer->socket, ZMQ_LINGER, linger_ms);
+        zmq_close(dealer->socket);
+    }
+    free(dealer);
+    *pointer = NULL;
+}
+
+sw_code sw_dealer_watch(sw_dealer *dealer, sw_loop *loop, bool writable, sw_loop_fn *fn, void *context)
+{
+    bool unsent = dealer->zmtp != NULL && (sw_zmtp_wants(dealer->zmtp) & POLLOUT) != 0;
+    short events = writable || unsent ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
+    if (events == dealer->watched)
+        return SW_OK;
+    sw_code code = dealer->zmtp != NULL ? sw_loop_fd(loop, sw_zmtp_fd(dealer->zmtp), events, fn, context)
+                                        : sw_loop_socket(loop, dealer->socket, events, fn, context);
+    if (code == SW_OK && dealer->zmtp == NULL)
+        code = sw_loop_fd(loop, dealer->monitor_fd, ZMQ_POLLIN, fn, context);
+    if (code == SW_OK)
+        dealer->watched = events;
+    return code;
+}
+
+void sw_dealer_unwatch(sw_dealer *dealer, sw_loop *loop)
+{
+    dealer->watched = 0;
+    if (dealer->zmtp != NULL) {
+        sw_loop_remove_fd(loop, sw_zmtp_fd(dealer->zmtp));
+    } else {
+        sw_loop_remove_fd(loop, dealer->monitor_fd);
+        sw_loop_remove_socket(loop, dealer->socket);
+    }
+}
+
+void sw_dealer_poll(const sw_dealer *dealer, struct pollfd items[2])
+{
+    if (dealer->zmtp != NULL) {
+        items[0] = (struct pollfd){.fd = sw_zmtp_fd(dealer->zmtp), .events = sw_zmtp_wants(dealer->zmtp)};
+        items[1] = (struct pollfd){.fd = -1};
+    } else {
+        items[0] = (struct pollfd){.fd = dealer->fd, .events = POLLIN};
+        items[1] = (struct pollfd){.fd = dealer->monitor_fd, .events = POLLIN};
+    }
+}
+
+void sw_dealer_work(sw_dealer *dealer)
+{
+    if (dealer->zmtp != NULL)
+        sw_zmtp_work(dealer->zmtp);
+}
+
+static sw_zmtp_state state_of(const sw_dealer *dealer, int event, int32_t value)
+{
+    switch (event) {
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        return SW_ZMTP_UP;
+    case ZMQ_EVENT_DISCONNECTED:
+        return dealer->up ? SW_ZMTP_LOST : SW_ZMTP_HUNG_UP;
+    case ZMQ_EVENT_CLOSED:
+    case ZMQ_EVENT_CONNECT_RETRIED:
+        return dealer->up ? SW_ZMTP_CONNECTING : SW_ZMTP_UNREACHABLE;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        return SW_ZMTP_HUNG_UP;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        return SW_ZMTP_REFUSED;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+        return value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ? SW_ZMTP_MISMATCH : SW_ZMTP_STRANGER;
+    default:
+        return SW_ZMTP_CONNECTING;
+    }
+}
+
+static sw_zmtp_state next_state(sw_dealer *dealer, int *error)
+{
+    if (dealer->zmtp != NULL) {
+        *error = sw_zmtp_errno(dealer->zmtp);
+        return sw_zmtp_now(dealer->zmtp);
+    }
+    int32_t value;
+    for (int event; (event = sw_monitor_next(dealer->monitor, &value)) != 0;) {
+        sw_zmtp_state state = state_of(dealer, event, value);
+        if (state != SW_ZMTP_CONNECTING)
+            return state;
+    }
+    return SW_ZMTP_CONNECTING;
+}
+
+sw_zmtp_state sw_dealer_event(sw_dealer *dealer, int *error)
+{
+    *error = 0;
+    sw_zmtp_state state = dealer->told ? SW_ZMTP_CONNECTING : next_state(dealer, error);
+    if (state == SW_ZMTP_CONNECTING || (state == SW_ZMTP_UP && dealer->up))
+        return SW_ZMTP_CONNECTING;
+    if (state == SW_ZMTP_UP)
+        dealer->up = true;
+    else
+        dealer->told = true;
+    return state;
+}
+
+int sw_dealer_recv(sw_dealer *dealer, sw_message *message)
+{
+    return dealer->zmtp != NULL ? sw_zmtp_recv(dealer->zmtp, message)
+                                : sw_message_recv(dealer->socket, message);
+}
+
+int sw_dealer_send(sw_dealer *dealer, sw_message *message)
+{
+    return dealer->zmtp != NULL ? sw_zmtp_send(dealer->zmtp, message)
+                                : sw_message_send(dealer->socket, message);
+}

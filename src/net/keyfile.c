@@ -1,0 +1,156 @@
+/* Key files of CURVE (keyfile.h): lines `name = "value"`, see base/private_file. */
+#include "net/keyfile.h"
+
+#include "base/error.h"
+#include "base/private_file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#define FILE_SIZE 4096
+
+typedef struct {
+    const char *name;
+    size_t offset, size;
+    bool is_key;
+} entry;
+
+#define ENTRY(member, is_key)                                                                                \
+    {                                                                                                        \
+#member, offsetof(sw_key_file, member), sizeof(((sw_key_file *)NULL)->member), is_key                \
+    }
+static const entry entries[] = {ENTRY(public_key, true), ENTRY(secret_key, true), ENTRY(server_key, true),
+                                ENTRY(label, false)};
+#define ENTRIES (sizeof(entries) / sizeof(*entries))
+
+bool sw_key_from_text(const char *text, uint8_t bytes[32])
+{
+    return strlen(text) == SW_KEY_SIZE - 1 && zmq_z85_decode(bytes, text) != NULL;
+}
+
+bool sw_key_is_valid(const char *text)
+{
+    uint8_t bytes[32];
+    return sw_key_from_text(text, bytes);
+}
+
+void sw_key_to_text(const void *bytes, char text[SW_KEY_SIZE])
+{
+    zmq_z85_encode(text, bytes, 32);
+}
+
+void sw_key_file_wipe(sw_key_file *file)
+{
+    explicit_bzero(file, sizeof(*file));
+}
+
+sw_code sw_key_file_make(sw_key_file *file, sw_error *error)
+{
+    memset(file, 0, sizeof(*file));
+    if (zmq_curve_keypair(file->public_key, file->secret_key) != 0)
+        return sw_fail(error, SW_INTERNAL, "cannot make a key pair: %s", zmq_strerror(zmq_errno()));
+    return SW_OK;
+}
+
+/* --- reading --- */
+
+static sw_code take_value(const char *name, const char *value, sw_key_file *file, const char *path,
+                          int number, sw_error *error)
+{
+    for (size_t i = 0; i < ENTRIES; i++) {
+        const entry *e = &entries[i];
+        size_t size = strlen(value);
+        if (strcmp(e->name, name) != 0)
+            continue;
+        if (size >= e->size || (e->is_key && !sw_key_is_valid(value)))
+            return sw_fail(error, SW_FAILED_PRECONDITION, "%s, line %d: %s must be %s", path, number, e->name,
+                           e->is_key ? "40 characters of Z85" : "at most 128 characters");
+        memcpy((char *)file + e->offset, value, size + 1);
+    }
+    return SW_OK; /* a name that is not known is of a later version */
+}
+
+sw_code sw_key_file_read(const char *path, sw_key_file *file, sw_error *error)
+{
+    char text[FILE_SIZE], *rest = text, *name = NULL, *value = NULL;
+    int number = 0;
+    memset(file, 0, sizeof(*file));
+    sw_code code = sw_private_file_read(path, text, sizeof(text), error);
+    while (code == SW_OK &&
+           (code = sw_private_file_next(&rest, &number, path, &name, &value, error)) == SW_OK && name != NULL)
+        code = take_value(name, value, file, path, number, error);
+    explicit_bzero(text, sizeof(text));
+    if (code == SW_OK && (file->public_key[0] == '\0' || file->secret_key[0] == '\0'))
+        code = sw_fail(error, SW_FAILED_PRECONDITION, "the key file %s has no %s", path,
+                       file->public_key[0] == '\0' ? "public_key" : "secret_key");
+    char derived[SW_KEY_SIZE];
+    if (code == SW_OK &&
+        (zmq_curve_public(derived, file->secret_key) != 0 || strcmp(derived, file->public_key) != 0))
+        code = sw_fail(error, SW_FAILED_PRECONDITION,
+                       "the key file %s is damaged: its public_key is not that of its secret_key", path);
+    if (code != SW_OK)
+        sw_key_file_wipe(file);
+    return code;
+}
+
+/* --- writing --- */
+
+static sw_code check_label(const char *label, sw_error *error)
+{
+    for (const char *at = label; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == '"' || *at == 0x7f)
+            return sw_fail_field(error, SW_INVALID_ARGUMENT, "label",
+                                 "a label has neither quotes nor control characters");
+    return SW_OK;
+}
+
+sw_code sw_key_file_write(const char *path, const sw_key_file *file, sw_error *error)
+{
+    sw_code code = check_label(file->label, error);
+    if (code != SW_OK)
+        return code;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return sw_fail(error, errno == EEXIST ? SW_ALREADY_EXISTS : SW_FAILED_PRECONDITION,
+                       "cannot make the key file %s: %s", path, strerror(errno));
+    bool good =
+        fchmod(fd, 0600) == 0 && dprintf(fd, "# A sitewire key. Whoever reads it is its owner.\n") > 0;
+    for (size_t i = 0; good && i < ENTRIES; i++) {
+        const char *value = (const char *)file + entries[i].offset;
+        good = *value == '\0' || dprintf(fd, "%s = \"%s\"\n", entries[i].name, value) > 0;
+    }
+    good = good && fsync(fd) == 0;
+    int failure = errno;
+    good = close(fd) == 0 && good;
+    if (good)
+        return SW_OK;
+    unlink(path);
+    return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write the key file %s: %s", path,
+                   strerror(failure));
+}
+
+/* --- sockets --- */
+
+static bool set(void *socket, int option, const char *key)
+{
+    return zmq_setsockopt(socket, option, key, SW_KEY_SIZE) == 0;
+}
+
+bool sw_key_use_as_client(void *socket, const sw_key_file *file)
+{
+    return set(socket, ZMQ_CURVE_SERVERKEY, file->server_key) &&
+           set(socket, ZMQ_CURVE_PUBLICKEY, file->public_key) &&
+           set(socket, ZMQ_CURVE_SECRETKEY, file->secret_key);
+}
+
+bool sw_key_use_as_server(void *socket, const sw_key_file *file, const char *domain)
+{
+    const int on = 1;
+    return zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &on, sizeof(on)) == 0 &&
+           set(socket, ZMQ_CURVE_SECRETKEY, file->secret_key) &&
+           zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) == 0;
+}

@@ -1,0 +1,242 @@
+/* The life of a ZMTP connection: connect, greeting and READY, and how it ends. */
+#include "net/zmtp_core.h"
+
+#include "base/clock.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define GREETING  64
+#define MECHANISM 12 /* where it stands in the greeting */
+
+sw_zmtp_state sw_zmtp_now(const sw_zmtp *zmtp)
+{
+    return zmtp->state;
+}
+
+void sw_zmtp_end(sw_zmtp *zmtp, sw_zmtp_state state)
+{
+    if (zmtp->state <= SW_ZMTP_UP)
+        zmtp->state = state;
+}
+
+void sw_zmtp_end_by(sw_zmtp *zmtp, int error)
+{
+    zmtp->error = error;
+    sw_zmtp_end(zmtp, zmtp->state == SW_ZMTP_UP ? SW_ZMTP_LOST
+                      : zmtp->connected         ? SW_ZMTP_HUNG_UP
+                                                : SW_ZMTP_UNREACHABLE);
+}
+
+sw_zmtp *sw_zmtp_adopt(int fd, size_t message_max, size_t unsent_max)
+{
+    sw_zmtp *zmtp = calloc(1, sizeof(*zmtp));
+    if (zmtp == NULL || (zmtp->in = malloc(SW_ZMTP_IN_SIZE)) == NULL) {
+        free(zmtp);
+        close(fd);
+        errno = ENOMEM;
+        return NULL;
+    }
+    zmtp->fd = fd;
+    zmtp->message_max = message_max;
+    zmtp->unsent_max = unsent_max;
+    return zmtp;
+}
+
+/* A machine that vanished is told by the kernel, also to who is not waiting. */
+static void set_tcp(int fd)
+{
+    const struct {
+        int level, option, value;
+    } settings[] = {{IPPROTO_TCP, TCP_NODELAY, 1},
+                    {SOL_SOCKET, SO_KEEPALIVE, 1},
+                    {IPPROTO_TCP, TCP_KEEPIDLE, 2},
+                    {IPPROTO_TCP, TCP_KEEPINTVL, 2},
+                    {IPPROTO_TCP, TCP_KEEPCNT, 3}};
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+        setsockopt(fd, settings[i].level, settings[i].option, &settings[i].value, sizeof(int));
+}
+
+sw_zmtp *sw_zmtp_connect(const sw_address *address, size_t message_max, size_t unsent_max)
+{
+    int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    sw_zmtp *zmtp = fd < 0 ? NULL : sw_zmtp_adopt(fd, message_max, unsent_max);
+    if (zmtp == NULL)
+        return NULL;
+    if (address->storage.ss_family != AF_UNIX)
+        set_tcp(fd);
+    /* EAGAIN: the peer has too many that wait to be accepted, and the socket does not wait with them. */
+    if (connect(fd, (const struct sockaddr *)&address->storage, address->size) != 0 && errno != EINPROGRESS &&
+        errno != EINTR)
+        sw_zmtp_end_by(zmtp, errno);
+    return zmtp;
+}
+
+/* What was not read would make a TCP socket throw away what has not arrived. */
+static void linger(sw_zmtp *zmtp, int64_t end_ms)
+{
+    struct pollfd ready = {.fd = zmtp->fd, .events = POLLOUT};
+    for (int64_t left; zmtp->out_begin < zmtp->out_end && (left = end_ms - sw_now_ms()) > 0;) {
+        int found = poll(&ready, 1, (int)left);
+        if (found > 0)
+            sw_zmtp_flush(zmtp);
+        else if (found == 0 || errno != EINTR)
+            break;
+    }
+    shutdown(zmtp->fd, SHUT_WR);
+    (void)!recv(zmtp->fd, zmtp->in, SW_ZMTP_IN_SIZE, MSG_DONTWAIT);
+}
+
+void sw_zmtp_close(sw_zmtp **pointer, int linger_ms)
+{
+    sw_zmtp *zmtp = *pointer;
+    if (zmtp == NULL)
+        return;
+    if (linger_ms > 0 && zmtp->state == SW_ZMTP_UP)
+        linger(zmtp, sw_now_ms() + linger_ms);
+    close(zmtp->fd);
+    sw_message_close(&zmtp->message);
+    if (zmtp->in_frame)
+        zmq_msg_close(&zmtp->frame);
+    free(zmtp->in);
+    free(zmtp->out);
+    free(zmtp);
+    *pointer = NULL;
+}
+
+int sw_zmtp_fd(const sw_zmtp *zmtp)
+{
+    return zmtp->fd;
+}
+
+short sw_zmtp_wants(const sw_zmtp *zmtp)
+{
+    bool waits = zmtp->out_begin < zmtp->out_end || !zmtp->connected;
+    return zmtp->state > SW_ZMTP_UP ? 0 : waits ? POLLIN | POLLOUT : POLLIN;
+}
+
+int sw_zmtp_errno(const sw_zmtp *zmtp)
+{
+    return zmtp->error;
+}
+
+uint64_t sw_zmtp_heard(const sw_zmtp *zmtp)
+{
+    return zmtp->heard;
+}
+
+/* --- The handshake --- */
+
+/* "Version Negotiation": 3.1. The mechanism waits until the peer has named its own: it would hang up on another
+ * one without a word. */
+static void greet(sw_zmtp *zmtp, size_t from, size_t to)
+{
+    uint8_t greeting[GREETING] = {0xff, [9] = 0x7f, [10] = 3, [11] = 1, 'N', 'U', 'L', 'L'};
+    struct iovec part = {greeting + from, to - from};
+    sw_zmtp_write(zmtp, &part, 1);
+}
+
+/* TCP connects a port to itself where nobody listens and the kernel happens to choose it for us. */
+static bool is_self(int fd)
+{
+    struct sockaddr_storage own = {0}, peer = {0};
+    socklen_t size = sizeof(own), peer_size = sizeof(peer);
+    return getsockname(fd, (struct sockaddr *)&own, &size) == 0 && own.ss_family != AF_UNIX &&
+           getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 && size == peer_size &&
+           memcmp(&own, &peer, size) == 0;
+}
+
+static bool finish_connect(sw_zmtp *zmtp)
+{
+    struct pollfd ready = {.fd = zmtp->fd, .events = POLLOUT};
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (poll(&ready, 1, 0) <= 0)
+        return false;
+    if (getsockopt(zmtp->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
+        sw_zmtp_end_by(zmtp, error);
+        return false;
+    }
+    if (is_self(zmtp->fd)) {
+        sw_zmtp_end_by(zmtp, ECONNREFUSED);
+        return false;
+    }
+    zmtp->connected = true;
+    zmtp->heard++;
+    greet(zmtp, 0, MECHANISM);
+    return true;
+}
+
+static bool take_greeting(sw_zmtp *zmtp)
+{
+    /* The last length ends with the NUL of the text. */
+    static const char ready[] = "\5READY\13Socket-Type\0\0\0\6DEALER\10Identity\0\0\0";
+    const uint8_t *at = sw_zmtp_need(zmtp, 1);
+    if (at != NULL && at[0] != 0xff)
+        return sw_zmtp_violated(zmtp, EPROTO);
+    if ((at = sw_zmtp_need(zmtp, 11)) != NULL && ((at[9] & 1) == 0 || at[10] < 3))
+        return sw_zmtp_violated(zmtp, EPROTO);
+    if ((at = sw_zmtp_need(zmtp, GREETING)) == NULL)
+        return false;
+    if (memcmp(at + MECHANISM, (const char[20]){"NULL"}, 20) != 0) {
+        sw_zmtp_end(zmtp, SW_ZMTP_MISMATCH);
+        return false;
+    }
+    zmtp->in_begin += GREETING;
+    zmtp->greeted = true;
+    greet(zmtp, MECHANISM, GREETING);
+    sw_zmtp_command(zmtp, ready, sizeof(ready));
+    return true;
+}
+
+/* "The NULL Security Mechanism": properties, each a name behind its length of one byte and a value behind its length of four. What
+ * a DEALER connects to here is a broker, which is a ROUTER. */
+static bool is_router(sw_view rest)
+{
+    while (rest.size > 0) {
+        size_t name = (uint8_t)rest.data[0], value = 0;
+        if (rest.size < 1 + name + 4)
+            return false;
+        const char *at = rest.data + 1 + name;
+        for (int i = 0; i < 4; i++)
+            value = value << 8 | (uint8_t)at[i];
+        size_t size = 1 + name + 4 + value;
+        if (rest.size < size)
+            return false;
+        if (name == strlen("Socket-Type") && strncasecmp(rest.data + 1, "Socket-Type", name) == 0)
+            return sw_view_equal((sw_view){at + 4, value}, SW_VIEW("ROUTER"));
+        rest = (sw_view){rest.data + size, rest.size - size};
+    }
+    return false;
+}
+
+static void take_ready(sw_zmtp *zmtp)
+{
+    if (!sw_zmtp_next_frame(zmtp))
+        return;
+    sw_view body = sw_zmtp_body(zmtp);
+    size_t head = strlen("\5READY");
+    if (sw_zmtp_is_command(zmtp, "ERROR"))
+        sw_zmtp_end(zmtp, SW_ZMTP_REFUSED);
+    else if (!sw_zmtp_is_command(zmtp, "READY") || !is_router((sw_view){body.data + head, body.size - head}))
+        sw_zmtp_violated(zmtp, EPROTO);
+    else
+        zmtp->state = SW_ZMTP_UP;
+    zmq_msg_close(&zmtp->frame);
+}
+
+sw_zmtp_state sw_zmtp_work(sw_zmtp *zmtp)
+{
+    zmtp->may_read = true;
+    if (zmtp->connected)
+        sw_zmtp_flush(zmtp);
+    if (zmtp->state == SW_ZMTP_CONNECTING && (zmtp->connected || finish_connect(zmtp)) &&
+        (zmtp->greeted || take_greeting(zmtp)))
+        take_ready(zmtp);
+    return zmtp->state;
+}

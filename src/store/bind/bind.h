@@ -1,0 +1,73 @@
+/* Fields of messages <-> parameters and result columns, by name, through protobuf-c descriptors. Used by the parts of
+ * the store that make statements and read results. */
+#ifndef SW_STORE_BIND_H
+#define SW_STORE_BIND_H
+
+#include "store/pg/sql.h"
+#include <protobuf-c/protobuf-c.h>
+#include <sitewire/status.h>
+
+/* How a value travels. All but SW_BIND_CAST in binary format. */
+typedef enum {
+    SW_BIND_NONE, /* a field that no column type fits */
+    SW_BIND_TEXT, /* string <-> text, varchar */
+    SW_BIND_CAST, /* string <-> any other type, by its text form: inet, uuid ... */
+    SW_BIND_BOOL,
+    SW_BIND_INT,   /* any integer field <-> int2, int4, int8 */
+    SW_BIND_FLOAT, /* double <-> float8 */
+    SW_BIND_TIME,  /* google.protobuf.Timestamp <-> timestamptz */
+    SW_BIND_TEXTS, /* repeated string <-> text[] */
+    SW_BIND_BYTES, /* bytes <-> bytea */
+    SW_BIND_INTS,  /* repeated integers <- int8[], in results only */
+    SW_BIND_ROW,   /* message <-> composite type (composite.h) */
+    SW_BIND_ROWS   /* repeated message <-> array of it */
+} sw_bind;
+
+struct sw_row_type;
+
+/* A field and the column, parameter or result column that goes with it. */
+typedef struct sw_column {
+    const ProtobufCFieldDescriptor *field;
+    sw_bind bind;
+    Oid type;           /* of the column, domains resolved */
+    char type_name[64]; /* as SQL writes it */
+    bool nullable;
+    const struct sw_row_type *row; /* of SW_BIND_ROW and SW_BIND_ROWS */
+} sw_column;
+
+/* How `field` goes with a column of that type; SW_BIND_NONE if it does not. */
+sw_bind sw_bind_find(const ProtobufCFieldDescriptor *field, Oid type);
+/* The column type that a field has when nothing else is said (tests, parameters whose type is open). */
+Oid sw_bind_default_type(const ProtobufCFieldDescriptor *field);
+
+/* Whether a field of a message is set; a repeated one if it has elements. */
+bool sw_field_is_set(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
+/* Part of a key: false if it is missing. A number that is not set is 0, as proto3 does not send that. */
+bool sw_field_complete_key(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
+void sw_field_clear(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
+/* Of a singular field; the default where it is unset. */
+const char *sw_field_string(const ProtobufCMessage *message,
+                            const ProtobufCFieldDescriptor *field); /* or NULL */
+int64_t sw_field_int(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
+bool sw_field_bool(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
+ProtobufCMessage *sw_field_message(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
+void sw_field_set_string(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, const char *value);
+void sw_field_set_int(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, int64_t value);
+
+/* The field as a parameter, lent or in the arena. Unset is NULL, and so is the empty string in a nullable column.
+ * INVALID_ARGUMENT says what is wrong, without naming the field. */
+sw_code sw_bind_field(const ProtobufCMessage *message, const sw_column *column, sw_arena *arena,
+                      sw_value *value, sw_error *error);
+/* A value in text form (filters), checked. */
+sw_code sw_bind_text(const char *text, const sw_column *column, sw_arena *arena, sw_value *value,
+                     sw_error *error);
+
+/* Reads row `row` of a result in binary format into a message: result column i goes into columns[i], a column with
+ * no field is skipped. Strings point into the result. INTERNAL for a size that does not fit the type. */
+sw_code sw_bind_row(const PGresult *result, int row, const sw_column *columns, int count,
+                    ProtobufCMessage *message, sw_arena *arena, sw_error *error);
+/* Reads one value, not NULL, in binary format. False if it does not fit, or memory is short. */
+bool sw_bind_value(const char *data, int size, const sw_column *column, ProtobufCMessage *message,
+                   sw_arena *arena);
+
+#endif

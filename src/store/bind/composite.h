@@ -1,0 +1,40 @@
+/* Messages within messages <-> composite types, by the names of their columns: what bind.c and row.c do with a field that is
+ * a message, or several. Composite types are read from the catalog once for each version of the schema (boot.c). */
+#ifndef SW_STORE_COMPOSITE_H
+#define SW_STORE_COMPOSITE_H
+
+#include "store/bind/bind.h"
+
+/* A composite type and the message that goes with it. A column without a field is skipped, or NULL. */
+typedef struct sw_row_type {
+    const ProtobufCMessageDescriptor *message;
+    Oid type;
+    int count;
+    sw_column *columns; /* in the order of the type */
+    struct sw_row_type *next;
+} sw_row_type;
+
+/* A column of a composite type, as the catalog has it. Those of a type come together, in order. */
+typedef struct sw_attribute {
+    Oid row, array; /* the composite type, and the type of arrays of it */
+    Oid type;
+    const char *name;
+} sw_attribute;
+
+typedef struct sw_attributes {
+    const sw_attribute *list;
+    size_t count;
+    sw_row_type *rows; /* made of them so far */
+} sw_attributes;
+
+/* Sets `bind`, and `row` if need be, of a column that has its field and its type. SW_BIND_NONE if they do not fit. Row
+ * types are made once, in the arena. */
+void sw_column_fit(sw_column *column, sw_attributes *attributes, sw_arena *arena);
+
+/* A message, or `count` of them, as a parameter. Errors name the column within. */
+sw_code sw_row_bind(const ProtobufCMessage *message, const sw_row_type *row, sw_arena *arena, sw_value *value,
+                    sw_error *error);
+sw_code sw_rows_bind(ProtobufCMessage *const *messages, size_t count, const sw_column *column,
+                     sw_arena *arena, sw_value *value, sw_error *error);
+
+#endif

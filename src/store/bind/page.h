@@ -1,0 +1,26 @@
+/* Page tokens: where a page ended, authenticated, so that nobody but the services can make one. Used by standard
+ * methods and the fuzzer. */
+#ifndef SW_STORE_PAGE_H
+#define SW_STORE_PAGE_H
+
+#include "store/bind/filter.h"
+
+#define SW_PAGE_KEY       32 /* bytes of the key that all instances share */
+#define SW_PAGE_SHAPE     16
+#define SW_PAGE_TOKEN_MAX 65536
+
+/* What must be the same on the next page: everything but sizes. */
+void sw_page_shape(const sw_table *table, const sw_selection *selection, uint8_t shape[SW_PAGE_SHAPE]);
+
+/* The token after row `row` of a result that has the columns of table->select. NULL when out of memory, or if the
+ * values are too long. */
+char *sw_page_encode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PAGE_SHAPE],
+                     const sw_order *order, const PGresult *result, int row, sw_arena *arena);
+
+/* The values, one for each key of the order. INVALID_ARGUMENT (`page_token`) for what is not a token of ours for
+ * this request. */
+sw_code sw_page_decode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PAGE_SHAPE],
+                       const sw_table *table, const sw_order *order, const char *token, sw_arena *arena,
+                       sw_value *values, sw_error *error);
+
+#endif

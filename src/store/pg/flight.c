@@ -1,0 +1,432 @@
+/* What is in flight on a connection: statements out, results in, in order (lane.h).
+ *
+ * All between two syncs is one transaction. A result of a read is handed on at once; that of anything else waits for
+ * the sync, which commits. After a failure PostgreSQL skips what follows up to the sync: skipped work is sent again
+ * with a sync of its own, and so are all mutations that shared the transaction, since it undid them. Preparing is
+ * skipped likewise, so a statement counts as prepared until that shows.
+ *
+ * Who has entered is part of the transaction, too: a failure undoes it. So work goes without entering only behind
+ * the same caller in its own batch, or in a session that the caller has entered, with nothing else under way that could
+ * change it.
+ *
+ * A mutation waits for a lock only so long (lane.c says so to the server) before it goes to the end of the queue: neither
+ * those that share its transaction nor those behind it wait for what somebody else does with one row. */
+#include "base/clock.h"
+#include "store/pg/lane_private.h"
+#include <stdio.h>
+#include <string.h>
+
+/* Messages that share a sync: reads, and mutations with their callers. */
+static const int batch_max[SW_LANE_KINDS] = {[SW_LANE_READ] = 32, [SW_LANE_WRITE] = 16};
+static const int slots_per_work = 12; /* at the most */
+static const int64_t enter_ms = 1000; /* who has entered is asked again after so long */
+static const int again_max = 8;
+static const int blocked_load = 1000; /* more than any lane has */
+/* Of work, and of transactions where they count: one runs, the next one is there when it ends, and gathers what comes. */
+static const int depth[SW_LANE_KINDS] = {[SW_LANE_READ] = 64, [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4};
+
+void sw_lane_ignore_notice(void *context, const char *message)
+{
+    (void)context;
+    (void)message;
+}
+
+static void push(sw_lane *lane, sw_slot slot)
+{
+    if (slot.kind == SLOT_SYNC) {
+        lane->batch = 0;
+        lane->syncs++;
+        slot.entered = lane->batch_entered.valid;
+        if (slot.entered) {
+            lane->session_entered = lane->batch_entered;
+            lane->batch_entered.valid = false;
+            lane->entering++;
+        }
+    } else {
+        lane->batch++;
+    }
+    lane->slots[lane->tail++ % LANE_SLOTS] = slot;
+}
+
+static sw_slot *first(sw_lane *lane)
+{
+    return &lane->slots[lane->head % LANE_SLOTS];
+}
+
+int sw_lane_load(const sw_lane *lane)
+{
+    const sw_work *running = lane->load > 0 ? sw_lane_running(lane) : NULL;
+    return lane->load + (running && running->blocked ? blocked_load : 0);
+}
+
+bool sw_lane_has_room(const sw_lane *lane)
+{
+    int under_way = lane->kind == SW_LANE_WRITE ? lane->syncs : lane->load;
+    return sw_lane_is_up(lane) && under_way < depth[lane->kind] &&
+           lane->tail - lane->head + (unsigned)slots_per_work <= LANE_SLOTS;
+}
+
+sw_work *sw_lane_running(const sw_lane *lane)
+{
+    for (unsigned i = lane->head + lane->answered; i != lane->tail; i++) {
+        const sw_slot *slot = &lane->slots[i % LANE_SLOTS];
+        if (slot->kind == SLOT_WORK)
+            return slot->work;
+        if (slot->kind == SLOT_SYNC && lane->held) /* it commits */
+            return lane->held;
+    }
+    return lane->held;
+}
+
+bool sw_lane_has_dropped(const sw_lane *lane)
+{
+    for (unsigned i = lane->head + lane->answered; i != lane->tail; i++) {
+        const sw_slot *slot = &lane->slots[i % LANE_SLOTS];
+        if (slot->kind == SLOT_WORK && slot->work->dropped)
+            return true;
+    }
+    for (const sw_work *work = lane->held; work; work = work->next)
+        if (work->dropped)
+            return true;
+    return false;
+}
+
+bool sw_lane_changes(const sw_lane *lane, uint64_t row)
+{
+    for (unsigned i = lane->head + lane->answered; i != lane->tail; i++) {
+        const sw_slot *slot = &lane->slots[i % LANE_SLOTS];
+        if (slot->kind == SLOT_WORK && slot->work->row == row)
+            return true;
+    }
+    for (const sw_work *work = lane->held; work; work = work->next)
+        if (work->row == row)
+            return true;
+    return false;
+}
+
+/* --- Out --- */
+
+bool sw_lane_plain(sw_lane *lane, const char *text, const char *value)
+{
+    if (!PQsendQueryParams(lane->connection, text, value ? 1 : 0, NULL, value ? &value : NULL, NULL, NULL, 1))
+        return false;
+    push(lane, (sw_slot){.kind = SLOT_PLAIN});
+    return true;
+}
+
+bool sw_lane_sync(sw_lane *lane)
+{
+    if (!PQpipelineSync(lane->connection))
+        return false;
+    push(lane, (sw_slot){.kind = SLOT_SYNC});
+    return true;
+}
+
+static bool prepare(sw_lane *lane, sw_work *work, const sw_statement *statement)
+{
+    sw_prepared *prepared = &lane->prepared[statement->slot];
+    if (prepared->generation == statement->generation && !prepared->stale)
+        return true;
+    if (prepared->generation) {
+        char text[64];
+        /* First in its batch, so that no failure can have it skipped: the server would keep the old one for ever. */
+        if (lane->kind == SW_LANE_READ && lane->batch > 0 && !sw_lane_sync(lane))
+            return false;
+        snprintf(text, sizeof(text), "DEALLOCATE s%d_%u", statement->slot, prepared->generation);
+        if (!sw_lane_plain(lane, text, NULL))
+            return false;
+        prepared->generation = 0;
+    }
+    if (!PQsendPrepare(lane->connection, statement->name, statement->text, statement->count,
+                       statement->types))
+        return false;
+    push(lane, (sw_slot){.kind = SLOT_PREPARE,
+                         .work = work,
+                         .statement = statement->slot,
+                         .generation = statement->generation});
+    *prepared = (sw_prepared){.generation = statement->generation};
+    return true;
+}
+
+static bool has_entered(const sw_entered *entered, const char *const *texts, int64_t now)
+{
+    if (!entered->valid || now - entered->at_ms >= enter_ms)
+        return false;
+    for (int i = 0; i < SW_ENTER_SESSION; i++)
+        if (strcmp(entered->texts[i], texts[i]) != 0)
+            return false;
+    return true;
+}
+
+/* Tells the session on whose behalf the work is, unless it knows. A mutation tells more than that, each time. */
+static bool enter(sw_lane *lane, sw_work *work, int64_t now)
+{
+    const sw_entered *known = &lane->batch_entered;
+    if (!known->valid && lane->entering == 0)
+        known = &lane->session_entered;
+    if (!work->enter || (lane->kind == SW_LANE_READ && has_entered(known, work->enter, now)))
+        return true;
+    if (!prepare(lane, work, lane->enter) ||
+        !PQsendQueryPrepared(lane->connection, lane->enter->name, SW_ENTER_COUNT, work->enter, NULL, NULL, 1))
+        return false;
+    push(lane, (sw_slot){.kind = SLOT_ENTER, .work = work});
+    lane->batch_entered.valid = true;
+    lane->batch_entered.at_ms = now;
+    for (int i = 0; i < SW_ENTER_SESSION; i++)
+        snprintf(lane->batch_entered.texts[i], SW_ENTER_TEXT, "%s", work->enter[i]);
+    return true;
+}
+
+static bool send_statement(sw_lane *lane, sw_work *work)
+{
+    const sw_statement *statement = work->statement;
+    int64_t now_us = sw_now_us();
+    if (!enter(lane, work, now_us / 1000) || !prepare(lane, work, statement))
+        return false;
+    bool sent = work->describe ? PQsendDescribePrepared(lane->connection, statement->name)
+                               : PQsendQueryPrepared(lane->connection, statement->name, statement->count,
+                                                     work->values, work->sizes, work->formats, 1);
+    if (!sent)
+        return false;
+    push(lane, (sw_slot){.kind = SLOT_WORK, .work = work});
+    if (!work->sent)
+        work->sent_us = now_us;
+    work->sent = true;
+    lane->load++;
+    return true;
+}
+
+static bool send_work(sw_lane *lane, sw_work *work)
+{
+    bool alone = work->alone || work->rolls_back || (lane->kind != SW_LANE_READ && !work->joins);
+    if (alone && lane->batch > 0 && !sw_lane_sync(lane))
+        return false;
+    if (work->rolls_back)
+        return sw_lane_plain(lane, "BEGIN", NULL) && send_statement(lane, work) &&
+               sw_lane_plain(lane, "SET CONSTRAINTS ALL IMMEDIATE", NULL) && sw_lane_sync(lane) &&
+               sw_lane_plain(lane, "ROLLBACK", NULL) && sw_lane_sync(lane);
+    return send_statement(lane, work) &&
+           ((!alone && lane->batch < batch_max[lane->kind]) || sw_lane_sync(lane));
+}
+
+bool sw_lane_send(sw_lane *lane, sw_work *work)
+{
+    unsigned tail = lane->tail;
+    if (send_work(lane, work))
+        return true;
+    lane->broken = true;
+    /* The caller keeps work that is not in flight. */
+    for (unsigned i = tail; i != lane->tail; i++)
+        if (lane->slots[i % LANE_SLOTS].kind == SLOT_WORK)
+            return true;
+    return false;
+}
+
+/* --- In --- */
+
+static void finish(sw_lane *lane, sw_work *work, const PGresult *result)
+{
+    lane->load--;
+    work->done(work, result);
+}
+
+static void hold(sw_work *work, PGresult *result)
+{
+    PQclear(work->held);
+    work->held = result;
+}
+
+static void deliver_held(sw_lane *lane, sw_work *work)
+{
+    PGresult *result = work->held;
+    work->held = NULL;
+    finish(lane, work, result);
+    PQclear(result);
+}
+
+/* A statement that must not count as prepared. */
+static void forget(sw_lane *lane, int slot, uint32_t generation)
+{
+    if (lane->prepared[slot].generation == generation)
+        lane->prepared[slot].generation = 0;
+}
+
+static bool is_state(const PGresult *result, const char *state)
+{
+    const char *is = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return is && strcmp(is, state) == 0;
+}
+
+/* Whether work whose result is held is sent again: skipped, undone, hit by what was meant for another, or kept from a
+ * lock. Not if that has become absurd, save the last, which ends with the call's time. */
+static bool send_again(sw_lane *lane, sw_work *work, bool undone)
+{
+    bool skipped = PQresultStatus(work->held) == PGRES_PIPELINE_ABORTED;
+    bool unprepared = is_state(work->held, "26000");
+    bool replan = is_state(work->held, "0A000") && work->again == 0;
+    bool cancelled = is_state(work->held, "57014") && !work->dropped;
+    bool blocked = lane->kind == SW_LANE_WRITE && is_state(work->held, "55P03");
+    if (unprepared)
+        forget(lane, work->statement->slot, work->statement->generation);
+    if (replan)
+        lane->prepared[work->statement->slot].stale = true;
+    if (work->dropped || (!blocked && work->again >= again_max) ||
+        !(undone || skipped || unprepared || replan || cancelled || blocked))
+        return false;
+    work->again += !blocked;
+    work->blocked = blocked;
+    work->alone = true;
+    lane->load--;
+    hold(work, NULL);
+    lane->events.on_again(lane->events.context, work);
+    return true;
+}
+
+static void take_work(sw_lane *lane, sw_work *work, PGresult *result)
+{
+    if (work->held) /* why its statement could not be prepared */
+        PQclear(result);
+    else
+        work->held = result;
+    if (lane->kind != SW_LANE_READ) {
+        sw_work **end = &lane->held;
+        while (*end)
+            end = &(*end)->next;
+        work->next = NULL;
+        *end = work;
+    } else if (!send_again(lane, work, false)) {
+        deliver_held(lane, work);
+    }
+}
+
+static void take_prepare(sw_lane *lane, const sw_slot *slot, PGresult *result)
+{
+    if (PQresultStatus(result) != PGRES_COMMAND_OK && !is_state(result, "42P05")) {
+        forget(lane, slot->statement, slot->generation);
+        if (PQresultStatus(result) == PGRES_FATAL_ERROR) {
+            hold(slot->work, result);
+            return;
+        }
+    }
+    PQclear(result);
+}
+
+/* Who is refused finds out why as the outcome of the work. */
+static void take_enter(sw_lane *lane, const sw_slot *slot, PGresult *result)
+{
+    if (is_state(result, "26000")) /* not prepared: it goes again */
+        forget(lane, lane->enter->slot, lane->enter->generation);
+    else if (PQresultStatus(result) == PGRES_FATAL_ERROR && !is_state(result, "57014") && !slot->work->held) {
+        hold(slot->work, result);
+        return;
+    }
+    PQclear(result);
+}
+
+/* A failure outside of the statement itself: of a deferred constraint, or of the commit. Whose it is shows alone. */
+static void take_other(sw_lane *lane, PGresult *result)
+{
+    if (lane->held && !lane->held->next && PQresultStatus(result) == PGRES_FATAL_ERROR)
+        hold(lane->held, result);
+    else
+        PQclear(result);
+}
+
+static void take_sync(sw_lane *lane)
+{
+    sw_work *work = lane->held, *next;
+    bool undone = lane->batch_failed && work && work->next;
+    if (first(lane)->entered) {
+        lane->entering--;
+        lane->session_entered.valid &= !lane->batch_failed;
+    }
+    lane->batch_failed = false;
+    lane->head++;
+    lane->syncs--;
+    lane->held = NULL;
+    sw_lane_settle(lane);
+    for (; work; work = next) {
+        next = work->next;
+        work->next = NULL;
+        if (send_again(lane, work, undone))
+            continue;
+        if (undone)
+            hold(work, NULL);
+        deliver_held(lane, work);
+    }
+}
+
+/* The server said that it ends the connection, or libpq that it is lost. A server that takes no writes has become
+ * a standby: connecting again finds the new primary. */
+static bool is_loss(const sw_lane *lane, const PGresult *result)
+{
+    if (PQresultStatus(result) != PGRES_FATAL_ERROR)
+        return false;
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return PQstatus(lane->connection) == CONNECTION_BAD || !state || strncmp(state, "57P0", 4) == 0 ||
+           strncmp(state, "08", 2) == 0 || (lane->kind == SW_LANE_WRITE && strcmp(state, "25006") == 0);
+}
+
+void sw_lane_receive(sw_lane *lane)
+{
+    int nothing = 0;
+    while (lane->head != lane->tail && nothing < 2 && !PQisBusy(lane->connection)) {
+        PGresult *result = PQgetResult(lane->connection);
+        if (!result) {
+            nothing = lane->answered ? 0 : nothing + 1;
+            lane->head += lane->answered;
+            lane->answered = false;
+            continue;
+        }
+        sw_slot slot = *first(lane);
+        if (is_loss(lane, result)) {
+            PQclear(result);
+            lane->broken = true;
+            return;
+        }
+        if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            if (slot.kind != SLOT_SYNC) { /* out of step: never seen, but nothing else can be trusted then */
+                lane->broken = true;
+                return;
+            }
+            take_sync(lane);
+            continue;
+        }
+        lane->answered = slot.kind != SLOT_SYNC;
+        lane->batch_failed |=
+            PQresultStatus(result) == PGRES_FATAL_ERROR || PQresultStatus(result) == PGRES_PIPELINE_ABORTED;
+        if (slot.kind == SLOT_ENTER)
+            take_enter(lane, &slot, result);
+        else if (slot.kind == SLOT_WORK)
+            take_work(lane, slot.work, result);
+        else if (slot.kind == SLOT_PREPARE)
+            take_prepare(lane, &slot, result);
+        else
+            take_other(lane, result);
+    }
+}
+
+void sw_lane_abandon(sw_lane *lane)
+{
+    unsigned head = lane->head + lane->answered, tail = lane->tail;
+    sw_work *held = lane->held, *next;
+    lane->held = NULL;
+    lane->answered = false;
+    lane->batch = lane->syncs = lane->entering = 0;
+    lane->batch_failed = lane->batch_entered.valid = lane->session_entered.valid = false;
+    for (; held; held = next) {
+        next = held->next;
+        held->next = NULL;
+        hold(held, NULL);
+        finish(lane, held, NULL);
+    }
+    for (; head != tail; head++) {
+        sw_work *work = lane->slots[head % LANE_SLOTS].work;
+        if (lane->slots[head % LANE_SLOTS].kind != SLOT_WORK)
+            continue;
+        hold(work, NULL);
+        finish(lane, work, NULL);
+    }
+    lane->head = lane->tail = 0;
+}

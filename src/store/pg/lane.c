@@ -1,0 +1,246 @@
+/* A connection's life: connecting, events, loss and reconnection (lane.h). flight.c has what is in flight. */
+#include "base/clock.h"
+#include "store/pg/lane_private.h"
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static const int64_t connect_ms = 5000, backoff_min_ms = 50, backoff_max_ms = 2000;
+static const int send_size = 1 << 20; /* of a unix socket: an AppendLog goes out at once */
+static const char lock_ms[] = "250";  /* a mutation waits so long for a lock, then lets others go first */
+
+static const char *const where[SW_LANE_WHERE] = {"host", "hostaddr", "port"};
+
+static void on_timer(void *context);
+static void on_ready(void *context, short events);
+
+sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, const char *conninfo, const sw_statement *enter,
+                     const sw_lane_events *events)
+{
+    sw_lane *lane = calloc(1, sizeof(*lane));
+    if (!lane)
+        return NULL;
+    lane->loop = loop;
+    lane->kind = kind;
+    lane->conninfo = conninfo;
+    lane->enter = enter;
+    lane->events = *events;
+    lane->watched = -1;
+    lane->backoff_ms = backoff_min_ms;
+    lane->timer = sw_loop_timer(loop, on_timer, lane);
+    if (!lane->timer)
+        sw_lane_destroy(&lane);
+    return lane;
+}
+
+void sw_lane_listen(sw_lane *lane, const char *channel)
+{
+    snprintf(lane->listen, sizeof(lane->listen), "LISTEN %s", channel);
+}
+
+static void watch(sw_lane *lane, int fd, short events)
+{
+    if (lane->watched >= 0 && lane->watched != fd)
+        sw_loop_remove_fd(lane->loop, lane->watched);
+    if (fd >= 0 && (lane->watched != fd || lane->watched_events != events))
+        sw_loop_fd(lane->loop, fd, events, on_ready, lane);
+    lane->watched = fd;
+    lane->watched_events = events;
+}
+
+static void close_connection(sw_lane *lane)
+{
+    watch(lane, -1, 0);
+    PQfinish(lane->connection);
+    lane->connection = NULL;
+    lane->state = LANE_DOWN;
+    lane->broken = false;
+    memset(lane->prepared, 0, sizeof(lane->prepared));
+}
+
+static void forget_where(sw_lane *lane)
+{
+    for (int i = 0; i < SW_LANE_WHERE; i++) {
+        free(lane->where[i]);
+        lane->where[i] = NULL;
+    }
+}
+
+void sw_lane_destroy(sw_lane **lane)
+{
+    if (!*lane)
+        return;
+    close_connection(*lane);
+    sw_lane_abandon(*lane);
+    sw_timer_destroy(&(*lane)->timer);
+    forget_where(*lane);
+    free(*lane);
+    *lane = NULL;
+}
+
+/* The connection is gone: what was under way is told, and a new one is tried after a while, which grows and is
+ * spread so that many processes do not come back at the same moment. */
+static void go_down(sw_lane *lane)
+{
+    char reason[256];
+    const char *text = lane->connection ? PQerrorMessage(lane->connection) : "out of memory";
+    size_t length = strcspn(text, "\n");
+    if (length >= sizeof(reason))
+        length = sizeof(reason) - 1;
+    memcpy(reason, text, length);
+    reason[length] = '\0';
+    close_connection(lane);
+    int64_t wait = lane->backoff_ms / 2 + randombytes_uniform((uint32_t)lane->backoff_ms);
+    lane->backoff_ms = lane->backoff_ms * 2 > backoff_max_ms ? backoff_max_ms : lane->backoff_ms * 2;
+    sw_timer_start(lane->timer, sw_now_ms() + wait);
+    lane->events.on_down(lane->events.context, lane, reason);
+    sw_lane_abandon(lane);
+}
+
+static void go_up(sw_lane *lane)
+{
+    sw_timer_stop(lane->timer);
+    lane->state = LANE_UP;
+    PQsetnonblocking(lane->connection, 1);
+    if (PQhost(lane->connection) != NULL && *PQhost(lane->connection) == '/') /* tcp finds its own */
+        setsockopt(PQsocket(lane->connection), SOL_SOCKET, SO_SNDBUF, &send_size, sizeof(send_size));
+    watch(lane, PQsocket(lane->connection), ZMQ_POLLIN);
+    static const char settings[] =
+        "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
+        "set_config('jit', 'off', false), set_config('search_path', 'pg_catalog, pg_temp', false), "
+        "set_config('default_transaction_read_only', $1, false)";
+    if (!PQenterPipelineMode(lane->connection) ||
+        !sw_lane_plain(lane, settings, lane->kind == SW_LANE_READ ? "on" : "off") ||
+        (lane->kind == SW_LANE_WRITE &&
+         !sw_lane_plain(lane, "SELECT set_config('lock_timeout', $1, false)", lock_ms)) ||
+        (*lane->listen && !sw_lane_plain(lane, lane->listen, NULL))) {
+        go_down(lane);
+        return;
+    }
+    lane->events.on_up(lane->events.context, lane);
+    sw_lane_flush(lane);
+}
+
+static void poll_connect(sw_lane *lane)
+{
+    PostgresPollingStatusType status = PQconnectPoll(lane->connection);
+    int fd = PQsocket(lane->connection);
+    if (fd != lane->watched) /* libpq has gone on to another address */
+        watch(lane, -1, 0);
+    if (status == PGRES_POLLING_OK)
+        go_up(lane);
+    else if (status == PGRES_POLLING_FAILED || fd < 0)
+        go_down(lane);
+    else
+        watch(lane, fd, status == PGRES_POLLING_WRITING ? ZMQ_POLLOUT : ZMQ_POLLIN);
+}
+
+/* libpq tries several hosts one after the other, but waits for one that is silent. The next attempt begins with the
+ * host behind the first: the first item of each list that has several goes to its end. */
+static void turn_hosts(sw_lane *lane)
+{
+    PQconninfoOption *options = PQconninfo(lane->connection);
+    forget_where(lane);
+    for (const PQconninfoOption *option = options; option && option->keyword; option++)
+        for (int i = 0; i < SW_LANE_WHERE; i++) {
+            const char *comma = option->val ? strchr(option->val, ',') : NULL;
+            if (comma && strcmp(option->keyword, where[i]) == 0 &&
+                asprintf(&lane->where[i], "%s,%.*s", comma + 1, (int)(comma - option->val), option->val) < 0)
+                lane->where[i] = NULL;
+        }
+    PQconninfoFree(options);
+}
+
+/* What stands before dbname, the conninfo can change; what stands behind it, not. Without the first ones a server that
+ * vanishes from the network would be waited for a quarter of an hour. */
+void sw_lane_connect(sw_lane *lane)
+{
+    const char *const names[] = {"keepalives_idle",
+                                 "keepalives_interval",
+                                 "keepalives_count",
+                                 "tcp_user_timeout",
+                                 "dbname",
+                                 "fallback_application_name",
+                                 "client_encoding",
+                                 where[0],
+                                 where[1],
+                                 where[2],
+                                 NULL};
+    const char *const values[] = {
+        "10",           "5", "3", "15000", lane->conninfo, "sitewire", "UTF8", lane->where[0], lane->where[1],
+        lane->where[2], NULL};
+    lane->connection = PQconnectStartParams(names, values, 1);
+    lane->state = LANE_CONNECTING;
+    if (!lane->connection || PQstatus(lane->connection) == CONNECTION_BAD) {
+        go_down(lane);
+        return;
+    }
+    PQsetNoticeProcessor(lane->connection, sw_lane_ignore_notice, NULL);
+    sw_timer_start(lane->timer, sw_now_ms() + connect_ms);
+    watch(lane, PQsocket(lane->connection), ZMQ_POLLOUT);
+}
+
+/* Time to try again, or time over for trying. */
+static void on_timer(void *context)
+{
+    sw_lane *lane = context;
+    if (lane->state == LANE_CONNECTING) {
+        turn_hosts(lane);
+        go_down(lane);
+    } else if (lane->state == LANE_DOWN)
+        sw_lane_connect(lane);
+}
+
+/* Whoever listens looks once, however often it was told. */
+static bool take_notifications(sw_lane *lane)
+{
+    bool any = false;
+    for (PGnotify *each; (each = PQnotifies(lane->connection)); any = true)
+        PQfreemem(each);
+    return any;
+}
+
+static void on_ready(void *context, short events)
+{
+    sw_lane *lane = context;
+    if (lane->state == LANE_CONNECTING) {
+        poll_connect(lane);
+        return;
+    }
+    if (events & ~ZMQ_POLLOUT && !PQconsumeInput(lane->connection))
+        lane->broken = true;
+    sw_lane_receive(lane); /* also what came before a loss */
+    if (*lane->listen && take_notifications(lane))
+        lane->events.on_notify(lane->events.context);
+    sw_lane_flush(lane);
+}
+
+void sw_lane_flush(sw_lane *lane)
+{
+    if (lane->state != LANE_UP)
+        return;
+    if (!lane->broken && lane->batch > 0 && !sw_lane_sync(lane))
+        lane->broken = true;
+    int left = lane->broken ? -1 : PQflush(lane->connection);
+    if (left < 0)
+        go_down(lane);
+    else
+        watch(lane, lane->watched, left ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN);
+}
+
+void sw_lane_settle(sw_lane *lane)
+{
+    lane->backoff_ms = backoff_min_ms;
+}
+
+bool sw_lane_is_up(const sw_lane *lane)
+{
+    return lane->state == LANE_UP && !lane->broken;
+}
+
+int sw_lane_process_id(const sw_lane *lane)
+{
+    return lane->connection ? PQbackendPID(lane->connection) : 0;
+}

@@ -1,0 +1,37 @@
+/* All connections of a store: work goes to the least loaded lane of its kind, waits while there is none, and is
+ * given up after a second without one. Used by the store's operations. */
+#ifndef SW_STORE_POOL_H
+#define SW_STORE_POOL_H
+
+#include "store/pg/lane.h"
+
+#define SW_PARK_MS 1000 /* how long work waits while no lane of its kind is up */
+
+typedef struct sw_pool sw_pool;
+
+typedef struct sw_pool_options {
+    const char *conninfo;
+    int lanes[SW_LANE_KINDS];
+    void (*on_change)(void *context); /* lanes of a kind came up, or are all down */
+    void (*on_notify)(void *context); /* see sw_pool_listen */
+    void *context;
+} sw_pool_options;
+
+sw_pool *sw_pool_new(sw_loop *loop, const sw_pool_options *options);
+void sw_pool_destroy(sw_pool **pool);
+void sw_pool_connect(sw_pool *pool);
+/* Before that: on_notify is called when a NOTIFY on `channel` comes. */
+void sw_pool_listen(sw_pool *pool, const char *channel);
+
+/* Queues work; it is sent when the loop's round ends. */
+void sw_pool_submit(sw_pool *pool, sw_work *work);
+/* Nobody waits for `work` any more. True if it was still queued: it will not be done. False: it has been sent, is
+ * cancelled if it keeps running, and will be done. */
+bool sw_pool_drop(sw_pool *pool, sw_work *work);
+
+bool sw_pool_is_up(const sw_pool *pool, sw_lane_kind kind);
+/* Why the last lane went down, or "". */
+const char *sw_pool_reason(const sw_pool *pool);
+sw_statements *sw_pool_statements(sw_pool *pool);
+
+#endif

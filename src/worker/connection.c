@@ -1,0 +1,231 @@
+/* The life of a connection to a broker: connect, register, keep alive, lose, connect again with a new socket.
+ * One socket lives through one connection only, so that nothing meant for a dead broker reaches its
+ * successor. */
+#include "worker/connection.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BACKOFF_FIRST_MS 250
+#define BACKOFF_MAX_MS   5000
+#define TICKS            2     /* ticks in a heartbeat interval */
+#define SILENT_INTERVALS 4     /* after which a broker is gone */
+#define HIGH_WATER       16384 /* messages in each direction */
+#define MESSAGE_MAX      (64UL * 1024 * 1024)
+#define UNSENT_MAX       65536 /* bytes on their way to the socket; what is more is kept here (exchange.c) */
+#define LEAVE_MS         1000  /* for the last messages to leave the process */
+#define ATTEMPT_MS       30000 /* for the handshake */
+
+enum { READY = 1, HEARTBEAT = 5, DISCONNECT = 6 };
+
+static void tell(const sw_connection *connection, const char *event)
+{
+    const sw_registration *r = connection->registration;
+    if (r->on_event != NULL)
+        r->on_event(r->context, event, connection->endpoint);
+}
+
+static void close_socket(sw_connection *connection, int linger_ms)
+{
+    sw_connection_forget_kept(connection);
+    sw_batch_clear(&connection->batch);
+    if (connection->dealer != NULL)
+        sw_dealer_unwatch(connection->dealer, connection->registration->loop);
+    sw_dealer_close(&connection->dealer, linger_ms);
+    connection->up = false;
+}
+
+static void start_tick(sw_connection *connection)
+{
+    sw_timer_start(connection->timer, sw_now_ms() + connection->registration->heartbeat_ms / TICKS);
+}
+
+static void register_worker(sw_connection *connection)
+{
+    connection->up = true;
+    connection->heard = connection->sent = true;
+    connection->silent_ticks = 0;
+    sw_connection_command(connection, READY);
+    start_tick(connection);
+    tell(connection, "broker connected");
+}
+
+static void try_again(sw_connection *connection)
+{
+    if (connection->registration->draining)
+        return;
+    sw_timer_start(connection->timer, sw_now_ms() + connection->backoff_ms);
+    connection->backoff_ms = connection->backoff_ms == 0 ? BACKOFF_FIRST_MS : connection->backoff_ms * 2;
+    if (connection->backoff_ms > BACKOFF_MAX_MS)
+        connection->backoff_ms = BACKOFF_MAX_MS;
+}
+
+/* The reason stands in the broker's log: a wrong key on either side, or another mechanism. */
+static void fail_attempt(sw_connection *connection, bool refused)
+{
+    close_socket(connection, 0);
+    if (refused)
+        tell(connection, "handshake refused by broker");
+    try_again(connection);
+}
+
+static void handle_events(sw_connection *connection)
+{
+    int error;
+    for (sw_zmtp_state event; connection->dealer != NULL &&
+                              (event = sw_dealer_event(connection->dealer, &error)) != SW_ZMTP_CONNECTING;) {
+        if (event == SW_ZMTP_UP)
+            register_worker(connection);
+        else if (connection->up)
+            sw_connection_lost(connection);
+        else
+            fail_attempt(connection, event != SW_ZMTP_UNREACHABLE && event != SW_ZMTP_LOST);
+    }
+}
+
+static void on_ready(void *context, short events)
+{
+    (void)events;
+    sw_connection *connection = context;
+    sw_dealer_work(connection->dealer);
+    handle_events(connection);
+    if (connection->up && connection->kept_first != NULL)
+        sw_connection_flush(connection);
+    if (connection->up)
+        sw_connection_receive(connection);
+    handle_events(connection);
+    sw_connection_watch(connection);
+}
+
+void sw_connection_watch(sw_connection *connection)
+{
+    if (connection->dealer != NULL)
+        sw_dealer_watch(connection->dealer, connection->registration->loop, connection->kept_first != NULL,
+                        on_ready, connection);
+}
+
+sw_code sw_connection_open(sw_connection *connection, sw_error *error)
+{
+    const sw_registration *r = connection->registration;
+    sw_dealer_options options = {.context = r->zmq,
+                                 .key = r->key,
+                                 .message_max = MESSAGE_MAX,
+                                 .unsent_max = UNSENT_MAX,
+                                 .send_max = HIGH_WATER,
+                                 .receive_max = HIGH_WATER,
+                                 .ipv6_names = true};
+    connection->complained = connection->overrun = false;
+    connection->dealer = sw_dealer_open(connection->endpoint, &options);
+    if (connection->dealer == NULL) {
+        bool is_wrong = zmq_errno() != EMFILE && zmq_errno() != ENFILE && zmq_errno() != ENOMEM;
+        return sw_fail(error, is_wrong ? SW_INVALID_ARGUMENT : SW_RESOURCE_EXHAUSTED,
+                       "endpoint %s: %s; it looks like ipc:///path or tcp://host:port", connection->endpoint,
+                       zmq_strerror(zmq_errno()));
+    }
+    sw_timer_start(connection->timer, sw_now_ms() + ATTEMPT_MS);
+    sw_code code = sw_dealer_watch(connection->dealer, r->loop, false, on_ready, connection);
+    if (code != SW_OK) {
+        close_socket(connection, 0);
+        return sw_fail(error, code, "cannot watch the socket for %s", connection->endpoint);
+    }
+    return SW_OK;
+}
+
+void sw_connection_lost(sw_connection *connection)
+{
+    sw_registration *r = connection->registration;
+    close_socket(connection, 0);
+    sw_timer_stop(connection->timer);
+    r->brokers_lost++;
+    tell(connection, "broker lost");
+    try_again(connection);
+    sw_dispatch_abandon(r->dispatch, &connection->transport);
+}
+
+static void on_timer(void *context)
+{
+    sw_connection *connection = context;
+    if (connection->dealer == NULL) {
+        if (sw_connection_open(connection, NULL) != SW_OK) /* out of sockets: later perhaps */
+            sw_timer_start(connection->timer, sw_now_ms() + BACKOFF_MAX_MS);
+        return;
+    }
+    if (!connection->up) {
+        fail_attempt(connection, false);
+        return;
+    }
+    connection->silent_ticks = connection->heard ? 0 : connection->silent_ticks + 1;
+    connection->heard = false;
+    if (connection->overrun || connection->silent_ticks >= SILENT_INTERVALS * TICKS) {
+        sw_connection_lost(connection);
+        return;
+    }
+    if (!connection->sent)
+        sw_connection_command(connection, HEARTBEAT);
+    connection->sent = false;
+    connection->backoff_ms = 0; /* it has lasted for a tick: this broker works */
+    start_tick(connection);
+}
+
+sw_connection *sw_connection_new(sw_registration *registration, const char *endpoint)
+{
+    sw_connection *connection = calloc(1, sizeof(*connection));
+    if (connection == NULL)
+        return NULL;
+    connection->transport.send = sw_connection_reply;
+    connection->registration = registration;
+    connection->endpoint = strdup(endpoint);
+    connection->timer = sw_loop_timer(registration->loop, on_timer, connection);
+    if (connection->endpoint == NULL || connection->timer == NULL)
+        sw_connection_destroy(&connection);
+    return connection;
+}
+
+void sw_connection_destroy(sw_connection **connection)
+{
+    if (*connection == NULL)
+        return;
+    close_socket(*connection, 0);
+    sw_timer_destroy(&(*connection)->timer);
+    free((*connection)->endpoint);
+    free(*connection);
+    *connection = NULL;
+}
+
+/* --- the end --- */
+
+void sw_connection_drain(sw_connection *connection)
+{
+    if (!connection->up) {
+        close_socket(connection, 0);
+        sw_timer_stop(connection->timer);
+        return;
+    }
+    connection->grace_ms = sw_now_ms() + 2 * connection->registration->heartbeat_ms;
+    sw_connection_command(connection, READY);
+}
+
+/* A broker that does not dismiss its workers has read the hello by the second heartbeat: the first may have crossed it,
+ * and the second was sent an interval later. */
+bool sw_connection_is_drained(const sw_connection *connection)
+{
+    if (connection->dealer == NULL)
+        return true;
+    bool waited = connection->heartbeats >= 2 && sw_now_ms() >= connection->grace_ms;
+    return connection->kept_first == NULL && connection->batch.count == 0 &&
+           (connection->dismissed || waited);
+}
+
+void sw_connection_leave(sw_connection *connection)
+{
+    if (connection->dealer == NULL)
+        return;
+    sw_connection_send_batch(connection);
+    if (connection->up && !connection->dismissed)
+        sw_connection_command(connection, DISCONNECT);
+    sw_timer_stop(connection->timer);
+    close_socket(connection, LEAVE_MS);
+}

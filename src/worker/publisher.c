@@ -1,0 +1,120 @@
+/* The life of a PUB socket: libzmq connects it again after a loss, but gives up after a refusal; then it is opened anew. */
+#include "worker/publisher.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "net/monitor.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define HIGH_WATER    100000 /* messages unsent; each is small */
+#define RECONNECT_MS  100
+#define RECONNECT_MAX 1000
+#define AGAIN_MS      2000
+#define LINGER_MS     1000
+
+#define REFUSALS                                                                                             \
+    (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                            \
+     ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+
+struct sw_publisher {
+    sw_registration *registration;
+    char *endpoint;
+    void *socket, *monitor;
+    sw_timer *timer; /* opens it anew */
+};
+
+static void close_socket(sw_publisher *publisher)
+{
+    if (publisher->monitor != NULL) {
+        sw_loop_remove_fd(publisher->registration->loop, sw_socket_fd(publisher->monitor));
+        sw_monitor_close(publisher->socket, &publisher->monitor);
+    }
+    if (publisher->socket != NULL)
+        zmq_close(publisher->socket);
+    publisher->socket = NULL;
+}
+
+static void on_monitor(void *context, short events)
+{
+    (void)events;
+    sw_publisher *publisher = context;
+    if (sw_monitor_next(publisher->monitor, NULL) == 0)
+        return;
+    const sw_registration *r = publisher->registration;
+    close_socket(publisher);
+    sw_timer_start(publisher->timer, sw_now_ms() + AGAIN_MS);
+    if (r->on_event != NULL)
+        r->on_event(r->context, "publisher refused by broker", publisher->endpoint);
+}
+
+static bool set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
+}
+
+sw_code sw_publisher_open(sw_publisher *publisher, sw_error *error)
+{
+    const sw_registration *r = publisher->registration;
+    void *socket = publisher->socket = zmq_socket(r->zmq, ZMQ_PUB);
+    bool encrypted = r->key != NULL && strncmp(publisher->endpoint, "tcp://", 6) == 0;
+    bool good =
+        socket != NULL && set_int(socket, ZMQ_LINGER, LINGER_MS) && set_int(socket, ZMQ_IPV6, 1) &&
+        set_int(socket, ZMQ_SNDHWM, HIGH_WATER) && set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) &&
+        set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX) && set_int(socket, ZMQ_HEARTBEAT_IVL, 2000) &&
+        set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 8000) &&
+        (!encrypted || sw_key_use_as_client(socket, r->key)) &&
+        (publisher->monitor = sw_monitor_open(r->zmq, socket, REFUSALS)) != NULL &&
+        sw_loop_fd(r->loop, sw_socket_fd(publisher->monitor), ZMQ_POLLIN, on_monitor, publisher) == SW_OK;
+    if (good && zmq_connect(socket, publisher->endpoint) == 0)
+        return SW_OK;
+    sw_code code = sw_fail(error, good ? SW_INVALID_ARGUMENT : SW_RESOURCE_EXHAUSTED,
+                           "publishing at %s: %s; it looks like ipc:///path or tcp://host:port",
+                           publisher->endpoint, zmq_strerror(zmq_errno()));
+    close_socket(publisher);
+    return code;
+}
+
+static void on_timer(void *context)
+{
+    sw_publisher *publisher = context;
+    if (!publisher->registration->draining && sw_publisher_open(publisher, NULL) != SW_OK)
+        sw_timer_start(publisher->timer, sw_now_ms() + AGAIN_MS);
+}
+
+void sw_publisher_send(sw_publisher *publisher, sw_message *message)
+{
+    sw_message copy = {.count = 0};
+    bool good = publisher->socket != NULL;
+    for (int i = 0; i < message->count && good; i++) {
+        zmq_msg_init(&copy.frames[i]);
+        good = zmq_msg_copy(&copy.frames[i], &message->frames[i]) == 0;
+        copy.count++;
+    }
+    if (!good || sw_message_send(publisher->socket, &copy) != 0) /* a PUB never blocks */
+        sw_message_close(&copy);
+}
+
+sw_publisher *sw_publisher_new(sw_registration *registration, const char *endpoint)
+{
+    sw_publisher *publisher = calloc(1, sizeof(*publisher));
+    if (publisher == NULL)
+        return NULL;
+    publisher->registration = registration;
+    publisher->endpoint = strdup(endpoint);
+    publisher->timer = sw_loop_timer(registration->loop, on_timer, publisher);
+    if (publisher->endpoint == NULL || publisher->timer == NULL)
+        sw_publisher_destroy(&publisher);
+    return publisher;
+}
+
+void sw_publisher_destroy(sw_publisher **publisher)
+{
+    if (*publisher == NULL)
+        return;
+    close_socket(*publisher);
+    sw_timer_destroy(&(*publisher)->timer);
+    free((*publisher)->endpoint);
+    free(*publisher);
+    *publisher = NULL;
+}

@@ -1,0 +1,200 @@
+/* Identities: what a verdict means as time goes by, and who is forgotten. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "broker/auth/identity.h"
+#include "broker/auth/rights.h"
+#include <stdio.h>
+#include <string.h>
+
+#define S 1000000
+
+static sw_identities all;
+
+static int open_all(void **state)
+{
+    (void)state;
+    sw_identities_init(&all, 4711);
+    return 0;
+}
+
+static int close_all(void **state)
+{
+    (void)state;
+    sw_identities_clear(&all);
+    return 0;
+}
+
+static sw_told good(const char *user)
+{
+    return (sw_told){.user = sw_view_of(user), .admin = true, .until_us = 60 * S, .expires_us = SW_NEVER};
+}
+
+static void test_verdict(void **state)
+{
+    (void)state;
+    sw_identity *key = sw_identities_need(&all, SW_VIEW("k"), false, 0);
+    assert_int_equal(sw_identity_verdict(key, 0), SW_VERDICT_NONE);
+    sw_told told = good("ann@a.example");
+    sw_identity_tell(key, &told, S);
+    assert_int_equal(sw_identity_verdict(key, 2 * S), SW_VERDICT_GOOD);
+    assert_true(key->admin);
+    assert_string_equal(key->user, "ann@a.example");
+    assert_int_equal(sw_identity_verdict(key, 60 * S), SW_VERDICT_NONE); /* nobody has confirmed it */
+    sw_identity_tell(key, &told, 50 * S);
+    told.reason = SW_VIEW("this key was revoked");
+    sw_identity_tell(key, &told, 55 * S);
+    assert_int_equal(sw_identity_verdict(key, 56 * S), SW_VERDICT_REFUSED);
+    assert_int_equal(sw_identity_verdict(key, 600 * S),
+                     SW_VERDICT_REFUSED); /* a refusal does not end by itself */
+    assert_false(key->admin);
+    sw_identity_tell(key, &told, 58 * S);
+    assert_int_equal(key->refused_us, 55 * S);
+}
+
+static void test_expiry(void **state)
+{
+    (void)state;
+    sw_identity *key = sw_identities_need(&all, SW_VIEW("k"), false, 0);
+    sw_told told = good("ann@a.example");
+    told.expires_us = 10 * S;
+    sw_identity_tell(key, &told, S);
+    assert_int_equal(sw_identity_verdict(key, 10 * S - 1), SW_VERDICT_GOOD);
+    assert_int_equal(sw_identity_verdict(key, 10 * S), SW_VERDICT_REFUSED);
+    assert_non_null(strstr(key->reason, "expired"));
+}
+
+/* Whatever the service says, a user is somebody, and no name of the system's own. */
+static void test_names(void **state)
+{
+    (void)state;
+    char longest[300];
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    const char *const bad[] = {"", "@broker", longest};
+    sw_identity *key = sw_identities_need(&all, SW_VIEW("k"), false, 0);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        sw_told told = good(bad[i]);
+        sw_identity_tell(key, &told, S);
+        assert_int_equal(sw_identity_verdict(key, S), SW_VERDICT_REFUSED);
+    }
+    sw_told told = good("a@a");
+    told.reason = sw_view_of(longest);
+    sw_identity_tell(key, &told, S);
+    assert_int_equal(strlen(key->reason), SW_REASON_MAX);
+    assert_null(sw_identities_need(&all, sw_view_of(longest), true, 0));
+    assert_null(sw_identities_need(&all, SW_VIEW(""), false, 0));
+    /* A user of that name is another than a key of it. */
+    assert_ptr_not_equal(sw_identities_need(&all, SW_VIEW("k"), true, 0), key);
+    assert_ptr_equal(sw_identities_need(&all, SW_VIEW("k"), false, 0), key);
+}
+
+static void test_many(void **state)
+{
+    (void)state;
+    char name[16];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "key-%d", i);
+        sw_identity *key = sw_identities_need(&all, sw_view_of(name), false, 0);
+        sw_identity_ask(&all, key);
+        sw_identity_ask(&all, key); /* once is enough */
+    }
+    int due = 0;
+    for (sw_identity *key; (key = sw_identity_next_due(&all)) != NULL; due++) {
+        snprintf(name, sizeof(name), "key-%d", due);
+        assert_string_equal(key->name, name); /* in order */
+    }
+    assert_int_equal(due, 1000);
+    uint32_t at = 0;
+    int odd = 0;
+    for (sw_identity *key; (key = sw_identities_next(&all, &at)) != NULL; odd++)
+        if (odd % 2 == 1)
+            sw_identities_forget(&all, key);
+    assert_int_equal(odd, 1000);
+    assert_non_null(sw_identities_find(&all, SW_VIEW("key-0"), false));
+    assert_null(sw_identities_find(&all, SW_VIEW("key-1"), false));
+    assert_int_equal(all.slab.used, 500);
+}
+
+static char granted[1024];
+
+static void note(void *context, sw_view topic)
+{
+    (void)context;
+    size_t used = strlen(granted);
+    snprintf(granted + used, sizeof(granted) - used, "%.*s ", (int)topic.size,
+             topic.size > 0 ? topic.data : "");
+}
+
+static const char *grants(const sw_identity *identity, const char *subscription)
+{
+    granted[0] = '\0';
+    sw_rights_grant(identity, sw_view_of(subscription), note, NULL);
+    return granted;
+}
+
+static void test_topics(void **state)
+{
+    (void)state;
+    char *projects[] = {(char *)"website:a", (char *)"website:ab", (char *)"website:c"};
+    sw_identity *user = sw_identities_need(&all, SW_VIEW("u"), true, 0);
+    sw_told told = {.user = SW_VIEW("u"), .until_us = 60 * S, .expires_us = SW_NEVER};
+    assert_false(sw_identity_may_subscribe(user, S));
+    sw_identity_tell(user, &told, S);
+    assert_false(sw_identity_may_subscribe(user, S)); /* its projects were not told */
+    told.tells_projects = true;
+    told.projects = projects;
+    told.project_count = 3;
+    sw_identity_tell(user, &told, S);
+    assert_true(sw_identity_may_subscribe(user, S));
+    assert_string_equal(grants(user, "d/state/"),
+                        "d/state/website:a/ d/state/website:ab/ d/state/website:c/ ");
+    assert_string_equal(grants(user, "d/state/website:a"), "d/state/website:a/ d/state/website:ab/ ");
+    assert_string_equal(grants(user, "d/state/website:a/"), "d/state/website:a/ ");
+    assert_string_equal(grants(user, "d/state/website:a/x"), "d/state/website:a/x ");
+    static const char *const nothing[] = {"", "d", "d/", "d/state", "d/state/website:b/"};
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(grants(user, nothing[i]), "");
+    assert_string_equal(grants(user, "d/state/website:cd/"), "");
+    char longest[SW_TOPIC_MAX + 2];
+    memset(longest, 'x', sizeof(longest));
+    assert_int_equal(sw_rights_grant(user, (sw_view){longest, SW_TOPIC_MAX + 1}, note, NULL), 0);
+
+    uint32_t before = user->rights;
+    sw_identity_tell(user, &told, 2 * S);
+    assert_int_equal(user->rights, before); /* nothing has changed */
+    told.project_count = 2;
+    sw_identity_tell(user, &told, 3 * S);
+    assert_int_not_equal(user->rights, before);
+    assert_string_equal(grants(user, "d/state/website:c/"), "");
+    before = user->rights;
+    told.admin = true;
+    told.project_count = 0;
+    sw_identity_tell(user, &told, 4 * S);
+    assert_int_not_equal(user->rights, before);
+    assert_string_equal(grants(user, ""), " ");
+    assert_string_equal(grants(user, "d/"), "d/ ");
+    assert_false(sw_identity_may_subscribe(user, 61 * S));
+    told.until_us = 120 * S;
+    told.tells_projects = false; /* asked for another reason */
+    before = user->rights;
+    sw_identity_tell(user, &told, 62 * S);
+    assert_false(sw_identity_may_subscribe(user, 62 * S));
+    assert_int_equal(user->rights, before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_verdict, open_all, close_all),
+        cmocka_unit_test_setup_teardown(test_topics, open_all, close_all),
+        cmocka_unit_test_setup_teardown(test_expiry, open_all, close_all),
+        cmocka_unit_test_setup_teardown(test_names, open_all, close_all),
+        cmocka_unit_test_setup_teardown(test_many, open_all, close_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

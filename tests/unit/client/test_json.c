@@ -1,0 +1,239 @@
+/* proto3 JSON: every kind of value, both spellings, and errors that name the field and the remedy. */
+#include "c/json/json.h"
+#include "c/json/json_value.h"
+
+#include <google/protobuf/descriptor.pb-c.h>
+#include <setjmp.h>
+#include <sitewire/referential/v1/referential.pb-c.h>
+#include <sitewire/rpc/v1/rpc.pb-c.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char *through(const ProtobufCMessageDescriptor *type, const char *text, sw_error *error)
+{
+    ProtobufCMessage *message;
+    if (sw_json_parse(type, text, strlen(text), NULL, &message, error) != SW_OK) {
+        assert_null(message);
+        return NULL;
+    }
+    json_t *json = sw_json_from_message(message);
+    char *out = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    protobuf_c_message_free_unpacked(message, NULL);
+    return out;
+}
+
+static void same(const ProtobufCMessageDescriptor *type, const char *text, const char *wanted)
+{
+    sw_error error;
+    char *out = through(type, text, &error);
+    if (out == NULL)
+        fail_msg("%s: %s", text, error.message);
+    assert_string_equal(out, wanted);
+    free(out);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    const ProtobufCMessageDescriptor *website = &sw__website__descriptor;
+    same(website, "{}", "{}");
+    same(website, " { \"code\" : \"a\" , \"name\" : null } ", "{\"code\":\"a\"}");
+    same(website, "{\"codeRepositoryUrl\":\"u\"}", "{\"code_repository_url\":\"u\"}");
+    same(website, "{\"name\":\"\"}", "{\"name\":\"\"}"); /* set, and empty */
+    same(website, "{\"revision\":7}", "{\"revision\":\"7\"}");
+    same(website, "{\"revision\":\"-9223372036854775808\"}", "{\"revision\":\"-9223372036854775808\"}");
+    same(website, "{\"revision\":1e3}", "{\"revision\":\"1000\"}");
+    same(website, "{\"createdAt\":\"1970-01-01T00:00:00Z\"}", "{\"created_at\":\"1970-01-01T00:00:00Z\"}");
+    same(&sw__environment__descriptor, "{\"rank\":\"12\"}", "{\"rank\":12}");
+    same(&sw__update_website_request__descriptor, "{\"updateMask\":\"codeRepositoryUrl,name\"}",
+         "{\"update_mask\":\"code_repository_url,name\"}");
+    same(&sw__update_website_request__descriptor, "{\"update_mask\":\"\"}", "{\"update_mask\":\"\"}");
+    same(&sw__health_check_response__descriptor, "{\"status\":1}", "{\"status\":\"SERVING\"}");
+    same(&sw__health_check_response__descriptor, "{\"status\":99}", "{\"status\":99}");
+    same(&sw__get_schema_response__descriptor, "{\"file_descriptor_set\":\"_-8\"}",
+         "{\"file_descriptor_set\":\"/+8=\"}");
+    same(&sw__method_stats__descriptor, "{\"codes\":[]}", "{}");
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    static const struct {
+        const ProtobufCMessageDescriptor *type;
+        const char *text, *field, *message;
+    } rows[] = {
+        {&sw__website__descriptor, "{\"nmae\":\"x\"}", "nmae", "did you mean 'name'?"},
+        {&sw__website__descriptor, "{\"zzzzzzzzzz\":1}", "zzzzzzzzzz", "no such field"},
+        {&sw__website__descriptor, "{\"name\":1}", "name", "expected a string, not a number"},
+        {&sw__website__descriptor, "{\"enabled\":\"true\"}", "enabled", "expected true or false"},
+        {&sw__website__descriptor, "{\"revision\":1.5}", "revision", "whole number"},
+        {&sw__website__descriptor, "{\"revision\":\"9223372036854775808\"}", "revision", "whole number"},
+        {&sw__website__descriptor, "{\"revision\":\"12x\"}", "revision", "whole number"},
+        {&sw__website__descriptor, "{\"revision\":\"\"}", "revision", "whole number"},
+        {&sw__website__descriptor, "{\"created_at\":\"2026-02-29T00:00:00Z\"}", "created_at",
+         "a time such as"},
+        {&sw__website__descriptor, "{\"created_at\":1}", "created_at", "a time such as"},
+        {&sw__website__descriptor, "{\"home_directory\":\"a\",\"homeDirectory\":\"b\"}", "home_directory",
+         "twice"},
+        {&sw__website__descriptor, "{\"name\":\"a\",\"name\":\"b\"}", "", "duplicate"},
+        {&sw__website__descriptor, "{\"name\":\"a\\u0000b\"}", "", "NUL"},
+        {&sw__website__descriptor, "{\"name\":\"\xff\"}", "", "unable to decode byte 0xff"},
+        {&sw__website__descriptor, "{\"name\":", "", "line 1"},
+        {&sw__website__descriptor, "{} x", "", "end of file"},
+        {&sw__website__descriptor, "", "", "JSON line"},
+        {&sw__website__descriptor, "[]", "", "expected an object, not an array"},
+        {&sw__website__descriptor, "3", "", "expected an object"},
+        {&sw__environment__descriptor, "{\"rank\":2147483648}", "rank", "2147483647"},
+        {&sw__list_websites_request__descriptor, "{\"filters\":[{},{\"feild\":\"x\"}]}", "filters[1].feild",
+         "did you mean 'field'?"},
+        {&sw__list_websites_request__descriptor, "{\"filters\":[{\"values\":[\"a\",1]}]}",
+         "filters[0].values[1]", "expected a string"},
+        {&sw__list_websites_request__descriptor, "{\"filters\":{}}", "filters", "expected an array"},
+        {&sw__list_websites_request__descriptor, "{\"filters\":[null]}", "filters[0]", "must not be null"},
+        {&sw__update_website_request__descriptor, "{\"website\":{\"live\":0}}", "website.live",
+         "true or false"},
+        {&sw__update_website_request__descriptor, "{\"update_mask\":[\"a\"]}", "update_mask",
+         "comma-separated"},
+        {&sw__update_website_request__descriptor, "{\"update_mask\":\"a,,b\"}", "update_mask", "empty"},
+        {&sw__health_check_response__descriptor, "{\"status\":\"SERVED\"}", "status",
+         "none of UNKNOWN, SERVING, NOT_SERVING"},
+        {&sw__method_stats__descriptor, "{\"codes\":[-1]}", "codes[0]", "18446744073709551615"},
+        {&sw__method_stats__descriptor, "{\"codes\":[\"-1\"]}", "codes[0]", "18446744073709551615"},
+        {&sw__get_schema_response__descriptor, "{\"file_descriptor_set\":\"a\"}", "file_descriptor_set",
+         "base64"},
+        {&sw__get_schema_response__descriptor, "{\"file_descriptor_set\":\"a!==\"}", "file_descriptor_set",
+         "base64"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        sw_error error = {0};
+        char *out = through(rows[i].type, rows[i].text, &error);
+        if (out != NULL || error.code != SW_INVALID_ARGUMENT || strcmp(error.field, rows[i].field) != 0 ||
+            strstr(error.message, rows[i].message) == NULL)
+            fail_msg("%s: field '%s', message '%s'", rows[i].text, error.field, error.message);
+    }
+}
+
+static void test_depth(void **state)
+{
+    (void)state;
+    char text[8192] = "";
+    for (int depth = 1; depth <= 40; depth++) {
+        char *at = text;
+        for (int i = 1; i < depth; i++)
+            at += sprintf(at, "{\"nested_type\":[");
+        at += sprintf(at, "{}");
+        for (int i = 1; i < depth; i++)
+            at += sprintf(at, "]}");
+        sw_error error = {0};
+        char *out = through(&google__protobuf__descriptor_proto__descriptor, text, &error);
+        if (depth <= SW_JSON_DEPTH_MAX)
+            assert_non_null(out);
+        else
+            assert_non_null(strstr(error.message, "nested deeper"));
+        free(out);
+    }
+}
+
+static void test_times(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t seconds;
+        int32_t nanos;
+        const char *printed;
+    } rows[] = {
+        {"1970-01-01T00:00:00Z", 0, 0, "1970-01-01T00:00:00Z"},
+        {"1969-12-31T23:59:59.5Z", -1, 500000000, "1969-12-31T23:59:59.500Z"},
+        {"0001-01-01T00:00:00Z", -62135596800, 0, "0001-01-01T00:00:00Z"},
+        {"9999-12-31T23:59:59.999999999Z", 253402300799, 999999999, "9999-12-31T23:59:59.999999999Z"},
+        {"2000-02-29t12:30:00.000001+02:00", 951820200, 1000, "2000-02-29T10:30:00.000001Z"},
+        {"2026-01-31T23:59:59-00:30", 1769905799, 0, "2026-02-01T00:29:59Z"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int64_t seconds;
+        int32_t nanos;
+        char text[SW_TIME_TEXT_SIZE];
+        assert_true(sw_timestamp_parse(rows[i].text, &seconds, &nanos));
+        assert_int_equal(seconds, rows[i].seconds);
+        assert_int_equal(nanos, rows[i].nanos);
+        assert_true(sw_timestamp_print(seconds, nanos, text));
+        assert_string_equal(text, rows[i].printed);
+    }
+    static const char *const bad[] = {"",
+                                      "2026",
+                                      "2026-01-31",
+                                      "2026-01-31T23:59:59",
+                                      "2026-13-01T00:00:00Z",
+                                      "2026-04-31T00:00:00Z",
+                                      "1900-02-29T00:00:00Z",
+                                      "2026-01-31T24:00:00Z",
+                                      "2026-01-31T23:59:59.Z",
+                                      "2026-01-31T23:59:59.1234567891Z",
+                                      "2026-01-31T23:59:59Zx",
+                                      "0001-01-01T00:00:00+01:00",
+                                      "2026-01-31T23:59:59+0100"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        int64_t seconds;
+        int32_t nanos;
+        assert_false(sw_timestamp_parse(bad[i], &seconds, &nanos));
+    }
+    int64_t seconds;
+    int32_t nanos;
+    char text[SW_TIME_TEXT_SIZE];
+    assert_true(sw_duration_parse("-0.000000001s", &seconds, &nanos));
+    assert_int_equal(seconds, 0);
+    assert_int_equal(nanos, -1);
+    assert_true(sw_duration_print(seconds, nanos, text));
+    assert_string_equal(text, "-0.000000001s");
+    assert_true(sw_duration_parse("3600s", &seconds, &nanos));
+    assert_int_equal(seconds, 3600);
+    assert_false(sw_duration_parse("1", &seconds, &nanos));
+    assert_false(sw_duration_parse("s", &seconds, &nanos));
+    assert_false(sw_duration_parse("315576000001s", &seconds, &nanos));
+    assert_false(sw_duration_parse("99999999999999999999s", &seconds, &nanos));
+    /* Every day of 400 years there and back. */
+    for (int64_t day = -80000; day < 80000; day++) {
+        assert_true(sw_timestamp_print(day * 86400 + 86399, 0, text));
+        assert_true(sw_timestamp_parse(text, &seconds, &nanos));
+        assert_int_equal(seconds, day * 86400 + 86399);
+    }
+}
+
+static void test_base64(void **state)
+{
+    (void)state;
+    uint8_t bytes[64], back[SW_BASE64_DECODED(100)];
+    char text[SW_BASE64_ENCODED(64)];
+    for (size_t size = 0; size <= sizeof(bytes); size++) {
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (uint8_t)(i * 37 + size);
+        sw_base64_encode(bytes, size, text);
+        assert_int_equal(strlen(text), (size + 2) / 3 * 4);
+        size_t length;
+        assert_true(sw_base64_decode(text, strlen(text), back, &length));
+        assert_int_equal(length, size);
+        assert_memory_equal(bytes, back, size);
+        size_t bare = strcspn(text, "=");
+        assert_true(sw_base64_decode(text, bare, back, &length));
+        assert_int_equal(length, size);
+    }
+    size_t length;
+    static const char *const bad[] = {"=", "==", "====", "a===", "aa=", "a=aa", "aB==", "aaB=", "a b="};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(sw_base64_decode(bad[i], strlen(bad[i]), back, &length));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values), cmocka_unit_test(test_errors), cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_times),  cmocka_unit_test(test_base64),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

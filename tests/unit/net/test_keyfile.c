@@ -1,0 +1,138 @@
+/* Key files: what is written is read, and what others could have read or what is no key file is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "net/keyfile.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/sw-key-XXXXXX", path[64];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(path, sizeof(path), "%s/key", folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    unlink(path);
+    return rmdir(folder);
+}
+
+static void put(const char *text, size_t size)
+{
+    unlink(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, size), (ssize_t)size);
+    close(fd);
+}
+
+static void test_round(void **state)
+{
+    (void)state;
+    sw_key_file made, other, read;
+    sw_error error;
+    struct stat status;
+    unlink(path);
+    assert_int_equal(sw_key_file_make(&made, &error), SW_OK);
+    assert_int_equal(sw_key_file_make(&other, &error), SW_OK);
+    assert_string_not_equal(made.public_key, other.public_key);
+    strcpy(made.server_key, other.public_key);
+    strcpy(made.label, "a laptop = # 1");
+    umask(0);
+    assert_int_equal(sw_key_file_write(path, &made, &error), SW_OK);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    assert_int_equal(sw_key_file_read(path, &read, &error), SW_OK);
+    assert_memory_equal(&read, &made, sizeof(read));
+    assert_int_equal(sw_key_file_write(path, &other, &error), SW_ALREADY_EXISTS);
+    assert_int_equal(sw_key_file_read(path, &read, &error), SW_OK);
+    assert_string_equal(read.public_key, made.public_key);
+    unlink(path);
+    strcpy(other.label, "two\nlines");
+    assert_int_equal(sw_key_file_write(path, &other, &error), SW_INVALID_ARGUMENT);
+    assert_int_equal(sw_key_file_read(path, &read, &error), SW_NOT_FOUND);
+}
+
+static void test_mode(void **state)
+{
+    (void)state;
+    sw_key_file made, read;
+    sw_error error;
+    unlink(path);
+    sw_key_file_make(&made, &error);
+    assert_int_equal(sw_key_file_write(path, &made, &error), SW_OK);
+    static const mode_t loose[] = {0640, 0604, 0660, 0644, 0601, 0700};
+    for (size_t i = 0; i < sizeof(loose) / sizeof(*loose); i++) {
+        chmod(path, loose[i]);
+        assert_int_equal(sw_key_file_read(path, &read, &error), SW_FAILED_PRECONDITION);
+        assert_non_null(strstr(error.message, "chmod 600"));
+        assert_string_equal(read.secret_key, "");
+    }
+    chmod(path, 0400);
+    assert_int_equal(sw_key_file_read(path, &read, &error), SW_OK);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(path, 4711, 4711), 0);
+        assert_int_equal(sw_key_file_read(path, &read, &error), SW_FAILED_PRECONDITION);
+        assert_non_null(strstr(error.message, "4711"));
+    }
+    assert_int_equal(sw_key_file_read(folder, &read, &error), SW_FAILED_PRECONDITION);
+    assert_int_equal(sw_key_file_read("/dev/null", &read, &error), SW_FAILED_PRECONDITION);
+}
+
+static void test_broken(void **state)
+{
+    (void)state;
+    sw_key_file made, other, read;
+    sw_error error;
+    char text[8192];
+    sw_key_file_make(&made, &error);
+    sw_key_file_make(&other, &error);
+    const char *const lines[] = {"public_key = \"short\"", "public_key",  "= \"x\"",
+                                 "public_key = x",         "label = \"a", "label = \"a\" b"};
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+        int size = snprintf(text, sizeof(text), "public_key = \"%s\"\nsecret_key = \"%s\"\n%s\n",
+                            made.public_key, made.secret_key, lines[i]);
+        put(text, (size_t)size);
+        assert_int_equal(sw_key_file_read(path, &read, &error), SW_FAILED_PRECONDITION);
+        assert_non_null(strstr(error.message, "line 3"));
+        assert_null(strstr(error.message, made.secret_key));
+    }
+    int size = snprintf(text, sizeof(text), "public_key = \"%s\"\nsecret_key = \"%s\"\n", made.public_key,
+                        other.secret_key);
+    put(text, (size_t)size);
+    assert_int_equal(sw_key_file_read(path, &read, &error), SW_FAILED_PRECONDITION);
+    assert_non_null(strstr(error.message, "damaged"));
+    put("", 0);
+    assert_int_equal(sw_key_file_read(path, &read, &error), SW_FAILED_PRECONDITION);
+    put("a\0b", 3);
+    assert_int_equal(sw_key_file_read(path, &read, &error), SW_FAILED_PRECONDITION);
+    memset(text, '\n', sizeof(text));
+    put(text, sizeof(text));
+    assert_int_equal(sw_key_file_read(path, &read, &error), SW_FAILED_PRECONDITION);
+    /* What a later version adds is no failure. */
+    size = snprintf(text, sizeof(text), "# mine\r\n\n public_key=\"%s\" \r\nsecret_key = \"%s\"\nnew = \"x\"",
+                    made.public_key, made.secret_key);
+    put(text, (size_t)size);
+    assert_int_equal(sw_key_file_read(path, &read, &error), SW_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round), cmocka_unit_test(test_mode),
+                                       cmocka_unit_test(test_broken)};
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

@@ -1,0 +1,126 @@
+/* The lease of a deployment: when the service is asked, and what is made of its answers. Errands are the test's own. */
+#include "runner/lease.h"
+
+#include <setjmp.h>
+#include <sitewire/deployment/v1/deployment.pb-c.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+const sw_errand_method sw_errand_renew = {.path = "RenewLease"};
+static int64_t now_ms = 1000000;
+static int asked, aborted, renewed, lost;
+
+int64_t sw_lease_now_ms(void)
+{
+    return now_ms;
+}
+
+sw_code sw_errand_init(sw_errand *errand, sw_loop *loop, sw_client *client, void *context)
+{
+    (void)loop;
+    *errand = (sw_errand){.client = client, .context = context};
+    return SW_OK;
+}
+
+sw_code sw_errand_start(sw_errand *errand, const sw_errand_method *method, const ProtobufCMessage *request,
+                        sw_errand_fn *fn)
+{
+    (void)request;
+    assert_ptr_equal(method, &sw_errand_renew);
+    assert_false(errand->active);
+    errand->active = true;
+    errand->fn = fn;
+    errand->sent_ms = now_ms;
+    asked++;
+    return SW_OK;
+}
+
+void sw_errand_cancel(sw_errand *errand)
+{
+    errand->active = false;
+}
+
+void sw_errand_clear(sw_errand *errand)
+{
+    errand->active = false;
+}
+
+static void on_renewed(void *context)
+{
+    (void)context;
+    renewed++;
+}
+
+static void on_lost(const char *reason, void *context)
+{
+    (void)reason;
+    (void)context;
+    lost++;
+}
+
+static void on_abort(const char *reason, void *context)
+{
+    (void)context;
+    assert_string_equal(reason, "stop");
+    aborted++;
+}
+
+static const sw_lease_events events = {.renewed = on_renewed, .lost = on_lost, .abort = on_abort};
+
+static void answer(sw_lease *lease, bool abort)
+{
+    Sw__Lease told = SW__LEASE__INIT;
+    ProtobufCMessage *reply = &told.base;
+    told.has_abort = told.abort = abort;
+    told.abort_reason = abort ? (char *)"stop" : NULL;
+    assert_true(lease->renewal.active);
+    lease->renewal.active = false;
+    lease->renewal.fn(&reply, NULL, lease->renewal.context);
+}
+
+static void start(sw_lease *lease, sw_loop *loop)
+{
+    asked = aborted = renewed = lost = 0;
+    *lease = (sw_lease){.id = 1, .fence = 1, .length_ms = 30000, .pause_ms = 5000};
+    assert_int_equal(sw_lease_start(lease, loop, NULL, &events, NULL, now_ms), SW_OK);
+}
+
+/* An event tells of an abort while the answer to a renewal from before it is on its way. */
+static void test_asked_during_a_renewal(void **state)
+{
+    (void)state;
+    sw_lease lease;
+    sw_loop *loop = sw_loop_new();
+    start(&lease, loop);
+    sw_lease_ask(&lease);
+    sw_lease_ask(&lease);
+    sw_lease_ask(&lease);
+    assert_int_equal(asked, 1);
+    answer(&lease, false);
+    assert_int_equal(asked, 2); /* at once, not with the next renewal in seconds */
+    answer(&lease, true);
+    assert_int_equal(asked, 2);
+    assert_int_equal(aborted, 1);
+    assert_int_equal(renewed, 2);
+    sw_lease_ask(&lease);
+    sw_lease_ask(&lease);
+    answer(&lease, true); /* it is known */
+    assert_int_equal(asked, 3);
+    sw_lease_ask(&lease);
+    sw_lease_ask(&lease);
+    sw_lease_lose(&lease, "gone");
+    assert_int_equal(lost, 1);
+    sw_lease_ask(&lease);
+    assert_int_equal(asked, 4);
+    sw_lease_clear(&lease);
+    sw_loop_destroy(&loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_asked_during_a_renewal)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
