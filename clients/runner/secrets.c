@@ -28,7 +28,7 @@ static sw_code read_lines(sw_secrets *secrets, const char *path, sw_error *error
         sw_code code = sw_private_file_next(&rest, &line, path, &name, &value, error);
         if (code != SW_OK || name == NULL)
             return code;
-        size_t size = strlen(value);
+        size_t size = value != NULL ? strlen(value) : 0;
         if (!is_name(name))
             return sw_fail_field(error, SW_FAILED_PRECONDITION, "secrets",
                                  "%s:%d: `%.64s` is not the name of a variable that commands may be given",

@@ -48,6 +48,8 @@ static sw_code take_key(const char *id, const char *text, sw_keyring *ring, cons
                         sw_error *error)
 {
     size_t size = strlen(id);
+    if (text == NULL)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "%s, line %d: expected ID = \"KEY\"", path, number);
     if (size >= SW_MASTER_KEY_ID || strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-") != size)
         return sw_fail(error, SW_FAILED_PRECONDITION,
                        "%s, line %d: the id of a key has 1 to 32 characters of a-z 0-9 -", path, number);

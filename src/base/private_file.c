@@ -61,9 +61,15 @@ sw_code sw_private_file_read(const char *path, char *text, size_t size, sw_error
 /* Cuts a line into name and value. */
 static bool cut(char *line, char **name, char **value)
 {
-    size_t length = strcspn(line, " \t=");
+    size_t length = strcspn(line, " \t\r=");
     char *at = line + length;
-    at += strspn(at, " \t");
+    at += strspn(at, " \t\r");
+    *name = line;
+    *value = NULL;
+    if (length > 0 && *at == '\0') {
+        line[length] = '\0';
+        return true;
+    }
     if (length == 0 || *at++ != '=')
         return false;
     at += strspn(at, " \t");
@@ -71,7 +77,6 @@ static bool cut(char *line, char **name, char **value)
     if (*at != '"' || at[1 + size] != '"' || at[2 + size + strspn(at + 2 + size, " \t\r")] != '\0')
         return false;
     line[length] = at[1 + size] = '\0';
-    *name = line;
     *value = at + 1;
     return true;
 }
@@ -85,10 +90,9 @@ sw_code sw_private_file_next(char **rest, int *number, const char *path, char **
         line += strspn(line, " \t\r");
         if (*line == '\0' || *line == '#')
             continue;
-        return cut(line, name, value)
-                   ? SW_OK
-                   : sw_fail(error, SW_FAILED_PRECONDITION, "%s, line %d has not the form name = \"value\"",
-                             path, *number);
+        return cut(line, name, value) ? SW_OK
+                                      : sw_fail(error, SW_FAILED_PRECONDITION,
+                                                "%s, line %d: expected name = \"value\"", path, *number);
     }
     return SW_OK;
 }

@@ -11,9 +11,10 @@
  * the text, whatever comes of it. */
 sw_code sw_private_file_read(const char *path, char *text, size_t size, sw_error *error);
 
-/* The next line `name = "value"` of a text; lines that begin with # and empty ones are skipped. The line is cut into its
- * parts where it stands. *name is NULL at the end. `number` counts lines. FAILED_PRECONDITION names the line that has
- * another form. */
+/* The next line `name = "value"` of a text. Skips comments (#) and empty lines; leading space does not
+ * count. A line of one word alone, such as `curve` in a certificate, begins a section: *value is NULL then.
+ * The text is cut into its parts where it stands. *name is NULL at the end. `number` counts lines.
+ * FAILED_PRECONDITION names a line of any other form. */
 sw_code sw_private_file_next(char **rest, int *number, const char *path, char **name, char **value,
                              sw_error *error);
 

@@ -1,14 +1,9 @@
-/* Key files of CURVE (keyfile.h): lines `name = "value"`, see base/private_file. */
+/* Reads key files of CURVE (keyfile.h): sections with lines `name = "value"`, see base/private_file. */
 #include "net/keyfile.h"
 
 #include "base/error.h"
 #include "base/private_file.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zmq.h>
 
 #define FILE_SIZE 4096
@@ -48,30 +43,31 @@ void sw_key_file_wipe(sw_key_file *file)
     explicit_bzero(file, sizeof(*file));
 }
 
-sw_code sw_key_file_make(sw_key_file *file, sw_error *error)
-{
-    memset(file, 0, sizeof(*file));
-    if (zmq_curve_keypair(file->public_key, file->secret_key) != 0)
-        return sw_fail(error, SW_INTERNAL, "cannot make a key pair: %s", zmq_strerror(zmq_errno()));
-    return SW_OK;
-}
-
 /* --- reading --- */
+
+/* `public-key` in a certificate is `public_key` in a file of sitewire 0.1. */
+static bool is_name(const char *name, const char *text)
+{
+    size_t i = 0;
+    while (name[i] != '\0' && (name[i] == text[i] || (name[i] == '_' && text[i] == '-')))
+        i++;
+    return name[i] == '\0' && text[i] == '\0';
+}
 
 static sw_code take_value(const char *name, const char *value, sw_key_file *file, const char *path,
                           int number, sw_error *error)
 {
     for (size_t i = 0; i < ENTRIES; i++) {
         const entry *e = &entries[i];
-        size_t size = strlen(value);
-        if (strcmp(e->name, name) != 0)
+        if (value == NULL || !is_name(e->name, name))
             continue;
+        size_t size = strlen(value);
         if (size >= e->size || (e->is_key && !sw_key_is_valid(value)))
             return sw_fail(error, SW_FAILED_PRECONDITION, "%s, line %d: %s must be %s", path, number, e->name,
                            e->is_key ? "40 characters of Z85" : "at most 128 characters");
         memcpy((char *)file + e->offset, value, size + 1);
     }
-    return SW_OK; /* a name that is not known is of a later version */
+    return SW_OK; /* a section, or a name of a later version or of another program */
 }
 
 sw_code sw_key_file_read(const char *path, sw_key_file *file, sw_error *error)
@@ -95,42 +91,6 @@ sw_code sw_key_file_read(const char *path, sw_key_file *file, sw_error *error)
     if (code != SW_OK)
         sw_key_file_wipe(file);
     return code;
-}
-
-/* --- writing --- */
-
-static sw_code check_label(const char *label, sw_error *error)
-{
-    for (const char *at = label; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || *at == '"' || *at == 0x7f)
-            return sw_fail_field(error, SW_INVALID_ARGUMENT, "label",
-                                 "a label has neither quotes nor control characters");
-    return SW_OK;
-}
-
-sw_code sw_key_file_write(const char *path, const sw_key_file *file, sw_error *error)
-{
-    sw_code code = check_label(file->label, error);
-    if (code != SW_OK)
-        return code;
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return sw_fail(error, errno == EEXIST ? SW_ALREADY_EXISTS : SW_FAILED_PRECONDITION,
-                       "cannot make the key file %s: %s", path, strerror(errno));
-    bool good =
-        fchmod(fd, 0600) == 0 && dprintf(fd, "# A sitewire key. Whoever reads it is its owner.\n") > 0;
-    for (size_t i = 0; good && i < ENTRIES; i++) {
-        const char *value = (const char *)file + entries[i].offset;
-        good = *value == '\0' || dprintf(fd, "%s = \"%s\"\n", entries[i].name, value) > 0;
-    }
-    good = good && fsync(fd) == 0;
-    int failure = errno;
-    good = close(fd) == 0 && good;
-    if (good)
-        return SW_OK;
-    unlink(path);
-    return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write the key file %s: %s", path,
-                   strerror(failure));
 }
 
 /* --- sockets --- */

@@ -1,5 +1,6 @@
-/* Key files of CURVE: one key pair each, and whom it talks to. Read and written by broker, services, clients and the
- * command line; docs/protocol.md has the format. */
+/* Key files of CURVE: one key pair each, and the broker it trusts. This reader serves libsitewire and every program;
+ * src/cert makes the files. A key file is a secret certificate as CZMQ and pyzmq write them (ZeroMQ RFC 4/ZPL);
+ * docs/protocol.md has the format. Thread-safe. */
 #ifndef SW_WIRE_KEYFILE_H
 #define SW_WIRE_KEYFILE_H
 
@@ -17,13 +18,10 @@ typedef struct sw_key_file {
     char label[SW_KEY_LABEL_SIZE];
 } sw_key_file;
 
-/* Makes a new pair. INTERNAL if libzmq cannot. */
-sw_code sw_key_file_make(sw_key_file *file, sw_error *error);
-/* NOT_FOUND if there is none; FAILED_PRECONDITION with the remedy if it is not a file of ours that nobody else can
- * read (mode 0600), or is no key file. */
+/* Reads a certificate, or a file of `name = "value"` lines as sitewire 0.1 wrote them. NOT_FOUND if the file is absent.
+ * FAILED_PRECONDITION with the remedy if others can read it (its mode must be 0600 or 0400 and its owner this user), or
+ * if it is not a key file. */
 sw_code sw_key_file_read(const char *path, sw_key_file *file, sw_error *error);
-/* Makes the file with mode 0600. ALREADY_EXISTS if there is one: no key is ever written over. */
-sw_code sw_key_file_write(const char *path, const sw_key_file *file, sw_error *error);
 void sw_key_file_wipe(sw_key_file *file);
 
 /* Whether a text is a key: 40 characters of Z85. */

@@ -1,6 +1,7 @@
 /* `sitewire key`: key pairs of clients, and their public halves in the registry. The private half is made here and never
  * leaves: only the public one is sent. */
 #include "base/error.h"
+#include "cert/cert.h"
 #include "cli/app/cli.h"
 #include "cli/registry/resource.h"
 #include "cli/term/output.h"
@@ -80,7 +81,7 @@ static sw_code make_file(const sw_cli *cli, const char *path, const char *server
                          sw_error *error)
 {
     const char *label = sw_args_value(&cli->args, "label");
-    sw_code code = sw_key_file_make(key, error);
+    sw_code code = sw_cert_make(key, error);
     snprintf(key->server_key, sizeof(key->server_key), "%s", server_key);
     if (label == NULL)
         default_label(key->label);
@@ -88,7 +89,7 @@ static sw_code make_file(const sw_cli *cli, const char *path, const char *server
         code = sw_fail(error, SW_INVALID_ARGUMENT, "--label: at most %d bytes", SW_KEY_LABEL_SIZE - 1);
     if (code == SW_OK)
         code = make_folders(path, error);
-    return code == SW_OK ? sw_key_file_write(path, key, error) : code;
+    return code == SW_OK ? sw_cert_write(path, key, error) : code;
 }
 
 /* --- the registry --- */
@@ -350,10 +351,10 @@ static sw_code make_successor(const char *path, const sw_key_file *old, sw_key_f
     sw_code code = sw_key_file_read(path, fresh, error);
     if (code != SW_NOT_FOUND)
         return code;
-    code = sw_key_file_make(fresh, error);
+    code = sw_cert_make(fresh, error);
     memcpy(fresh->server_key, old->server_key, SW_KEY_SIZE);
     memcpy(fresh->label, old->label, SW_KEY_LABEL_SIZE);
-    return code == SW_OK ? sw_key_file_write(path, fresh, error) : code;
+    return code == SW_OK ? sw_cert_write(path, fresh, error) : code;
 }
 
 /* Enrolls it for the user of the old one. */

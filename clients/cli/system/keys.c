@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/keyring.h"
+#include "cert/cert.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,10 +23,10 @@ static sw_code ensure_key(const char *name, const char *label, const char *serve
     sw_code code = sw_key_file_read(name, key, error);
     if (code != SW_NOT_FOUND)
         return code;
-    code = sw_key_file_make(key, error);
+    code = sw_cert_make(key, error);
     snprintf(key->label, sizeof(key->label), "%s", label);
     snprintf(key->server_key, sizeof(key->server_key), "%s", server_key);
-    return code != SW_OK ? code : sw_key_file_write(name, key, error);
+    return code != SW_OK ? code : sw_cert_write(name, key, error);
 }
 
 /* More may be added by `sitewire secret new-key`. */

@@ -1,4 +1,5 @@
 /* Dealers of both kinds in a loop: what happens to them is told, once, and what they could not send leaves by the loop alone. */
+#include "cert/cert.h"
 #include "net/dealer.h"
 
 #include "base/clock.h"
@@ -168,9 +169,9 @@ static int set_up(void **state)
     *state = f;
     f->context = zmq_ctx_new();
     f->loop = sw_loop_new();
-    sw_code code = sw_key_file_make(&f->server, NULL);
+    sw_code code = sw_cert_make(&f->server, NULL);
     if (code == SW_OK)
-        code = sw_key_file_make(&f->client, NULL);
+        code = sw_cert_make(&f->client, NULL);
     memcpy(f->client.server_key, f->server.public_key, SW_KEY_SIZE);
     return code != SW_OK || f->loop == NULL;
 }
