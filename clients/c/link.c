@@ -98,7 +98,7 @@ static sw_code take_key(sw_link *link, const char *path, sw_error *error)
                              "there is no key file %s: `sitewire key enroll` makes one", link->key_path);
     if (code == SW_OK && link->key.server_key[0] == '\0')
         return sw_fail_field(error, SW_FAILED_PRECONDITION, "key_file",
-                             "the key file %s has no server_key, the public key of the broker",
+                             "the key file %s has no server-key, the public key of the broker",
                              link->key_path);
     return code;
 }
@@ -303,7 +303,7 @@ static void fail_handshake(sw_client *client, sw_zmtp_state how, int64_t now_us)
         refusal = SURE;
     } else if (how == SW_ZMTP_HUNG_UP && encrypted) {
         snprintf(reason, sizeof(reason),
-                 "it hung up in the handshake: is server_key in %.60s its key, or does it go without "
+                 "it hung up in the handshake: is server-key in %.60s its key, or does it go without "
                  "(--curve off)?",
                  link->key_path);
         refusal = 1;

@@ -82,12 +82,12 @@ sw_code sw_key_file_read(const char *path, sw_key_file *file, sw_error *error)
     explicit_bzero(text, sizeof(text));
     if (code == SW_OK && (file->public_key[0] == '\0' || file->secret_key[0] == '\0'))
         code = sw_fail(error, SW_FAILED_PRECONDITION, "the key file %s has no %s", path,
-                       file->public_key[0] == '\0' ? "public_key" : "secret_key");
+                       file->public_key[0] == '\0' ? "public-key" : "secret-key");
     char derived[SW_KEY_SIZE];
     if (code == SW_OK &&
         (zmq_curve_public(derived, file->secret_key) != 0 || strcmp(derived, file->public_key) != 0))
         code = sw_fail(error, SW_FAILED_PRECONDITION,
-                       "the key file %s is damaged: its public_key is not that of its secret_key", path);
+                       "the key file %s is damaged: its public-key does not belong to its secret-key", path);
     if (code != SW_OK)
         sw_key_file_wipe(file);
     return code;

@@ -238,7 +238,7 @@ static sw_code make(sw_server *server, const sw_server_options *options, sw_erro
         if (read == SW_OK && server->key.server_key[0] == '\0')
             read =
                 sw_fail(error, SW_FAILED_PRECONDITION,
-                        "the key file %s has no server_key, the public key of the broker", options->key_file);
+                        "the key file %s has no server-key, the public key of the broker", options->key_file);
         if (read != SW_OK)
             return read;
         server->registration.key = &server->key;

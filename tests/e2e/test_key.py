@@ -7,6 +7,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import zmq.auth
+
 from sitewire_test import Key, System, wait_for  # noqa: E402
 
 UNAUTHENTICATED, FAILED_PRECONDITION, ALREADY_EXISTS, NOT_FOUND = 16, 9, 6, 5
@@ -60,9 +62,10 @@ class KeyCommand(unittest.TestCase):
         with open(path, encoding="ascii") as file:
             text = file.read()
         self.assertIn(row["public_key"], text)
-        self.assertIn(f'server_key = "{self.system.broker_key.public}"', text)
-        secret = text.split('secret_key = "')[1].split('"')[0]
+        self.assertIn(f'server-key = "{self.system.broker_key.public}"', text)
+        secret = text.split('secret-key = "')[1].split('"')[0]
         self.assertNotIn(secret, self.system.output())
+        self.assertEqual(zmq.auth.load_certificate(path), (row["public_key"].encode(), secret.encode()))
         self.use(path)
         self.assertIn("a filter does", self.run_cli("key", "list", "--user", "nobody@x.org", status=3))
         listed = self.run_cli("key", "list", "--json", "label=laptop")
@@ -129,12 +132,12 @@ class KeyCommand(unittest.TestCase):
         self.use(path)
         self.assertIn("no key file", self.use(path + ".missing", FAILED_PRECONDITION))
         Key(path + ".lonely")  # it knows no broker
-        self.assertIn("server_key", self.use(path + ".lonely", FAILED_PRECONDITION))
+        self.assertIn("server-key", self.use(path + ".lonely", FAILED_PRECONDITION))
 
     def test_refusals_are_quick_and_tell_why(self):
         wrong = Key(self.system.folder + "/wrong", Key(None).public)
         for words, env in (
-                ("server_key", {"SITEWIRE_KEY": wrong.path}),
+                ("server-key", {"SITEWIRE_KEY": wrong.path}),
                 ("demands a key", {"SITEWIRE_KEY": "off"}),
                 ("not enrolled", {"SITEWIRE_KEY": self.system.key("stranger").path})):
             start = time.monotonic()

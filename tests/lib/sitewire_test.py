@@ -234,8 +234,8 @@ class Key:
 
     def write(self, path, mode=0o600):
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-            file.write(f'public_key = "{self.public}"\nsecret_key = "{self.secret}"\n')
-            file.write(f'server_key = "{self.server}"\n' if self.server else "")
+            file.write(f'metadata\n    server-key = "{self.server}"\n' if self.server else "")
+            file.write(f'curve\n    public-key = "{self.public}"\n    secret-key = "{self.secret}"\n')
         os.chmod(path, mode)
 
     def use(self, socket):

@@ -134,7 +134,7 @@ static void test_public(void **state)
     assert_null(strstr(text, made.secret_key));
     chmod(path, 0600);
     assert_int_equal(sw_key_file_read(path, &read, &error), SW_FAILED_PRECONDITION);
-    assert_non_null(strstr(error.message, "no secret_key"));
+    assert_non_null(strstr(error.message, "no secret-key"));
 }
 
 /* A file of CZMQ's own, with a name in its metadata that we do not know. */
