@@ -2,9 +2,7 @@
 #ifndef SW_BASE_CLOCK_H
 #define SW_BASE_CLOCK_H
 
-#include <stdint.h>
-
-#define SW_NEVER INT64_MAX /* a deadline that never comes */
+#include "base/deadline.h"
 
 int64_t sw_now_us(void);  /* monotonic */
 int64_t sw_now_ms(void);  /* monotonic */

@@ -200,13 +200,7 @@ void sw_core_call_abandon(sw_core *core, uint32_t index, int64_t now_us)
 {
     sw_core_call *call = sw_core_call_at(core, index);
     sw_core_worker *worker = sw_core_worker_at(core, call->worker);
-    if (worker->rpc) {
-        sw_action *action = sw_core_act(core, SW_ACTION_CANCEL);
-        action->rpc = true;
-        action->framing = worker->compact ? SW_FRAMING_COMPACT : SW_FRAMING_MDP;
-        action->peer = worker->token;
-        action->route = sw_core_route_of(core, index);
-        worker->sent_us = now_us;
-    }
+    if (worker->rpc)
+        sw_core_act_worker(core, SW_ACTION_CANCEL, worker, now_us)->route = sw_core_route_of(core, index);
     sw_core_call_move(core, index, SW_CALL_ABANDONED, SW_NONE, now_us);
 }

@@ -1,8 +1,9 @@
-/* The core's state, shared by core.c, worker.c, queue.c, call.c and service.c. Nobody else includes it. */
+/* The core's state, shared by the files of this folder alone. They call downwards only: core; client, liveness;
+ * worker; dispatch; service; call; queue, action. */
 #ifndef SW_BROKER_STATE_H
 #define SW_BROKER_STATE_H
 
-#include "base/clock.h"
+#include "base/deadline.h"
 #include "broker/core/core.h"
 #include "broker/core/slab.h"
 #include "broker/core/wheel.h"
@@ -188,7 +189,7 @@ void sw_core_service_flush(sw_core *core, uint32_t service, sw_answer answer, in
 /* Forgets what no worker registered and no call names (any more). */
 void sw_core_service_sweep(sw_core *core);
 
-/* --- worker.c --- */
+/* --- dispatch.c --- */
 
 /* Hands a call to a worker with room. */
 void sw_core_hand(sw_core *core, uint32_t index, uint32_t worker, int64_t now_us);
@@ -196,13 +197,23 @@ void sw_core_hand(sw_core *core, uint32_t index, uint32_t worker, int64_t now_us
 void sw_core_dispatch(sw_core *core, uint32_t service, int64_t now_us);
 /* The same for all services of a worker that has room again. */
 void sw_core_dispatch_worker(sw_core *core, uint32_t worker, int64_t now_us);
-/* Heartbeats and losses; when to look again. */
+
+/* --- worker.c --- */
+
+/* Disconnects a worker: the core's own decision. */
+void sw_core_worker_dismiss(sw_core *core, uint32_t worker, int64_t now_us);
+
+/* --- liveness.c --- */
+
+/* Sends heartbeats, dismisses silent workers, and notes when to look again (core->liveness_us). */
 void sw_core_liveness(sw_core *core, int64_t now_us);
 
-/* --- core.c --- */
+/* --- action.c --- */
 
-/* A new action, zeroed, at the end of its list. Out of memory ends the process: an action that is lost would
- * break the promise that every call is answered. */
+/* A new action, zeroed, at the end of its list. Out of memory ends the process: a lost action would break the
+ * promise that every call is answered. */
 sw_action *sw_core_act(sw_core *core, sw_action_kind kind);
+/* The same for a worker, addressed and in its framing. */
+sw_action *sw_core_act_worker(sw_core *core, sw_action_kind kind, sw_core_worker *worker, int64_t now_us);
 
 #endif

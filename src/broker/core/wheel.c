@@ -1,7 +1,7 @@
 /* A hashed wheel: a timer hangs at its time modulo one turn; those of later turns are passed over. */
 #include "broker/core/wheel.h"
 
-#include "base/clock.h"
+#include "base/deadline.h"
 
 static sw_wheel_node *node_at(const sw_wheel *wheel, uint32_t index)
 {
