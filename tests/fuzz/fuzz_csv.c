@@ -1,5 +1,5 @@
 /* CSV of any bytes: every row is within the bounds, and what is written from a good one reads back the same. */
-#include "cli/import/import_csv.h"
+#include "cli/rows/csv.h"
 
 #include <stdlib.h>
 #include <string.h>

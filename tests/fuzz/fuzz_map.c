@@ -1,5 +1,5 @@
 /* Mapping files of any text: refused with the line named, or evaluated for a row without leaving the bounds. */
-#include "cli/import/import_map.h"
+#include "cli/rows/map.h"
 
 #include <stdint.h>
 #include <stdlib.h>

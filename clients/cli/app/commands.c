@@ -1,6 +1,6 @@
 /* The table of commands: one row each, and the flags that it takes. Help, completion and docs/cli.md are
  * printed from it. */
-#include "cli/app/cli.h"
+#include "cli/run/cli.h"
 #include <string.h>
 
 const sw_flag sw_global_flags[] = {

@@ -1,11 +1,11 @@
 /* `sitewire completion bash`, and the hidden `__complete LINE` that it asks: candidates for the last word of
  * a line from the command table, Reflection and the registry. */
 #include "base/error.h"
-#include "cli/app/cli.h"
-#include "cli/registry/method.h"
-#include "cli/registry/resource.h"
-#include "cli/registry/value.h"
-#include "cli/term/output.h"
+#include "cli/run/cli.h"
+#include "cli/schema/method.h"
+#include "cli/schema/output.h"
+#include "cli/schema/resource.h"
+#include "cli/schema/value.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* --help at every level, and docs/cli.md: both are printed from the command table. */
-#include "cli/app/cli.h"
+#include "cli/run/cli.h"
 #include <string.h>
 
 static int flag_text(const sw_flag *flag, char *text, size_t size)

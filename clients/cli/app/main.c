@@ -1,6 +1,6 @@
 /* `sitewire`: the command line of sitewire. Everything is in sw_cli, for the unit tests. */
 #include "base/process.h"
-#include "cli/app/cli.h"
+#include "cli/run/cli.h"
 
 int main(int argc, char **argv)
 {

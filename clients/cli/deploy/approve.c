@@ -1,8 +1,8 @@
 /* `sitewire approve` and `sitewire abort`: deciding on somebody's deployment. */
 #include "base/error.h"
-#include "cli/deploy/deployment.h"
-#include "cli/registry/value.h"
-#include "cli/term/output.h"
+#include "cli/deploy/plan.h"
+#include "cli/schema/output.h"
+#include "cli/schema/value.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

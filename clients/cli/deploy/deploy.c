@@ -1,8 +1,8 @@
 /* `sitewire deploy` and `sitewire rollback`: asking for a deployment, and waiting for it. */
 #include "base/error.h"
-#include "cli/deploy/deployment.h"
-#include "cli/registry/value.h"
-#include "cli/term/output.h"
+#include "cli/deploy/plan.h"
+#include "cli/schema/output.h"
+#include "cli/schema/value.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,163 +1,260 @@
-/* What the words and flags of the commands about deployments mean: see deployment.h. */
-#include "cli/deploy/deployment.h"
+/* `sitewire deployment`: all that is known of one deployment, with times and people. */
 #include "base/error.h"
-#include "cli/registry/value.h"
-#include <ctype.h>
+#include "cli/deploy/event_text.h"
+#include "cli/deploy/plan.h"
+#include "cli/schema/output.h"
+#include "cli/schema/value.h"
+#include "cli/term/grid.h"
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-sw_code sw_deployment_id(sw_cli *cli, int64_t *id, sw_error *error)
+#define PAGE 1000
+
+/* --- Reading --- */
+
+typedef struct list {
+    const char *name; /* in the story */
+    const char *method, *field, *order;
+    const char *kind; /* of events; NULL: there is none */
+} list;
+
+/* All items of a list whose `field` is the deployment; a new reference. */
+static sw_code read_all(sw_cli *cli, const list *of, int64_t id, json_t **items, sw_error *error)
 {
-    if (cli->args.word_count != 1)
-        return sw_cli_usage(cli, error,
-                            "%s takes the ID of one deployment; `sitewire deployments` lists them",
-                            cli->command->name);
-    const char *word = cli->args.words[0];
-    char *end;
-    *id = isdigit((unsigned char)*word) ? strtoll(word, &end, 10) : 0;
-    if (*id < 1 || *id == INT64_MAX || *end != '\0')
-        return sw_fail_field(
-            error, SW_INVALID_ARGUMENT, "id",
-            "'%.60s' is no ID of a deployment: that is a number; `sitewire deployments` lists them", word);
-    return SW_OK;
-}
-
-/* --- The project --- */
-
-/* The kind of project that a deployment type is of, or NULL for any. */
-static const char *kind_of(const sw_args *args)
-{
-    const char *type = sw_args_value(args, "type");
-    return type == NULL ? NULL : strcasecmp(type, "DRUPALDOCROOTCORE") == 0 ? "drupaldocrootcore" : "website";
-}
-
-static sw_code choose(const json_t *found, const char *word, const char *kind, char **project,
-                      sw_error *error)
-{
-    const json_t *only = NULL;
-    size_t index, matches = 0;
-    json_t *item;
-    json_array_foreach(found, index, item) if (kind == NULL || strcmp(sw_json_text(item, "kind"), kind) == 0)
-    {
-        only = item;
-        matches++;
-    }
-    if (matches == 0)
-        return sw_fail_field(
-            error, SW_NOT_FOUND, "project",
-            "you may read no project '%.130s': `sitewire list projects` shows those that you may", word);
-    if (matches > 1)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "project",
-                             "'%.130s' is a website and a Drupal core: say website:%.130s or "
-                             "drupaldocrootcore:%.130s",
-                             word, word, word);
-    *project = strdup(sw_json_text(only, "code"));
-    return *project != NULL ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-}
-
-sw_code sw_deployment_project(sw_cli *cli, const char *word, char **project, sw_error *error)
-{
-    static const char *const kinds[] = {"website:", "drupaldocrootcore:"};
-    for (size_t i = 0; i < 2; i++)
-        if (strncmp(word, kinds[i], strlen(kinds[i])) == 0) {
-            *project = strdup(word);
-            return *project != NULL ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-        }
-    json_t *page = NULL;
-    json_t *request = json_pack("{s:[{s:s,s:s,s:[o,o]}]}", "filters", "field", "code", "op", "in", "values",
-                                json_sprintf("%s%s", kinds[0], word), json_sprintf("%s%s", kinds[1], word));
-    if (request == NULL)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "project", "a project is text in UTF-8");
-    sw_code code = sw_cli_call(cli, "/sitewire.user.v1.Users/ListProjects", request, NULL, &page, error);
-    if (code == SW_OK)
-        code = choose(json_object_get(page, "items"), word, kind_of(&cli->args), project, error);
-    json_decref(request);
-    json_decref(page);
-    return code;
-}
-
-/* --- Commands --- */
-
-/* `STEP: rest`: sets the step, and returns the rest. Without a STEP all of it is the rest. */
-static const char *take_step(const char *text, json_t *command)
-{
-    size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
-    if (length == 0 || length > 32 || text[length] != ':' || !isspace((unsigned char)text[length + 1]))
-        return text;
-    char step[33];
-    sw_word_upper(step, sizeof(step), text, length);
-    json_object_set_new(command, "step", json_string(step));
-    text += length + 1;
-    return text + strspn(text, " \t");
-}
-
-static sw_code add_run(const char *text, json_t *commands, sw_error *error)
-{
-    json_t *command = json_object(), *line = json_string(take_step(text, command));
-    json_array_append_new(commands, command);
-    if (line == NULL || json_string_length(line) == 0) {
-        json_decref(line);
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "run",
-                             "--run takes 'STEP: command', the command as for a shell, in UTF-8");
-    }
-    json_object_set_new(command, "shell", line);
-    return SW_OK;
-}
-
-static sw_code add_argv(const char *text, json_t *commands, sw_error *error)
-{
-    json_t *command = json_object(), *argv = json_loads(take_step(text, command), 0, NULL), *word;
-    size_t index, words = 0;
-    json_array_append_new(commands, command);
-    json_array_foreach(argv, index, word) words += json_is_string(word);
-    bool good = json_is_array(argv) && words > 0 && words == json_array_size(argv);
-    if (good)
-        json_object_set(command, "argv", argv);
-    json_decref(argv);
-    return good ? SW_OK
-                : sw_fail_field(error, SW_INVALID_ARGUMENT, "argv",
-                                "--argv takes 'STEP: [\"program\", \"argument\"]', a JSON list of strings");
-}
-
-static sw_code add_file(const char *path, json_t *commands, sw_error *error)
-{
-    char *text = NULL;
-    size_t size;
-    json_error_t where;
-    sw_code code = sw_cli_read_file(path, &text, &size, error);
-    if (code != SW_OK)
-        return code;
-    json_t *content = json_loadb(text, size, 0, &where);
-    const json_t *list = json_is_object(content) ? json_object_get(content, "commands") : content;
-    if (content == NULL)
-        code = sw_fail_field(error, SW_INVALID_ARGUMENT, "from", "%s:%d:%d: %s", path, where.line,
-                             where.column, where.text);
-    else if (!json_is_array(list))
-        code = sw_fail_field(
-            error, SW_INVALID_ARGUMENT, "from",
-            "%s has no commands: it is a list of them, or an object with such a list as `commands`", path);
-    else
-        json_array_extend(commands, (json_t *)list);
-    json_decref(content);
-    free(text);
-    return code;
-}
-
-sw_code sw_deployment_commands(sw_cli *cli, json_t **commands, sw_error *error)
-{
-    static const struct {
-        const char *flag;
-        sw_code (*add)(const char *value, json_t *commands, sw_error *error);
-    } flags[] = {{"run", add_run}, {"argv", add_argv}, {"from", add_file}};
-    json_t *list = json_array();
     sw_code code = SW_OK;
-    for (size_t i = 0; i < cli->args.given_count; i++)
-        for (size_t k = 0; k < sizeof(flags) / sizeof(*flags); k++)
-            if (code == SW_OK && strcmp(cli->args.given[i].flag->name, flags[k].flag) == 0)
-                code = flags[k].add(cli->args.given[i].value, list, error);
-    *commands = NULL;
-    if (code == SW_OK && json_array_size(list) > 0)
-        *commands = json_incref(list);
-    json_decref(list);
+    json_t *request =
+        json_pack("{s:[{s:s,s:[o]}],s:[{s:s}],s:i}", "filters", "field", of->field, "values",
+                  json_sprintf("%" PRId64, id), "order_by", "field", of->order, "page_size", PAGE);
+    if (of->kind != NULL)
+        json_array_append_new(json_object_get(request, "filters"),
+                              json_pack("{s:s,s:[s]}", "field", "kind", "values", of->kind));
+    *items = json_array();
+    for (bool more = true; code == SW_OK && more;) {
+        json_t *page = NULL, *token;
+        code = sw_cli_call(cli, of->method, request, NULL, &page, error);
+        json_array_extend(*items, json_object_get(page, "items"));
+        token = json_object_get(page, "next_page_token");
+        more = json_string_length(token) > 0;
+        json_object_set(request, "page_token", token);
+        json_decref(page);
+    }
+    json_decref(request);
+    return code;
+}
+
+/* Everything about it, as one object. */
+static sw_code read_story(sw_cli *cli, int64_t id, json_t *story, sw_error *error)
+{
+    static const list lists[] = {
+        {"commands", "Deployments/ListDeploymentCommands", "deployment", "number", NULL},
+        {"results", "Deployments/ListDeploymentCommandResults", "deployment", "started_at", NULL},
+        {"rollbacks", "Deployments/ListDeployments", "rollback_of", "id", NULL},
+        {"events", "Deployments/ListEvents", "deployment", "position", "state"}};
+    json_t *request = json_pack("{s:I}", "id", (json_int_t)id), *reply = NULL;
+    sw_code code = sw_cli_call(cli, "Deployments/GetDeployment", request, NULL, &reply, error);
+    bool over = sw_status_is_final(sw_json_text(reply, "status"));
+    if (code == SW_OK)
+        json_object_set_new(story, "deployment", reply);
+    /* Once it is over, there is nothing that it would do. */
+    if (code == SW_OK && !over) {
+        code = sw_cli_call(cli, "Deployments/GetDeploymentPlan", request, NULL, &reply, error);
+        if (code == SW_OK)
+            json_object_set_new(story, "plan", reply);
+    }
+    for (size_t i = 0; code == SW_OK && i < sizeof(lists) / sizeof(*lists); i++) {
+        json_t *items = NULL;
+        code = read_all(cli, &lists[i], id, &items, error);
+        json_object_set_new(story, lists[i].name, items);
+    }
+    json_decref(request);
+    return code;
+}
+
+/* --- Telling --- */
+
+/* `2026-11-24T10:00:00.123Z by somebody`, or nothing if it has not happened. */
+static void print_when(const sw_cli *cli, const json_t *deployment, const char *name, const char *field,
+                       const char *by, const char *who)
+{
+    int64_t at_us = sw_json_time_us(deployment, field);
+    char at[SW_TIME_TEXT_SIZE], *text = NULL;
+    if (at_us == 0)
+        return;
+    sw_event_time(at, at_us);
+    if (asprintf(&text, "%s%s%s", at, *who != '\0' ? by : "", who) >= 0)
+        sw_print_fact(cli, name, text);
+    free(text);
+}
+
+static void print_life(const sw_cli *cli, const json_t *d)
+{
+    char *runner = NULL;
+    uint64_t claims = sw_json_number(d, "fence");
+    if (*sw_json_text(d, "runner") != '\0' &&
+        asprintf(&runner, "%s (%s)%s", sw_json_text(d, "runner"), sw_json_text(d, "runner_user"),
+                 claims > 1 ? ", not the first one" : "") < 0)
+        runner = NULL;
+    print_when(cli, d, "requested", "requested_at", " by ", sw_json_text(d, "requester"));
+    print_when(cli, d, *sw_json_text(d, "approver") != '\0' ? "approved" : "accepted", "accepted_at", " by ",
+               sw_json_text(d, "approver"));
+    print_when(cli, d, "started", "started_at", " by the runner ", runner != NULL ? runner : "");
+    print_when(cli, d, "abort asked", "abort_requested_at", " by ", sw_json_text(d, "aborter"));
+    print_when(cli, d, "finished", "finished_at", ": ", sw_json_text(d, "status"));
+    free(runner);
+}
+
+static void print_took(const sw_cli *cli, const json_t *d)
+{
+    char span[SW_SPAN_TEXT_SIZE];
+    int64_t started = sw_json_time_us(d, "started_at"), finished = sw_json_time_us(d, "finished_at");
+    if (started == 0 || finished == 0)
+        return;
+    sw_span_text(span, finished - started);
+    sw_print_fact(cli, "took", span);
+}
+
+/* What it undoes, and what undid it. */
+static void print_links(const sw_cli *cli, const json_t *story)
+{
+    const json_t *d = json_object_get(story, "deployment"), *rollbacks = json_object_get(story, "rollbacks");
+    char text[96];
+    size_t index;
+    json_t *rollback;
+    if (sw_json_number(d, "rollback_of") > 0) {
+        snprintf(text, sizeof(text), "%" PRIu64, sw_json_number(d, "rollback_of"));
+        sw_print_fact(cli, "rollback of", text);
+    }
+    json_array_foreach(rollbacks, index, rollback)
+    {
+        snprintf(text, sizeof(text), "by %" PRIu64 ", which is %.40s", sw_json_number(rollback, "id"),
+                 sw_json_text(rollback, "status"));
+        sw_print_fact(cli, "rolled back", text);
+    }
+}
+
+static void add_attempt(sw_grid *grid, const json_t *result)
+{
+    char at[SW_TIME_TEXT_SIZE], span[SW_SPAN_TEXT_SIZE] = "";
+    int64_t started = sw_json_time_us(result, "started_at"),
+            finished = sw_json_time_us(result, "finished_at");
+    char *text = sw_attempt_text(result);
+    if (finished != 0)
+        sw_span_text(span, finished - started);
+    sw_event_time(at, started);
+    sw_grid_addf(grid, "%" PRIu64, sw_json_number(result, "attempt"));
+    sw_grid_add(grid, at);
+    sw_grid_add(grid, span);
+    sw_grid_addf(grid, "%" PRIu64 "%s",
+                 sw_json_number(result, "stdout_bytes") + sw_json_number(result, "stderr_bytes"),
+                 json_is_true(json_object_get(result, "truncated")) ? ", cut" : "");
+    sw_grid_add(grid, sw_json_text(result, "runner"));
+    sw_grid_add(grid, text != NULL ? text : "");
+    free(text);
+}
+
+/* A line for each attempt, and for each command without one. */
+static void print_attempts(const sw_cli *cli, const json_t *story)
+{
+    static const sw_grid_column columns[] = {
+        {"#", true, true},       {"step", false, true},     {"command", false, true},
+        {"attempt", true, true}, {"started", false, false}, {"took", true, true},
+        {"bytes", true, false},  {"runner", false, false},  {"result", false, true}};
+    sw_grid *grid = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
+    size_t i, k;
+    json_t *command, *result;
+    if (grid == NULL)
+        return;
+    json_array_foreach(json_object_get(story, "commands"), i, command)
+    {
+        char *text = sw_command_text(command);
+        uint64_t number = sw_json_number(command, "number");
+        size_t attempts = 0;
+        json_array_foreach(json_object_get(story, "results"), k, result)
+        {
+            if (sw_json_number(result, "command") != number)
+                continue;
+            sw_grid_addf(grid, "%" PRIu64, number);
+            sw_grid_add(grid, sw_json_text(command, "step"));
+            sw_grid_add(grid, text != NULL ? text : "");
+            add_attempt(grid, result);
+            attempts++;
+        }
+        if (attempts == 0) {
+            sw_grid_addf(grid, "%" PRIu64, number);
+            sw_grid_add(grid, sw_json_text(command, "step"));
+            sw_grid_add(grid, text != NULL ? text : "");
+            for (size_t empty = 3; empty < sizeof(columns) / sizeof(*columns); empty++)
+                sw_grid_add(grid, "");
+        }
+        free(text);
+    }
+    if (sw_grid_rows(grid) > 0) {
+        putchar('\n');
+        sw_grid_print(grid, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
+    }
+    sw_grid_destroy(&grid);
+}
+
+/* Every change of its state, where there is more to tell than each state's time: it was claimed more than once. */
+static void print_states(const json_t *story)
+{
+    size_t index;
+    json_t *event;
+    if (sw_json_number(json_object_get(story, "deployment"), "fence") < 2)
+        return;
+    putchar('\n');
+    json_array_foreach(json_object_get(story, "events"), index, event)
+    {
+        json_t *payload = json_loads(sw_json_text(event, "payload"), 0, NULL);
+        char at[SW_TIME_TEXT_SIZE];
+        sw_event_time(at, sw_json_time_us(event, "at"));
+        printf("%s  ", at);
+        sw_event_print("state", payload);
+        json_decref(payload);
+    }
+}
+
+static void print_story(const sw_cli *cli, const json_t *story)
+{
+    const json_t *d = json_object_get(story, "deployment"), *plan = json_object_get(story, "plan");
+    char number[80], *target = sw_target_text(d), *behind = sw_cell_text(json_object_get(plan, "behind"));
+    snprintf(number, sizeof(number), "%" PRIu64 " is %.40s", sw_json_number(d, "id"),
+             sw_json_text(d, "status"));
+    sw_print_fact(cli, "deployment", number);
+    sw_print_fact(cli, "target", target);
+    sw_print_fact(cli, "type", sw_json_text(d, "type"));
+    sw_print_fact(cli, "replaces", sw_json_text(d, "replaces"));
+    sw_print_fact(cli, "reason", sw_json_text(d, "reason"));
+    print_life(cli, d);
+    print_took(cli, d);
+    sw_print_fact(cli, "abort", sw_json_text(d, "abort_reason"));
+    sw_print_fact(cli, "failure", sw_json_text(d, "failure"));
+    print_links(cli, story);
+    if (strcmp(sw_json_text(d, "status"), "REQUESTED") == 0)
+        sw_print_fact(cli, "approval", "needed: of somebody else who may approve on the project");
+    sw_print_fact(cli, "behind", behind);
+    sw_print_fact(cli, "plan hash", sw_json_text(plan != NULL ? plan : d, "plan_hash"));
+    print_states(story);
+    if (json_array_size(json_object_get(story, "results")) > 0)
+        print_attempts(cli, story);
+    else
+        sw_plan_print_commands(cli, json_object_get(story, "commands"));
+    free(target);
+    free(behind);
+}
+
+sw_code sw_cmd_deployment(sw_cli *cli, sw_error *error)
+{
+    int64_t id;
+    json_t *story = json_object();
+    sw_code code = sw_deployment_id(cli, &id, error);
+    if (code == SW_OK)
+        code = read_story(cli, id, story, error);
+    if (code == SW_OK && cli->json)
+        sw_print_json_line(story);
+    else if (code == SW_OK)
+        print_story(cli, story);
+    json_decref(story);
     return code;
 }

@@ -1,8 +1,8 @@
 /* `sitewire deployments`: a list like those of `sitewire list`, with flags for what one asks of deployments. */
 #include "base/error.h"
-#include "cli/deploy/deployment.h"
+#include "cli/deploy/plan.h"
 #include "cli/registry/list.h"
-#include "cli/registry/value.h"
+#include "cli/schema/value.h"
 #include <stdlib.h>
 #include <string.h>
 

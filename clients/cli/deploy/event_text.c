@@ -1,8 +1,8 @@
 /* Events as text: see event_text.h. */
 #include "cli/deploy/event_text.h"
-#include "cli/registry/value.h"
+#include "cli/schema/output.h"
+#include "cli/schema/value.h"
 #include "cli/term/grid.h"
-#include "cli/term/output.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #include "cli/deploy/follow.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "cli/deploy/reader.h"
-#include "cli/registry/value.h"
+#include "cli/deploy/log_reader.h"
+#include "cli/schema/value.h"
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef SW_CLI_FOLLOW_H
 #define SW_CLI_FOLLOW_H
 
-#include "cli/app/cli.h"
+#include "cli/run/cli.h"
 #include "sitewire/deployment/v1/deployment.pb-c.h"
 #include <sitewire/watch.h>
 

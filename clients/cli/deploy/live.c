@@ -1,10 +1,10 @@
 /* The live view: see live.h. Events and output change a model, which is drawn a few times a second. */
 #include "cli/deploy/live.h"
 #include "base/clock.h"
-#include "cli/deploy/deployment.h"
 #include "cli/deploy/event_text.h"
-#include "cli/deploy/place.h"
-#include "cli/registry/value.h"
+#include "cli/deploy/plan.h"
+#include "cli/deploy/queue.h"
+#include "cli/schema/value.h"
 #include "cli/term/grid.h"
 #include "cli/term/lines.h"
 #include "cli/term/screen.h"

@@ -1,7 +1,7 @@
 /* `sitewire logs`: the output of a deployment, from any byte on, as it was written; followed until it is over. */
 #include "base/error.h"
-#include "cli/deploy/deployment.h"
-#include "cli/registry/value.h"
+#include "cli/deploy/plan.h"
+#include "cli/schema/value.h"
 #include "cli/term/lines.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
-/* Plans of deployments for people, and the texts of what they are made of: see deployment.h. */
-#include "cli/deploy/deployment.h"
-#include "cli/registry/value.h"
+/* Plans of deployments for people, and the texts of what they are made of: see plan.h. */
+#include "cli/deploy/plan.h"
+#include "cli/schema/output.h"
+#include "cli/schema/value.h"
 #include "cli/term/grid.h"
-#include "cli/term/output.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

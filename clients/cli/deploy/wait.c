@@ -1,11 +1,11 @@
 /* Waiting for a deployment, and how it is shown meanwhile: a live view on a terminal, lines elsewhere, events with --json. */
 #include "base/error.h"
-#include "cli/deploy/deployment.h"
 #include "cli/deploy/event_text.h"
 #include "cli/deploy/live.h"
-#include "cli/registry/value.h"
+#include "cli/deploy/plan.h"
+#include "cli/schema/output.h"
+#include "cli/schema/value.h"
 #include "cli/term/lines.h"
-#include "cli/term/output.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* `sitewire watch`: events of deployments, each once and in order, until a signal. */
 #include "base/error.h"
-#include "cli/app/cli.h"
 #include "cli/deploy/event_text.h"
+#include "cli/run/cli.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <sitewire/watch.h>

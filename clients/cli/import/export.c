@@ -2,9 +2,9 @@
  * lines on stdout, or one CSV file per resource; resources in the order of their references, rows in the
  * order of keys. Secrets come last, sealed for a key, and only if they are asked for. */
 #include "base/error.h"
-#include "cli/app/cli.h"
-#include "cli/import/import_csv.h"
 #include "cli/import/model.h"
+#include "cli/rows/csv.h"
+#include "cli/run/cli.h"
 
 #include "net/keyfile.h"
 #include <errno.h>

@@ -4,9 +4,9 @@
 #ifndef SW_CLI_IMPORT_H
 #define SW_CLI_IMPORT_H
 
-#include "cli/app/cli.h"
-#include "cli/import/import_map.h"
-#include "cli/import/import_plan.h"
+#include "cli/import/plan.h"
+#include "cli/rows/map.h"
+#include "cli/run/cli.h"
 
 /* The first column, or the member, that a rejected row gets; ignored when it is read. In CSV its cells begin with SW_REASON_MARK, so
  * that they are told from others where a row has the wrong number of cells. */

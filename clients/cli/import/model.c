@@ -5,7 +5,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "cli/registry/method.h"
+#include "cli/schema/method.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #ifndef SW_CLI_MODEL_H
 #define SW_CLI_MODEL_H
 
-#include "cli/registry/resource.h"
+#include "cli/schema/resource.h"
 
 #define SW_KEY_TEXT_SIZE 2048 /* of a key in text form, NUL included */
 

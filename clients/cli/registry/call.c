@@ -1,7 +1,7 @@
 /* `sitewire call`: any method by name, JSON in and out, streams message by message. */
 #include "base/error.h"
-#include "cli/app/cli.h"
-#include "cli/registry/method.h"
+#include "cli/run/cli.h"
+#include "cli/schema/method.h"
 #include <stdlib.h>
 #include <string.h>
 

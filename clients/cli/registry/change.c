@@ -1,9 +1,9 @@
 /* `sitewire create`, `update`, `delete` and `rename`: changing resources. */
 #include "base/error.h"
-#include "cli/app/cli.h"
-#include "cli/registry/resource.h"
-#include "cli/registry/value.h"
-#include "cli/term/output.h"
+#include "cli/run/cli.h"
+#include "cli/schema/output.h"
+#include "cli/schema/resource.h"
+#include "cli/schema/value.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* `sitewire describe`: what the running services offer, read from Reflection. */
 #include "base/error.h"
-#include "cli/app/cli.h"
-#include "cli/registry/example.h"
-#include "cli/registry/method.h"
-#include "cli/registry/resource.h"
-#include "cli/registry/value.h"
+#include "cli/run/cli.h"
+#include "cli/schema/example.h"
+#include "cli/schema/method.h"
+#include "cli/schema/resource.h"
+#include "cli/schema/value.h"
 #include <stdlib.h>
 #include <string.h>
 

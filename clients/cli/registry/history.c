@@ -1,10 +1,10 @@
 /* `sitewire history`: what changed, when, by whom and why, newest first, with the fields that differ. */
 #include "base/error.h"
-#include "cli/app/cli.h"
-#include "cli/registry/method.h"
-#include "cli/registry/resource.h"
-#include "cli/registry/value.h"
-#include "cli/term/output.h"
+#include "cli/run/cli.h"
+#include "cli/schema/method.h"
+#include "cli/schema/output.h"
+#include "cli/schema/resource.h"
+#include "cli/schema/value.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef SW_CLI_LIST_H
 #define SW_CLI_LIST_H
 
-#include "cli/app/cli.h"
+#include "cli/run/cli.h"
 
 /* What is listed, and how where the flags do not say. Texts are lent. */
 typedef struct sw_listing {

@@ -1,11 +1,11 @@
 /* Questions that one call answers: `where`, `impact`, `diff`, `expiring`, `whoami`, `explain`. One const table
  * maps them to methods; words are bound to the fields of the request that the row names. */
 #include "base/error.h"
-#include "cli/app/cli.h"
-#include "cli/registry/method.h"
-#include "cli/registry/resource.h"
-#include "cli/registry/value.h"
-#include "cli/term/output.h"
+#include "cli/run/cli.h"
+#include "cli/schema/method.h"
+#include "cli/schema/output.h"
+#include "cli/schema/resource.h"
+#include "cli/schema/value.h"
 #include <string.h>
 
 #define WORDS_MAX 4

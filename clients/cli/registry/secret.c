@@ -2,12 +2,12 @@
  * is asked for without being shown; never from the command line, which others can see. */
 #include "base/error.h"
 #include "base/keyring.h"
-#include "cli/app/cli.h"
-#include "cli/registry/method.h"
-#include "cli/registry/resource.h"
-#include "cli/registry/value.h"
+#include "cli/run/cli.h"
+#include "cli/schema/method.h"
+#include "cli/schema/output.h"
+#include "cli/schema/resource.h"
+#include "cli/schema/value.h"
 #include "cli/term/grid.h"
-#include "cli/term/output.h"
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>

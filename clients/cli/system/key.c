@@ -2,9 +2,9 @@
  * leaves: only the public one is sent. */
 #include "base/error.h"
 #include "cert/cert.h"
-#include "cli/app/cli.h"
-#include "cli/registry/resource.h"
-#include "cli/term/output.h"
+#include "cli/run/cli.h"
+#include "cli/schema/output.h"
+#include "cli/schema/resource.h"
 #include "net/keyfile.h"
 #include <errno.h>
 #include <limits.h>

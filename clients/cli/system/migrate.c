@@ -1,7 +1,7 @@
 /* `sitewire migrate`: the schema of the database, without any service. */
 #include "store/pg/migrate.h"
 #include "base/error.h"
-#include "cli/app/cli.h"
+#include "cli/run/cli.h"
 #include "cli/term/grid.h"
 #include <stdlib.h>
 

@@ -1,12 +1,12 @@
 /* `sitewire status`: brokers, services, instances, queues, rates, latencies, memory. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "cli/app/cli.h"
-#include "cli/registry/method.h"
-#include "cli/registry/value.h"
-#include "cli/system/sample.h"
+#include "cli/run/cli.h"
+#include "cli/schema/method.h"
+#include "cli/schema/value.h"
+#include "cli/system/stats.h"
 #include "cli/term/grid.h"
-#include "cli/term/stats.h"
+#include "cli/term/number.h"
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>

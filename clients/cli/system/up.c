@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "cli/app/cli.h"
+#include "cli/run/cli.h"
 #include "cli/system/cluster.h"
-#include "cli/system/keys.h"
+#include "cli/system/up_keys.h"
 #include "sitewire/rpc/v1/rpc.pb-c.h"
 #include "store/pg/migrate.h"
 #include <errno.h>

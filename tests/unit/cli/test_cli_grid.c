@@ -1,6 +1,6 @@
 /* Tables of the command line: width of text, cutting, harmless text, layout; and numbers for people. */
 #include "cli/term/grid.h"
-#include "cli/term/stats.h"
+#include "cli/term/number.h"
 #include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>

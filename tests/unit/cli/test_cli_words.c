@@ -1,11 +1,11 @@
 /* Words of the command line by the schema: resources, keys, field=value, filters, orders; and flags, nearest names. */
 #include "c/json/schema.h"
-#include "cli/app/args.h"
-#include "cli/app/cli.h"
-#include "cli/app/nearest.h"
-#include "cli/registry/filter.h"
-#include "cli/registry/resource.h"
-#include "cli/registry/value.h"
+#include "cli/run/args.h"
+#include "cli/run/cli.h"
+#include "cli/run/nearest.h"
+#include "cli/schema/filter.h"
+#include "cli/schema/resource.h"
+#include "cli/schema/value.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "cli/import/import_csv.h"
+#include "cli/rows/csv.h"
 #include <stdlib.h>
 #include <string.h>
 

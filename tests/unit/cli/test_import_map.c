@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "cli/import/import_map.h"
+#include "cli/rows/map.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* What the schema says about resources, and the order in which rows may go: references, same keys, circles. */
-#include "cli/import/import_plan.h"
+#include "cli/import/plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

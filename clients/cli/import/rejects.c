@@ -1,0 +1,258 @@
+/* The file of rejects: rows that failed, as they came in, each with its reasons, to be mended and imported again. */
+#include "cli/import/import.h"
+
+#include "base/error.h"
+#include "cli/rows/csv.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool sw_import_is_reason(const char *cell)
+{
+    return strncmp(cell, SW_REASON_MARK, strlen(SW_REASON_MARK)) == 0;
+}
+
+/* The column of old reasons, in a file of rejects that is imported again; else SIZE_MAX. */
+static size_t reason_column(const sw_csv_row *header)
+{
+    for (size_t i = 0; i < header->count; i++)
+        if (strcmp(header->cells[i], SW_REASON_NAME) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+/* Behind the reason, which comes first: so it is found however many cells there are. */
+static void write_cells(FILE *file, const sw_csv_row *row, size_t leave_out, char delimiter)
+{
+    for (size_t i = 0; i < row->count; i++)
+        if (i != leave_out) {
+            fputc(delimiter, file);
+            sw_csv_write(file, row->cells[i], strlen(row->cells[i]), delimiter);
+        }
+}
+
+/* One row of text; false if it is none. *csv keeps its cells and is for the caller to destroy, *memory to
+ * close. */
+static bool parse_row(const char *text, size_t size, char delimiter, FILE **memory, sw_csv **csv,
+                      sw_csv_row *row)
+{
+    *csv = NULL;
+    *memory = size > 0 ? fmemopen((void *)(uintptr_t)text, size, "r") : NULL;
+    if (*memory != NULL)
+        *csv = sw_csv_new(*memory, delimiter);
+    return *csv != NULL && sw_csv_next(*csv, row) == 1 && row->fault == NULL;
+}
+
+static void free_row(FILE *memory, sw_csv *csv)
+{
+    sw_csv_destroy(&csv);
+    if (memory != NULL)
+        fclose(memory);
+}
+
+/* The cell of the old reason, or SIZE_MAX. */
+static size_t reason_cell(const sw_csv_row *header, const sw_csv_row *row)
+{
+    size_t column = reason_column(header);
+    if (column == SIZE_MAX || row->count == header->count)
+        return column;
+    for (size_t i = 0; i < row->count; i++)
+        if (sw_import_is_reason(row->cells[i]))
+            return i;
+    return SIZE_MAX;
+}
+
+/* A row with the wrong number of cells keeps those that it has; what is no row at all becomes one cell, with empty ones behind it, so
+ * that it has the wrong number of them until somebody mends it. */
+static void write_csv_reject(FILE *file, const sw_input *input, const sw_csv_row *header,
+                             const sw_origin *origin)
+{
+    FILE *memory;
+    sw_csv *csv;
+    sw_csv_row row;
+    char reason[SW_ERROR_MESSAGE_SIZE + sizeof(SW_REASON_MARK)];
+    int length = snprintf(reason, sizeof(reason), "%s%s", SW_REASON_MARK, origin->reason);
+    sw_csv_write(file, reason, (size_t)length < sizeof(reason) ? (size_t)length : sizeof(reason) - 1,
+                 input->delimiter);
+    if (parse_row(origin->raw, origin->raw_size, input->delimiter, &memory, &csv, &row)) {
+        write_cells(file, &row, reason_cell(header, &row), input->delimiter);
+    } else {
+        fputc(input->delimiter, file);
+        sw_csv_write(file, origin->raw, origin->raw_size, input->delimiter);
+        for (size_t i = reason_column(header) == SIZE_MAX ? 0 : 1; i < header->count; i++)
+            fputc(input->delimiter, file);
+    }
+    free_row(memory, csv);
+    fputc('\n', file);
+}
+
+static void write_json_reject(FILE *file, const sw_input *input, const sw_origin *origin)
+{
+    json_t *row = json_loadb(origin->raw, origin->raw_size, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(row)) {
+        json_decref(row);
+        row = json_pack("{s:s%}", SW_LINE_NAME, origin->raw, origin->raw_size);
+        if (row == NULL) /* JSON cannot hold it */
+            row = json_pack("{s:s}", SW_LINE_NAME, "(a line that is not UTF-8)");
+    }
+    if (input->type != NULL && json_object_get(row, "resource") == NULL)
+        json_object_set_new(row, "resource", json_string(input->type->name));
+    json_object_set_new(row, SW_REASON_NAME, json_string(origin->reason));
+    json_dumpf(row, file, JSON_COMPACT);
+    fputc('\n', file);
+    json_decref(row);
+}
+
+static void write_rejects_to(sw_import *import, uint32_t index, FILE *file, uint64_t *count)
+{
+    const sw_input *input = &import->inputs[index];
+    FILE *memory = NULL;
+    sw_csv *csv = NULL;
+    sw_csv_row header = {0};
+    if (input->kind == SW_INPUT_CSV &&
+        parse_row(input->header, strlen(input->header), input->delimiter, &memory, &csv, &header)) {
+        fputs(SW_REASON_NAME, file);
+        write_cells(file, &header, reason_column(&header), input->delimiter);
+        fputc('\n', file);
+    }
+    for (size_t i = 0; i < sw_plan_origins(import->plan); i++) {
+        const sw_origin *origin = sw_plan_origin_at(import->plan, (uint32_t)i);
+        if (origin->file != index || origin->reason == NULL || origin->raw_size == 0)
+            continue;
+        if (input->kind == SW_INPUT_JSONL)
+            write_json_reject(file, input, origin);
+        else
+            write_csv_reject(file, input, &header, origin);
+        ++*count;
+    }
+    free_row(memory, csv);
+}
+
+/* Where rejects go: a regular file is replaced, where links lead to; anything else, a device or a pipe, is written to. */
+typedef struct target {
+    char path[PATH_MAX];
+    struct stat about;
+    bool exists, replaces;
+} target;
+
+static void find_target(const char *path, target *to)
+{
+    to->exists = stat(path, &to->about) == 0;
+    to->replaces = !to->exists || S_ISREG(to->about.st_mode);
+    if (!to->exists || realpath(path, to->path) == NULL)
+        snprintf(to->path, sizeof(to->path), "%s", path);
+}
+
+static bool is_input(const sw_import *import, const target *to)
+{
+    for (size_t i = 0; i < import->input_count && to->exists; i++) {
+        struct stat about;
+        bool standard = strcmp(import->inputs[i].path, "-") == 0;
+        if ((standard ? fstat(STDIN_FILENO, &about) : stat(import->inputs[i].path, &about)) == 0 &&
+            about.st_dev == to->about.st_dev && about.st_ino == to->about.st_ino)
+            return true;
+    }
+    return false;
+}
+
+static sw_code fail_write(const char *path, sw_error *error)
+{
+    return sw_fail(error, sw_cli_file_code(errno), "--rejects: cannot write %.200s: %s", path,
+                   strerror(errno));
+}
+
+/* Beside the file, which takes its place when it is whole: it may be the input itself. */
+static sw_code write_target(sw_import *import, uint32_t index, const target *to, uint64_t *count,
+                            sw_error *error)
+{
+    char path[PATH_MAX + 8];
+    snprintf(path, sizeof path, "%s%s", to->path, to->replaces ? ".new" : "");
+    FILE *file = fopen(path, "we");
+    if (file == NULL)
+        return fail_write(path, error);
+    if (to->exists && to->replaces) { /* who may read it, and whose it is, stays */
+        (void)!fchown(fileno(file), to->about.st_uid, to->about.st_gid);
+        (void)!fchmod(fileno(file), to->about.st_mode & 07777);
+    }
+    write_rejects_to(import, index, file, count);
+    bool failed = ferror(file) != 0;
+    failed = fclose(file) != 0 || failed;
+    if (!failed && (!to->replaces || rename(path, to->path) == 0))
+        return SW_OK;
+    fail_write(path, error);
+    if (to->replaces)
+        unlink(path);
+    return error->code;
+}
+
+static sw_code write_rejects_of(sw_import *import, uint32_t index, const char *path, uint64_t *count,
+                                sw_error *error)
+{
+    bool any = false;
+    target to;
+    for (size_t i = 0; i < sw_plan_origins(import->plan) && !any; i++) {
+        const sw_origin *origin = sw_plan_origin_at(import->plan, (uint32_t)i);
+        any = origin->file == index && origin->reason != NULL && origin->raw_size > 0;
+    }
+    find_target(path, &to);
+    bool itself = is_input(import, &to);
+    if (itself && any && (import->dry_run || import->interrupted || import->unreachable)) {
+        sw_import_note(import, index, 1, "the file stays as it is: it has rows that are nowhere else yet");
+        return SW_OK;
+    }
+    if (!any && to.exists && to.replaces && !itself)
+        unlink(to.path); /* an old file of rejects would say otherwise */
+    return any ? write_target(import, index, &to, count, error) : SW_OK;
+}
+
+/* The file for the rejects of one of several inputs. */
+static void path_in_folder(const sw_import *import, uint32_t index, char path[PATH_MAX])
+{
+    const char *name = import->inputs[index].name, *slash = strrchr(name, '/');
+    snprintf(path, PATH_MAX, "%s/%s", import->rejects, slash != NULL ? slash + 1 : name);
+}
+
+sw_code sw_import_check_rejects(const sw_import *import, sw_error *error)
+{
+    target to;
+    if (import->rejects == NULL)
+        return SW_OK;
+    if (import->input_count > 1 && mkdir(import->rejects, 0777) != 0 && errno != EEXIST)
+        return sw_fail(error, sw_cli_file_code(errno), "--rejects: cannot make the folder %.200s: %s",
+                       import->rejects, strerror(errno));
+    find_target(import->rejects, &to);
+    bool is_folder = to.exists && S_ISDIR(to.about.st_mode);
+    if (is_folder != (import->input_count > 1))
+        return sw_fail(error, SW_INVALID_ARGUMENT,
+                       is_folder
+                           ? "--rejects: %.200s is a folder, as several inputs take; name a file"
+                           : "--rejects: %.200s is a file; name a folder for the rejects of several inputs",
+                       import->rejects);
+    char *slash = strrchr(to.path, '/');
+    if (!is_folder && to.replaces) { /* its folder is written to */
+        if (slash == NULL)
+            strcpy(to.path, ".");
+        else
+            slash[slash == to.path] = '\0';
+    }
+    return access(to.path, W_OK) == 0 ? SW_OK : fail_write(import->rejects, error);
+}
+
+sw_code sw_import_write_rejects(sw_import *import, uint64_t *count, sw_error *error)
+{
+    *count = 0;
+    if (import->rejects == NULL)
+        return SW_OK;
+    if (import->input_count == 1)
+        return write_rejects_of(import, 0, import->rejects, count, error);
+    sw_code code = SW_OK;
+    for (uint32_t i = 0; i < import->input_count && code == SW_OK; i++) {
+        char path[PATH_MAX];
+        path_in_folder(import, i, path);
+        code = write_rejects_of(import, i, path, count, error);
+    }
+    return code;
+}

@@ -1,0 +1,175 @@
+/* `sitewire get` and `sitewire list`: reading resources. */
+#include "cli/registry/list.h"
+#include "base/error.h"
+#include "cli/run/cli.h"
+#include "cli/schema/filter.h"
+#include "cli/schema/output.h"
+#include "cli/schema/resource.h"
+#include "cli/schema/value.h"
+#include <stdlib.h>
+
+#define PAGE_MOST 1000 /* what a service gives at once */
+
+/* --at, into a request. */
+static sw_code set_time(const sw_cli *cli, const sw_schema_method *method, json_t *request, sw_error *error)
+{
+    char text[SW_TIME_TEXT];
+    sw_code code = sw_args_time(&cli->args, "at", text, error);
+    if (code != SW_OK || *text == '\0')
+        return code;
+    if (protobuf_c_message_descriptor_get_field_by_name(method->request, "read_time") == NULL)
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "at", "%s tells only how things are now",
+                             method->name);
+    json_object_set_new(request, "read_time", json_string(text));
+    return SW_OK;
+}
+
+sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
+{
+    const sw_args *args = &cli->args;
+    const sw_schema *schema;
+    sw_resource resource;
+    if (args->word_count < 2)
+        return sw_cli_usage(cli, error, "get takes a RESOURCE and one KEY or more");
+    sw_code code = sw_cli_schema(cli, &schema, error);
+    if (code == SW_OK)
+        code = sw_resource_find(schema, args->words[0], &resource, error);
+    if (code != SW_OK)
+        return code;
+    /* All keys are read before the first row is shown. */
+    for (size_t at = 1, used = 0; code == SW_OK && at < args->word_count; at += used) {
+        json_t *key = json_object();
+        code = sw_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key, error);
+        json_decref(key);
+    }
+    sw_output output;
+    if (code == SW_OK)
+        code = sw_output_begin_records(&output, cli, resource.message, error);
+    for (size_t at = 1, used = 0; code == SW_OK && at < args->word_count; at += used) {
+        json_t *key = json_object(), *item = NULL;
+        code = sw_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key, error);
+        if (code == SW_OK)
+            code = set_time(cli, resource.get, key, error);
+        if (code == SW_OK)
+            code = sw_cli_call(cli, resource.get->path, key, NULL, &item, error);
+        if (code == SW_OK)
+            sw_output_item(&output, item);
+        json_decref(key);
+        json_decref(item);
+    }
+    return code;
+}
+
+/* The request of a List method from the flags, and from words that are filters. */
+static sw_code build_request(sw_cli *cli, const sw_listing *listing, const sw_resource *resource,
+                             json_t *request, sw_error *error)
+{
+    const sw_args *args = &cli->args;
+    json_t *filters = json_array(), *item = NULL;
+    json_object_set_new(request, "filters", filters);
+    json_array_extend(filters, listing->filters);
+    sw_code code = SW_OK;
+    const char *text;
+    for (size_t i = 0; code == SW_OK && (text = sw_args_value_at(args, "filter", i)) != NULL; i++) {
+        code = sw_filter_parse(resource->message, text, &item, error);
+        if (code == SW_OK)
+            json_array_append_new(filters, item);
+    }
+    for (size_t i = listing->first_filter; code == SW_OK && i < args->word_count; i++) {
+        code = sw_filter_parse(resource->message, args->words[i], &item, error);
+        if (code == SW_OK)
+            json_array_append_new(filters, item);
+    }
+    text = sw_args_has(args, "order") ? sw_args_value(args, "order") : listing->order;
+    if (code == SW_OK && text != NULL) {
+        code = sw_order_parse(resource->message, text, &item, error);
+        if (code == SW_OK)
+            json_object_set_new(request, "order_by", item);
+    }
+    if (code == SW_OK && (text = sw_args_value(args, "search")) != NULL)
+        json_object_set_new(request, "search", json_string(text));
+    return code == SW_OK ? set_time(cli, resource->list, request, error) : code;
+}
+
+static sw_code print_count(sw_cli *cli, const sw_resource *resource, json_t *request, sw_error *error)
+{
+    json_t *page = NULL;
+    json_object_set_new(request, "page_size", json_integer(1));
+    json_object_set_new(request, "show_total_size", json_true());
+    sw_code code = sw_cli_call(cli, resource->list->path, request, NULL, &page, error);
+    if (code == SW_OK) {
+        json_t *total = json_object_get(page, "total_size");
+        long long count = json_is_string(total) ? atoll(json_string_value(total)) : json_integer_value(total);
+        printf(cli->json ? "{\"total_size\":%lld}\n" : "%lld\n", count);
+    }
+    json_decref(page);
+    return code;
+}
+
+/* Follows the pages until `limit` items (0: all of them) are printed. */
+static sw_code print_pages(sw_cli *cli, const sw_resource *resource, json_t *request, size_t page_size,
+                           size_t limit, sw_output *output, sw_error *error)
+{
+    for (;;) {
+        size_t left = limit > 0 ? limit - output->rows : page_size;
+        json_t *page = NULL;
+        json_object_set_new(request, "page_size",
+                            json_integer((json_int_t)(left < page_size ? left : page_size)));
+        sw_code code = sw_cli_call(cli, resource->list->path, request, NULL, &page, error);
+        if (code != SW_OK)
+            return code;
+        size_t index;
+        json_t *item;
+        json_array_foreach(json_object_get(page, "items"), index, item) sw_output_item(output, item);
+        json_t *token = json_object_get(page, "next_page_token");
+        bool more = json_string_length(token) > 0 && (limit == 0 || output->rows < limit) && !ferror(stdout);
+        if (more)
+            json_object_set(request, "page_token", token);
+        json_decref(page);
+        if (!more)
+            return SW_OK;
+    }
+}
+
+sw_code sw_list(sw_cli *cli, const sw_listing *listing, sw_error *error)
+{
+    const sw_schema *schema;
+    sw_resource resource;
+    int64_t limit, page_size;
+    if (sw_args_has(&cli->args, "count") && sw_args_has(&cli->args, "csv"))
+        return sw_cli_usage(cli, error,
+                            "--count prints one number, with --json as an object; --csv is for rows");
+    sw_code code = sw_args_number(&cli->args, "limit", 1, INT32_MAX, listing->limit, &limit, error);
+    if (code == SW_OK)
+        code = sw_args_number(&cli->args, "page-size", 1, PAGE_MOST, PAGE_MOST, &page_size, error);
+    if (code == SW_OK)
+        code = sw_cli_schema(cli, &schema, error);
+    if (code == SW_OK)
+        code = sw_resource_find(schema, listing->resource, &resource, error);
+    if (code == SW_OK && resource.list == NULL)
+        code = sw_fail(error, SW_UNIMPLEMENTED, "%s cannot be listed", resource.plural);
+    if (code != SW_OK)
+        return code;
+    json_t *request = json_object();
+    code = build_request(cli, listing, &resource, request, error);
+    if (code == SW_OK && sw_args_has(&cli->args, "count")) {
+        code = print_count(cli, &resource, request, error);
+    } else if (code == SW_OK) {
+        sw_output output;
+        code = sw_output_begin(&output, cli, resource.message, resource.keys, resource.key_count,
+                               listing->fields, error);
+        if (code == SW_OK)
+            code = print_pages(cli, &resource, request, (size_t)page_size, (size_t)limit, &output, error);
+        sw_output_end(&output, code != SW_OK);
+    }
+    json_decref(request);
+    return code;
+}
+
+sw_code sw_cmd_list(sw_cli *cli, sw_error *error)
+{
+    if (cli->args.word_count < 1)
+        return sw_cli_usage(cli, error, "list takes a RESOURCE");
+    const sw_listing listing = {.resource = cli->args.words[0], .first_filter = 1};
+    return sw_list(cli, &listing, error);
+}

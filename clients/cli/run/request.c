@@ -1,0 +1,115 @@
+/* Calls of the commands: the client, the schema, one JSON call that SIGINT can end. */
+#include "base/error.h"
+#include "cli/run/cli.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICE_MS 200 /* how late a signal may be seen if it does not interrupt the wait */
+
+sw_code sw_cli_client(sw_cli *cli, sw_client **client, sw_error *error)
+{
+    if (cli->client == NULL) {
+        if (cli->endpoints == NULL || *cli->endpoints == '\0')
+            return sw_fail(error, SW_INVALID_ARGUMENT,
+                           "SITEWIRE_ENDPOINT is not set: run `. DIR/env` in this shell, where `sitewire up "
+                           "--data DIR` has written it, or give --endpoint");
+        sw_client_options options = {
+            .size = sizeof(options), .timeout_ms = cli->timeout_ms, .key_file = cli->key_file};
+        sw_code code = sw_client_open(cli->endpoints, &options, &cli->client, error);
+        if (code != SW_OK)
+            return code;
+    }
+    *client = cli->client;
+    return SW_OK;
+}
+
+sw_code sw_cli_schema(sw_cli *cli, const sw_schema **schema, sw_error *error)
+{
+    sw_client *client = NULL;
+    sw_code code = sw_cli_client(cli, &client, error);
+    if (code != SW_OK)
+        return code;
+    sw_cli_set_blocking(true);
+    code = sw_client_schema(client, false, schema, error);
+    sw_cli_set_blocking(false);
+    return code;
+}
+
+void sw_cli_print_timing(const sw_reply *reply)
+{
+    double total = (double)reply->total_us, hops = (double)(reply->queue_us + reply->service_us);
+    fprintf(stderr,
+            "timing: total %.3f ms = client and network %.3f + broker queue %.3f + service %.3f (SQL %.3f); "
+            "tries %u%s%s\n",
+            total / 1e3, (total > hops ? total - hops : 0) / 1e3, (double)reply->queue_us / 1e3,
+            (double)reply->service_us / 1e3, (double)reply->sql_us / 1e3, reply->tries,
+            reply->endpoint != NULL && reply->endpoint[0] != '\0' ? "; " : "",
+            reply->endpoint != NULL ? reply->endpoint : "");
+}
+
+typedef struct pending {
+    sw_cli *cli;
+    json_t *reply;
+    sw_error *error;
+    sw_code code;
+    bool done;
+} pending;
+
+static void on_reply(const sw_reply *reply, void *context)
+{
+    pending *call = context;
+    call->done = reply->final;
+    call->code = reply->code;
+    if (reply->code != SW_OK) {
+        if (call->error != NULL)
+            *call->error = *reply->error;
+    } else if (reply->final) {
+        json_error_t why;
+        call->reply = json_loadb(reply->payload, reply->payload_size, JSON_ALLOW_NUL, &why);
+        if (call->reply == NULL)
+            call->code = sw_fail(call->error, SW_INTERNAL, "the reply is no JSON: %s", why.text);
+    }
+    *call->cli->outcome = '\0';
+    for (size_t i = 0; i < reply->trailer_count; i++)
+        if (strcmp(reply->trailers[i].key, "sitewire-outcome") == 0)
+            snprintf(call->cli->outcome, sizeof(call->cli->outcome), "%s", reply->trailers[i].value);
+    /* Where the time went is what one wants to know when it is over. */
+    if (call->cli->timing || reply->code == SW_DEADLINE_EXCEEDED)
+        sw_cli_print_timing(reply);
+}
+
+sw_code sw_cli_call(sw_cli *cli, const char *method, const json_t *request, const sw_call_options *options,
+                    json_t **reply, sw_error *error)
+{
+    sw_client *client = NULL;
+    sw_code code = sw_cli_client(cli, &client, error);
+    if (code != SW_OK)
+        return code;
+    char *text = request != NULL ? json_dumps(request, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    if (request != NULL && text == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    pending call = {.cli = cli, .error = error};
+    uint64_t id;
+    sw_metadata reason = {"reason", sw_args_value(&cli->args, "reason")};
+    sw_call_options own = {.size = sizeof(own), .metadata = &reason, .metadata_count = 1};
+    if (options == NULL && reason.value != NULL)
+        options = &own;
+    code = sw_client_start_json(client, method, text != NULL ? text : "{}", options, on_reply, &call, &id,
+                                error);
+    free(text);
+    if (code != SW_OK)
+        return code;
+    bool cancelled = false;
+    while (!call.done) {
+        if (sw_cli_stopped() && !cancelled) {
+            cancelled = true;
+            sw_client_cancel(client, id);
+        }
+        sw_client_process(client, SLICE_MS);
+    }
+    if (reply != NULL && call.code == SW_OK)
+        *reply = call.reply;
+    else
+        json_decref(call.reply);
+    return call.code;
+}
