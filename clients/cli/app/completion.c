@@ -1,8 +1,9 @@
 /* `sitewire completion bash`, and the hidden `__complete LINE` that it asks: candidates for the last word of
  * a line from the command table, Reflection and the registry. */
 #include "base/error.h"
-#include "cli/run/cli.h"
-#include "cli/schema/method.h"
+#include "cli/app/commands.h"
+#include "cli/schema/field.h"
+#include "cli/schema/name.h"
 #include "cli/schema/output.h"
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"
@@ -334,33 +335,39 @@ static const sw_flag *find_flag(const sw_flag *flags, const char *name)
     return NULL;
 }
 
+static void complete_commands(const line *l)
+{
+    for (const sw_command_group *g = l->cli->set->groups; g->title != NULL; g++)
+        for (const sw_command *c = g->commands; c->name != NULL; c++)
+            if (!c->hidden)
+                candidate(l, "", c->name, "");
+}
+
 static void complete_line(line *l)
 {
     if (l->count == 2 && *l->last != '-') {
-        for (const sw_command *c = sw_commands; c->name != NULL; c++)
-            if (!c->hidden)
-                candidate(l, "", c->name, "");
+        complete_commands(l);
         return;
     }
-    const sw_command *command = l->count > 2 ? sw_command_find(l->words[1]) : NULL;
+    const sw_command *command = l->count > 2 ? sw_command_find(l->cli->set, l->words[1]) : NULL;
     const sw_flag *own = command != NULL ? command->flags : NULL;
     const char *flag = flag_before(l);
     sw_resource resource;
     if (*l->last == '-' && flag == NULL) {
         complete_flags(l, own);
-        complete_flags(l, sw_global_flags);
+        complete_flags(l, l->cli->set->flags);
         return;
     }
     const sw_flag *given = flag != NULL ? find_flag(own, flag) : NULL;
     if (given == NULL && flag != NULL)
-        given = find_flag(sw_global_flags, flag);
+        given = find_flag(l->cli->set->flags, flag);
     /* Words, flags and their values left out. */
     const char *names[NAMES_MAX] = {NULL}, *name;
     size_t words = 0;
     for (size_t i = 2; i + 1 < l->count; i++) {
         const sw_flag *f = NULL;
         if (strncmp(l->words[i], "--", 2) == 0 && (f = find_flag(own, l->words[i] + 2)) == NULL)
-            f = find_flag(sw_global_flags, l->words[i] + 2);
+            f = find_flag(l->cli->set->flags, l->words[i] + 2);
         if (l->words[i][0] == '-')
             i += f != NULL && f->argument != NULL;
         else if (words++ < NAMES_MAX)
@@ -404,9 +411,7 @@ static void complete_line(line *l)
         candidate(l, "", "broker", "");
         complete_instances(l);
     } else if (strcmp(command->name, "help") == 0) {
-        for (const sw_command *c = sw_commands; c->name != NULL; c++)
-            if (!c->hidden)
-                candidate(l, "", c->name, "");
+        complete_commands(l);
         complete_verbs(l, command->usage);
     } else if (strcmp(command->name, "explain") == 0 || (strcmp(command->name, "secret") == 0 && words > 0)) {
         complete_after_verb(l, names, words);

@@ -1,5 +1,6 @@
 /* --help at every level, and docs/cli.md: both are printed from the command table. */
-#include "cli/run/cli.h"
+#include "cli/app/help.h"
+#include "cli/app/commands.h"
 #include <string.h>
 
 static int flag_text(const sw_flag *flag, char *text, size_t size)
@@ -46,16 +47,23 @@ static void print_indented(FILE *out, const char *text, const char *indent)
     }
 }
 
-void sw_help_print(FILE *out)
+static void print_summaries(FILE *out, const sw_command_group *group)
 {
-    fputs("sitewire: the registry of a fleet of websites, over ZeroMQ.\n\n"
-          "Usage: sitewire COMMAND ... [--help]\n\nCommands:\n",
-          out);
-    for (const sw_command *c = sw_commands; c->name != NULL; c++)
+    fprintf(out, "\n%s:\n", group->title);
+    for (const sw_command *c = group->commands; c->name != NULL; c++)
         if (!c->hidden)
             fprintf(out, "  %-11s  %s\n", c->name, c->summary);
+}
+
+void sw_help_print(FILE *out, const sw_command_set *set)
+{
+    fputs("sitewire: the registry of a fleet of websites, over ZeroMQ.\n\n"
+          "Usage: sitewire COMMAND ... [--help]\n",
+          out);
+    for (const sw_command_group *g = set->groups; g->title != NULL; g++)
+        print_summaries(out, g);
     fputs("\nFlags of every command:\n", out);
-    print_flags(out, sw_global_flags, NULL);
+    print_flags(out, set->flags, NULL);
     fputs("\nThe exit status is 0, or the gRPC code of the failure (`sitewire help errors` lists them).\n"
           "\nFirst steps:\n"
           "  sitewire up --data ~/sitewire     # in one terminal: a whole system\n"
@@ -65,7 +73,7 @@ void sw_help_print(FILE *out)
           out);
 }
 
-void sw_help_print_command(FILE *out, const sw_command *command)
+void sw_help_print_command(FILE *out, const sw_command_set *set, const sw_command *command)
 {
     fprintf(out, "%s\n\nUsage: sitewire %s%s%s\n", command->summary, command->name,
             *command->usage != '\0' ? " " : "", command->usage);
@@ -78,7 +86,7 @@ void sw_help_print_command(FILE *out, const sw_command *command)
         print_flags(out, command->flags, NULL);
     }
     fputs("\nFlags of every command:\n", out);
-    print_flags(out, sw_global_flags, command->flags);
+    print_flags(out, set->flags, command->flags);
     if (*command->examples != '\0') {
         fputs("\nExamples:\n", out);
         print_indented(out, command->examples, "  ");
@@ -94,46 +102,54 @@ static void print_errors(FILE *out)
         fprintf(out, "  %2d  %-20s %s\n", code, sw_code_name((sw_code)code), sw_code_text((sw_code)code));
 }
 
-void sw_help_print_markdown(FILE *out)
+static void print_section(FILE *out, const sw_command *c)
+{
+    fprintf(out, "\n## sitewire %s\n\n%s\n\n    sitewire %s %s\n\n%s%s", c->name, c->summary, c->name,
+            c->usage, c->help, *c->help != '\0' ? "\n" : "");
+    if (c->flags != NULL) {
+        fputs("\n```\n", out);
+        print_flags(out, c->flags, NULL);
+        fputs("```\n", out);
+    }
+    if (*c->examples != '\0') {
+        fputs("\n```sh\n", out);
+        print_indented(out, c->examples, "");
+        fputs("```\n", out);
+    }
+}
+
+/* docs/cli.md */
+static void print_markdown(FILE *out, const sw_command_set *set)
 {
     fputs("# The `sitewire` command line\n\n"
           "Printed by `sitewire help --markdown`; a test checks that it is up to date.\n\n"
-          "    sitewire COMMAND ... [--help]\n\n",
+          "    sitewire COMMAND ... [--help]\n",
           out);
-    for (const sw_command *c = sw_commands; c->name != NULL; c++)
-        if (!c->hidden)
-            fprintf(out, "* [`%s`](#sitewire-%s): %s\n", c->name, c->name, c->summary);
+    for (const sw_command_group *g = set->groups; g->title != NULL; g++) {
+        fprintf(out, "\n%s:\n\n", g->title);
+        for (const sw_command *c = g->commands; c->name != NULL; c++)
+            if (!c->hidden)
+                fprintf(out, "* [`%s`](#sitewire-%s): %s\n", c->name, c->name, c->summary);
+    }
     fputs("\n## Flags of every command\n\n```\n", out);
-    print_flags(out, sw_global_flags, NULL);
+    print_flags(out, set->flags, NULL);
     fputs("```\n\n## Failures\n\n```\n", out);
     print_errors(out);
     fputs("```\n", out);
-    for (const sw_command *c = sw_commands; c->name != NULL; c++) {
-        if (c->hidden)
-            continue;
-        fprintf(out, "\n## sitewire %s\n\n%s\n\n    sitewire %s %s\n\n%s%s", c->name, c->summary, c->name,
-                c->usage, c->help, *c->help != '\0' ? "\n" : "");
-        if (c->flags != NULL) {
-            fputs("\n```\n", out);
-            print_flags(out, c->flags, NULL);
-            fputs("```\n", out);
-        }
-        if (*c->examples != '\0') {
-            fputs("\n```sh\n", out);
-            print_indented(out, c->examples, "");
-            fputs("```\n", out);
-        }
-    }
+    for (const sw_command_group *g = set->groups; g->title != NULL; g++)
+        for (const sw_command *c = g->commands; c->name != NULL; c++)
+            if (!c->hidden)
+                print_section(out, c);
 }
 
 sw_code sw_cmd_help(sw_cli *cli, sw_error *error)
 {
     if (sw_args_has(&cli->args, "markdown")) {
-        sw_help_print_markdown(stdout);
+        print_markdown(stdout, cli->set);
         return SW_OK;
     }
     if (cli->args.word_count == 0) {
-        sw_help_print(stdout);
+        sw_help_print(stdout, cli->set);
         return SW_OK;
     }
     const char *name = cli->args.words[0];
@@ -141,9 +157,9 @@ sw_code sw_cmd_help(sw_cli *cli, sw_error *error)
         print_errors(stdout);
         return SW_OK;
     }
-    const sw_command *command = sw_command_find(name);
+    const sw_command *command = sw_command_find(cli->set, name);
     if (command == NULL)
         return sw_cli_usage(cli, error, "there is no command '%s'", name);
-    sw_help_print_command(stdout, command);
+    sw_help_print_command(stdout, cli->set, command);
     return SW_OK;
 }

@@ -1,5 +1,8 @@
 /* `sitewire approve` and `sitewire abort`: deciding on somebody's deployment. */
 #include "base/error.h"
+#include "cli/deploy/arguments.h"
+#include "cli/deploy/commands.h"
+#include "cli/deploy/follow.h"
 #include "cli/deploy/plan.h"
 #include "cli/schema/output.h"
 #include "cli/schema/value.h"

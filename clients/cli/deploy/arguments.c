@@ -1,6 +1,7 @@
 /* What the words and flags of the commands about deployments mean: see plan.h. */
+#include "cli/deploy/arguments.h"
 #include "base/error.h"
-#include "cli/deploy/plan.h"
+#include "cli/run/file.h"
 #include "cli/schema/value.h"
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,6 +1,9 @@
 /* `sitewire deploy` and `sitewire rollback`: asking for a deployment, and waiting for it. */
 #include "base/error.h"
+#include "cli/deploy/arguments.h"
+#include "cli/deploy/commands.h"
 #include "cli/deploy/plan.h"
+#include "cli/deploy/wait.h"
 #include "cli/schema/output.h"
 #include "cli/schema/value.h"
 #include <inttypes.h>

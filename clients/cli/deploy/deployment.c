@@ -1,6 +1,9 @@
 /* `sitewire deployment`: all that is known of one deployment, with times and people. */
 #include "base/error.h"
+#include "cli/deploy/arguments.h"
+#include "cli/deploy/commands.h"
 #include "cli/deploy/event_text.h"
+#include "cli/deploy/follow.h"
 #include "cli/deploy/plan.h"
 #include "cli/schema/output.h"
 #include "cli/schema/value.h"

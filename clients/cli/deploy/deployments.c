@@ -1,6 +1,7 @@
 /* `sitewire deployments`: a list like those of `sitewire list`, with flags for what one asks of deployments. */
 #include "base/error.h"
-#include "cli/deploy/plan.h"
+#include "cli/deploy/arguments.h"
+#include "cli/deploy/commands.h"
 #include "cli/registry/list.h"
 #include "cli/schema/value.h"
 #include <stdlib.h>

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/deploy/log_reader.h"
+#include "cli/run/interrupt.h"
 #include "cli/schema/value.h"
 #include <poll.h>
 #include <stdlib.h>

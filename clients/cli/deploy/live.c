@@ -2,6 +2,7 @@
 #include "cli/deploy/live.h"
 #include "base/clock.h"
 #include "cli/deploy/event_text.h"
+#include "cli/deploy/follow.h"
 #include "cli/deploy/plan.h"
 #include "cli/deploy/queue.h"
 #include "cli/schema/value.h"

@@ -4,6 +4,7 @@
 #define SW_CLI_LIVE_H
 
 #include "cli/deploy/follow.h"
+#include "cli/run/cli.h"
 
 typedef struct sw_live sw_live;
 

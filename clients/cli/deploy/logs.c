@@ -1,6 +1,10 @@
 /* `sitewire logs`: the output of a deployment, from any byte on, as it was written; followed until it is over. */
 #include "base/error.h"
-#include "cli/deploy/plan.h"
+#include "cli/deploy/arguments.h"
+#include "cli/deploy/commands.h"
+#include "cli/deploy/follow.h"
+#include "cli/deploy/wait.h"
+#include "cli/run/interrupt.h"
 #include "cli/schema/value.h"
 #include "cli/term/lines.h"
 #include <stdlib.h>

@@ -1,6 +1,8 @@
 /* Waiting for a deployment, and how it is shown meanwhile: a live view on a terminal, lines elsewhere, events with --json. */
+#include "cli/deploy/wait.h"
 #include "base/error.h"
 #include "cli/deploy/event_text.h"
+#include "cli/deploy/follow.h"
 #include "cli/deploy/live.h"
 #include "cli/deploy/plan.h"
 #include "cli/schema/output.h"

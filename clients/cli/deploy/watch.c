@@ -1,7 +1,8 @@
 /* `sitewire watch`: events of deployments, each once and in order, until a signal. */
 #include "base/error.h"
+#include "cli/deploy/commands.h"
 #include "cli/deploy/event_text.h"
-#include "cli/run/cli.h"
+#include "cli/run/interrupt.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <sitewire/watch.h>

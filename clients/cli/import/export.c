@@ -4,8 +4,9 @@
 #include "base/error.h"
 #include "cli/import/model.h"
 #include "cli/rows/csv.h"
-#include "cli/run/cli.h"
 
+#include "cli/import/commands.h"
+#include "cli/run/file.h"
 #include "net/keyfile.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -4,6 +4,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/import/commands.h"
+#include "cli/run/file.h"
+#include "cli/run/interrupt.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* The parts of `sitewire import`: import.c runs them; import_read.c, import_jsonl.c and import_table.c turn files into a
- * plan; import_send.c works it off; import_report.c tells people and programs about it; import_rejects.c keeps what
- * failed; import_secret.c opens sealed secrets. */
+/* The parts of `sitewire import`: import.c runs them; read.c, jsonl.c and table.c turn files into a
+ * plan; send.c works it off; report.c tells people and programs about it; rejects.c keeps what
+ * failed; secret.c opens sealed secrets. */
 #ifndef SW_CLI_IMPORT_H
 #define SW_CLI_IMPORT_H
 
@@ -61,7 +61,7 @@ typedef struct sw_import {
     bool drawn; /* a progress line stands on the terminal */
 } sw_import;
 
-/* --- import_read.c --- */
+/* --- read.c --- */
 
 /* Checks the mapping against the schema. */
 sw_code sw_import_check_map(sw_import *import, sw_error *error);
@@ -83,11 +83,11 @@ sw_code sw_import_bad_row(sw_import *import, uint32_t origin, const char *format
 sw_code sw_import_add(sw_import *import, const sw_resource_type *type, json_t *fields, uint32_t origin,
                       sw_error *error);
 
-/* --- import_send.c --- */
+/* --- send.c --- */
 
 sw_code sw_import_send(sw_import *import, sw_error *error);
 
-/* --- import_secret.c --- */
+/* --- secret.c --- */
 
 /* Whether a row is a line of `export --secrets-to`. */
 bool sw_import_is_secret(const json_t *row);
@@ -96,7 +96,7 @@ sw_code sw_import_add_secret(sw_import *import, json_t *row, uint32_t origin, sw
 /* Sets those that were kept; in a trial they are only opened. Fails only for what ends the import. */
 sw_code sw_import_send_secrets(sw_import *import, sw_error *error);
 
-/* --- import_report.c --- */
+/* --- report.c --- */
 
 /* A row that failed. `type` may be NULL. Counts it, prints it, marks its origin. */
 void sw_import_fail(sw_import *import, uint32_t origin, const sw_resource_type *type, const char *key,
@@ -113,7 +113,7 @@ void sw_import_progress(sw_import *import, bool last);
 /* `rejected`: rows in the file of rejects. */
 void sw_import_summary(sw_import *import, uint64_t rejected);
 
-/* --- import_rejects.c --- */
+/* --- rejects.c --- */
 
 /* Whether --rejects can be written, before anything is sent. */
 sw_code sw_import_check_rejects(const sw_import *import, sw_error *error);

@@ -2,6 +2,7 @@
 #include "cli/import/import.h"
 
 #include "cli/rows/line_reader.h"
+#include "cli/run/interrupt.h"
 #include <string.h>
 
 static json_t *parse_line(const char *text, size_t size, json_error_t *why)

@@ -5,7 +5,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "cli/schema/method.h"
+#include "cli/schema/name.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>

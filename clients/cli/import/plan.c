@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "c/json/json.h"
+#include "cli/schema/field.h"
 #include <stdlib.h>
 #include <string.h>
 

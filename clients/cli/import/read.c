@@ -1,49 +1,11 @@
-/* Files to rows: what JSON lines (import_jsonl.c) and CSV (import_table.c) have in common, and the check of a mapping
+/* Files to rows: what JSON lines (jsonl.c) and CSV (table.c) have in common, and the check of a mapping
  * against the schema. */
 #include "cli/import/import.h"
 
 #include "base/error.h"
 #include "cli/run/nearest.h"
-#include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-sw_code sw_import_no_memory(sw_error *error)
-{
-    return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory: import the rows in several parts");
-}
-
-sw_code sw_import_read_failed(const sw_input *input, sw_error *error)
-{
-    return errno == ENOMEM
-               ? sw_import_no_memory(error)
-               : sw_fail(error, SW_INVALID_ARGUMENT, "cannot read %.200s: %s", input->name, strerror(errno));
-}
-
-sw_code sw_import_bad_row(sw_import *import, uint32_t origin, const char *format, ...)
-{
-    sw_error error = {.code = SW_INVALID_ARGUMENT, .local = true};
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error.message, sizeof error.message, format, arguments);
-    va_end(arguments);
-    sw_import_fail(import, origin, NULL, NULL, &error);
-    return SW_OK;
-}
-
-sw_code sw_import_add(sw_import *import, const sw_resource_type *type, json_t *fields, uint32_t origin,
-                      sw_error *error)
-{
-    sw_error why = {0};
-    sw_code code = sw_plan_add(import->plan, type, fields, origin, &why);
-    if (code == SW_RESOURCE_EXHAUSTED && error != NULL)
-        *error = why;
-    if (code == SW_RESOURCE_EXHAUSTED || code == SW_OK)
-        return code;
-    sw_import_fail(import, origin, type, NULL, &why);
-    return SW_OK;
-}
 
 sw_code sw_import_read(sw_import *import, uint32_t input, sw_error *error)
 {

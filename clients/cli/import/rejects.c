@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "cli/rows/csv.h"
+#include "cli/run/file.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "c/json/json_value.h"
+#include "cli/run/interrupt.h"
 #include "cli/schema/value.h"
 #include "net/keyfile.h"
 #include <sodium.h>

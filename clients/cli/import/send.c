@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/run/interrupt.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "cli/rows/csv.h"
+#include "cli/run/interrupt.h"
 #include "cli/run/nearest.h"
 #include "cli/schema/value.h"
 #include <stdlib.h>

@@ -1,6 +1,8 @@
 /* `sitewire call`: any method by name, JSON in and out, streams message by message. */
 #include "base/error.h"
-#include "cli/run/cli.h"
+#include "cli/registry/commands.h"
+#include "cli/run/file.h"
+#include "cli/run/interrupt.h"
 #include "cli/schema/method.h"
 #include <stdlib.h>
 #include <string.h>

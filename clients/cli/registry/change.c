@@ -1,6 +1,8 @@
 /* `sitewire create`, `update`, `delete` and `rename`: changing resources. */
 #include "base/error.h"
-#include "cli/run/cli.h"
+#include "cli/registry/commands.h"
+#include "cli/run/file.h"
+#include "cli/schema/field.h"
 #include "cli/schema/output.h"
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"

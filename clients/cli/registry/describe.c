@@ -1,8 +1,9 @@
 /* `sitewire describe`: what the running services offer, read from Reflection. */
 #include "base/error.h"
-#include "cli/run/cli.h"
+#include "cli/registry/commands.h"
 #include "cli/schema/example.h"
 #include "cli/schema/method.h"
+#include "cli/schema/name.h"
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* `sitewire history`: what changed, when, by whom and why, newest first, with the fields that differ. */
 #include "base/error.h"
-#include "cli/run/cli.h"
-#include "cli/schema/method.h"
+#include "cli/registry/commands.h"
+#include "cli/schema/name.h"
 #include "cli/schema/output.h"
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"

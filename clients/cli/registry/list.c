@@ -1,7 +1,8 @@
-/* `sitewire get` and `sitewire list`: reading resources. */
+/* `sitewire list`, and lists for other commands: see list.h. */
 #include "cli/registry/list.h"
 #include "base/error.h"
-#include "cli/run/cli.h"
+#include "cli/registry/commands.h"
+#include "cli/registry/read_time.h"
 #include "cli/schema/filter.h"
 #include "cli/schema/output.h"
 #include "cli/schema/resource.h"
@@ -9,56 +10,6 @@
 #include <stdlib.h>
 
 #define PAGE_MOST 1000 /* what a service gives at once */
-
-/* --at, into a request. */
-static sw_code set_time(const sw_cli *cli, const sw_schema_method *method, json_t *request, sw_error *error)
-{
-    char text[SW_TIME_TEXT];
-    sw_code code = sw_args_time(&cli->args, "at", text, error);
-    if (code != SW_OK || *text == '\0')
-        return code;
-    if (protobuf_c_message_descriptor_get_field_by_name(method->request, "read_time") == NULL)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "at", "%s tells only how things are now",
-                             method->name);
-    json_object_set_new(request, "read_time", json_string(text));
-    return SW_OK;
-}
-
-sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
-{
-    const sw_args *args = &cli->args;
-    const sw_schema *schema;
-    sw_resource resource;
-    if (args->word_count < 2)
-        return sw_cli_usage(cli, error, "get takes a RESOURCE and one KEY or more");
-    sw_code code = sw_cli_schema(cli, &schema, error);
-    if (code == SW_OK)
-        code = sw_resource_find(schema, args->words[0], &resource, error);
-    if (code != SW_OK)
-        return code;
-    /* All keys are read before the first row is shown. */
-    for (size_t at = 1, used = 0; code == SW_OK && at < args->word_count; at += used) {
-        json_t *key = json_object();
-        code = sw_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key, error);
-        json_decref(key);
-    }
-    sw_output output;
-    if (code == SW_OK)
-        code = sw_output_begin_records(&output, cli, resource.message, error);
-    for (size_t at = 1, used = 0; code == SW_OK && at < args->word_count; at += used) {
-        json_t *key = json_object(), *item = NULL;
-        code = sw_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key, error);
-        if (code == SW_OK)
-            code = set_time(cli, resource.get, key, error);
-        if (code == SW_OK)
-            code = sw_cli_call(cli, resource.get->path, key, NULL, &item, error);
-        if (code == SW_OK)
-            sw_output_item(&output, item);
-        json_decref(key);
-        json_decref(item);
-    }
-    return code;
-}
 
 /* The request of a List method from the flags, and from words that are filters. */
 static sw_code build_request(sw_cli *cli, const sw_listing *listing, const sw_resource *resource,
@@ -88,7 +39,7 @@ static sw_code build_request(sw_cli *cli, const sw_listing *listing, const sw_re
     }
     if (code == SW_OK && (text = sw_args_value(args, "search")) != NULL)
         json_object_set_new(request, "search", json_string(text));
-    return code == SW_OK ? set_time(cli, resource->list, request, error) : code;
+    return code == SW_OK ? sw_set_read_time(cli, resource->list, request, error) : code;
 }
 
 static sw_code print_count(sw_cli *cli, const sw_resource *resource, json_t *request, sw_error *error)

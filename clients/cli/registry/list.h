@@ -1,4 +1,4 @@
-/* Lists as `sitewire list` makes them, for commands that list one resource. Implemented in get.c. */
+/* Lists as `sitewire list` makes them, for commands that list one resource. */
 #ifndef SW_CLI_LIST_H
 #define SW_CLI_LIST_H
 

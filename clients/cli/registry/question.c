@@ -1,8 +1,10 @@
 /* Questions that one call answers: `where`, `impact`, `diff`, `expiring`, `whoami`, `explain`. One const table
  * maps them to methods; words are bound to the fields of the request that the row names. */
 #include "base/error.h"
-#include "cli/run/cli.h"
+#include "cli/registry/commands.h"
+#include "cli/schema/field.h"
 #include "cli/schema/method.h"
+#include "cli/schema/name.h"
 #include "cli/schema/output.h"
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"

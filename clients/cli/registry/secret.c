@@ -2,8 +2,11 @@
  * is asked for without being shown; never from the command line, which others can see. */
 #include "base/error.h"
 #include "base/keyring.h"
-#include "cli/run/cli.h"
-#include "cli/schema/method.h"
+#include "cli/registry/commands.h"
+#include "cli/registry/list.h"
+#include "cli/run/file.h"
+#include "cli/run/interrupt.h"
+#include "cli/schema/name.h"
 #include "cli/schema/output.h"
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"
@@ -191,8 +194,8 @@ static sw_code secret_delete(sw_cli *cli, sw_error *error)
 /* `sitewire list secrets`. */
 static sw_code secret_list(sw_cli *cli, sw_error *error)
 {
-    cli->args.words[0] = "secret";
-    return sw_cmd_list(cli, error);
+    const sw_listing listing = {.resource = "secret", .first_filter = 1};
+    return sw_list(cli, &listing, error);
 }
 
 /* --- rotation --- */

@@ -1,4 +1,5 @@
 /* Parsing and evaluating templates. */
+#include "cli/rows/template.h"
 #include "cli/rows/filter.h"
 
 #include "base/error.h"

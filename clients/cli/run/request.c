@@ -1,6 +1,7 @@
 /* Calls of the commands: the client, the schema, one JSON call that SIGINT can end. */
 #include "base/error.h"
 #include "cli/run/cli.h"
+#include "cli/run/interrupt.h"
 #include <stdlib.h>
 #include <string.h>
 

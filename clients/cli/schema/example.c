@@ -1,5 +1,6 @@
 /* Examples of messages: see example.h. */
 #include "cli/schema/example.h"
+#include "cli/schema/field.h"
 #include "cli/schema/output.h"
 #include "cli/schema/value.h"
 #include <string.h>

@@ -1,6 +1,7 @@
 /* The filter parser: see filter.h. */
 #include "cli/schema/filter.h"
 #include "base/error.h"
+#include "cli/schema/field.h"
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"
 #include <ctype.h>

@@ -4,15 +4,6 @@
 #include "cli/run/nearest.h"
 #include <string.h>
 
-const char *sw_short_name(const char *full)
-{
-    const char *last = full;
-    for (const char *p = full; *p != '\0'; p++)
-        if ((*p == '.' || *p == '/') && p[1] != '\0')
-            last = p + 1;
-    return last;
-}
-
 /* `Service/Method` of a path. */
 static const char *short_path(const char *path)
 {

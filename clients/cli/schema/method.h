@@ -10,7 +10,4 @@
 sw_code sw_cli_method(const sw_schema *schema, const char *name, const sw_schema_method **method,
                       sw_error *error);
 
-/* What follows the last dot or slash of a full name. */
-const char *sw_short_name(const char *full);
-
 #endif

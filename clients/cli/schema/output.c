@@ -1,8 +1,10 @@
 /* Items on stdout: see output.h. */
 #include "cli/schema/output.h"
 #include "base/error.h"
+#include "cli/schema/field.h"
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"
+#include "cli/term/grid.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,14 +78,15 @@ static sw_code choose_fields(sw_output *output, const char *names, sw_error *err
     output->chosen = names != NULL && !all;
     for (unsigned i = 0; (names == NULL || all) && i < output->message->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &output->message->fields[i];
-        if (output->count < SW_FIELDS_MAX &&
+        if (output->count < SW_OUTPUT_FIELDS_MAX &&
             (all || output->form != SW_OUTPUT_TABLE || field->id < SW_FIELD_BOOKKEEPING))
             output->fields[output->count++] = field;
     }
     while (output->chosen && *names != '\0') {
         size_t length = strcspn(names, ",");
-        if (output->count == SW_FIELDS_MAX)
-            return sw_fail(error, SW_INVALID_ARGUMENT, "--fields takes at most %d names", SW_FIELDS_MAX);
+        if (output->count == SW_OUTPUT_FIELDS_MAX)
+            return sw_fail(error, SW_INVALID_ARGUMENT, "--fields takes at most %d names",
+                           SW_OUTPUT_FIELDS_MAX);
         sw_code code = sw_field_find(output->message, names, length, &output->fields[output->count], error);
         if (code != SW_OK)
             return code;
@@ -131,7 +134,7 @@ sw_code sw_output_begin(sw_output *output, const sw_cli *cli, const ProtobufCMes
 {
     sw_code code = begin(output, cli, message, SW_OUTPUT_TABLE, fields, error);
     if (code == SW_OK && output->form == SW_OUTPUT_TABLE) {
-        sw_grid_column columns[SW_FIELDS_MAX];
+        sw_grid_column columns[SW_OUTPUT_FIELDS_MAX];
         for (size_t i = 0; i < output->count; i++)
             columns[i] = (sw_grid_column){.title = output->fields[i]->name,
                                           .right = sw_word_is_number(output->fields[i]),

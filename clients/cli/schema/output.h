@@ -6,8 +6,7 @@
 #include "cli/run/cli.h"
 #include "cli/term/grid.h"
 
-#define SW_FIELDS_MAX        128
-#define SW_FIELD_BOOKKEEPING 100 /* fields from this number on are shown only if asked for, or one by one */
+#define SW_OUTPUT_FIELDS_MAX 128
 
 typedef enum { SW_OUTPUT_TABLE, SW_OUTPUT_RECORD, SW_OUTPUT_CSV, SW_OUTPUT_JSON } sw_output_form;
 
@@ -18,7 +17,7 @@ typedef struct sw_output {
     sw_output_form form;
     bool chosen; /* by --fields: nothing is left out */
     size_t count;
-    const ProtobufCFieldDescriptor *fields[SW_FIELDS_MAX];
+    const ProtobufCFieldDescriptor *fields[SW_OUTPUT_FIELDS_MAX];
     sw_grid *table;
     size_t rows;
 } sw_output;

@@ -2,33 +2,13 @@
 #include "cli/schema/resource.h"
 #include "base/error.h"
 #include "cli/run/nearest.h"
-#include "cli/schema/method.h"
+#include "cli/schema/field.h"
+#include "cli/schema/name.h"
 #include "cli/schema/value.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void sw_kebab_name(const char *camel, char *text, size_t size)
-{
-    size_t used = 0;
-    for (const char *p = camel; *p != '\0' && used + 2 < size; p++) {
-        if (isupper((unsigned char)*p) && p != camel)
-            text[used++] = '-';
-        text[used++] = (char)tolower((unsigned char)*p);
-    }
-    text[used] = '\0';
-}
-
-/* Letters and digits in lower case: what is left of a name when spelling makes no difference. */
-static void plain(const char *name, char *text, size_t size)
-{
-    size_t used = 0;
-    for (; *name != '\0' && used + 1 < size; name++)
-        if (isalnum((unsigned char)*name))
-            text[used++] = (char)tolower((unsigned char)*name);
-    text[used] = '\0';
-}
 
 static const ProtobufCFieldDescriptor *items_of(const sw_schema_method *method)
 {
@@ -112,8 +92,8 @@ static bool consider(const sw_resource *resource, void *context)
 {
     search *s = context;
     char name[SW_RESOURCE_NAME_MAX], plural[SW_RESOURCE_NAME_MAX], simple[SW_RESOURCE_NAME_MAX + 2];
-    plain(resource->name, name, sizeof(name));
-    plain(resource->plural, plural, sizeof(plural));
+    sw_plain_name(resource->name, name, sizeof(name));
+    sw_plain_name(resource->plural, plural, sizeof(plural));
     snprintf(simple, sizeof(simple), "%ss", name);
     if (strcmp(s->word, name) == 0 || strcmp(s->word, plural) == 0 || strcmp(s->word, simple) == 0) {
         *s->found = *resource;
@@ -155,7 +135,7 @@ static bool offer(const sw_resource *resource, void *context)
 sw_code sw_resource_find(const sw_schema *schema, const char *word, sw_resource *resource, sw_error *error)
 {
     search s = {.found = resource};
-    plain(word, s.word, sizeof(s.word));
+    sw_plain_name(word, s.word, sizeof(s.word));
     if (s.word[0] != '\0')
         sw_resource_each(schema, consider, &s);
     if (s.exact || s.prefixes == 1)
@@ -190,35 +170,6 @@ bool sw_resource_of(const sw_schema *schema, const char *message, sw_resource *r
     by_message want = {.name = message, .resource = resource};
     sw_resource_each(schema, is_message, &want);
     return want.found;
-}
-
-sw_code sw_field_find(const ProtobufCMessageDescriptor *message, const char *name, size_t length,
-                      const ProtobufCFieldDescriptor **field, sw_error *error)
-{
-    char wanted[SW_RESOURCE_NAME_MAX] = "", have[SW_RESOURCE_NAME_MAX], text[SW_RESOURCE_NAME_MAX];
-    if (length < sizeof(text)) {
-        snprintf(text, sizeof(text), "%.*s", (int)length, name);
-        plain(text, wanted, sizeof(wanted));
-    }
-    sw_nearest nearest;
-    sw_nearest_init(&nearest, name, length);
-    for (unsigned i = 0; i < message->n_fields; i++) {
-        plain(message->fields[i].name, have, sizeof(have));
-        if (strcmp(wanted, have) == 0) {
-            *field = &message->fields[i];
-            return SW_OK;
-        }
-        sw_nearest_offer(&nearest, message->fields[i].name);
-    }
-    char hint[256], all[384] = "";
-    sw_nearest_text(&nearest, "", hint, sizeof(hint));
-    for (unsigned i = 0; hint[0] == '\0' && i < message->n_fields; i++) {
-        size_t used = strlen(all);
-        snprintf(all + used, sizeof(all) - used, "%s%s", used > 0 ? ", " : "; it has ",
-                 message->fields[i].name);
-    }
-    return sw_fail(error, SW_INVALID_ARGUMENT, "%s has no field '%.*s'%s%s", sw_short_name(message->name),
-                   (int)(length < 64 ? length : 64), name, hint, all);
 }
 
 void sw_resource_key_usage(const sw_resource *resource, char *text, size_t size)

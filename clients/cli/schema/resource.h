@@ -31,10 +31,6 @@ sw_code sw_resource_find(const sw_schema *schema, const char *word, sw_resource 
 /* By message name (`WebsiteDeployed`); false if there is none. */
 bool sw_resource_of(const sw_schema *schema, const char *message, sw_resource *resource);
 
-/* A field of a message by snake_case, kebab-case or camelCase name; INVALID_ARGUMENT suggests the nearest. */
-sw_code sw_field_find(const ProtobufCMessageDescriptor *message, const char *name, size_t length,
-                      const ProtobufCFieldDescriptor **field, sw_error *error);
-
 /* Reads one key from words: either `a/b/c` in one word or its parts in consecutive words. *used words are
  * consumed; the parts are set in `object`. INVALID_ARGUMENT says what the key is made of. */
 sw_code sw_resource_read_key(const sw_resource *resource, const char *const *words, size_t count,
@@ -46,8 +42,5 @@ void sw_resource_key_usage(const sw_resource *resource, char *text, size_t size)
 
 /* The field of the Create (or Update) request that holds the resource; NULL if there is none. */
 const char *sw_resource_body_field(const sw_schema_method *method, const ProtobufCMessageDescriptor *message);
-
-/* `website-deployed` of `WebsiteDeployed`. */
-void sw_kebab_name(const char *camel, char *text, size_t size);
 
 #endif

@@ -3,7 +3,9 @@
 #include "base/error.h"
 #include "c/json/json_value.h"
 #include "cli/run/cli.h"
-#include "cli/schema/method.h"
+#include "cli/run/file.h"
+#include "cli/schema/field.h"
+#include "cli/schema/name.h"
 #include "cli/schema/resource.h"
 #include <ctype.h>
 #include <errno.h>

@@ -1,8 +1,10 @@
 /* `sitewire audit`: proves that history is whole, from the database or from an export of it. */
 #include "base/error.h"
-#include "cli/run/cli.h"
+#include "cli/run/file.h"
+#include "cli/run/interrupt.h"
 #include "cli/schema/output.h"
 #include "cli/system/chain.h"
+#include "cli/system/commands.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* `sitewire health`: are the services able to serve? `sitewire drain`: take a process out of service. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "cli/run/cli.h"
-#include "cli/schema/method.h"
+#include "cli/run/interrupt.h"
+#include "cli/system/commands.h"
 #include "cli/term/grid.h"
 #include <poll.h>
 #include <string.h>

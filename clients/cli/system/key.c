@@ -2,9 +2,11 @@
  * leaves: only the public one is sent. */
 #include "base/error.h"
 #include "cert/cert.h"
+#include "cli/registry/list.h"
 #include "cli/run/cli.h"
 #include "cli/schema/output.h"
 #include "cli/schema/resource.h"
+#include "cli/system/commands.h"
 #include "net/keyfile.h"
 #include <errno.h>
 #include <limits.h>
@@ -286,8 +288,8 @@ static sw_code key_list(sw_cli *cli, sw_error *error)
             return sw_cli_usage(cli, error,
                                 "--%s does not go with key list; a filter does: user=ann@example.com",
                                 of_others[i]);
-    cli->args.words[0] = "key";
-    return sw_cmd_list(cli, error);
+    const sw_listing listing = {.resource = "key", .first_filter = 1};
+    return sw_list(cli, &listing, error);
 }
 
 /* The public key that a word names: itself, a key file, or a label that one key only has. */

@@ -1,7 +1,7 @@
 /* `sitewire migrate`: the schema of the database, without any service. */
 #include "store/pg/migrate.h"
 #include "base/error.h"
-#include "cli/run/cli.h"
+#include "cli/system/commands.h"
 #include "cli/term/grid.h"
 #include <stdlib.h>
 

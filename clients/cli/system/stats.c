@@ -3,6 +3,7 @@
 #include "cli/system/stats.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/run/interrupt.h"
 #include <stdlib.h>
 #include <string.h>
 

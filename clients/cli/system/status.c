@@ -1,9 +1,10 @@
 /* `sitewire status`: brokers, services, instances, queues, rates, latencies, memory. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "cli/run/cli.h"
-#include "cli/schema/method.h"
+#include "cli/run/interrupt.h"
+#include "cli/schema/name.h"
 #include "cli/schema/value.h"
+#include "cli/system/commands.h"
 #include "cli/system/stats.h"
 #include "cli/term/grid.h"
 #include "cli/term/number.h"

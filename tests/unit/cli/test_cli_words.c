@@ -1,5 +1,6 @@
 /* Words of the command line by the schema: resources, keys, field=value, filters, orders; and flags, nearest names. */
 #include "c/json/schema.h"
+#include "cli/app/commands.h"
 #include "cli/run/args.h"
 #include "cli/run/cli.h"
 #include "cli/run/nearest.h"
@@ -318,7 +319,7 @@ static void test_flags(void **state)
     sw_args args;
     sw_error error;
     int64_t number;
-    assert_int_equal(sw_args_parse(8, argv, own, sw_global_flags, &args, NULL), SW_OK);
+    assert_int_equal(sw_args_parse(8, argv, own, sw_all_commands.flags, &args, NULL), SW_OK);
     assert_int_equal(args.word_count, 3);
     assert_string_equal(args.words[1], "-");
     assert_string_equal(args.words[2], "--csv");
@@ -333,8 +334,10 @@ static void test_flags(void **state)
     sw_args_free(&args);
     static char *const bad[] = {"--lmit", "--limit", "--csv=x", "-x", "--", "-"};
     for (int i = 0; i < 4; i++)
-        assert_int_equal(sw_args_parse(1, &bad[i], own, sw_global_flags, &args, &error), SW_INVALID_ARGUMENT);
-    assert_int_equal(sw_args_parse(1, &bad[0], own, sw_global_flags, &args, &error), SW_INVALID_ARGUMENT);
+        assert_int_equal(sw_args_parse(1, &bad[i], own, sw_all_commands.flags, &args, &error),
+                         SW_INVALID_ARGUMENT);
+    assert_int_equal(sw_args_parse(1, &bad[0], own, sw_all_commands.flags, &args, &error),
+                     SW_INVALID_ARGUMENT);
     assert_string_equal(error.message, "unknown flag --lmit; did you mean --limit?");
 }
 
@@ -411,19 +414,27 @@ static void test_nearest(void **state)
     assert_string_equal(text, "");
 }
 
+/* One line of summary, at least one example, and each line of the examples is a comment or a command. */
+static void check_help(const sw_command *c)
+{
+    assert_null(strchr(c->summary, '\n'));
+    assert_true(*c->examples == '#');
+    for (const char *p = c->examples; *p != '\0'; p = strchr(p, '\n') + 1)
+        assert_true(*p == '#' || strstr(p, "sitewire") != NULL);
+}
+
 static void test_commands(void **state)
 {
     (void)state;
-    for (const sw_command *c = sw_commands; c->name != NULL; c++) {
-        assert_ptr_equal(sw_command_find(c->name), c);
-        if (c->hidden)
-            continue;
-        /* one line of summary, one example at least, and each line of them a comment or a command */
-        assert_null(strchr(c->summary, '\n'));
-        assert_true(*c->examples == '#');
-        for (const char *p = c->examples; *p != '\0'; p = strchr(p, '\n') + 1)
-            assert_true(*p == '#' || strstr(p, "sitewire") != NULL);
-    }
+    size_t count = 0;
+    for (const sw_command_group *g = sw_all_commands.groups; g->title != NULL; g++)
+        for (const sw_command *c = g->commands; c->name != NULL; c++, count++) {
+            assert_ptr_equal(sw_command_find(&sw_all_commands, c->name), c);
+            if (!c->hidden)
+                check_help(c);
+        }
+    assert_true(count > 30);
+    assert_null(sw_command_find(&sw_all_commands, "nothing"));
 }
 
 int main(void)

@@ -1,0 +1,16 @@
+/* Waiting for the end of a deployment, and showing it meanwhile. Used by deploy, rollback and logs. */
+#ifndef SW_CLI_WAIT_H
+#define SW_CLI_WAIT_H
+
+#include "cli/deploy/follow.h"
+#include "cli/run/cli.h"
+
+/* Shows a deployment until it is over, in the way that suits stdout; the status is that of its outcome. */
+sw_code sw_deployment_wait(sw_cli *cli, const json_t *plan, sw_error *error);
+/* OK for DONE, ABORTED for ABORTED, UNKNOWN for FAILED. */
+sw_code sw_outcome_code(int64_t id, const sw_outcome *outcome, sw_error *error);
+
+/* A chunk of output as a JSON line. */
+void sw_chunk_print_json(const Sw__DeploymentLog *chunk);
+
+#endif
