@@ -42,7 +42,7 @@ static sw_code check_status(const struct stat *status, const char *folder, const
 
 static void add(scan *s, const char *bytes, size_t size)
 {
-    s->digest = s->digest * 31 + sw_hash(bytes, size);
+    s->digest = sw_hash_64(s->digest, bytes, size);
 }
 
 static sw_code check_file(scan *s, int fd, const char *name, sw_error *error)

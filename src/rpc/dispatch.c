@@ -14,7 +14,7 @@
 /* The slot that holds the path, or the empty one where it belongs. */
 static sw_method_entry **slot_of(const sw_dispatch *dispatch, const char *path, size_t size)
 {
-    size_t at = sw_hash(path, size);
+    size_t at = sw_hash_bytes(0, path, size);
     for (;; at++) {
         sw_method_entry **slot = &dispatch->table[at & (dispatch->table_size - 1)];
         if (*slot == NULL || ((*slot)->path_size == size && memcmp((*slot)->path, path, size) == 0))

@@ -139,7 +139,7 @@ static uint64_t row_of(const sw_op *op, sw_step step)
     if (step != SW_STEP_MAIN || !op->plan->writes || !table)
         return 0;
     const char *key = sw_key_text(op);
-    return (sw_hash(key, strlen(key)) ^ (uintptr_t)table) | 1;
+    return sw_hash_64((uintptr_t)table, key, strlen(key)) | 1;
 }
 
 static void submit(sw_op *op, sw_step step, const sw_sql *sql)

@@ -1,22 +1,13 @@
-/* Texts of values in proto3 JSON: base64, Timestamp, Duration, FieldMask, and access to fields by descriptor.
+/* Texts of values in proto3 JSON: base64, names of fields, and access to fields by descriptor.
  * Used by json_read.c and json_write.c. */
 #ifndef SW_CLIENT_JSON_VALUE_H
 #define SW_CLIENT_JSON_VALUE_H
 
+#include "base/time_text.h"
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define SW_TIME_TEXT_SIZE 40 /* of a Timestamp or Duration, NUL included */
-
-/* RFC 3339, any offset; years 0001 to 9999. */
-bool sw_timestamp_parse(const char *text, int64_t *seconds, int32_t *nanos);
-/* With Z and 0, 3, 6 or 9 digits. False if out of range. */
-bool sw_timestamp_print(int64_t seconds, int32_t nanos, char text[SW_TIME_TEXT_SIZE]);
-/* `1.5s`; at most 315576000000 s either way. */
-bool sw_duration_parse(const char *text, int64_t *seconds, int32_t *nanos);
-bool sw_duration_print(int64_t seconds, int32_t nanos, char text[SW_TIME_TEXT_SIZE]);
 
 /* Room for what size characters decode to, and size bytes encode to (NUL included). */
 #define SW_BASE64_DECODED(size) ((size) / 4 * 3 + 3)

@@ -17,7 +17,7 @@ void sw_sequence_clear(sw_sequence *sequence)
 }
 
 /* Its place, or the free one where it would be. */
-static sw_mark *find(const sw_sequence *sequence, uint64_t hash, sw_view project)
+static sw_mark *find(const sw_sequence *sequence, uint32_t hash, sw_view project)
 {
     for (size_t i = (size_t)hash;; i++) {
         sw_mark *mark = &sequence->marks[i & (sequence->room - 1)];
@@ -40,7 +40,7 @@ int64_t sw_sequence_mark(const sw_sequence *sequence, sw_view project)
 {
     if (sequence->count == 0)
         return sequence->base;
-    const sw_mark *mark = find(sequence, sw_hash(project.data, project.size), project);
+    const sw_mark *mark = find(sequence, sw_hash_bytes(0, project.data, project.size), project);
     return mark->project != NULL && mark->position > sequence->base ? mark->position : sequence->base;
 }
 
@@ -82,7 +82,7 @@ bool sw_sequence_take(sw_sequence *sequence, sw_view project, int64_t position)
 {
     if (sequence->count * 2 >= sequence->room && !rebuild(sequence))
         return false;
-    uint64_t hash = sw_hash(project.data, project.size);
+    uint32_t hash = sw_hash_bytes(0, project.data, project.size);
     sw_mark *mark = find(sequence, hash, project);
     if (mark->project == NULL) {
         char *name = malloc(project.size + 1);

@@ -16,8 +16,7 @@ typedef enum {
 
 typedef struct sw_mark {
     char *project; /* NULL: a free place */
-    uint32_t size;
-    uint64_t hash;
+    uint32_t size, hash;
     int64_t position;
 } sw_mark;
 

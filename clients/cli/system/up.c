@@ -2,6 +2,7 @@
  * until a signal ends them in order. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "cli/system/cluster.h"
 #include "cli/system/commands.h"
@@ -116,11 +117,9 @@ static sw_code take_run_folder(up *u, sw_error *error)
     snprintf(u->run, sizeof(u->run), "%.*s/run", (int)sizeof(u->run) - 8, u->data);
     if (strlen(u->run) + strlen(LONGEST_SOCKET) > SOCKET_PATH_MAX) {
         const char *base = getenv("XDG_RUNTIME_DIR");
-        uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-        for (const char *at = u->data; *at != '\0'; at++)
-            hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
-        snprintf(u->run, sizeof(u->run), "%.60s/sitewire-%d-%016llx",
-                 base == NULL || geteuid() == 0 ? "/tmp" : base, (int)geteuid(), (unsigned long long)hash);
+        uint32_t hash = sw_hash_bytes(0, u->data, strlen(u->data));
+        snprintf(u->run, sizeof(u->run), "%.60s/sitewire-%d-%08x",
+                 base == NULL || geteuid() == 0 ? "/tmp" : base, (int)geteuid(), hash);
     }
     if (mkdir(u->run, 0755) != 0 && errno != EEXIST)
         return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", u->run, strerror(errno));

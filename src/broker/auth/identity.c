@@ -18,7 +18,7 @@ void sw_identities_clear(sw_identities *all)
     for (sw_identity *each; (each = sw_identities_next(all, &at)) != NULL;)
         free(each->projects);
     sw_slab_clear(&all->slab);
-    sw_table_clear(&all->table);
+    sw_hash_table_clear(&all->table);
     *all = (sw_identities){0};
 }
 
@@ -30,7 +30,7 @@ static uint32_t hash_of(const sw_identities *all, sw_view name, bool is_user)
 sw_identity *sw_identities_find(const sw_identities *all, sw_view name, bool is_user)
 {
     uint32_t hash = hash_of(all, name, is_user), at = hash, number;
-    while ((number = sw_table_next(&all->table, hash, &at)) != SW_NONE) {
+    while ((number = sw_hash_table_next(&all->table, hash, &at)) != SW_NONE) {
         sw_identity *found = sw_slab_at(&all->slab, number);
         if (found->is_user == is_user && sw_view_equal(sw_view_of(found->name), name))
             return found;
@@ -46,7 +46,7 @@ sw_identity *sw_identities_need(sw_identities *all, sw_view name, bool is_user, 
         uint32_t hash = hash_of(all, name, is_user), number = room ? sw_slab_take(&all->slab) : SW_NONE;
         if (number == SW_NONE)
             return NULL;
-        if (!sw_table_insert(&all->table, hash, number)) {
+        if (!sw_hash_table_insert(&all->table, hash, number)) {
             sw_slab_give(&all->slab, number);
             return NULL;
         }
@@ -73,7 +73,7 @@ sw_identity *sw_identities_next(const sw_identities *all, uint32_t *at)
 void sw_identities_forget(sw_identities *all, sw_identity *identity)
 {
     free(identity->projects);
-    sw_table_remove(&all->table, identity->hash, identity->number);
+    sw_hash_table_remove(&all->table, identity->hash, identity->number);
     sw_slab_give(&all->slab, identity->number);
 }
 

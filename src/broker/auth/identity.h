@@ -3,7 +3,7 @@
 #ifndef SW_BROKER_IDENTITY_H
 #define SW_BROKER_IDENTITY_H
 
-#include "broker/core/slab.h"
+#include "base/slab.h"
 #include "wire/header.h"
 #include <sitewire/status.h>
 
@@ -52,7 +52,7 @@ typedef struct sw_identity {
 
 typedef struct sw_identities {
     sw_slab slab;
-    sw_table table;
+    sw_hash_table table;
     uint64_t secret;
     sw_identity *first_due, *last_due;
 } sw_identities;

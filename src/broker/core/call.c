@@ -32,7 +32,7 @@ static uint32_t hash_of(const sw_core *core, uint32_t client, uint64_t call_id)
 uint32_t sw_core_call_find(const sw_core *core, uint32_t client, uint64_t call_id)
 {
     uint32_t hash = hash_of(core, client, call_id), at = hash, index;
-    while ((index = sw_table_next(&core->call_ids, hash, &at)) != SW_NONE) {
+    while ((index = sw_hash_table_next(&core->call_ids, hash, &at)) != SW_NONE) {
         const sw_core_call *call = sw_core_call_at(core, index);
         if (call->client == client && call->call_id == call_id)
             return index;
@@ -46,7 +46,7 @@ uint32_t sw_core_call_new(sw_core *core, const sw_core_request *request, uint32_
     if (index == SW_NONE)
         return SW_NONE;
     if (request->call_id != 0 &&
-        !sw_table_insert(&core->call_ids, hash_of(core, request->client, request->call_id), index)) {
+        !sw_hash_table_insert(&core->call_ids, hash_of(core, request->client, request->call_id), index)) {
         sw_slab_give(&core->calls, index);
         return SW_NONE;
     }
@@ -84,7 +84,7 @@ void sw_core_call_forget_client(sw_core *core, uint32_t index)
     if (call->client == SW_NONE)
         return;
     if (call->call_id != 0)
-        sw_table_remove(&core->call_ids, hash_of(core, call->client, call->call_id), index);
+        sw_hash_table_remove(&core->call_ids, hash_of(core, call->client, call->call_id), index);
     if (call->client_previous == SW_NONE)
         sw_core_client_at(core, call->client)->calls = call->client_next;
     else

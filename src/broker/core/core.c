@@ -55,8 +55,8 @@ void sw_core_destroy(sw_core **core)
     sw_slab *const slabs[] = {&c->calls, &c->queues, &c->clients, &c->workers, &c->services};
     for (size_t i = 0; i < sizeof(slabs) / sizeof(slabs[0]); i++)
         sw_slab_clear(slabs[i]);
-    sw_table_clear(&c->call_ids);
-    sw_table_clear(&c->service_names);
+    sw_hash_table_clear(&c->call_ids);
+    sw_hash_table_clear(&c->service_names);
     free(c->to_clients.items);
     free(c->to_workers.items);
     free(c);

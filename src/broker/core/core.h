@@ -8,7 +8,7 @@
 #ifndef SW_BROKER_CORE_H
 #define SW_BROKER_CORE_H
 
-#include "broker/core/table.h"
+#include "base/hash_table.h"
 #include "wire/header.h"
 
 typedef struct sw_core sw_core;

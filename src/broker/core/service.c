@@ -8,7 +8,7 @@
 uint32_t sw_core_service_find(const sw_core *core, sw_view name)
 {
     uint32_t hash = sw_hash_bytes(core->secret, name.data, name.size), at = hash, index;
-    while ((index = sw_table_next(&core->service_names, hash, &at)) != SW_NONE)
+    while ((index = sw_hash_table_next(&core->service_names, hash, &at)) != SW_NONE)
         if (sw_view_equal(sw_core_service_view_of(core, index), name))
             return index;
     return SW_NONE;
@@ -28,7 +28,7 @@ uint32_t sw_core_service_need(sw_core *core, sw_view name, bool worker)
     index = sw_slab_take(&core->services);
     if (index == SW_NONE)
         return SW_NONE;
-    if (!sw_table_insert(&core->service_names, hash, index)) {
+    if (!sw_hash_table_insert(&core->service_names, hash, index)) {
         sw_slab_give(&core->services, index);
         return SW_NONE;
     }
@@ -149,7 +149,7 @@ void sw_core_service_sweep(sw_core *core)
         /* A service that had a worker once stays known while there is room for others. */
         if (service->known && !service->instance && core->services.used <= core->config.services / 4 * 3)
             continue;
-        sw_table_remove(&core->service_names, service->hash, i);
+        sw_hash_table_remove(&core->service_names, service->hash, i);
         free(service->workers);
         service->workers = NULL;
         sw_slab_give(&core->services, i);

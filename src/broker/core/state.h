@@ -4,8 +4,8 @@
 #define SW_BROKER_STATE_H
 
 #include "base/deadline.h"
+#include "base/slab.h"
 #include "broker/core/core.h"
-#include "broker/core/slab.h"
 #include "broker/core/wheel.h"
 
 typedef enum {
@@ -105,7 +105,7 @@ struct sw_core {
     uint32_t queued, in_flight, local_in_flight;
     uint64_t queued_bytes, epoch;
     sw_slab calls, queues, clients, workers, services;
-    sw_table call_ids, service_names;
+    sw_hash_table call_ids, service_names;
     sw_wheel wheel;
     sw_actions to_clients, to_workers;
     sw_core_counters counters;

@@ -3,7 +3,7 @@
 #ifndef SW_BROKER_WHEEL_H
 #define SW_BROKER_WHEEL_H
 
-#include "broker/core/slab.h"
+#include "base/slab.h"
 
 #define SW_WHEEL_SLOTS 4096U
 #define SW_WHEEL_TICK_US                                                                                     \

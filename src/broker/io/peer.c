@@ -40,7 +40,7 @@ void sw_side_close(sw_side *side)
             sw_unsent_release(&peer->unsent);
     }
     sw_slab_clear(&side->peers);
-    sw_table_clear(&side->ids);
+    sw_hash_table_clear(&side->ids);
     free(side->connections);
     free(side->lost);
     *side = (sw_side){0};
@@ -69,7 +69,7 @@ static sw_connection *connection_of(sw_side *side, int fd)
 static uint32_t number_of(const sw_side *side, const sw_peer *peer)
 {
     uint32_t at = peer->hash, number;
-    while ((number = sw_table_next(&side->ids, peer->hash, &at)) != SW_NONE)
+    while ((number = sw_hash_table_next(&side->ids, peer->hash, &at)) != SW_NONE)
         if (sw_slab_at(&side->peers, number) == peer)
             return number;
     return SW_NONE;
@@ -138,7 +138,7 @@ void sw_side_watch(sw_side *side)
 static sw_peer *find(const sw_side *side, uint32_t hash, const void *id, size_t size)
 {
     uint32_t at = hash, number;
-    while ((number = sw_table_next(&side->ids, hash, &at)) != SW_NONE) {
+    while ((number = sw_hash_table_next(&side->ids, hash, &at)) != SW_NONE) {
         sw_peer *peer = sw_slab_at(&side->peers, number);
         if (peer->id_size == size && memcmp(peer->id, id, size) == 0)
             return peer;
@@ -173,7 +173,7 @@ static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, z
     uint32_t number = sw_slab_take(&side->peers);
     if (number == SW_NONE)
         return NULL;
-    if (!sw_table_insert(&side->ids, hash, number)) {
+    if (!sw_hash_table_insert(&side->ids, hash, number)) {
         sw_slab_give(&side->peers, number);
         return NULL;
     }
@@ -264,7 +264,7 @@ void sw_side_forget(sw_side *side, sw_peer *peer)
     detach(peer);
     sw_batch_clear(&peer->batch);
     sw_unsent_release(&peer->unsent);
-    sw_table_remove(&side->ids, peer->hash, number);
+    sw_hash_table_remove(&side->ids, peer->hash, number);
     sw_slab_give(&side->peers, number);
 }
 

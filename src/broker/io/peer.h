@@ -55,7 +55,7 @@ typedef struct sw_side {
     const char *failure; /* why one of them failed, since they were logged */
     bool drained;        /* the last read found the socket's end */
     sw_slab peers;
-    sw_table ids;
+    sw_hash_table ids;
     uint64_t secret;
     sw_connection *connections; /* by descriptor */
     int connection_room;

@@ -1,4 +1,4 @@
-/* Times as PostgreSQL's binary format has them: microseconds since 2000-01-01 UTC. Used by bind.c. */
+/* Times in PostgreSQL's binary format: microseconds since 2000-01-01 UTC. Used by bind.c, row.c and pack.c. */
 #ifndef SW_STORE_TIME_H
 #define SW_STORE_TIME_H
 
@@ -7,12 +7,12 @@
 
 #define SW_PG_EPOCH 946684800 /* 2000-01-01 in seconds since 1970 */
 
-/* RFC 3339: `2026-01-31T12:00:00.5Z`, `2026-01-31 12:00:00+01:00`, years 1 to 9999; also a date alone, meaning its
- * midnight UTC. Digits beyond the microsecond are cut. */
+/* A time as sw_timestamp_parse reads it, or a date alone, which is its midnight in UTC. What is beyond the
+ * microsecond is cut off. */
 bool sw_time_parse(const char *text, int64_t *pg_us);
-/* What a protobuf Timestamp says; false outside the years 1 to 9999. */
+/* From the fields of a protobuf Timestamp. False outside the years 1 to 9999. */
 bool sw_time_from_parts(int64_t seconds, int32_t nanos, int64_t *pg_us);
-/* False for infinity, which a Timestamp cannot say. */
+/* To those fields. False for infinity, which a Timestamp cannot express. */
 bool sw_time_to_parts(int64_t pg_us, int64_t *seconds, int32_t *nanos);
 
 #endif

@@ -60,7 +60,7 @@ static int take_slot(sw_statements *statements)
 sw_statement *sw_statements_get(sw_statements *statements, const char *text, size_t length, const Oid *types,
                                 int count)
 {
-    uint64_t hash = sw_hash(text, length);
+    uint32_t hash = sw_hash_bytes(0, text, length);
     size_t types_size = (size_t)count * sizeof(Oid);
     int *bucket = &statements->buckets[hash % BUCKETS];
     sw_statement *statement = NULL;

@@ -15,8 +15,9 @@ typedef struct sw_statement {
     int slot;  /* 0 to SW_STATEMENTS_MAX - 1; a slot is used again with another generation */
     uint32_t generation;
     uint32_t users; /* work that refers to it: not evicted */
-    uint64_t hash, used;
-    int next; /* in its hash bucket, or -1 */
+    uint32_t hash;
+    uint64_t used; /* when, on the clock of the cache */
+    int next;      /* in its hash bucket, or -1 */
 } sw_statement;
 
 typedef struct sw_statements sw_statements;

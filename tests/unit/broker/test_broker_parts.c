@@ -1,84 +1,18 @@
-/* The broker's table, slab and timer wheel. */
-#include "broker/core/slab.h"
-#include "broker/core/table.h"
+/* The broker's timer wheel. */
 #include "broker/core/wheel.h"
 
 #include "base/clock.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <string.h>
 
 #include <cmocka.h>
-
-static bool has(const sw_table *table, uint32_t hash, uint32_t slot)
-{
-    uint32_t at = hash, found;
-    while ((found = sw_table_next(table, hash, &at)) != SW_NONE)
-        if (found == slot)
-            return true;
-    return false;
-}
-
-static void a_table_finds_what_it_holds(void **state)
-{
-    (void)state;
-    sw_table table = {0};
-    assert_int_equal(sw_table_next(&table, 5, &(uint32_t){5}), SW_NONE);
-    sw_table_remove(&table, 5, 5);
-    /* Few hashes, so that they collide and wrap. */
-    for (uint32_t i = 0; i < 1000; i++)
-        assert_true(sw_table_insert(&table, i % 37 * 0x10000001U, i));
-    for (uint32_t i = 0; i < 1000; i += 3)
-        sw_table_remove(&table, i % 37 * 0x10000001U, i);
-    for (uint32_t i = 0; i < 1000; i++)
-        assert_int_equal(has(&table, i % 37 * 0x10000001U, i), i % 3 != 0);
-    for (uint32_t i = 0; i < 1000; i++)
-        sw_table_remove(&table, i % 37 * 0x10000001U, i);
-    assert_int_equal(table.used, 0);
-    sw_table_clear(&table);
-}
-
-static void hashes_see_every_byte(void **state)
-{
-    (void)state;
-    char bytes[40] = {0};
-    uint32_t before = sw_hash_bytes(1, bytes, sizeof(bytes));
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        bytes[i] = 1;
-        assert_int_not_equal(sw_hash_bytes(1, bytes, sizeof(bytes)), before);
-        bytes[i] = 0;
-    }
-    assert_int_not_equal(sw_hash_bytes(2, bytes, sizeof(bytes)), before);
-    assert_int_not_equal(sw_hash_bytes(1, bytes, 39), before);
-}
 
 typedef struct item {
     sw_slot slot;
     sw_wheel_node timer;
     int64_t due;
-    char text[20];
 } item;
-
-static void a_slab_knows_who_lives(void **state)
-{
-    (void)state;
-    sw_slab slab = {.size = sizeof(item)};
-    assert_null(sw_slab_get(&slab, 0));
-    for (uint32_t i = 0; i < 300; i++)
-        assert_int_equal(sw_slab_take(&slab), i);
-    item *one = sw_slab_get(&slab, 7);
-    uint32_t generation = one->slot.generation;
-    strcpy(one->text, "old");
-    sw_slab_give(&slab, 7);
-    assert_null(sw_slab_get(&slab, 7));
-    assert_int_equal(sw_slab_take(&slab), 7);
-    assert_string_equal(one->text, "");
-    assert_int_equal(one->slot.generation, generation + 1);
-    assert_null(sw_slab_get(&slab, 300));
-    assert_null(sw_slab_get(&slab, SW_NONE));
-    sw_slab_clear(&slab);
-}
 
 static void timers_fire_in_time_and_never_early(void **state)
 {
@@ -125,9 +59,6 @@ static void timers_fire_in_time_and_never_early(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_table_finds_what_it_holds),
-        cmocka_unit_test(hashes_see_every_byte),
-        cmocka_unit_test(a_slab_knows_who_lives),
         cmocka_unit_test(timers_fire_in_time_and_never_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* Chunked slots with a free list. */
-#include "broker/core/slab.h"
+#include "base/slab.h"
 
 #include <stdlib.h>
 #include <string.h>
