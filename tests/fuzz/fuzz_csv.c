@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sw_csv_row row;
     uint32_t line = 0;
     while (csv != NULL && sw_csv_next(csv, &row) == 1) {
-        if (row.line <= line || row.count > SW_CSV_CELLS_MAX || row.raw_size > SW_LINE_MAX)
+        if (row.line <= line || row.count > SW_CSV_CELLS_MAX || row.raw_size > SW_LINE_READER_MAX)
             abort();
         line = row.line;
         bool mark = row.count > 0 && memcmp(row.cells[0], "\xEF\xBB\xBF", strnlen(row.cells[0], 3)) == 0;

@@ -100,7 +100,7 @@ static void complete_flags(const line *l, const sw_flag *flags)
     }
 }
 
-static bool offer_resource(const sw_resource *resource, void *context)
+static bool offer_resource(const sw_schema_resource *resource, void *context)
 {
     const line *l = context;
     bool one = strcmp(l->words[1], "list") != 0 && strcmp(l->words[1], "export") != 0;
@@ -115,7 +115,8 @@ static bool load_schema(line *l)
 
 /* The codes of a resource that begin with `prefix`, each after `before`. Keys of several parts are completed
  * whole. */
-static void complete_codes(line *l, const sw_resource *resource, const char *before, const char *prefix)
+static void complete_codes(line *l, const sw_schema_resource *resource, const char *before,
+                           const char *prefix)
 {
     if (resource->list == NULL || resource->keys[0]->type != PROTOBUF_C_TYPE_STRING)
         return;
@@ -131,7 +132,7 @@ static void complete_codes(line *l, const sw_resource *resource, const char *bef
     if (sw_cli_call(l->cli, resource->list->path, request, &options, &page, NULL) == SW_OK)
         json_array_foreach(json_object_get(page, "items"), index, item)
         {
-            char *key = sw_resource_key_text(resource, item);
+            char *key = sw_schema_resource_key_text(resource, item);
             if (key != NULL)
                 candidate(l, before, key, "");
             free(key);
@@ -143,7 +144,7 @@ static void complete_codes(line *l, const sw_resource *resource, const char *bef
 
 /* The resource that a field refers to: its comment says `-> Resource` and maybe `.field`. */
 static bool reference_of(const line *l, const ProtobufCMessageDescriptor *message,
-                         const ProtobufCFieldDescriptor *field, sw_resource *target)
+                         const ProtobufCFieldDescriptor *field, sw_schema_resource *target)
 {
     const char *arrow = strstr(sw_schema_comment(l->schema, message, field->name), "-> ");
     char name[64];
@@ -151,11 +152,11 @@ static bool reference_of(const line *l, const ProtobufCMessageDescriptor *messag
         return false;
     size_t length = strspn(arrow + 3, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
     snprintf(name, sizeof(name), "%.*s", (int)(length < 63 ? length : 63), arrow + 3);
-    return sw_resource_of(l->schema, name, target) && target->key_count == 1;
+    return sw_schema_resource_of(l->schema, name, target) && target->key_count == 1;
 }
 
 /* May create and update set it? Neither what the registry sets nor the key, which has a word of its own. */
-static bool may_be_set(const sw_resource *resource, const ProtobufCFieldDescriptor *field)
+static bool may_be_set(const sw_schema_resource *resource, const ProtobufCFieldDescriptor *field)
 {
     bool good = field->id < SW_FIELD_BOOKKEEPING;
     for (size_t i = 0; i < resource->key_count; i++)
@@ -164,7 +165,7 @@ static bool may_be_set(const sw_resource *resource, const ProtobufCFieldDescript
 }
 
 /* `field=`, and after it values: true and false, names of an enum, codes of what it refers to. */
-static void complete_assignment(line *l, const sw_resource *resource, bool sets)
+static void complete_assignment(line *l, const sw_schema_resource *resource, bool sets)
 {
     const char *equals = strchr(l->last, '=');
     if (equals == NULL) {
@@ -177,7 +178,7 @@ static void complete_assignment(line *l, const sw_resource *resource, bool sets)
     if (sw_field_find(resource->message, l->last, (size_t)(equals - l->last), &field, NULL) != SW_OK)
         return;
     char *before = strndup(l->last, (size_t)(equals - l->last) + 1);
-    sw_resource target;
+    sw_schema_resource target;
     if (before == NULL)
         return;
     if (field->type == PROTOBUF_C_TYPE_BOOL) {
@@ -193,7 +194,7 @@ static void complete_assignment(line *l, const sw_resource *resource, bool sets)
     free(before);
 }
 
-static void complete_fields(line *l, const sw_resource *resource)
+static void complete_fields(line *l, const sw_schema_resource *resource)
 {
     /* After the last comma, as lists of fields are written; a - in front is for --order. */
     const char *comma = strrchr(l->last, ',');
@@ -241,8 +242,8 @@ static void complete_instances(line *l)
 /* The words of a command after its first one (a resource): keys, then fields. */
 static void complete_resource_words(line *l, const char *command, const char *name, bool first_word)
 {
-    sw_resource resource;
-    if (!load_schema(l) || sw_resource_find(l->schema, name, &resource, NULL) != SW_OK)
+    sw_schema_resource resource;
+    if (!load_schema(l) || sw_schema_resource_find(l->schema, name, &resource, NULL) != SW_OK)
         return;
     bool assigns = strcmp(command, "create") == 0 || strcmp(command, "update") == 0;
     if (strcmp(command, "list") == 0 || (assigns && !first_word))
@@ -277,10 +278,10 @@ static void complete_flag_codes(line *l, const char *flag)
                                                {"status", "deployment-status"},
                                                {"user", "user"},
                                                {"by", "user"}};
-    sw_resource resource;
+    sw_schema_resource resource;
     for (size_t i = 0; i < sizeof(resources) / sizeof(*resources); i++)
         if (strcmp(resources[i][0], flag) == 0 && load_schema(l) &&
-            sw_resource_find(l->schema, resources[i][1], &resource, NULL) == SW_OK)
+            sw_schema_resource_find(l->schema, resources[i][1], &resource, NULL) == SW_OK)
             complete_codes(l, &resource, "", l->last);
 }
 
@@ -305,7 +306,7 @@ static void complete_after_verb(line *l, const char *const *names, size_t words)
     static const char *const owners[][2] = {{"docroot-environment", "basic_auth_password"},
                                             {"certificate", "private_key"}};
     bool secret = strcmp(l->words[1], "secret") == 0;
-    sw_resource resource;
+    sw_schema_resource resource;
     if (secret && words > 0 && strcmp(names[0], "set") != 0 && strcmp(names[0], "read") != 0 &&
         strcmp(names[0], "delete") != 0)
         return;
@@ -315,8 +316,9 @@ static void complete_after_verb(line *l, const char *const *names, size_t words)
         if (words == 1 || (words == 3 && strcmp(names[1], owners[i][0]) == 0))
             candidate(l, "", owners[i][words == 3], "");
     if (!secret && words == 1 && load_schema(l))
-        sw_resource_each(l->schema, offer_resource, l);
-    if (words == 2 && load_schema(l) && sw_resource_find(l->schema, names[1], &resource, NULL) == SW_OK)
+        sw_schema_resource_each(l->schema, offer_resource, l);
+    if (words == 2 && load_schema(l) &&
+        sw_schema_resource_find(l->schema, names[1], &resource, NULL) == SW_OK)
         complete_codes(l, &resource, "", l->last);
 }
 
@@ -352,7 +354,7 @@ static void complete_line(line *l)
     const sw_command *command = l->count > 2 ? sw_command_find(l->cli->set, l->words[1]) : NULL;
     const sw_flag *own = command != NULL ? command->flags : NULL;
     const char *flag = flag_before(l);
-    sw_resource resource;
+    sw_schema_resource resource;
     if (*l->last == '-' && flag == NULL) {
         complete_flags(l, own);
         complete_flags(l, l->cli->set->flags);
@@ -378,7 +380,7 @@ static void complete_line(line *l)
         if (strcmp(given->name, "destination") == 0)
             complete_instances(l);
         else if (name != NULL && strstr("fields order mask filter", given->name) != NULL && load_schema(l) &&
-                 sw_resource_find(l->schema, name, &resource, NULL) == SW_OK)
+                 sw_schema_resource_find(l->schema, name, &resource, NULL) == SW_OK)
             complete_fields(l, &resource);
         else
             complete_flag_codes(l, given->name);
@@ -388,7 +390,7 @@ static void complete_line(line *l)
         return;
     if (strncmp(command->usage, "RESOURCE", 8) == 0 || strncmp(command->usage, "[RESOURCE", 9) == 0) {
         if (words == 0 && load_schema(l))
-            sw_resource_each(l->schema, offer_resource, l);
+            sw_schema_resource_each(l->schema, offer_resource, l);
         else if (words > 0)
             complete_resource_words(l, command->name, name, words == 1);
     } else if (strncmp(command->usage, "METHOD", 6) == 0) {
@@ -401,11 +403,11 @@ static void complete_line(line *l)
         if (words == 0)
             complete_flag_codes(l, "project");
     } else if (strcmp(command->name, "deployments") == 0) {
-        if (load_schema(l) && sw_resource_find(l->schema, "deployment", &resource, NULL) == SW_OK)
+        if (load_schema(l) && sw_schema_resource_find(l->schema, "deployment", &resource, NULL) == SW_OK)
             complete_assignment(l, &resource, false);
     } else if (strcmp(command->name, "describe") == 0) {
         if (load_schema(l))
-            sw_resource_each(l->schema, offer_resource, l);
+            sw_schema_resource_each(l->schema, offer_resource, l);
         complete_methods(l);
     } else if (strcmp(command->name, "drain") == 0) {
         candidate(l, "", "broker", "");

@@ -17,7 +17,7 @@
 static sw_code ask(sw_cli *cli, const json_t *plan, sw_error *error)
 {
     if (!cli->json && !sw_args_has(&cli->args, "yes")) {
-        sw_plan_print(cli, plan, true);
+        sw_deployment_plan_print(cli, plan, true);
         putchar('\n');
         fflush(stdout);
     }

@@ -49,7 +49,7 @@ static void tell(const sw_cli *cli, const json_t *plan)
         sw_print_json_line(plan);
         return;
     }
-    sw_plan_print(cli, plan, id == 0);
+    sw_deployment_plan_print(cli, plan, id == 0);
     if (id == 0)
         return;
     fflush(stdout);

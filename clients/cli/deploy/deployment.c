@@ -17,7 +17,7 @@
 /* --- Reading --- */
 
 typedef struct list {
-    const char *name; /* in the story */
+    const char *name; /* in --json */
     const char *method, *field, *order;
     const char *kind; /* of events; NULL: there is none */
 } list;
@@ -47,7 +47,7 @@ static sw_code read_all(sw_cli *cli, const list *of, int64_t id, json_t **items,
 }
 
 /* Everything about it, as one object. */
-static sw_code read_story(sw_cli *cli, int64_t id, json_t *story, sw_error *error)
+static sw_code read_record(sw_cli *cli, int64_t id, json_t *record, sw_error *error)
 {
     static const list lists[] = {
         {"commands", "Deployments/ListDeploymentCommands", "deployment", "number", NULL},
@@ -58,17 +58,17 @@ static sw_code read_story(sw_cli *cli, int64_t id, json_t *story, sw_error *erro
     sw_code code = sw_cli_call(cli, "Deployments/GetDeployment", request, NULL, &reply, error);
     bool over = sw_status_is_final(sw_json_text(reply, "status"));
     if (code == SW_OK)
-        json_object_set_new(story, "deployment", reply);
+        json_object_set_new(record, "deployment", reply);
     /* Once it is over, there is nothing that it would do. */
     if (code == SW_OK && !over) {
         code = sw_cli_call(cli, "Deployments/GetDeploymentPlan", request, NULL, &reply, error);
         if (code == SW_OK)
-            json_object_set_new(story, "plan", reply);
+            json_object_set_new(record, "plan", reply);
     }
     for (size_t i = 0; code == SW_OK && i < sizeof(lists) / sizeof(*lists); i++) {
         json_t *items = NULL;
         code = read_all(cli, &lists[i], id, &items, error);
-        json_object_set_new(story, lists[i].name, items);
+        json_object_set_new(record, lists[i].name, items);
     }
     json_decref(request);
     return code;
@@ -118,9 +118,10 @@ static void print_took(const sw_cli *cli, const json_t *d)
 }
 
 /* What it undoes, and what undid it. */
-static void print_links(const sw_cli *cli, const json_t *story)
+static void print_links(const sw_cli *cli, const json_t *record)
 {
-    const json_t *d = json_object_get(story, "deployment"), *rollbacks = json_object_get(story, "rollbacks");
+    const json_t *d = json_object_get(record, "deployment"),
+                 *rollbacks = json_object_get(record, "rollbacks");
     char text[96];
     size_t index;
     json_t *rollback;
@@ -157,7 +158,7 @@ static void add_attempt(sw_grid *grid, const json_t *result)
 }
 
 /* A line for each attempt, and for each command without one. */
-static void print_attempts(const sw_cli *cli, const json_t *story)
+static void print_attempts(const sw_cli *cli, const json_t *record)
 {
     static const sw_grid_column columns[] = {
         {"#", true, true},       {"step", false, true},     {"command", false, true},
@@ -168,12 +169,12 @@ static void print_attempts(const sw_cli *cli, const json_t *story)
     json_t *command, *result;
     if (grid == NULL)
         return;
-    json_array_foreach(json_object_get(story, "commands"), i, command)
+    json_array_foreach(json_object_get(record, "commands"), i, command)
     {
         char *text = sw_command_text(command);
         uint64_t number = sw_json_number(command, "number");
         size_t attempts = 0;
-        json_array_foreach(json_object_get(story, "results"), k, result)
+        json_array_foreach(json_object_get(record, "results"), k, result)
         {
             if (sw_json_number(result, "command") != number)
                 continue;
@@ -200,14 +201,14 @@ static void print_attempts(const sw_cli *cli, const json_t *story)
 }
 
 /* Every change of its state, where there is more to tell than each state's time: it was claimed more than once. */
-static void print_states(const json_t *story)
+static void print_states(const json_t *record)
 {
     size_t index;
     json_t *event;
-    if (sw_json_number(json_object_get(story, "deployment"), "fence") < 2)
+    if (sw_json_number(json_object_get(record, "deployment"), "fence") < 2)
         return;
     putchar('\n');
-    json_array_foreach(json_object_get(story, "events"), index, event)
+    json_array_foreach(json_object_get(record, "events"), index, event)
     {
         json_t *payload = json_loads(sw_json_text(event, "payload"), 0, NULL);
         char at[SW_TIME_TEXT_SIZE];
@@ -218,9 +219,9 @@ static void print_states(const json_t *story)
     }
 }
 
-static void print_story(const sw_cli *cli, const json_t *story)
+static void print_whole(const sw_cli *cli, const json_t *record)
 {
-    const json_t *d = json_object_get(story, "deployment"), *plan = json_object_get(story, "plan");
+    const json_t *d = json_object_get(record, "deployment"), *plan = json_object_get(record, "plan");
     char number[80], *target = sw_target_text(d), *behind = sw_cell_text(json_object_get(plan, "behind"));
     snprintf(number, sizeof(number), "%" PRIu64 " is %.40s", sw_json_number(d, "id"),
              sw_json_text(d, "status"));
@@ -233,16 +234,16 @@ static void print_story(const sw_cli *cli, const json_t *story)
     print_took(cli, d);
     sw_print_fact(cli, "abort", sw_json_text(d, "abort_reason"));
     sw_print_fact(cli, "failure", sw_json_text(d, "failure"));
-    print_links(cli, story);
+    print_links(cli, record);
     if (strcmp(sw_json_text(d, "status"), "REQUESTED") == 0)
         sw_print_fact(cli, "approval", "needed: of somebody else who may approve on the project");
     sw_print_fact(cli, "behind", behind);
     sw_print_fact(cli, "plan hash", sw_json_text(plan != NULL ? plan : d, "plan_hash"));
-    print_states(story);
-    if (json_array_size(json_object_get(story, "results")) > 0)
-        print_attempts(cli, story);
+    print_states(record);
+    if (json_array_size(json_object_get(record, "results")) > 0)
+        print_attempts(cli, record);
     else
-        sw_plan_print_commands(cli, json_object_get(story, "commands"));
+        sw_deployment_plan_print_commands(cli, json_object_get(record, "commands"));
     free(target);
     free(behind);
 }
@@ -250,14 +251,14 @@ static void print_story(const sw_cli *cli, const json_t *story)
 sw_code sw_cmd_deployment(sw_cli *cli, sw_error *error)
 {
     int64_t id;
-    json_t *story = json_object();
+    json_t *record = json_object();
     sw_code code = sw_deployment_id(cli, &id, error);
     if (code == SW_OK)
-        code = read_story(cli, id, story, error);
+        code = read_record(cli, id, record, error);
     if (code == SW_OK && cli->json)
-        sw_print_json_line(story);
+        sw_print_json_line(record);
     else if (code == SW_OK)
-        print_story(cli, story);
-    json_decref(story);
+        print_whole(cli, record);
+    json_decref(record);
     return code;
 }

@@ -24,7 +24,7 @@ typedef struct follower {
     const sw_follow *follow;
     sw_watch *watch;
     sw_outcome *outcome;
-    sw_reader reader;
+    sw_log_reader reader;
     int64_t given; /* output before it was given */
     int64_t end;   /* there is output up to here, as events say */
     queued *queue;
@@ -58,12 +58,12 @@ static void fail(follower *f, const sw_error *error)
 /* Reads on if there is more than was read. */
 static void read_on(follower *f)
 {
-    sw_reader *reader = &f->reader;
+    sw_log_reader *reader = &f->reader;
     if (reader->offset >= f->end)
         return;
     if (!reader->reading && f->follow->latest > 0 && f->end - reader->offset > f->follow->latest)
         reader->offset = f->end - f->follow->latest;
-    sw_reader_start(reader, f->end - reader->offset);
+    sw_log_reader_start(reader, f->end - reader->offset);
 }
 
 /* --- Events --- */
@@ -211,7 +211,7 @@ static sw_code loop(follower *f, sw_error *error)
             *error = f->error;
             return error->code;
         }
-        Sw__ReadLogResponse *page = sw_reader_take(&f->reader);
+        Sw__ReadLogResponse *page = sw_log_reader_take(&f->reader);
         idle = page == NULL;
         read_on(f);
         if (page != NULL) {
@@ -232,9 +232,9 @@ static sw_code loop(follower *f, sw_error *error)
     return SW_OK;
 }
 
-static sw_reader reader_of(const sw_follow *follow)
+static sw_log_reader reader_of(const sw_follow *follow)
 {
-    return (sw_reader){
+    return (sw_log_reader){
         .deployment = follow->deployment, .command = follow->command, .offset = follow->offset};
 }
 
@@ -258,7 +258,7 @@ sw_code sw_follow_run(sw_cli *cli, const sw_follow *follow, sw_outcome *outcome,
     if (code == SW_OK)
         code = loop(&f, error);
     sw_watch_close(&f.watch);
-    sw_reader_close(&f.reader);
+    sw_log_reader_close(&f.reader);
     cli->client = f.reader.client;
     for (; f.first < f.count; f.first++)
         json_decref(f.queue[f.first].payload);
@@ -268,18 +268,18 @@ sw_code sw_follow_run(sw_cli *cli, const sw_follow *follow, sw_outcome *outcome,
 
 sw_code sw_follow_read(sw_cli *cli, const sw_follow *follow, sw_error *error)
 {
-    sw_reader reader = reader_of(follow);
+    sw_log_reader reader = reader_of(follow);
     sw_code code = sw_cli_client(cli, &reader.client, error);
     if (code != SW_OK)
         return code;
-    sw_reader_start(&reader, INT64_MAX);
+    sw_log_reader_start(&reader, INT64_MAX);
     while ((reader.reading || reader.page != NULL) && !sw_cli_stopped() && !ferror(stdout)) {
         sw_client_process(reader.client, LOOK_MS);
-        Sw__ReadLogResponse *page = sw_reader_take(&reader);
+        Sw__ReadLogResponse *page = sw_log_reader_take(&reader);
         if (page == NULL)
             continue;
         if (page->n_items > 0)
-            sw_reader_start(&reader, INT64_MAX);
+            sw_log_reader_start(&reader, INT64_MAX);
         for (size_t i = 0; i < page->n_items; i++)
             follow->on_output(page->items[i], follow->context);
         sw__read_log_response__free_unpacked(page, NULL);
@@ -289,7 +289,7 @@ sw_code sw_follow_read(sw_cli *cli, const sw_follow *follow, sw_error *error)
     code = reader.error.code;
     if (code == SW_OK && sw_cli_stopped())
         code = sw_fail(error, SW_CANCELLED, "interrupted");
-    sw_reader_close(&reader);
+    sw_log_reader_close(&reader);
     cli->client = reader.client;
     return code;
 }

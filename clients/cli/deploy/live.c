@@ -27,10 +27,10 @@ typedef struct shown_command {
     char *result; /* malloc'ed, of an attempt that has ended */
 } shown_command;
 
-struct sw_live {
+struct sw_live_view {
     int64_t id;
     char *target, status[32], *who, *failure; /* who: approver or runner, of the last change */
-    sw_place place;
+    sw_queue_position position;
     int64_t since_us; /* when it got its status */
     bool aborting, over;
     size_t count, current; /* commands; the one that was begun last */
@@ -45,18 +45,18 @@ struct sw_live {
 
 static void add_line(const char *line, void *context)
 {
-    sw_live *l = context;
-    size_t place = (l->tail_first + l->tail_count) % TAIL_MAX;
+    sw_live_view *l = context;
+    size_t at = (l->tail_first + l->tail_count) % TAIL_MAX;
     if (l->tail_count == TAIL_MAX) {
         l->tail_first = (l->tail_first + 1) % TAIL_MAX;
-        free(l->tail[place]);
+        free(l->tail[at]);
     } else {
         l->tail_count++;
     }
-    l->tail[place] = strdup(line);
+    l->tail[at] = strdup(line);
 }
 
-static void drop_tail(sw_live *l)
+static void drop_tail(sw_live_view *l)
 {
     for (size_t i = 0; i < TAIL_MAX; i++) {
         free(l->tail[i]);
@@ -72,7 +72,7 @@ static void set_text(char **text, const char *value)
     *text = *value != '\0' ? sw_text_safe(value, false) : NULL;
 }
 
-static void take_state(sw_live *l, const sw_event *event, const json_t *payload)
+static void take_state(sw_live_view *l, const sw_event *event, const json_t *payload)
 {
     if (json_is_true(json_object_get(payload, "abort"))) {
         l->aborting = true;
@@ -85,7 +85,7 @@ static void take_state(sw_live *l, const sw_event *event, const json_t *payload)
     set_text(&l->failure, sw_json_text(payload, "failure"));
 }
 
-static void take_command(sw_live *l, const sw_event *event, const json_t *payload)
+static void take_command(sw_live_view *l, const sw_event *event, const json_t *payload)
 {
     size_t number = sw_json_number(payload, "command");
     if (number < 1 || number > l->count)
@@ -108,18 +108,18 @@ static void take_command(sw_live *l, const sw_event *event, const json_t *payloa
     sw_line_pair_flush(&l->streams);
 }
 
-void sw_live_event(const sw_event *event, const json_t *payload, void *live)
+void sw_live_view_event(const sw_event *event, const json_t *payload, void *live)
 {
-    sw_live *l = live;
+    sw_live_view *l = live;
     if (strcmp(event->kind, "state") == 0)
         take_state(l, event, payload);
     else
         take_command(l, event, payload);
 }
 
-void sw_live_output(const Sw__DeploymentLog *chunk, void *live)
+void sw_live_view_output(const Sw__DeploymentLog *chunk, void *live)
 {
-    sw_live *l = live;
+    sw_live_view *l = live;
     sw_line_pair_feed(&l->streams, chunk->stream, chunk->bytes.data, chunk->bytes.len);
 }
 
@@ -143,9 +143,9 @@ __attribute__((format(printf, 3, 4))) static void add(frame *f, const char *styl
     f->lines[f->count++] = (sw_screen_line){.text = text, .style = style};
 }
 
-static void add_queue(const sw_live *l, frame *f)
+static void add_queue(const sw_live_view *l, frame *f)
 {
-    char *ids = json_array_size(l->place.behind) > 0 ? sw_cell_text(l->place.behind) : NULL;
+    char *ids = json_array_size(l->position.behind) > 0 ? sw_cell_text(l->position.behind) : NULL;
     if (strcmp(l->status, "REQUESTED") == 0)
         add(f, NULL, "waits for somebody to approve it: sitewire approve %" PRId64, l->id);
     else if (ids != NULL)
@@ -155,7 +155,7 @@ static void add_queue(const sw_live *l, frame *f)
     free(ids);
 }
 
-static void add_status(const sw_live *l, frame *f)
+static void add_status(const sw_live_view *l, frame *f)
 {
     char span[SW_SPAN_TEXT_SIZE];
     static const char *const good = "32", *const bad = "31";
@@ -170,7 +170,7 @@ static void add_status(const sw_live *l, frame *f)
         add_queue(l, f);
 }
 
-static void add_command(const sw_live *l, frame *f, const shown_command *c)
+static void add_command(const sw_live_view *l, frame *f, const shown_command *c)
 {
     char span[SW_SPAN_TEXT_SIZE] = "", attempt[32] = "";
     bool runs = c->begun_us != 0 && c->ended_us == 0;
@@ -195,7 +195,7 @@ static size_t least(size_t a, size_t b)
 }
 
 /* What the terminal has room for: the commands around the current one, and the last lines of output. */
-static void draw(sw_live *l, const char *trouble)
+static void draw(sw_live_view *l, const char *trouble)
 {
     frame f = {.count = 0};
     size_t width, height;
@@ -219,25 +219,26 @@ static void draw(sw_live *l, const char *trouble)
     sw_screen_draw(l->screen, f.lines, f.count);
 }
 
-void sw_live_look(const char *trouble, void *live)
+void sw_live_view_look(const char *trouble, void *live)
 {
-    sw_live *l = live;
+    sw_live_view *l = live;
     if (strcmp(l->status, "REQUESTED") == 0 || strcmp(l->status, "ACCEPTED") == 0)
-        sw_place_look(&l->place);
+        sw_queue_position_refresh(&l->position);
     draw(l, trouble);
 }
 
 /* --- Life --- */
 
-sw_live *sw_live_new(sw_cli *cli, const json_t *plan)
+sw_live_view *sw_live_view_new(sw_cli *cli, const json_t *plan)
 {
     const json_t *deployment = json_object_get(plan, "deployment"),
                  *commands = json_object_get(plan, "commands");
-    sw_live *l = calloc(1, sizeof(*l));
+    sw_live_view *l = calloc(1, sizeof(*l));
     if (l == NULL)
         return NULL;
     l->id = (int64_t)sw_json_number(deployment, "id");
-    l->place = (sw_place){.cli = cli, .id = l->id, .behind = json_incref(json_object_get(plan, "behind"))};
+    l->position =
+        (sw_queue_position){.cli = cli, .id = l->id, .behind = json_incref(json_object_get(plan, "behind"))};
     l->target = sw_target_text(deployment);
     l->since_us = sw_wall_us();
     snprintf(l->status, sizeof(l->status), "%s", sw_json_text(deployment, "status"));
@@ -245,7 +246,7 @@ sw_live *sw_live_new(sw_cli *cli, const json_t *plan)
     l->commands = calloc(json_array_size(commands) + 1, sizeof(*l->commands));
     l->screen = l->commands != NULL ? sw_screen_new(cli->out_color) : NULL;
     if (l->screen == NULL) {
-        sw_live_destroy(&l);
+        sw_live_view_destroy(&l);
         return NULL;
     }
     for (; l->count < json_array_size(commands); l->count++) {
@@ -257,12 +258,12 @@ sw_live *sw_live_new(sw_cli *cli, const json_t *plan)
     return l;
 }
 
-void sw_live_destroy(sw_live **live)
+void sw_live_view_destroy(sw_live_view **live)
 {
-    sw_live *l = *live;
+    sw_live_view *l = *live;
     if (l == NULL)
         return;
-    sw_place_close(&l->place);
+    sw_queue_position_close(&l->position);
     if (l->screen != NULL)
         draw(l, NULL);
     sw_screen_destroy(&l->screen);

@@ -6,16 +6,16 @@
 #include "cli/deploy/follow.h"
 #include "cli/run/cli.h"
 
-typedef struct sw_live sw_live;
+typedef struct sw_live_view sw_live_view;
 
 /* Of a plan, which is lent. NULL when out of memory. */
-sw_live *sw_live_new(sw_cli *cli, const json_t *plan);
+sw_live_view *sw_live_view_new(sw_cli *cli, const json_t *plan);
 /* Leaves the last frame standing. */
-void sw_live_destroy(sw_live **live);
+void sw_live_view_destroy(sw_live_view **live);
 
 /* As in sw_follow, with the view as context. */
-void sw_live_event(const sw_event *event, const json_t *payload, void *live);
-void sw_live_output(const Sw__DeploymentLog *chunk, void *live);
-void sw_live_look(const char *trouble, void *live);
+void sw_live_view_event(const sw_event *event, const json_t *payload, void *live);
+void sw_live_view_output(const Sw__DeploymentLog *chunk, void *live);
+void sw_live_view_look(const char *trouble, void *live);
 
 #endif

@@ -15,7 +15,7 @@ static bool is_hopeless(sw_code code)
            code == SW_DATA_LOSS;
 }
 
-static void fail(sw_reader *reader, const sw_error *error)
+static void fail(sw_log_reader *reader, const sw_error *error)
 {
     reader->error = *error;
     reader->again_us = sw_now_us() + AGAIN_US;
@@ -24,7 +24,7 @@ static void fail(sw_reader *reader, const sw_error *error)
 
 static void on_page(const sw_reply *reply, void *context)
 {
-    sw_reader *reader = context;
+    sw_log_reader *reader = context;
     sw_error error;
     reader->reading = false;
     reader->error = (sw_error){0};
@@ -41,7 +41,7 @@ static void on_page(const sw_reply *reply, void *context)
     }
 }
 
-void sw_reader_start(sw_reader *reader, int64_t most)
+void sw_log_reader_start(sw_log_reader *reader, int64_t most)
 {
     Sw__ReadLogRequest request = SW__READ_LOG_REQUEST__INIT;
     const sw_call_options options = {.size = sizeof(options), .timeout_ms = READ_MS};
@@ -59,7 +59,7 @@ void sw_reader_start(sw_reader *reader, int64_t most)
         fail(reader, &error);
 }
 
-Sw__ReadLogResponse *sw_reader_take(sw_reader *reader)
+Sw__ReadLogResponse *sw_log_reader_take(sw_log_reader *reader)
 {
     Sw__ReadLogResponse *page = reader->page;
     reader->page = NULL;
@@ -70,7 +70,7 @@ Sw__ReadLogResponse *sw_reader_take(sw_reader *reader)
     return page;
 }
 
-void sw_reader_close(sw_reader *reader)
+void sw_log_reader_close(sw_log_reader *reader)
 {
     if (reader->reading) /* its callback must not come later */
         sw_client_close(&reader->client);

@@ -6,7 +6,7 @@
 #include <sitewire/client.h>
 
 /* Start from zeros, with client, deployment, command and offset. */
-typedef struct sw_reader {
+typedef struct sw_log_reader {
     sw_client *client; /* lent; closed, and NULL, if the reader ends while it reads */
     int64_t deployment;
     int32_t command;           /* of this one only; 0: of all */
@@ -16,12 +16,12 @@ typedef struct sw_reader {
     int64_t again_us;          /* no read before that: the last one failed, or there was nothing */
     sw_error error;            /* of the last read */
     bool hopeless;             /* trying again is of no use */
-} sw_reader;
+} sw_log_reader;
 
 /* Reads on, at most so many bytes, if nothing is under way or waits to be taken. */
-void sw_reader_start(sw_reader *reader, int64_t most);
+void sw_log_reader_start(sw_log_reader *reader, int64_t most);
 /* The page that was read, which the caller frees; what comes next begins behind it. NULL: there is none. */
-Sw__ReadLogResponse *sw_reader_take(sw_reader *reader);
-void sw_reader_close(sw_reader *reader);
+Sw__ReadLogResponse *sw_log_reader_take(sw_log_reader *reader);
+void sw_log_reader_close(sw_log_reader *reader);
 
 #endif

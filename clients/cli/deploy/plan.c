@@ -75,7 +75,7 @@ void sw_print_fact(const sw_cli *cli, const char *name, const char *text)
     free(safe);
 }
 
-void sw_plan_print_commands(const sw_cli *cli, const json_t *commands)
+void sw_deployment_plan_print_commands(const sw_cli *cli, const json_t *commands)
 {
     static const sw_grid_column columns[] = {{"#", true, true},         {"step", false, true},
                                              {"timeout", true, true},   {"retries", true, true},
@@ -167,7 +167,7 @@ static void print_target(const json_t *plan)
     json_decref(target);
 }
 
-void sw_plan_print(const sw_cli *cli, const json_t *plan, bool whole)
+void sw_deployment_plan_print(const sw_cli *cli, const json_t *plan, bool whole)
 {
     const json_t *deployment = json_object_get(plan, "deployment");
     uint64_t id = sw_json_number(deployment, "id");
@@ -185,7 +185,7 @@ void sw_plan_print(const sw_cli *cli, const json_t *plan, bool whole)
     sw_print_fact(cli, "reason", sw_json_text(deployment, "reason"));
     print_conditions(cli, plan);
     sw_print_fact(cli, "plan hash", sw_json_text(plan, "plan_hash"));
-    sw_plan_print_commands(cli, json_object_get(plan, "commands"));
+    sw_deployment_plan_print_commands(cli, json_object_get(plan, "commands"));
     if (whole) {
         print_facts(plan);
         print_target(plan);

@@ -12,8 +12,8 @@ char *sw_target_text(const json_t *deployment);
 void sw_print_fact(const sw_cli *cli, const char *name, const char *text);
 
 /* A plan for people; the whole of it with what its commands are told, and the registry's rows about its target. */
-void sw_plan_print(const sw_cli *cli, const json_t *plan, bool whole);
+void sw_deployment_plan_print(const sw_cli *cli, const json_t *plan, bool whole);
 /* Its commands in full, whatever the terminal's width: somebody may be about to approve what they do. */
-void sw_plan_print_commands(const sw_cli *cli, const json_t *commands);
+void sw_deployment_plan_print_commands(const sw_cli *cli, const json_t *commands);
 
 #endif

@@ -5,16 +5,16 @@
 #include "cli/run/cli.h"
 
 /* Start from zeros, with cli, id and behind. */
-typedef struct sw_place {
+typedef struct sw_queue_position {
     sw_cli *cli;
     int64_t id;
     json_t *behind; /* IDs that come first: a reference of its own */
     int64_t due_us; /* when to ask again */
     bool asking;
-} sw_place;
+} sw_queue_position;
 
 /* Asks again if it is time to; the client, which somebody else works, brings the answer. */
-void sw_place_look(sw_place *place);
-void sw_place_close(sw_place *place);
+void sw_queue_position_refresh(sw_queue_position *position);
+void sw_queue_position_close(sw_queue_position *position);
 
 #endif

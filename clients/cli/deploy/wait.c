@@ -141,7 +141,7 @@ sw_code sw_deployment_wait(sw_cli *cli, const json_t *plan, sw_error *error)
 {
     const json_t *deployment = json_object_get(plan, "deployment");
     plain lines = {.plan = plan};
-    sw_live *live = NULL;
+    sw_live_view *live = NULL;
     sw_outcome outcome;
     sw_follow follow = {.deployment = (int64_t)sw_json_number(deployment, "id"),
                         .project = sw_json_text(deployment, "project"),
@@ -149,10 +149,10 @@ sw_code sw_deployment_wait(sw_cli *cli, const json_t *plan, sw_error *error)
                         .on_output = json_output};
     if (cli->json) {
         json_kind("plan", "plan", json_incref((json_t *)plan));
-    } else if (can_redraw(cli) && (live = sw_live_new(cli, plan)) != NULL) {
-        follow.on_event = sw_live_event;
-        follow.on_output = sw_live_output;
-        follow.on_look = sw_live_look;
+    } else if (can_redraw(cli) && (live = sw_live_view_new(cli, plan)) != NULL) {
+        follow.on_event = sw_live_view_event;
+        follow.on_output = sw_live_view_output;
+        follow.on_look = sw_live_view_look;
         follow.context = live;
         follow.latest = LATEST;
     } else {
@@ -164,7 +164,7 @@ sw_code sw_deployment_wait(sw_cli *cli, const json_t *plan, sw_error *error)
     }
     sw_code code = sw_follow_run(cli, &follow, &outcome, error);
     sw_line_pair_flush(&lines.streams);
-    sw_live_destroy(&live);
+    sw_live_view_destroy(&live);
     if (code != SW_OK || *outcome.status == '\0')
         return go_on(follow.deployment, code, error);
     if (cli->json)

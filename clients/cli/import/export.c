@@ -21,14 +21,14 @@ typedef struct {
     const char *folder;     /* of CSV files, or NULL */
     FILE *out;              /* JSON lines, or the CSV file at hand */
     const char *secrets_to; /* whom secrets are sealed for, or NULL: none are written */
-    const sw_resource_type *const *types;
+    const sw_model_type *const *types;
     size_t type_count;
     bool *wanted; /* by type */
     uint64_t rows;
 } exporter;
 
 /* What somebody may set, in the order of the schema. A new reference. */
-static json_t *plain_fields(const sw_resource_type *type, const json_t *item)
+static json_t *plain_fields(const sw_model_type *type, const json_t *item)
 {
     json_t *row = json_object();
     for (unsigned i = 0; i < type->message->n_fields; i++) {
@@ -40,7 +40,7 @@ static json_t *plain_fields(const sw_resource_type *type, const json_t *item)
     return row;
 }
 
-static bool write_json_row(exporter *e, const sw_resource_type *type, const json_t *item)
+static bool write_json_row(exporter *e, const sw_model_type *type, const json_t *item)
 {
     json_t *row = json_object(), *fields = plain_fields(type, item);
     json_object_set_new(row, "resource", json_string(type->name));
@@ -64,7 +64,7 @@ static void write_cell(FILE *out, const json_t *value)
     }
 }
 
-static bool write_csv_row(exporter *e, const sw_resource_type *type, const json_t *item)
+static bool write_csv_row(exporter *e, const sw_model_type *type, const json_t *item)
 {
     bool first = true;
     for (unsigned i = 0; i < type->message->n_fields; i++) {
@@ -87,7 +87,7 @@ static sw_code lost(sw_error *error)
     return sw_fail(error, SW_RESOURCE_EXHAUSTED, "cannot write the output: %s", strerror(errno));
 }
 
-static sw_code write_page(exporter *e, const sw_resource_type *type, const json_t *items, sw_error *error)
+static sw_code write_page(exporter *e, const sw_model_type *type, const json_t *items, sw_error *error)
 {
     size_t i;
     json_t *item;
@@ -101,8 +101,8 @@ static sw_code write_page(exporter *e, const sw_resource_type *type, const json_
 }
 
 /* Calls `take` with the items of each page of a List method. */
-static sw_code export_pages(exporter *e, const char *method, const sw_resource_type *type,
-                            sw_code (*take)(exporter *e, const sw_resource_type *type, const json_t *items,
+static sw_code export_pages(exporter *e, const char *method, const sw_model_type *type,
+                            sw_code (*take)(exporter *e, const sw_model_type *type, const json_t *items,
                                             sw_error *error),
                             sw_error *error)
 {
@@ -123,7 +123,7 @@ static sw_code export_pages(exporter *e, const char *method, const sw_resource_t
     return code;
 }
 
-static sw_code export_rows(exporter *e, const sw_resource_type *type, sw_error *error)
+static sw_code export_rows(exporter *e, const sw_model_type *type, sw_error *error)
 {
     return export_pages(e, type->resource.list->path, type, write_page, error);
 }
@@ -167,7 +167,7 @@ static sw_code write_secret(exporter *e, const json_t *secret, sw_error *error)
     return code;
 }
 
-static sw_code write_secrets(exporter *e, const sw_resource_type *type, const json_t *items, sw_error *error)
+static sw_code write_secrets(exporter *e, const sw_model_type *type, const json_t *items, sw_error *error)
 {
     size_t i;
     json_t *item;
@@ -184,7 +184,7 @@ static sw_code write_secrets(exporter *e, const sw_resource_type *type, const js
 /* --- Files --- */
 
 /* `docroot_environment.csv` for DocrootEnvironment: import knows the resource by it. */
-static void file_name(const sw_resource_type *type, char *name, size_t size)
+static void file_name(const sw_model_type *type, char *name, size_t size)
 {
     size_t used = 0;
     for (const char *p = type->name; *p != '\0' && used + 2 < size; p++) {
@@ -197,7 +197,7 @@ static void file_name(const sw_resource_type *type, char *name, size_t size)
 }
 
 /* Written beside and renamed: a reader never sees half a file. */
-static sw_code export_csv(exporter *e, const sw_resource_type *type, sw_error *error)
+static sw_code export_csv(exporter *e, const sw_model_type *type, sw_error *error)
 {
     char name[128], path[4096], temporary[4096 + 8];
     file_name(type, name, sizeof name);
@@ -261,7 +261,7 @@ sw_code sw_cmd_export(sw_cli *cli, sw_error *error)
     for (size_t i = 0; i < e.type_count && code == SW_OK; i++)
         e.wanted[i] = cli->args.word_count == 0;
     for (size_t i = 0; i < cli->args.word_count && code == SW_OK; i++) {
-        const sw_resource_type *type;
+        const sw_model_type *type;
         code = sw_model_require(model, cli->args.words[i], &type, error);
         if (code == SW_OK)
             e.wanted[type->index] = true;

@@ -142,11 +142,12 @@ static sw_code run(sw_import *import, sw_error *error)
     if (code == SW_OK)
         code = sw_import_check_rejects(import, error);
     if (code == SW_OK)
-        code = sw_plan_new(import->model, import->dry_run, import->rejects != NULL, &import->plan, error);
+        code =
+            sw_import_plan_new(import->model, import->dry_run, import->rejects != NULL, &import->plan, error);
     for (uint32_t i = 0; i < import->input_count && code == SW_OK; i++)
         code = sw_import_read(import, i, error);
     if (code == SW_OK)
-        code = sw_plan_link(import->plan, error);
+        code = sw_import_plan_link(import->plan, error);
     import->interrupted = sw_cli_stopped();
     if (code == SW_OK)
         code = sw_import_send(import, error);
@@ -192,7 +193,7 @@ sw_code sw_cmd_import(sw_cli *cli, sw_error *error)
     free(import.inputs);
     free(import.map_types);
     sw_map_destroy(&import.map);
-    sw_plan_destroy(&import.plan);
+    sw_import_plan_destroy(&import.plan);
     sw_model_destroy(&import.model);
     return code;
 }

@@ -23,7 +23,7 @@ typedef struct sw_input {
     const char *name; /* for messages */
     FILE *file;       /* until it was read */
     sw_input_kind kind;
-    const sw_resource_type *type; /* of its rows, or NULL: each row says, or a mapping */
+    const sw_model_type *type; /* of its rows, or NULL: each row says, or a mapping */
     char delimiter;
     char *header; /* the first row of a CSV file as it stands, for the file of rejects */
 } sw_input;
@@ -38,9 +38,9 @@ typedef struct sw_import {
     sw_cli *cli;
     sw_client *client;
     sw_model *model;
-    sw_map *map;                        /* or NULL */
-    const sw_resource_type **map_types; /* by target of the map */
-    sw_plan *plan;
+    sw_map *map;                     /* or NULL */
+    const sw_model_type **map_types; /* by target of the map */
+    sw_import_plan *plan;
     sw_input *inputs;
     size_t input_count;
     const char *rejects; /* path, or NULL */
@@ -80,7 +80,7 @@ bool sw_import_is_reason(const char *cell);
 sw_code sw_import_bad_row(sw_import *import, uint32_t origin, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Adds a row to the plan. What is wrong with it is reported; only a lack of memory ends the import. */
-sw_code sw_import_add(sw_import *import, const sw_resource_type *type, json_t *fields, uint32_t origin,
+sw_code sw_import_add(sw_import *import, const sw_model_type *type, json_t *fields, uint32_t origin,
                       sw_error *error);
 
 /* --- send.c --- */
@@ -99,7 +99,7 @@ sw_code sw_import_send_secrets(sw_import *import, sw_error *error);
 /* --- report.c --- */
 
 /* A row that failed. `type` may be NULL. Counts it, prints it, marks its origin. */
-void sw_import_fail(sw_import *import, uint32_t origin, const sw_resource_type *type, const char *key,
+void sw_import_fail(sw_import *import, uint32_t origin, const sw_model_type *type, const char *key,
                     const sw_error *error);
 /* A cell without a place. */
 void sw_import_unplaced(sw_import *import, uint32_t input, uint32_t line, const char *column,

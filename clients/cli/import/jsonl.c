@@ -13,7 +13,7 @@ static json_t *parse_line(const char *text, size_t size, json_error_t *why)
 static sw_code read_object(sw_import *import, const sw_input *input, json_t *row, uint32_t origin,
                            sw_error *error)
 {
-    const sw_resource_type *type = input->type;
+    const sw_model_type *type = input->type;
     const json_t *named = json_object_get(row, "resource");
     if (type == NULL || (named != NULL && sw_model_field(type, "resource") == NULL)) {
         if (!json_is_string(named))
@@ -56,18 +56,18 @@ static sw_code read_json_line(sw_import *import, uint32_t index, const char *tex
 sw_code sw_import_read_jsonl(sw_import *import, uint32_t index, sw_error *error)
 {
     sw_input *input = &import->inputs[index];
-    sw_lines lines;
-    sw_lines_open(&lines, input->file);
+    sw_line_reader lines;
+    sw_line_reader_open(&lines, input->file);
     sw_code code = SW_OK;
     int got = 0;
-    while (code == SW_OK && !sw_cli_stopped() && (got = sw_lines_next(&lines)) > 0) {
+    while (code == SW_OK && !sw_cli_stopped() && (got = sw_line_reader_next(&lines)) > 0) {
         size_t size = lines.size;
         while (size > 0 && strchr(" \t\r\n", lines.text[size - 1]) != NULL && lines.text[size - 1] != '\0')
             size--;
         if (size == 0)
             continue;
         import->rows_read++;
-        uint32_t origin = sw_plan_origin(import->plan, index, lines.number, lines.text, size);
+        uint32_t origin = sw_import_plan_origin(import->plan, index, lines.number, lines.text, size);
         if (origin == SW_NO_ROW)
             code = sw_import_no_memory(error);
         else if (lines.too_long)
@@ -78,6 +78,6 @@ sw_code sw_import_read_jsonl(sw_import *import, uint32_t index, sw_error *error)
     }
     if (code == SW_OK && got < 0)
         code = sw_import_read_failed(input, error);
-    sw_lines_close(&lines);
+    sw_line_reader_close(&lines);
     return code;
 }

@@ -18,7 +18,7 @@ struct sw_model {
     sw_arena *arena;
     const sw_schema *schema;
     size_t count;
-    sw_resource_type **types;
+    sw_model_type **types;
 };
 
 static bool begins(const char *text, const char *start)
@@ -26,7 +26,7 @@ static bool begins(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-const ProtobufCFieldDescriptor *sw_model_field(const sw_resource_type *type, const char *name)
+const ProtobufCFieldDescriptor *sw_model_field(const sw_model_type *type, const char *name)
 {
     for (unsigned i = 0; i < type->message->n_fields; i++)
         if (strcmp(type->message->fields[i].name, name) == 0)
@@ -34,7 +34,7 @@ const ProtobufCFieldDescriptor *sw_model_field(const sw_resource_type *type, con
     return NULL;
 }
 
-sw_field_kind sw_model_kind(const sw_resource_type *type, const ProtobufCFieldDescriptor *field)
+sw_field_kind sw_model_kind(const sw_model_type *type, const ProtobufCFieldDescriptor *field)
 {
     return type->kinds[field - type->message->fields];
 }
@@ -44,33 +44,33 @@ sw_field_kind sw_model_kind(const sw_resource_type *type, const ProtobufCFieldDe
 typedef struct {
     sw_model *model;
     size_t capacity;
-    sw_resource_type **found;
+    sw_model_type **found;
     bool no_memory;
 } collector;
 
 /* Keeps what can be listed and updated, with a key that the message holds. */
-static bool collect(const sw_resource *resource, void *context)
+static bool collect(const sw_schema_resource *resource, void *context)
 {
     collector *c = context;
     sw_model *model = c->model;
     const ProtobufCMessageDescriptor *message = resource->message;
-    const char *body = resource->update ? sw_resource_body_field(resource->update, message) : NULL;
+    const char *body = resource->update ? sw_schema_resource_body_field(resource->update, message) : NULL;
     if (resource->list == NULL || body == NULL)
         return true;
     if (model->count == c->capacity) {
         size_t capacity = c->capacity ? c->capacity * 2 : 32;
-        sw_resource_type **found = sw_arena_alloc(model->arena, capacity * sizeof *found);
+        sw_model_type **found = sw_arena_alloc(model->arena, capacity * sizeof *found);
         if (found == NULL)
             return !(c->no_memory = true);
         memcpy(found, c->found ? c->found : found, model->count * sizeof *found);
         c->found = found;
         c->capacity = capacity;
     }
-    sw_resource_type *type = sw_arena_alloc(model->arena, sizeof *type);
+    sw_model_type *type = sw_arena_alloc(model->arena, sizeof *type);
     sw_field_kind *kinds = sw_arena_alloc(model->arena, (message->n_fields + 1) * sizeof *kinds);
     if (type == NULL || kinds == NULL)
         return !(c->no_memory = true);
-    *type = (sw_resource_type){
+    *type = (sw_model_type){
         .name = sw_short_name(message->name),
         .message = message,
         .resource = *resource,
@@ -91,7 +91,7 @@ static bool collect(const sw_resource *resource, void *context)
 }
 
 /* The resource that a comment's `-> Type`, `-> Type.field` or `-> the Type ...` names, or NULL. */
-static const sw_resource_type *referred(const sw_model *model, const char *comment)
+static const sw_model_type *referred(const sw_model *model, const char *comment)
 {
     const char *arrow = strstr(comment, "-> ");
     if (arrow == NULL)
@@ -106,7 +106,7 @@ static const sw_resource_type *referred(const sw_model *model, const char *comme
     return NULL;
 }
 
-static sw_code read_references(const sw_model *model, sw_resource_type *type, sw_error *error)
+static sw_code read_references(const sw_model *model, sw_model_type *type, sw_error *error)
 {
     const ProtobufCMessageDescriptor *message = type->message;
     type->references = sw_arena_alloc(model->arena, (message->n_fields + 1) * sizeof *type->references);
@@ -114,7 +114,7 @@ static sw_code read_references(const sw_model *model, sw_resource_type *type, sw
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     for (unsigned i = 0; i < message->n_fields; i++) {
         const char *comment = sw_schema_comment(model->schema, message, message->fields[i].name);
-        sw_reference reference = {.target = referred(model, comment)};
+        sw_model_reference reference = {.target = referred(model, comment)};
         if (reference.target == NULL)
             continue;
         bool whole = true;
@@ -131,8 +131,8 @@ static sw_code read_references(const sw_model *model, sw_resource_type *type, sw
 }
 
 /* Depth first: what a type refers to is placed before it. A circle is broken where it is entered. */
-static void place(sw_resource_type *type, bool *visited, sw_resource_type **order, size_t *placed,
-                  sw_resource_type *const *types, size_t count)
+static void place(sw_model_type *type, bool *visited, sw_model_type **order, size_t *placed,
+                  sw_model_type *const *types, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (types[i] == type) {
@@ -151,7 +151,7 @@ static void place(sw_resource_type *type, bool *visited, sw_resource_type **orde
 static sw_code build(sw_model *model, sw_error *error)
 {
     collector c = {.model = model};
-    sw_resource_each(model->schema, collect, &c);
+    sw_schema_resource_each(model->schema, collect, &c);
     model->types = sw_arena_alloc(model->arena, (model->count + 1) * sizeof *model->types);
     bool *visited = sw_arena_alloc(model->arena, model->count + 1);
     if (c.no_memory || model->types == NULL || visited == NULL)
@@ -191,9 +191,9 @@ void sw_model_destroy(sw_model **model)
     sw_arena_destroy(&arena);
 }
 
-size_t sw_model_types(const sw_model *model, const sw_resource_type *const **types)
+size_t sw_model_types(const sw_model *model, const sw_model_type *const **types)
 {
-    *types = (const sw_resource_type *const *)model->types;
+    *types = (const sw_model_type *const *)model->types;
     return model->count;
 }
 
@@ -213,7 +213,7 @@ static bool same_name(const char *name, size_t size, const char *wanted)
     return *wanted == '\0';
 }
 
-const sw_resource_type *sw_model_find(const sw_model *model, const char *name, size_t size)
+const sw_model_type *sw_model_find(const sw_model *model, const char *name, size_t size)
 {
     for (size_t i = 0; i < model->count; i++)
         if (same_name(name, size, model->types[i]->resource.name) ||
@@ -222,14 +222,13 @@ const sw_resource_type *sw_model_find(const sw_model *model, const char *name, s
     return NULL;
 }
 
-sw_code sw_model_require(const sw_model *model, const char *name, const sw_resource_type **type,
-                         sw_error *error)
+sw_code sw_model_require(const sw_model *model, const char *name, const sw_model_type **type, sw_error *error)
 {
-    sw_resource resource;
+    sw_schema_resource resource;
     *type = sw_model_find(model, name, strlen(name));
     if (*type != NULL)
         return SW_OK;
-    sw_code code = sw_resource_find(model->schema, name, &resource, error);
+    sw_code code = sw_schema_resource_find(model->schema, name, &resource, error);
     for (size_t i = 0; i < model->count && code == SW_OK; i++)
         if (model->types[i]->message == resource.message)
             *type = model->types[i];

@@ -9,26 +9,26 @@
 #define SW_KEY_TEXT_SIZE 2048 /* of a key in text form, NUL included */
 
 typedef struct sw_model sw_model;
-typedef struct sw_resource_type sw_resource_type;
+typedef struct sw_model_type sw_model_type;
 
 /* Fields that hold the key of another resource, in the order of that key. */
-typedef struct sw_reference {
-    const sw_resource_type *target;
+typedef struct sw_model_reference {
+    const sw_model_type *target;
     const ProtobufCFieldDescriptor *fields[SW_RESOURCE_KEYS_MAX];
-} sw_reference;
+} sw_model_reference;
 
 typedef enum { SW_FIELD_PLAIN, SW_FIELD_COMPUTED, SW_FIELD_REVISION } sw_field_kind;
 
-struct sw_resource_type {
+struct sw_model_type {
     const char *name; /* `Website` */
     const ProtobufCMessageDescriptor *message;
-    sw_resource resource;                 /* its methods; list and update are not NULL */
+    sw_schema_resource resource;          /* its methods; list and update are not NULL */
     const ProtobufCFieldDescriptor *body; /* the field of the update request that holds the resource */
     size_t key_count;
     const ProtobufCFieldDescriptor *key[SW_RESOURCE_KEYS_MAX];
     sw_field_kind *kinds; /* by index of the message's fields */
     size_t reference_count;
-    sw_reference *references;
+    sw_model_reference *references;
     size_t index; /* in the model: a resource comes after those that it refers to */
 };
 
@@ -37,17 +37,17 @@ sw_code sw_model_new(const sw_schema *schema, sw_model **model, sw_error *error)
 void sw_model_destroy(sw_model **model);
 
 /* All resources, in the order in which their rows can be made. */
-size_t sw_model_types(const sw_model *model, const sw_resource_type *const **types);
+size_t sw_model_types(const sw_model *model, const sw_model_type *const **types);
 
 /* By any spelling of singular or plural: `Website`, `websites`, `docroot_environment`. NULL if there is none;
  * `size` bytes of `name` count. */
-const sw_resource_type *sw_model_find(const sw_model *model, const char *name, size_t size);
+const sw_model_type *sw_model_find(const sw_model *model, const char *name, size_t size);
 /* The same for a word that a person gave, or a prefix; INVALID_ARGUMENT suggests the nearest. */
-sw_code sw_model_require(const sw_model *model, const char *name, const sw_resource_type **type,
+sw_code sw_model_require(const sw_model *model, const char *name, const sw_model_type **type,
                          sw_error *error);
 
-const ProtobufCFieldDescriptor *sw_model_field(const sw_resource_type *type, const char *name);
-sw_field_kind sw_model_kind(const sw_resource_type *type, const ProtobufCFieldDescriptor *field);
+const ProtobufCFieldDescriptor *sw_model_field(const sw_model_type *type, const char *name);
+sw_field_kind sw_model_kind(const sw_model_type *type, const ProtobufCFieldDescriptor *field);
 
 /* The text of some fields of a message, joined with a unit separator. False if one of them is empty or unset,
  * or if the text does not fit in SW_KEY_TEXT_SIZE bytes. */

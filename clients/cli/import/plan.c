@@ -12,7 +12,7 @@ typedef struct edge {
     uint32_t row, next;
 } edge;
 
-struct sw_plan {
+struct sw_import_plan {
     const sw_model *model;
     bool validate_only, keep_raw;
     sw_arena *arena;   /* requests, keys, raw text, reasons */
@@ -53,29 +53,30 @@ static bool room(void **array, uint32_t count, uint32_t *capacity, size_t size)
     return true;
 }
 
-sw_code sw_plan_new(const sw_model *model, bool validate_only, bool keep_raw, sw_plan **plan, sw_error *error)
+sw_code sw_import_plan_new(const sw_model *model, bool validate_only, bool keep_raw, sw_import_plan **plan,
+                           sw_error *error)
 {
-    const sw_resource_type *const *types;
+    const sw_model_type *const *types;
     size_t count = sw_model_types(model, &types);
     *plan = calloc(1, sizeof **plan);
     if (*plan == NULL)
         return no_memory(error);
-    **plan = (sw_plan){.model = model,
-                       .validate_only = validate_only,
-                       .keep_raw = keep_raw,
-                       .arena = sw_arena_new(SIZE_MAX),
-                       .scratch = sw_arena_new(0),
-                       .tallies = calloc(count + 1, sizeof(sw_tally))};
+    **plan = (sw_import_plan){.model = model,
+                              .validate_only = validate_only,
+                              .keep_raw = keep_raw,
+                              .arena = sw_arena_new(SIZE_MAX),
+                              .scratch = sw_arena_new(0),
+                              .tallies = calloc(count + 1, sizeof(sw_tally))};
     if ((*plan)->arena == NULL || (*plan)->scratch == NULL || (*plan)->tallies == NULL) {
-        sw_plan_destroy(plan);
+        sw_import_plan_destroy(plan);
         return no_memory(error);
     }
     return SW_OK;
 }
 
-void sw_plan_destroy(sw_plan **plan)
+void sw_import_plan_destroy(sw_import_plan **plan)
 {
-    sw_plan *p = *plan;
+    sw_import_plan *p = *plan;
     if (p == NULL)
         return;
     sw_arena_destroy(&p->arena);
@@ -90,7 +91,8 @@ void sw_plan_destroy(sw_plan **plan)
     *plan = NULL;
 }
 
-uint32_t sw_plan_origin(sw_plan *plan, uint32_t file, uint32_t line, const char *raw, size_t raw_size)
+uint32_t sw_import_plan_origin(sw_import_plan *plan, uint32_t file, uint32_t line, const char *raw,
+                               size_t raw_size)
 {
     if (!room((void **)&plan->origins, plan->origin_count, &plan->origin_capacity, sizeof(sw_origin)))
         return SW_NO_ROW;
@@ -105,17 +107,17 @@ uint32_t sw_plan_origin(sw_plan *plan, uint32_t file, uint32_t line, const char 
     return plan->origin_count++;
 }
 
-sw_origin *sw_plan_origin_at(sw_plan *plan, uint32_t origin)
+sw_origin *sw_import_plan_origin_at(sw_import_plan *plan, uint32_t origin)
 {
     return &plan->origins[origin];
 }
 
-size_t sw_plan_origins(const sw_plan *plan)
+size_t sw_import_plan_origins(const sw_import_plan *plan)
 {
     return plan->origin_count;
 }
 
-void sw_plan_reject(sw_plan *plan, uint32_t origin, const char *field, const char *reason)
+void sw_import_plan_reject(sw_import_plan *plan, uint32_t origin, const char *field, const char *reason)
 {
     sw_origin *at = &plan->origins[origin];
     const char *text = sw_arena_printf(plan->arena, "%s%s%s%s%s", at->reason ? at->reason : "",
@@ -124,29 +126,29 @@ void sw_plan_reject(sw_plan *plan, uint32_t origin, const char *field, const cha
         at->reason = text ? text : "rejected";
 }
 
-size_t sw_plan_rows(const sw_plan *plan)
+size_t sw_import_plan_rows(const sw_import_plan *plan)
 {
     return plan->row_count;
 }
 
-sw_row *sw_plan_row(sw_plan *plan, uint32_t row)
+sw_row *sw_import_plan_row(sw_import_plan *plan, uint32_t row)
 {
     return &plan->rows[row];
 }
 
-sw_tally *sw_plan_tally(sw_plan *plan, const sw_resource_type *type)
+sw_tally *sw_import_plan_tally(sw_import_plan *plan, const sw_model_type *type)
 {
     return &plan->tallies[type->index];
 }
 
-uint64_t sw_plan_computed(const sw_plan *plan)
+uint64_t sw_import_plan_computed(const sw_import_plan *plan)
 {
     return plan->computed;
 }
 
 /* --- Keys --- */
 
-static uint64_t hash(const sw_resource_type *type, const char *key)
+static uint64_t hash(const sw_model_type *type, const char *key)
 {
     uint64_t h = 0xcbf29ce484222325 ^ type->index; /* FNV-1a */
     for (; *key != '\0'; key++)
@@ -155,7 +157,7 @@ static uint64_t hash(const sw_resource_type *type, const char *key)
 }
 
 /* The slot of a key: its last row, or SW_NO_ROW for one that is not there. */
-static uint32_t *find_slot(const sw_plan *plan, const sw_resource_type *type, const char *key)
+static uint32_t *find_slot(const sw_import_plan *plan, const sw_model_type *type, const char *key)
 {
     uint32_t mask = plan->slot_count - 1;
     for (uint32_t i = (uint32_t)hash(type, key) & mask;; i = (i + 1) & mask) {
@@ -166,7 +168,7 @@ static uint32_t *find_slot(const sw_plan *plan, const sw_resource_type *type, co
 }
 
 /* At most half of the slots are in use. */
-static bool grow_slots(sw_plan *plan)
+static bool grow_slots(sw_import_plan *plan)
 {
     if (plan->key_count + 1 <= plan->slot_count / 2)
         return true;
@@ -187,7 +189,7 @@ static bool grow_slots(sw_plan *plan)
 /* --- A new row --- */
 
 /* By its name in the .proto or in camelCase: JSON has both. */
-static const ProtobufCFieldDescriptor *find_field(const sw_resource_type *type, const char *name)
+static const ProtobufCFieldDescriptor *find_field(const sw_model_type *type, const char *name)
 {
     const ProtobufCFieldDescriptor *field = sw_model_field(type, name);
     if (field == NULL && sw_field_find(type->message, name, strlen(name), &field, NULL) != SW_OK)
@@ -195,7 +197,7 @@ static const ProtobufCFieldDescriptor *find_field(const sw_resource_type *type, 
     return field;
 }
 
-static bool is_key(const sw_resource_type *type, const ProtobufCFieldDescriptor *field)
+static bool is_key(const sw_model_type *type, const ProtobufCFieldDescriptor *field)
 {
     for (size_t i = 0; i < type->key_count; i++)
         if (type->key[i] == field)
@@ -204,7 +206,7 @@ static bool is_key(const sw_resource_type *type, const ProtobufCFieldDescriptor 
 }
 
 /* Leaves out what is computed, and turns nulls into a mask (NULL if there are none). */
-static sw_code clean_fields(sw_plan *plan, const sw_resource_type *type, json_t *fields, json_t **mask,
+static sw_code clean_fields(sw_import_plan *plan, const sw_model_type *type, json_t *fields, json_t **mask,
                             sw_error *error)
 {
     bool clears = false;
@@ -245,22 +247,22 @@ static sw_code clean_fields(sw_plan *plan, const sw_resource_type *type, json_t 
 }
 
 /* `website.code` of a request is `code` of the row. */
-static void strip_body(const sw_resource_type *type, sw_error *error)
+static void strip_body(const sw_model_type *type, sw_error *error)
 {
     size_t size = strlen(type->body->name);
     if (error != NULL && strncmp(error->field, type->body->name, size) == 0 && error->field[size] == '.')
         memmove(error->field, error->field + size + 1, strlen(error->field + size + 1) + 1);
 }
 
-static const ProtobufCMessage *body_of(const sw_resource_type *type, const ProtobufCMessage *request)
+static const ProtobufCMessage *body_of(const sw_model_type *type, const ProtobufCMessage *request)
 {
     return *(const ProtobufCMessage *const *)(const void *)((const char *)request + type->body->offset);
 }
 
 /* Into the scratch arena: most rows that a mapping makes are repeated ones. */
-static sw_code encode(sw_plan *plan, sw_row *row, json_t *fields, sw_error *error)
+static sw_code encode(sw_import_plan *plan, sw_row *row, json_t *fields, sw_error *error)
 {
-    const sw_resource_type *type = row->type;
+    const sw_model_type *type = row->type;
     json_t *mask = NULL;
     sw_code code = clean_fields(plan, type, fields, &mask, error);
     if (code != SW_OK)
@@ -295,7 +297,7 @@ static sw_code encode(sw_plan *plan, sw_row *row, json_t *fields, sw_error *erro
 }
 
 /* What a row sets, as JSON: fields that it clears are null. */
-static json_t *row_fields(sw_plan *plan, const sw_row *row)
+static json_t *row_fields(sw_import_plan *plan, const sw_row *row)
 {
     ProtobufCMessage *message = protobuf_c_message_unpack(
         row->type->resource.update->request, sw_arena_allocator(plan->scratch), row->size, row->request);
@@ -312,7 +314,7 @@ static json_t *row_fields(sw_plan *plan, const sw_row *row)
 }
 
 /* Two rows of the same key must not give a field two values: each run would change it twice, for ever. */
-static sw_code check_agree(sw_plan *plan, const sw_row *before, const sw_row *row, sw_error *error)
+static sw_code check_agree(sw_import_plan *plan, const sw_row *before, const sw_row *row, sw_error *error)
 {
     json_t *old = row_fields(plan, before), *new = row_fields(plan, row);
     sw_code code = old != NULL && new != NULL ? SW_OK : no_memory(error);
@@ -337,8 +339,8 @@ static sw_code check_agree(sw_plan *plan, const sw_row *before, const sw_row *ro
     return code;
 }
 
-sw_code sw_plan_add(sw_plan *plan, const sw_resource_type *type, json_t *fields, uint32_t origin,
-                    sw_error *error)
+sw_code sw_import_plan_add(sw_import_plan *plan, const sw_model_type *type, json_t *fields, uint32_t origin,
+                           sw_error *error)
 {
     sw_row row = {.type = type, .origin = origin, .first_edge = SW_NO_ROW, .same_key = SW_NO_ROW};
     sw_arena_reset(plan->scratch);
@@ -351,7 +353,7 @@ sw_code sw_plan_add(sw_plan *plan, const sw_resource_type *type, json_t *fields,
     uint32_t *slot = find_slot(plan, type, row.key);
     for (uint32_t at = *slot; at != SW_NO_ROW; at = plan->rows[at].same_key)
         if (plan->rows[at].size == row.size && memcmp(plan->rows[at].request, row.request, row.size) == 0) {
-            sw_plan_tally(plan, type)->repeated++;
+            sw_import_plan_tally(plan, type)->repeated++;
             return SW_OK;
         }
     for (uint32_t at = *slot; at != SW_NO_ROW && code == SW_OK; at = plan->rows[at].same_key)
@@ -373,7 +375,7 @@ sw_code sw_plan_add(sw_plan *plan, const sw_resource_type *type, json_t *fields,
 
 /* --- Who waits for whom --- */
 
-static bool wait_for(sw_plan *plan, uint32_t row, uint32_t first)
+static bool wait_for(sw_import_plan *plan, uint32_t row, uint32_t first)
 {
     if (first == row)
         return true;
@@ -385,10 +387,10 @@ static bool wait_for(sw_plan *plan, uint32_t row, uint32_t first)
     return true;
 }
 
-static sw_code link_row(sw_plan *plan, uint32_t at, sw_error *error)
+static sw_code link_row(sw_import_plan *plan, uint32_t at, sw_error *error)
 {
     sw_row *row = &plan->rows[at];
-    const sw_resource_type *type = row->type;
+    const sw_model_type *type = row->type;
     if (row->same_key != SW_NO_ROW && !wait_for(plan, at, row->same_key))
         return no_memory(error);
     if (type->reference_count == 0)
@@ -399,7 +401,7 @@ static sw_code link_row(sw_plan *plan, uint32_t at, sw_error *error)
     if (message == NULL)
         return no_memory(error);
     for (size_t i = 0; i < type->reference_count; i++) {
-        const sw_reference *reference = &type->references[i];
+        const sw_model_reference *reference = &type->references[i];
         char key[SW_KEY_TEXT_SIZE];
         if (!sw_model_key(body_of(type, message), reference->fields, reference->target->key_count, key))
             continue;
@@ -415,13 +417,13 @@ static sw_code link_row(sw_plan *plan, uint32_t at, sw_error *error)
     return SW_OK;
 }
 
-static void make_ready(sw_plan *plan, uint32_t row)
+static void make_ready(sw_import_plan *plan, uint32_t row)
 {
     plan->rows[row].state = SW_ROW_READY;
     plan->ready[(plan->ready_head + plan->ready_count++) % plan->row_count] = row;
 }
 
-sw_code sw_plan_link(sw_plan *plan, sw_error *error)
+sw_code sw_import_plan_link(sw_import_plan *plan, sw_error *error)
 {
     plan->ready = calloc((size_t)plan->row_count + 1, sizeof *plan->ready);
     sw_code code = plan->ready ? SW_OK : no_memory(error);
@@ -433,7 +435,7 @@ sw_code sw_plan_link(sw_plan *plan, sw_error *error)
     return code;
 }
 
-uint32_t sw_plan_take(sw_plan *plan)
+uint32_t sw_import_plan_take(sw_import_plan *plan)
 {
     if (plan->ready_count == 0)
         return SW_NO_ROW;
@@ -444,7 +446,7 @@ uint32_t sw_plan_take(sw_plan *plan)
     return row;
 }
 
-void sw_plan_finish(sw_plan *plan, uint32_t at, bool well)
+void sw_import_plan_finish(sw_import_plan *plan, uint32_t at, bool well)
 {
     sw_row *row = &plan->rows[at];
     row->state = well ? SW_ROW_DONE : SW_ROW_FAILED;
@@ -457,7 +459,7 @@ void sw_plan_finish(sw_plan *plan, uint32_t at, bool well)
     row->first_edge = SW_NO_ROW;
 }
 
-bool sw_plan_break_circle(sw_plan *plan)
+bool sw_import_plan_break_circle(sw_import_plan *plan)
 {
     for (; plan->circle_from < plan->row_count; plan->circle_from++)
         if (plan->rows[plan->circle_from].state == SW_ROW_WAITING) {
@@ -467,7 +469,7 @@ bool sw_plan_break_circle(sw_plan *plan)
     return false;
 }
 
-void sw_plan_again(sw_plan *plan, uint32_t row)
+void sw_import_plan_again(sw_import_plan *plan, uint32_t row)
 {
     make_ready(plan, row);
 }

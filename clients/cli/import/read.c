@@ -13,7 +13,7 @@ sw_code sw_import_read(sw_import *import, uint32_t input, sw_error *error)
                                                       : sw_import_read_jsonl(import, input, error);
 }
 
-static sw_code check_target(const sw_map *map, const sw_map_target *target, const sw_resource_type *type,
+static sw_code check_target(const sw_map *map, const sw_map_target *target, const sw_model_type *type,
                             sw_error *error)
 {
     for (const sw_map_field *field = target->fields; field != NULL; field = field->next) {
@@ -53,7 +53,7 @@ sw_code sw_import_check_map(sw_import *import, sw_error *error)
         return sw_import_no_memory(error);
     for (const sw_map_target *target = import->map->targets; target != NULL; target = target->next) {
         sw_error why = {0};
-        const sw_resource_type **type = &import->map_types[target->index];
+        const sw_model_type **type = &import->map_types[target->index];
         if (sw_model_require(import->model, target->resource, type, &why) != SW_OK)
             return sw_fail(error, SW_INVALID_ARGUMENT, "%.200s:%u: %s", import->map->path, target->line,
                            why.message);

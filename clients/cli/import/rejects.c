@@ -119,8 +119,8 @@ static void write_rejects_to(sw_import *import, uint32_t index, FILE *file, uint
         write_cells(file, &header, reason_column(&header), input->delimiter);
         fputc('\n', file);
     }
-    for (size_t i = 0; i < sw_plan_origins(import->plan); i++) {
-        const sw_origin *origin = sw_plan_origin_at(import->plan, (uint32_t)i);
+    for (size_t i = 0; i < sw_import_plan_origins(import->plan); i++) {
+        const sw_origin *origin = sw_import_plan_origin_at(import->plan, (uint32_t)i);
         if (origin->file != index || origin->reason == NULL || origin->raw_size == 0)
             continue;
         if (input->kind == SW_INPUT_JSONL)
@@ -194,8 +194,8 @@ static sw_code write_rejects_of(sw_import *import, uint32_t index, const char *p
 {
     bool any = false;
     target to;
-    for (size_t i = 0; i < sw_plan_origins(import->plan) && !any; i++) {
-        const sw_origin *origin = sw_plan_origin_at(import->plan, (uint32_t)i);
+    for (size_t i = 0; i < sw_import_plan_origins(import->plan) && !any; i++) {
+        const sw_origin *origin = sw_import_plan_origin_at(import->plan, (uint32_t)i);
         any = origin->file == index && origin->reason != NULL && origin->raw_size > 0;
     }
     find_target(path, &to);

@@ -26,10 +26,10 @@ static void print_object(json_t *object)
     json_decref(object);
 }
 
-void sw_import_fail(sw_import *import, uint32_t origin, const sw_resource_type *type, const char *key,
+void sw_import_fail(sw_import *import, uint32_t origin, const sw_model_type *type, const char *key,
                     const sw_error *error)
 {
-    const sw_origin *at = sw_plan_origin_at(import->plan, origin);
+    const sw_origin *at = sw_import_plan_origin_at(import->plan, origin);
     const char *file = import->inputs[at->file].name;
     char shown[SW_KEY_TEXT_SIZE] = "";
     if (key != NULL)
@@ -51,7 +51,7 @@ void sw_import_fail(sw_import *import, uint32_t origin, const sw_resource_type *
                 shown, type ? ": " : "", error->field, error->field[0] ? ": " : "", sw_code_name(error->code),
                 error->message);
     }
-    sw_plan_reject(import->plan, origin, error->field, error->message);
+    sw_import_plan_reject(import->plan, origin, error->field, error->message);
 }
 
 void sw_import_count_unplaced(sw_import *import, const char *column)
@@ -113,7 +113,7 @@ void sw_import_progress(sw_import *import, bool last)
     if (import->sending_us == 0) {
         fprintf(stderr, "\r\033[Kreading: %llu rows", (unsigned long long)import->rows_read);
     } else {
-        uint64_t all = sw_plan_rows(import->plan);
+        uint64_t all = sw_import_plan_rows(import->plan);
         double seconds = (double)(now - import->sending_us) / 1e6;
         double rate = seconds > 0 ? (double)import->finished / seconds : 0;
         fprintf(stderr, "\r\033[K%llu of %llu sent, %.0f %%, %.0f/s", (unsigned long long)import->finished,
@@ -150,11 +150,11 @@ static bool is_idle(const sw_tally *tally)
 
 static void print_summary_json(sw_import *import, const sw_tally *sum, uint64_t unsent, uint64_t rejected)
 {
-    const sw_resource_type *const *types;
+    const sw_model_type *const *types;
     size_t count = sw_model_types(import->model, &types);
     json_t *resources = json_object(), *unplaced = json_object();
     for (size_t i = 0; i < count; i++) {
-        const sw_tally *tally = sw_plan_tally(import->plan, types[i]);
+        const sw_tally *tally = sw_import_plan_tally(import->plan, types[i]);
         if (!is_idle(tally))
             json_object_set_new(resources, types[i]->name, tally_json(tally));
     }
@@ -167,7 +167,7 @@ static void print_summary_json(sw_import *import, const sw_tally *sum, uint64_t 
                            "resources", resources, "total", total, "unplaced", unplaced, "rows_read",
                            (json_int_t)import->rows_read, "rows_rejected", (json_int_t)import->rows_rejected,
                            "rejects_written", (json_int_t)rejected, "not_sent", (json_int_t)unsent,
-                           "computed_left_out", (json_int_t)sw_plan_computed(import->plan), "dry_run",
+                           "computed_left_out", (json_int_t)sw_import_plan_computed(import->plan), "dry_run",
                            import->dry_run, "interrupted", import->interrupted, "changed",
                            sum->created + sum->updated + import->secrets_set > 0 && !import->dry_run,
                            "seconds", seconds, "secrets", (json_int_t)import->secrets_set));
@@ -175,11 +175,11 @@ static void print_summary_json(sw_import *import, const sw_tally *sum, uint64_t 
 
 static void print_table(sw_import *import, const sw_tally *sum)
 {
-    const sw_resource_type *const *types;
+    const sw_model_type *const *types;
     size_t count = sw_model_types(import->model, &types);
     printf("%-32s %9s %9s %9s %9s\n", "", "created", "updated", "unchanged", "failed");
     for (size_t i = 0; i <= count; i++) {
-        const sw_tally *t = i < count ? sw_plan_tally(import->plan, types[i]) : sum;
+        const sw_tally *t = i < count ? sw_import_plan_tally(import->plan, types[i]) : sum;
         if (i == count || !is_idle(t))
             printf("%-32s %9llu %9llu %9llu %9llu\n", i < count ? types[i]->name : "all",
                    (unsigned long long)t->created, (unsigned long long)t->updated,
@@ -189,12 +189,12 @@ static void print_table(sw_import *import, const sw_tally *sum)
 
 void sw_import_summary(sw_import *import, uint64_t rejected)
 {
-    const sw_resource_type *const *types;
+    const sw_model_type *const *types;
     size_t count = sw_model_types(import->model, &types);
     sw_tally sum = {0};
     for (size_t i = 0; i < count; i++)
-        add_tally(&sum, sw_plan_tally(import->plan, types[i]));
-    uint64_t unsent = sw_plan_rows(import->plan) - import->finished;
+        add_tally(&sum, sw_import_plan_tally(import->plan, types[i]));
+    uint64_t unsent = sw_import_plan_rows(import->plan) - import->finished;
     if (import->cli->json) {
         print_summary_json(import, &sum, unsent, rejected);
         return;
@@ -204,7 +204,7 @@ void sw_import_summary(sw_import *import, uint64_t rejected)
     printf("\n%llu rows read, %llu rejected, %zu made of them (%llu repeated ones left out), in %.1f s: "
            "%.0f/s\n",
            (unsigned long long)import->rows_read, (unsigned long long)import->rows_rejected,
-           sw_plan_rows(import->plan), (unsigned long long)sum.repeated, seconds,
+           sw_import_plan_rows(import->plan), (unsigned long long)sum.repeated, seconds,
            seconds > 0 ? (double)import->finished / seconds : 0);
     if (import->secrets_set > 0)
         printf("%llu secrets %s\n", (unsigned long long)import->secrets_set,
@@ -212,16 +212,16 @@ void sw_import_summary(sw_import *import, uint64_t rejected)
     for (size_t i = 0; i < import->unplaced_count; i++)
         printf("unplaced: %llu cells of column `%s`\n", (unsigned long long)import->unplaced[i].count,
                import->unplaced[i].column);
-    if (sw_plan_computed(import->plan) > 0)
+    if (sw_import_plan_computed(import->plan) > 0)
         printf("left out: %llu values that the registry sets itself\n",
-               (unsigned long long)sw_plan_computed(import->plan));
+               (unsigned long long)sw_import_plan_computed(import->plan));
     if (unsent > 0)
         printf("%s: %llu rows were not sent; import the same again to go on\n",
                import->interrupted ? "interrupted" : "stopped, as nobody answers",
                (unsigned long long)unsent);
     if (rejected > 0) {
         const sw_args *args = &import->cli->args;
-        const sw_resource_type *type = import->input_count == 1 ? import->inputs[0].type : NULL;
+        const sw_model_type *type = import->input_count == 1 ? import->inputs[0].type : NULL;
         const char *flag = sw_args_has(args, "map") ? "--map " : type != NULL ? "--resource " : "";
         const char *value = sw_args_has(args, "map") ? sw_args_value(args, "map")
                             : type != NULL           ? type->name

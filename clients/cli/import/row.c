@@ -29,11 +29,11 @@ sw_code sw_import_bad_row(sw_import *import, uint32_t origin, const char *format
     return SW_OK;
 }
 
-sw_code sw_import_add(sw_import *import, const sw_resource_type *type, json_t *fields, uint32_t origin,
+sw_code sw_import_add(sw_import *import, const sw_model_type *type, json_t *fields, uint32_t origin,
                       sw_error *error)
 {
     sw_error why = {0};
-    sw_code code = sw_plan_add(import->plan, type, fields, origin, &why);
+    sw_code code = sw_import_plan_add(import->plan, type, fields, origin, &why);
     if (code == SW_RESOURCE_EXHAUSTED && error != NULL)
         *error = why;
     if (code == SW_RESOURCE_EXHAUSTED || code == SW_OK)

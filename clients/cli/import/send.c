@@ -31,7 +31,7 @@ static bool stopping(const sw_import *import)
 
 static void count_outcome(sw_import *import, const sw_row *row, const sw_reply *reply)
 {
-    sw_tally *tally = sw_plan_tally(import->plan, row->type);
+    sw_tally *tally = sw_import_plan_tally(import->plan, row->type);
     const char *outcome = "";
     for (size_t i = 0; reply != NULL && i < reply->trailer_count; i++)
         if (strcmp(reply->trailers[i].key, "sitewire-outcome") == 0)
@@ -47,15 +47,15 @@ static void count_outcome(sw_import *import, const sw_row *row, const sw_reply *
 /* `website.name` of the request is `name` of the row. */
 static void fail_row(sw_import *import, uint32_t at, const sw_error *error)
 {
-    sw_row *row = sw_plan_row(import->plan, at);
+    sw_row *row = sw_import_plan_row(import->plan, at);
     sw_error shown = *error;
     size_t size = strlen(row->type->body->name);
     if (strncmp(shown.field, row->type->body->name, size) == 0 && shown.field[size] == '.')
         memmove(shown.field, shown.field + size + 1, strlen(shown.field + size + 1) + 1);
-    sw_plan_tally(import->plan, row->type)->failed++;
+    sw_import_plan_tally(import->plan, row->type)->failed++;
     sw_import_fail(import, row->origin, row->type, row->key, &shown);
     import->finished++;
-    sw_plan_finish(import->plan, at, false);
+    sw_import_plan_finish(import->plan, at, false);
 }
 
 static void on_reply(const sw_reply *reply, void *context)
@@ -64,7 +64,7 @@ static void on_reply(const sw_reply *reply, void *context)
     sender *s = done->sender;
     sw_import *import = s->import;
     uint32_t at = done->row;
-    sw_row *row = sw_plan_row(import->plan, at);
+    sw_row *row = sw_import_plan_row(import->plan, at);
     done->next_free = s->free;
     s->free = done;
     s->in_flight--;
@@ -74,7 +74,7 @@ static void on_reply(const sw_reply *reply, void *context)
         count_outcome(import, row, reply->code == SW_OK ? reply : NULL);
         s->successes++;
         import->finished++;
-        sw_plan_finish(import->plan, at, true);
+        sw_import_plan_finish(import->plan, at, true);
     } else if (missing && !import->dry_run && !row->last_try && !stopping(import)) {
         s->later[s->later_count++] = at;
     } else if (reply->code == SW_CANCELLED && stopping(import)) {
@@ -88,7 +88,7 @@ static void on_reply(const sw_reply *reply, void *context)
 static void start_row(sender *s, uint32_t at)
 {
     sw_import *import = s->import;
-    sw_row *row = sw_plan_row(import->plan, at);
+    sw_row *row = sw_import_plan_row(import->plan, at);
     slot *use = s->free;
     use->row = at;
     row->retry_at = s->successes;
@@ -118,8 +118,8 @@ static void try_again(sender *s)
     uint32_t count = s->later_count, kept = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = s->later[i];
-        if (sw_plan_row(s->import->plan, at)->retry_at < s->successes)
-            sw_plan_again(s->import->plan, at);
+        if (sw_import_plan_row(s->import->plan, at)->retry_at < s->successes)
+            sw_import_plan_again(s->import->plan, at);
         else
             s->later[kept++] = at;
     }
@@ -127,8 +127,8 @@ static void try_again(sender *s)
     if (kept < count)
         return;
     for (uint32_t i = 0; i < count; i++) {
-        sw_plan_row(s->import->plan, s->later[i])->last_try = true;
-        sw_plan_again(s->import->plan, s->later[i]);
+        sw_import_plan_row(s->import->plan, s->later[i])->last_try = true;
+        sw_import_plan_again(s->import->plan, s->later[i]);
     }
     s->later_count = 0;
 }
@@ -138,14 +138,14 @@ static void run(sender *s)
     sw_import *import = s->import;
     for (;;) {
         uint32_t row;
-        while (!stopping(import) && s->free != NULL && (row = sw_plan_take(import->plan)) != SW_NO_ROW)
+        while (!stopping(import) && s->free != NULL && (row = sw_import_plan_take(import->plan)) != SW_NO_ROW)
             start_row(s, row);
         if (s->in_flight == 0) {
             if (stopping(import))
                 break;
             if (s->later_count > 0)
                 try_again(s);
-            else if (!sw_plan_break_circle(import->plan))
+            else if (!sw_import_plan_break_circle(import->plan))
                 break;
             continue;
         }
@@ -159,7 +159,7 @@ sw_code sw_import_send(sw_import *import, sw_error *error)
 {
     sender s = {.import = import};
     s.slots = calloc(import->jobs, sizeof *s.slots);
-    s.later = calloc(sw_plan_rows(import->plan) + 1, sizeof *s.later);
+    s.later = calloc(sw_import_plan_rows(import->plan) + 1, sizeof *s.later);
     if (s.slots == NULL || s.later == NULL) {
         free(s.slots);
         free(s.later);

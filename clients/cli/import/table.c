@@ -29,13 +29,13 @@ static bool is_blank(const char *cell)
 /* Something that is wrong with the whole file: the others are imported. */
 static sw_code bad_file(csv_reader *r, uint32_t line, const char *text)
 {
-    uint32_t origin = sw_plan_origin(r->import->plan, r->index, line, "", 0);
+    uint32_t origin = sw_import_plan_origin(r->import->plan, r->index, line, "", 0);
     return origin == SW_NO_ROW
                ? SW_RESOURCE_EXHAUSTED
                : sw_import_bad_row(r->import, origin, "%s; nothing of this file was imported", text);
 }
 
-static sw_code find_fields(csv_reader *r, const sw_resource_type *type, sw_error *error)
+static sw_code find_fields(csv_reader *r, const sw_model_type *type, sw_error *error)
 {
     for (size_t i = 0; i < r->count; i++) {
         if (strcmp(r->header[i], SW_REASON_NAME) == 0)
@@ -149,7 +149,7 @@ static sw_code set_field(json_t *fields, const ProtobufCFieldDescriptor *field, 
 
 static sw_code read_plain_row(csv_reader *r, uint32_t origin, sw_error *error)
 {
-    const sw_resource_type *type = r->import->inputs[r->index].type;
+    const sw_model_type *type = r->import->inputs[r->index].type;
     json_t *fields = json_object();
     sw_error why = {0};
     sw_code code = fields ? SW_OK : sw_import_no_memory(&why);
@@ -175,8 +175,8 @@ static void on_unplaced(void *context, size_t column, const char *reason)
 }
 
 /* The fields of one of the rows that a target gives; *whole: none of its key fields is empty. */
-static sw_code target_fields(const sw_map_target *target, const sw_resource_type *type,
-                             const sw_values *values, size_t at, json_t *fields, bool *whole, sw_error *error)
+static sw_code target_fields(const sw_map_target *target, const sw_model_type *type, const sw_values *values,
+                             size_t at, json_t *fields, bool *whole, sw_error *error)
 {
     sw_code code = SW_OK;
     *whole = true;
@@ -195,7 +195,7 @@ static sw_code target_fields(const sw_map_target *target, const sw_resource_type
 
 static sw_code read_target(csv_reader *r, const sw_map_target *target, uint32_t origin, sw_error *error)
 {
-    const sw_resource_type *type = r->import->map_types[target->index];
+    const sw_model_type *type = r->import->map_types[target->index];
     sw_template_row row = {
         .cells = r->row.cells, .used = r->used, .arena = r->arena, .unplaced = on_unplaced, .context = r};
     memset(r->used, 0, r->count);
@@ -262,7 +262,8 @@ static sw_code read_mapped_row(csv_reader *r, uint32_t origin, sw_error *error)
 static sw_code read_csv_row(csv_reader *r, sw_error *error)
 {
     r->import->rows_read++;
-    uint32_t origin = sw_plan_origin(r->import->plan, r->index, r->row.line, r->row.raw, r->row.raw_size);
+    uint32_t origin =
+        sw_import_plan_origin(r->import->plan, r->index, r->row.line, r->row.raw, r->row.raw_size);
     if (origin == SW_NO_ROW)
         return sw_import_no_memory(error);
     if (r->row.fault != NULL)

@@ -11,7 +11,7 @@
 
 /* What a change works on: the resource that the first word names, and the method for it. */
 typedef struct change {
-    sw_resource resource;
+    sw_schema_resource resource;
     const sw_schema_method *method;
     json_t *request;
 } change;
@@ -23,10 +23,10 @@ static sw_code begin(sw_cli *cli, change *c, sw_error *error)
         return sw_cli_usage(cli, error, "%s takes a RESOURCE and its KEY", cli->command->name);
     sw_code code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK)
-        code = sw_resource_find(schema, cli->args.words[0], &c->resource, error);
+        code = sw_schema_resource_find(schema, cli->args.words[0], &c->resource, error);
     if (code != SW_OK)
         return code;
-    const sw_resource *r = &c->resource;
+    const sw_schema_resource *r = &c->resource;
     c->method = strcmp(cli->command->name, "create") == 0   ? r->create
                 : strcmp(cli->command->name, "update") == 0 ? r->update
                 : strcmp(cli->command->name, "delete") == 0 ? r->remove
@@ -52,9 +52,10 @@ static sw_code set_revision(sw_cli *cli, json_t *object, sw_error *error)
     return code;
 }
 
-static void say_dry_run(const sw_cli *cli, const char *what, const json_t *key, const sw_resource *resource)
+static void say_dry_run(const sw_cli *cli, const char *what, const json_t *key,
+                        const sw_schema_resource *resource)
 {
-    char *text = sw_resource_key_text(resource, key);
+    char *text = sw_schema_resource_key_text(resource, key);
     if (sw_args_has(&cli->args, "dry-run"))
         fprintf(stderr, "dry run: %s %s would be %s; nothing was changed\n", resource->name,
                 text != NULL ? text : "", what);
@@ -64,7 +65,7 @@ static void say_dry_run(const sw_cli *cli, const char *what, const json_t *key, 
 }
 
 /* --from FILE: the resource as JSON, its fields checked by name. */
-static sw_code read_body(sw_cli *cli, const sw_resource *resource, json_t **body, sw_error *error)
+static sw_code read_body(sw_cli *cli, const sw_schema_resource *resource, json_t **body, sw_error *error)
 {
     const char *path = sw_args_value(&cli->args, "from");
     *body = NULL;
@@ -105,7 +106,7 @@ static sw_code read_body(sw_cli *cli, const sw_resource *resource, json_t **body
 }
 
 /* field=value words may be the key of a resource, but not another one than KEY has named: that would be another row. */
-static sw_code check_key(const sw_resource *resource, const json_t *named, const json_t *body,
+static sw_code check_key(const sw_schema_resource *resource, const json_t *named, const json_t *body,
                          sw_error *error)
 {
     for (size_t i = 0; i < resource->key_count; i++) {
@@ -121,7 +122,7 @@ static sw_code check_key(const sw_resource *resource, const json_t *named, const
 }
 
 /* KEY and field=value words into the resource; `mask` gets the names of the assigned fields. */
-static sw_code read_words(sw_cli *cli, const sw_resource *resource, json_t *body, json_t *mask,
+static sw_code read_words(sw_cli *cli, const sw_schema_resource *resource, json_t *body, json_t *mask,
                           sw_error *error)
 {
     const sw_args *args = &cli->args;
@@ -130,7 +131,7 @@ static sw_code read_words(sw_cli *cli, const sw_resource *resource, json_t *body
         keys++;
     sw_code code = SW_OK;
     if (keys > 1) {
-        code = sw_resource_read_key(resource, args->words + 1, keys - 1, &used, body, error);
+        code = sw_schema_resource_read_key(resource, args->words + 1, keys - 1, &used, body, error);
         if (code == SW_OK && used != keys - 1)
             code = sw_cli_usage(cli, error, "'%s' is not of the form field=value", args->words[1 + used]);
     }
@@ -146,7 +147,7 @@ static sw_code read_words(sw_cli *cli, const sw_resource *resource, json_t *body
     json_decref(named);
     for (size_t i = 0; code == SW_OK && i < resource->key_count; i++) {
         char usage[256];
-        sw_resource_key_usage(resource, usage, sizeof(usage));
+        sw_schema_resource_key_usage(resource, usage, sizeof(usage));
         if (json_object_get(body, resource->keys[i]->name) == NULL)
             code = sw_cli_usage(cli, error, "which %s? give its key, %s", resource->name, usage);
     }
@@ -155,7 +156,7 @@ static sw_code read_words(sw_cli *cli, const sw_resource *resource, json_t *body
 
 static sw_code send(sw_cli *cli, change *c, json_t *body, const char *what, sw_error *error)
 {
-    const char *field = sw_resource_body_field(c->method, c->resource.message);
+    const char *field = sw_schema_resource_body_field(c->method, c->resource.message);
     json_t *item = NULL;
     if (field == NULL)
         return sw_fail(error, SW_UNIMPLEMENTED, "%s does not take a %s", c->method->name, c->resource.name);
@@ -170,7 +171,7 @@ static sw_code send(sw_cli *cli, change *c, json_t *body, const char *what, sw_e
 }
 
 /* A file may come from `get --json`, but a word means what it says. */
-static sw_code check_settable(const sw_resource *resource, const json_t *assigned, sw_error *error)
+static sw_code check_settable(const sw_schema_resource *resource, const json_t *assigned, sw_error *error)
 {
     for (unsigned i = 0; i < resource->message->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &resource->message->fields[i];
@@ -201,7 +202,7 @@ sw_code sw_cmd_create(sw_cli *cli, sw_error *error)
 }
 
 /* Names of fields, the key's left out, joined with commas: JSON's form of a FieldMask. */
-static json_t *mask_text(const sw_resource *resource, const json_t *mask)
+static json_t *mask_text(const sw_schema_resource *resource, const json_t *mask)
 {
     char *text = strdup("");
     for (unsigned i = 0; text != NULL && i < resource->message->n_fields; i++) {
@@ -222,7 +223,7 @@ static json_t *mask_text(const sw_resource *resource, const json_t *mask)
     return value;
 }
 
-static sw_code read_mask(sw_cli *cli, const sw_resource *resource, json_t *mask, sw_error *error)
+static sw_code read_mask(sw_cli *cli, const sw_schema_resource *resource, json_t *mask, sw_error *error)
 {
     const char *names = sw_args_value(&cli->args, "mask");
     while (names != NULL && *names != '\0') {
@@ -291,7 +292,8 @@ sw_code sw_cmd_delete(sw_cli *cli, sw_error *error)
     size_t used = 0, count = 0;
     for (size_t at = 1; code == SW_OK && at < args->word_count; at += used, count++) {
         json_t *key = json_object();
-        code = sw_resource_read_key(&c.resource, args->words + at, args->word_count - at, &used, key, error);
+        code = sw_schema_resource_read_key(&c.resource, args->words + at, args->word_count - at, &used, key,
+                                           error);
         json_decref(key);
     }
     if (code == SW_OK && count == 0)
@@ -302,8 +304,8 @@ sw_code sw_cmd_delete(sw_cli *cli, sw_error *error)
         code = sw_fail(error, SW_CANCELLED, "nothing was deleted");
     for (size_t at = 1; code == SW_OK && at < args->word_count; at += used) {
         json_t *request = json_copy(c.request);
-        code =
-            sw_resource_read_key(&c.resource, args->words + at, args->word_count - at, &used, request, error);
+        code = sw_schema_resource_read_key(&c.resource, args->words + at, args->word_count - at, &used,
+                                           request, error);
         if (code == SW_OK)
             code = sw_cli_call(cli, c.method->path, request, NULL, NULL, error);
         if (code == SW_OK)
@@ -326,7 +328,7 @@ sw_code sw_cmd_rename(sw_cli *cli, sw_error *error)
     if (code == SW_OK && args->word_count != 3)
         code = sw_cli_usage(cli, error, "rename takes a RESOURCE, its KEY and the NEW key");
     if (code == SW_OK)
-        code = sw_resource_read_key(&c.resource, args->words + 1, 1, &used, c.request, error);
+        code = sw_schema_resource_read_key(&c.resource, args->words + 1, 1, &used, c.request, error);
     if (code == SW_OK) {
         char name[SW_RESOURCE_NAME_MAX];
         snprintf(name, sizeof(name), "new_%s", c.resource.keys[0]->name);
@@ -335,7 +337,7 @@ sw_code sw_cmd_rename(sw_cli *cli, sw_error *error)
     }
     if (code == SW_OK) {
         sw_print_record(cli, c.resource.message, item);
-        char *key = sw_resource_key_text(&c.resource, item), *what = NULL;
+        char *key = sw_schema_resource_key_text(&c.resource, item), *what = NULL;
         if (asprintf(&what, "renamed to %s", key != NULL ? key : args->words[2]) >= 0)
             say_dry_run(cli, strcmp(cli->outcome, "unchanged") == 0 ? cli->outcome : what, c.request,
                         &c.resource);

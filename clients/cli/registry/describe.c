@@ -140,21 +140,21 @@ typedef struct columns {
     int name, key;
 } columns;
 
-static bool measure_resource(const sw_resource *resource, void *context)
+static bool measure_resource(const sw_schema_resource *resource, void *context)
 {
     columns *c = context;
     char key[256];
-    sw_resource_key_usage(resource, key, sizeof(key));
+    sw_schema_resource_key_usage(resource, key, sizeof(key));
     c->name = (int)strlen(resource->plural) > c->name ? (int)strlen(resource->plural) : c->name;
     c->key = (int)strlen(key) > c->key ? (int)strlen(key) : c->key;
     return true;
 }
 
-static bool print_resource_line(const sw_resource *resource, void *context)
+static bool print_resource_line(const sw_schema_resource *resource, void *context)
 {
     const columns *c = context;
     char key[256], comment[COMMENT_MAX];
-    sw_resource_key_usage(resource, key, sizeof(key));
+    sw_schema_resource_key_usage(resource, key, sizeof(key));
     first_line(sw_schema_comment(c->schema, resource->message, NULL), comment, sizeof(comment));
     printf("  %-*s  %-*s  %s\n", c->name, resource->plural, c->key, key, comment);
     return true;
@@ -173,11 +173,11 @@ static void print_all(const sw_schema *schema)
     }
     puts("\nResources, and their keys (`sitewire describe RESOURCE`, `sitewire list RESOURCE`)");
     columns c = {.schema = schema};
-    sw_resource_each(schema, measure_resource, &c);
-    sw_resource_each(schema, print_resource_line, &c);
+    sw_schema_resource_each(schema, measure_resource, &c);
+    sw_schema_resource_each(schema, print_resource_line, &c);
 }
 
-static void print_resource(const sw_schema *schema, const sw_resource *resource)
+static void print_resource(const sw_schema *schema, const sw_schema_resource *resource)
 {
     char key[256];
     const struct {
@@ -186,7 +186,7 @@ static void print_resource(const sw_schema *schema, const sw_resource *resource)
     } verbs[] = {{"get", resource->get},       {"list", resource->list},     {"create", resource->create},
                  {"update", resource->update}, {"delete", resource->remove}, {"rename", resource->rename}};
     print_message(schema, resource->message);
-    sw_resource_key_usage(resource, key, sizeof(key));
+    sw_schema_resource_key_usage(resource, key, sizeof(key));
     printf("\nKey %s\n\nMethods\n", key);
     for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
         if (verbs[i].method != NULL)
@@ -200,7 +200,7 @@ sw_code sw_cmd_describe(sw_cli *cli, sw_error *error)
     const sw_schema_method *method;
     const sw_schema_service *service;
     const ProtobufCMessageDescriptor *message;
-    sw_resource resource;
+    sw_schema_resource resource;
     if (cli->args.word_count > 1)
         return sw_cli_usage(cli, error, "describe takes one name, or none");
     sw_code code = sw_cli_schema(cli, &schema, error);
@@ -211,7 +211,7 @@ sw_code sw_cmd_describe(sw_cli *cli, sw_error *error)
         print_all(schema);
     } else if ((service = sw_schema_find_service(schema, name)) != NULL) {
         print_service(service);
-    } else if (strchr(name, '/') == NULL && sw_resource_find(schema, name, &resource, NULL) == SW_OK) {
+    } else if (strchr(name, '/') == NULL && sw_schema_resource_find(schema, name, &resource, NULL) == SW_OK) {
         print_resource(schema, &resource);
     } else if ((message = sw_schema_find_message(schema, name)) != NULL) {
         print_message(schema, message);

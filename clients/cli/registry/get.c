@@ -9,18 +9,19 @@ sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
 {
     const sw_args *args = &cli->args;
     const sw_schema *schema;
-    sw_resource resource;
+    sw_schema_resource resource;
     if (args->word_count < 2)
         return sw_cli_usage(cli, error, "get takes a RESOURCE and one KEY or more");
     sw_code code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK)
-        code = sw_resource_find(schema, args->words[0], &resource, error);
+        code = sw_schema_resource_find(schema, args->words[0], &resource, error);
     if (code != SW_OK)
         return code;
     /* All keys are read before the first row is shown. */
     for (size_t at = 1, used = 0; code == SW_OK && at < args->word_count; at += used) {
         json_t *key = json_object();
-        code = sw_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key, error);
+        code = sw_schema_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key,
+                                           error);
         json_decref(key);
     }
     sw_output output;
@@ -28,7 +29,8 @@ sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
         code = sw_output_begin_records(&output, cli, resource.message, error);
     for (size_t at = 1, used = 0; code == SW_OK && at < args->word_count; at += used) {
         json_t *key = json_object(), *item = NULL;
-        code = sw_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key, error);
+        code = sw_schema_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key,
+                                           error);
         if (code == SW_OK)
             code = sw_set_read_time(cli, resource.get, key, error);
         if (code == SW_OK)

@@ -12,10 +12,10 @@
 
 typedef struct history {
     sw_cli *cli;
-    sw_resource resource; /* if `key` is set */
-    const char *type;     /* its message's name, or NULL for all */
-    char *key;            /* as it was called at the time that is looked at */
-    int64_t before;       /* only changes with smaller numbers, 0: all */
+    sw_schema_resource resource; /* if `key` is set */
+    const char *type;            /* its message's name, or NULL for all */
+    char *key;                   /* as it was called at the time that is looked at */
+    int64_t before;              /* only changes with smaller numbers, 0: all */
     int64_t limit, shown;
 } history;
 
@@ -183,16 +183,16 @@ sw_code sw_cmd_history(sw_cli *cli, sw_error *error)
         code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK && args->word_count > 0) {
         size_t used = 0;
-        code = sw_resource_find(schema, args->words[0], &h.resource, error);
+        code = sw_schema_resource_find(schema, args->words[0], &h.resource, error);
         if (code == SW_OK)
             h.type = sw_short_name(h.resource.message->name);
         if (code == SW_OK && args->word_count > 1)
-            code =
-                sw_resource_read_key(&h.resource, args->words + 1, args->word_count - 1, &used, key, error);
+            code = sw_schema_resource_read_key(&h.resource, args->words + 1, args->word_count - 1, &used, key,
+                                               error);
         if (code == SW_OK && args->word_count > 1 + used)
             code = sw_cli_usage(cli, error, "history takes one KEY");
         if (code == SW_OK && args->word_count > 1)
-            h.key = sw_resource_key_text(&h.resource, key);
+            h.key = sw_schema_resource_key_text(&h.resource, key);
     }
     if (code == SW_OK)
         code = print_all(&h, error);

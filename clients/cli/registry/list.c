@@ -12,7 +12,7 @@
 #define PAGE_MOST 1000 /* what a service gives at once */
 
 /* The request of a List method from the flags, and from words that are filters. */
-static sw_code build_request(sw_cli *cli, const sw_listing *listing, const sw_resource *resource,
+static sw_code build_request(sw_cli *cli, const sw_listing *listing, const sw_schema_resource *resource,
                              json_t *request, sw_error *error)
 {
     const sw_args *args = &cli->args;
@@ -42,7 +42,7 @@ static sw_code build_request(sw_cli *cli, const sw_listing *listing, const sw_re
     return code == SW_OK ? sw_set_read_time(cli, resource->list, request, error) : code;
 }
 
-static sw_code print_count(sw_cli *cli, const sw_resource *resource, json_t *request, sw_error *error)
+static sw_code print_count(sw_cli *cli, const sw_schema_resource *resource, json_t *request, sw_error *error)
 {
     json_t *page = NULL;
     json_object_set_new(request, "page_size", json_integer(1));
@@ -58,7 +58,7 @@ static sw_code print_count(sw_cli *cli, const sw_resource *resource, json_t *req
 }
 
 /* Follows the pages until `limit` items (0: all of them) are printed. */
-static sw_code print_pages(sw_cli *cli, const sw_resource *resource, json_t *request, size_t page_size,
+static sw_code print_pages(sw_cli *cli, const sw_schema_resource *resource, json_t *request, size_t page_size,
                            size_t limit, sw_output *output, sw_error *error)
 {
     for (;;) {
@@ -85,7 +85,7 @@ static sw_code print_pages(sw_cli *cli, const sw_resource *resource, json_t *req
 sw_code sw_list(sw_cli *cli, const sw_listing *listing, sw_error *error)
 {
     const sw_schema *schema;
-    sw_resource resource;
+    sw_schema_resource resource;
     int64_t limit, page_size;
     if (sw_args_has(&cli->args, "count") && sw_args_has(&cli->args, "csv"))
         return sw_cli_usage(cli, error,
@@ -96,7 +96,7 @@ sw_code sw_list(sw_cli *cli, const sw_listing *listing, sw_error *error)
     if (code == SW_OK)
         code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK)
-        code = sw_resource_find(schema, listing->resource, &resource, error);
+        code = sw_schema_resource_find(schema, listing->resource, &resource, error);
     if (code == SW_OK && resource.list == NULL)
         code = sw_fail(error, SW_UNIMPLEMENTED, "%s cannot be listed", resource.plural);
     if (code != SW_OK)

@@ -70,10 +70,10 @@ static sw_code set(const sw_schema *schema, const question *q, const sw_schema_m
 {
     const ProtobufCFieldDescriptor *field;
     json_t *value = NULL;
-    sw_resource resource;
+    sw_schema_resource resource;
     sw_code code = sw_field_find(method->request, name, strlen(name), &field, error);
     if (code == SW_OK && q->resource_field != NULL && strcmp(q->resource_field, name) == 0) {
-        code = sw_resource_find(schema, text, &resource, error);
+        code = sw_schema_resource_find(schema, text, &resource, error);
         if (code == SW_OK)
             value = json_string(sw_short_name(resource.message->name));
     } else if (code == SW_OK) {

@@ -29,7 +29,7 @@ static sw_code read_target(sw_cli *cli, json_t *request, sw_error *error)
 {
     const sw_args *args = &cli->args;
     const sw_schema *schema;
-    sw_resource resource;
+    sw_schema_resource resource;
     size_t used = 0;
     if (args->word_count < 4)
         return sw_cli_usage(cli, error,
@@ -37,14 +37,14 @@ static sw_code read_target(sw_cli *cli, json_t *request, sw_error *error)
                             args->words[0]);
     sw_code code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK)
-        code = sw_resource_find(schema, args->words[1], &resource, error);
+        code = sw_schema_resource_find(schema, args->words[1], &resource, error);
     if (code != SW_OK)
         return code;
     json_t *key = json_object();
-    code = sw_resource_read_key(&resource, args->words + 2, args->word_count - 3, &used, key, error);
+    code = sw_schema_resource_read_key(&resource, args->words + 2, args->word_count - 3, &used, key, error);
     if (code == SW_OK && used != args->word_count - 3)
         code = sw_cli_usage(cli, error, "secret %s takes one RESOURCE KEY FIELD", args->words[0]);
-    char *text = code == SW_OK ? sw_resource_key_text(&resource, key) : NULL;
+    char *text = code == SW_OK ? sw_schema_resource_key_text(&resource, key) : NULL;
     json_decref(key);
     if (code == SW_OK && text == NULL)
         code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
@@ -128,10 +128,10 @@ static void drop_value(char *value)
 static sw_code print_secret(sw_cli *cli, const json_t *secret, sw_error *error)
 {
     const sw_schema *schema;
-    sw_resource resource;
+    sw_schema_resource resource;
     sw_code code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK)
-        code = sw_resource_find(schema, "secret", &resource, error);
+        code = sw_schema_resource_find(schema, "secret", &resource, error);
     if (code == SW_OK)
         sw_print_record(cli, resource.message, secret);
     return code;

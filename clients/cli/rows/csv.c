@@ -7,7 +7,7 @@
 
 struct sw_csv {
     struct csv_parser parser;
-    sw_lines lines;
+    sw_line_reader lines;
     char delimiter;
     /* Text of the cells of the row being read, each with a NUL, and where they begin. */
     char *text;
@@ -46,7 +46,7 @@ sw_csv *sw_csv_new(FILE *file, char delimiter)
     if (csv == NULL)
         return NULL;
     csv->delimiter = delimiter;
-    sw_lines_open(&csv->lines, file);
+    sw_line_reader_open(&csv->lines, file);
     if (!reset(csv))
         sw_csv_destroy(&csv);
     return csv;
@@ -57,7 +57,7 @@ void sw_csv_destroy(sw_csv **csv)
     if (*csv == NULL)
         return;
     csv_free(&(*csv)->parser);
-    sw_lines_close(&(*csv)->lines);
+    sw_line_reader_close(&(*csv)->lines);
     free((*csv)->text);
     free((*csv)->starts);
     free((*csv)->cells);
@@ -139,13 +139,13 @@ static bool blank(const char *text, size_t size)
 /* Feeds one line. False when out of memory. */
 static bool feed(sw_csv *csv)
 {
-    const sw_lines *lines = &csv->lines;
+    const sw_line_reader *lines = &csv->lines;
     if (!csv->open && blank(lines->text, lines->size))
         return true;
     if (!csv->open)
         csv->line = lines->number;
     csv->open = true;
-    if (csv->raw_size + lines->size > SW_LINE_MAX || lines->too_long)
+    if (csv->raw_size + lines->size > SW_LINE_READER_MAX || lines->too_long)
         csv->fault = "longer than 4 MiB; is a closing quote missing?";
     else if (!append(&csv->raw, &csv->raw_size, &csv->raw_capacity, lines->text, lines->size))
         return false;
@@ -179,7 +179,7 @@ int sw_csv_next(sw_csv *csv, sw_csv_row *row)
     csv->open = csv->ended = false;
     csv->fault = NULL;
     while (!csv->ended && !csv->end_of_file) {
-        int got = sw_lines_next(&csv->lines);
+        int got = sw_line_reader_next(&csv->lines);
         if (got < 0 || (got > 0 ? !feed(csv) : !finish(csv)))
             return -1;
     }

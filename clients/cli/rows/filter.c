@@ -25,7 +25,8 @@ static char to_upper(char c)
     return c >= 'a' && c <= 'z' ? (char)(c - ('a' - 'A')) : c;
 }
 
-static const char *trim(const sw_filter *filter, const sw_template_row *row, size_t column, const char *value)
+static const char *trim(const sw_template_filter *filter, const sw_template_row *row, size_t column,
+                        const char *value)
 {
     (void)filter, (void)column;
     while (is_space(*value))
@@ -36,7 +37,7 @@ static const char *trim(const sw_filter *filter, const sw_template_row *row, siz
     return sw_arena_strndup(row->arena, value, size);
 }
 
-static const char *lower(const sw_filter *filter, const sw_template_row *row, size_t column,
+static const char *lower(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                          const char *value)
 {
     (void)filter, (void)column;
@@ -46,7 +47,7 @@ static const char *lower(const sw_filter *filter, const sw_template_row *row, si
     return text;
 }
 
-static const char *upper(const sw_filter *filter, const sw_template_row *row, size_t column,
+static const char *upper(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                          const char *value)
 {
     (void)filter, (void)column;
@@ -57,7 +58,8 @@ static const char *upper(const sw_filter *filter, const sw_template_row *row, si
 }
 
 /* A code: a-z, 0-9 and single dashes between. */
-static const char *slug(const sw_filter *filter, const sw_template_row *row, size_t column, const char *value)
+static const char *slug(const sw_template_filter *filter, const sw_template_row *row, size_t column,
+                        const char *value)
 {
     (void)filter, (void)column;
     char *slug_text = sw_arena_alloc(row->arena, strlen(value) + 1), *end = slug_text;
@@ -75,14 +77,14 @@ static const char *slug(const sw_filter *filter, const sw_template_row *row, siz
     return slug_text;
 }
 
-static const char *fallback(const sw_filter *filter, const sw_template_row *row, size_t column,
+static const char *fallback(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                             const char *value)
 {
     (void)row, (void)column;
     return *value == '\0' ? filter->arguments[0] : value;
 }
 
-static const char *look_up(const sw_filter *filter, const sw_template_row *row, size_t column,
+static const char *look_up(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                            const char *value)
 {
     const sw_lookup *lookup = filter->lookup;
@@ -100,7 +102,7 @@ static const char *look_up(const sw_filter *filter, const sw_template_row *row, 
     return "";
 }
 
-static const char *replace(const sw_filter *filter, const sw_template_row *row, size_t column,
+static const char *replace(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                            const char *value)
 {
     (void)column;
@@ -123,14 +125,14 @@ static const char *replace(const sw_filter *filter, const sw_template_row *row, 
     return text;
 }
 
-static const char *prefix(const sw_filter *filter, const sw_template_row *row, size_t column,
+static const char *prefix(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                           const char *value)
 {
     (void)column;
     return *value == '\0' ? value : sw_arena_printf(row->arena, "%s%s", filter->arguments[0], value);
 }
 
-static const char *suffix(const sw_filter *filter, const sw_template_row *row, size_t column,
+static const char *suffix(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                           const char *value)
 {
     (void)column;
@@ -138,7 +140,8 @@ static const char *suffix(const sw_filter *filter, const sw_template_row *row, s
 }
 
 /* Pieces are trimmed and empty ones left out: lists in cells are written with and without spaces. */
-static bool split(const sw_filter *filter, const sw_template_row *row, size_t column, sw_values *values)
+static bool split(const sw_template_filter *filter, const sw_template_row *row, size_t column,
+                  sw_values *values)
 {
     const char *separator = filter->arguments[0];
     size_t separator_size = strlen(separator), capacity = 0;
@@ -172,7 +175,8 @@ static bool split(const sw_filter *filter, const sw_template_row *row, size_t co
 }
 
 /* Where the registry has room for one: several are placed nowhere rather than one of them by chance. */
-static bool only(const sw_filter *filter, const sw_template_row *row, size_t column, sw_values *values)
+static bool only(const sw_template_filter *filter, const sw_template_row *row, size_t column,
+                 sw_values *values)
 {
     if (!split(filter, row, column, values))
         return false;
@@ -186,7 +190,7 @@ static bool only(const sw_filter *filter, const sw_template_row *row, size_t col
     return true;
 }
 
-const sw_filter_type sw_filter_types[] = {
+const sw_template_filter_type sw_template_filter_types[] = {
     {"trim", 0, false, trim, NULL},        {"lower", 0, false, lower, NULL},
     {"upper", 0, false, upper, NULL},      {"slug", 0, false, slug, NULL},
     {"default", 1, false, fallback, NULL}, {"map", 1, true, look_up, NULL},

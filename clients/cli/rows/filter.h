@@ -7,24 +7,26 @@
 
 #define SW_FILTER_ARGUMENTS_MAX 2
 
-typedef struct sw_filter_type {
+typedef struct sw_template_filter_type {
     const char *name;
     int arguments;   /* exactly so many */
     bool has_lookup; /* the argument names a table */
     /* One value to another, or NULL when memory is out. */
-    const char *(*one)(const sw_filter *filter, const sw_template_row *row, size_t column, const char *value);
+    const char *(*one)(const sw_template_filter *filter, const sw_template_row *row, size_t column,
+                       const char *value);
     /* Or all values of a cell at once. False when memory is out. */
-    bool (*all)(const sw_filter *filter, const sw_template_row *row, size_t column, sw_values *values);
-} sw_filter_type;
+    bool (*all)(const sw_template_filter *filter, const sw_template_row *row, size_t column,
+                sw_values *values);
+} sw_template_filter_type;
 
-struct sw_filter {
-    const sw_filter_type *type;
+struct sw_template_filter {
+    const sw_template_filter_type *type;
     const char *arguments[SW_FILTER_ARGUMENTS_MAX];
     const sw_lookup *lookup; /* set by sw_template_link */
-    sw_filter *next;
+    sw_template_filter *next;
 };
 
 /* Ended by a NULL name. */
-extern const sw_filter_type sw_filter_types[];
+extern const sw_template_filter_type sw_template_filter_types[];
 
 #endif

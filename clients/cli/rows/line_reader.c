@@ -5,18 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-void sw_lines_open(sw_lines *lines, FILE *file)
+void sw_line_reader_open(sw_line_reader *lines, FILE *file)
 {
-    *lines = (sw_lines){.file = file};
+    *lines = (sw_line_reader){.file = file};
 }
 
-void sw_lines_close(sw_lines *lines)
+void sw_line_reader_close(sw_line_reader *lines)
 {
     free(lines->buffer);
-    *lines = (sw_lines){0};
+    *lines = (sw_line_reader){0};
 }
 
-static bool grow(sw_lines *lines)
+static bool grow(sw_line_reader *lines)
 {
     size_t capacity = lines->capacity ? lines->capacity * 2 : 4096;
     char *buffer = realloc(lines->buffer, capacity);
@@ -27,7 +27,7 @@ static bool grow(sw_lines *lines)
     return true;
 }
 
-int sw_lines_next(sw_lines *lines)
+int sw_line_reader_next(sw_line_reader *lines)
 {
     size_t size = 0;
     int c = EOF;
@@ -35,7 +35,7 @@ int sw_lines_next(sw_lines *lines)
     while ((c = getc_unlocked(lines->file)) != EOF) {
         if (size + 1 >= lines->capacity && !grow(lines))
             return -1;
-        if (size < SW_LINE_MAX)
+        if (size < SW_LINE_READER_MAX)
             lines->buffer[size++] = (char)c;
         else
             lines->too_long = c != '\n' || lines->too_long;

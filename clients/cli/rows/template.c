@@ -62,7 +62,7 @@ static sw_code parse_text(parser *p, const char *stops, const char **text)
     return SW_OK;
 }
 
-static sw_code parse_arguments(parser *p, sw_filter *filter)
+static sw_code parse_arguments(parser *p, sw_template_filter *filter)
 {
     int count = 0;
     if (*p->at == '(') {
@@ -89,21 +89,21 @@ static sw_code parse_arguments(parser *p, sw_filter *filter)
     return SW_OK;
 }
 
-static sw_code parse_filter(parser *p, sw_filter **filter)
+static sw_code parse_filter(parser *p, sw_template_filter **filter)
 {
     skip_space(p);
     size_t size = strspn(p->at, "abcdefghijklmnopqrstuvwxyz");
     *filter = sw_arena_alloc(p->arena, sizeof **filter);
     if (*filter == NULL)
         return no_memory(p->error);
-    for (const sw_filter_type *type = sw_filter_types; type->name != NULL; type++)
+    for (const sw_template_filter_type *type = sw_template_filter_types; type->name != NULL; type++)
         if (strlen(type->name) == size && memcmp(type->name, p->at, size) == 0)
             (*filter)->type = type;
     if ((*filter)->type == NULL) {
         sw_nearest nearest;
         char near[128];
         sw_nearest_init(&nearest, p->at, size);
-        for (const sw_filter_type *type = sw_filter_types; type->name != NULL; type++)
+        for (const sw_template_filter_type *type = sw_template_filter_types; type->name != NULL; type++)
             sw_nearest_offer(&nearest, type->name);
         sw_nearest_text(&nearest, "", near, sizeof near);
         return sw_fail(p->error, SW_INVALID_ARGUMENT, "no filter `%.*s`%s, at character %zu of `%.200s`",
@@ -115,12 +115,12 @@ static sw_code parse_filter(parser *p, sw_filter **filter)
 }
 
 /* Behind `{`. */
-static sw_code parse_column(parser *p, sw_part *part)
+static sw_code parse_column(parser *p, sw_template_part *part)
 {
     sw_code code = parse_text(p, "|}", &part->column);
     if (code == SW_OK && part->column[0] == '\0')
         return wrong(p, "a column name expected");
-    for (sw_filter **next = &part->filters; code == SW_OK && *p->at == '|'; next = &(*next)->next) {
+    for (sw_template_filter **next = &part->filters; code == SW_OK && *p->at == '|'; next = &(*next)->next) {
         p->at++;
         code = parse_filter(p, next);
     }
@@ -131,7 +131,7 @@ static sw_code parse_column(parser *p, sw_part *part)
 }
 
 /* Up to the next column; `{{` and `}}` stand for braces. */
-static sw_code parse_literal(parser *p, sw_part *part)
+static sw_code parse_literal(parser *p, sw_template_part *part)
 {
     char *out = sw_arena_alloc(p->arena, strlen(p->at) + 1);
     if (out == NULL)
@@ -155,8 +155,8 @@ sw_code sw_template_parse(const char *text, sw_arena *arena, sw_template *templa
 {
     parser p = {.text = text, .at = text, .arena = arena, .error = error};
     *template = (sw_template){0};
-    for (sw_part **next = &template->parts; *p.at != '\0'; next = &(*next)->next) {
-        sw_part *part = *next = sw_arena_alloc(arena, sizeof **next);
+    for (sw_template_part **next = &template->parts; *p.at != '\0'; next = &(*next)->next) {
+        sw_template_part *part = *next = sw_arena_alloc(arena, sizeof **next);
         if (part == NULL)
             return no_memory(error);
         bool column = p.at[0] == '{' && p.at[1] != '{';
@@ -171,8 +171,8 @@ sw_code sw_template_parse(const char *text, sw_arena *arena, sw_template *templa
 
 sw_code sw_template_link(const sw_template *template, const sw_lookup *lookups, sw_error *error)
 {
-    for (const sw_part *part = template->parts; part != NULL; part = part->next)
-        for (sw_filter *filter = part->filters; filter != NULL; filter = filter->next) {
+    for (const sw_template_part *part = template->parts; part != NULL; part = part->next)
+        for (sw_template_filter *filter = part->filters; filter != NULL; filter = filter->next) {
             if (!filter->type->has_lookup)
                 continue;
             for (const sw_lookup *lookup = lookups; lookup != NULL; lookup = lookup->next)
@@ -188,7 +188,7 @@ sw_code sw_template_link(const sw_template *template, const sw_lookup *lookups, 
 sw_code sw_template_bind(const sw_template *template, const char *const *header, size_t count,
                          bool *mentioned, sw_error *error)
 {
-    for (sw_part *part = template->parts; part != NULL; part = part->next) {
+    for (sw_template_part *part = template->parts; part != NULL; part = part->next) {
         if (part->column == NULL)
             continue;
         sw_nearest nearest;
@@ -211,7 +211,7 @@ sw_code sw_template_bind(const sw_template *template, const char *const *header,
 
 /* --- Evaluating --- */
 
-static bool part_values(const sw_part *part, const sw_template_row *row, sw_values *values)
+static bool part_values(const sw_template_part *part, const sw_template_row *row, sw_values *values)
 {
     values->count = 1;
     values->items = sw_arena_alloc(row->arena, sizeof *values->items);
@@ -223,8 +223,8 @@ static bool part_values(const sw_part *part, const sw_template_row *row, sw_valu
     }
     values->items[0] = row->cells[part->index];
     row->used[part->index] = true;
-    for (const sw_filter *filter = part->filters; filter != NULL; filter = filter->next) {
-        const sw_filter_type *type = filter->type;
+    for (const sw_template_filter *filter = part->filters; filter != NULL; filter = filter->next) {
+        const sw_template_filter_type *type = filter->type;
         if (type->all != NULL && !type->all(filter, row, part->index, values))
             return false;
         if (values->count == 0) { /* nothing left of it; a default may follow */
@@ -262,7 +262,7 @@ sw_code sw_template_values(const sw_template *template, const sw_template_row *r
 {
     static const char *empty[] = {""};
     *values = (sw_values){.count = 1, .items = empty};
-    for (const sw_part *part = template->parts; part != NULL; part = part->next) {
+    for (const sw_template_part *part = template->parts; part != NULL; part = part->next) {
         sw_values more;
         if (!part_values(part, row, &more))
             return no_memory(error);

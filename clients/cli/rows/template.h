@@ -16,17 +16,17 @@ typedef struct sw_lookup {
     struct sw_lookup *next;
 } sw_lookup;
 
-typedef struct sw_filter sw_filter;
-typedef struct sw_part {
+typedef struct sw_template_filter sw_template_filter;
+typedef struct sw_template_part {
     const char *literal; /* text, or NULL for a column */
     const char *column;
     size_t index; /* of the column, set by sw_template_bind */
-    sw_filter *filters;
-    struct sw_part *next;
-} sw_part;
+    sw_template_filter *filters;
+    struct sw_template_part *next;
+} sw_template_part;
 
 typedef struct sw_template {
-    sw_part *parts;
+    sw_template_part *parts;
 } sw_template;
 
 typedef struct sw_values {

@@ -27,13 +27,13 @@ static bool is_standard(const sw_schema_method *method, const char *verb, const 
     return strncmp(method->name, verb, length) == 0 && strcmp(method->name + length, noun) == 0;
 }
 
-static bool load(const sw_schema_service *service, const sw_schema_method *get, sw_resource *resource)
+static bool load(const sw_schema_service *service, const sw_schema_method *get, sw_schema_resource *resource)
 {
     if (strncmp(get->name, "Get", 3) != 0 || strcmp(get->name + 3, sw_short_name(get->reply->name)) != 0 ||
         get->streams)
         return false;
     const char *noun = get->name + 3;
-    *resource = (sw_resource){.message = get->reply, .get = get};
+    *resource = (sw_schema_resource){.message = get->reply, .get = get};
     for (unsigned i = 0; i < get->request->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &get->request->fields[i];
         if (field->type == PROTOBUF_C_TYPE_MESSAGE) /* read_time: no part of a key */
@@ -67,11 +67,12 @@ static bool load(const sw_schema_service *service, const sw_schema_method *get, 
     return true;
 }
 
-void sw_resource_each(const sw_schema *schema, bool (*fn)(const sw_resource *, void *), void *context)
+void sw_schema_resource_each(const sw_schema *schema, bool (*fn)(const sw_schema_resource *, void *),
+                             void *context)
 {
     const sw_schema_service *services;
     size_t count = sw_schema_services(schema, &services);
-    sw_resource resource;
+    sw_schema_resource resource;
     for (size_t s = 0; s < count; s++)
         for (size_t m = 0; m < services[s].method_count; m++)
             if (load(&services[s], &services[s].methods[m], &resource) && !fn(&resource, context))
@@ -80,7 +81,7 @@ void sw_resource_each(const sw_schema *schema, bool (*fn)(const sw_resource *, v
 
 typedef struct search {
     char word[SW_RESOURCE_NAME_MAX];
-    sw_resource *found;
+    sw_schema_resource *found;
     bool exact;
     size_t prefixes;
     char candidates[256];
@@ -88,7 +89,7 @@ typedef struct search {
     char names[SW_NEAREST_MAX * 2][SW_RESOURCE_NAME_MAX];
 } search;
 
-static bool consider(const sw_resource *resource, void *context)
+static bool consider(const sw_schema_resource *resource, void *context)
 {
     search *s = context;
     char name[SW_RESOURCE_NAME_MAX], plural[SW_RESOURCE_NAME_MAX], simple[SW_RESOURCE_NAME_MAX + 2];
@@ -111,7 +112,7 @@ static bool consider(const sw_resource *resource, void *context)
     return true;
 }
 
-static bool offer(const sw_resource *resource, void *context)
+static bool offer(const sw_schema_resource *resource, void *context)
 {
     search *s = context;
     const char *spelling = resource->plural;
@@ -132,19 +133,20 @@ static bool offer(const sw_resource *resource, void *context)
     return true;
 }
 
-sw_code sw_resource_find(const sw_schema *schema, const char *word, sw_resource *resource, sw_error *error)
+sw_code sw_schema_resource_find(const sw_schema *schema, const char *word, sw_schema_resource *resource,
+                                sw_error *error)
 {
     search s = {.found = resource};
     sw_plain_name(word, s.word, sizeof(s.word));
     if (s.word[0] != '\0')
-        sw_resource_each(schema, consider, &s);
+        sw_schema_resource_each(schema, consider, &s);
     if (s.exact || s.prefixes == 1)
         return SW_OK;
     if (s.prefixes > 1)
         return sw_fail(error, SW_INVALID_ARGUMENT, "'%s' may be any of %s", word, s.candidates);
     char hint[256];
     sw_nearest_init(&s.nearest, word, strlen(word));
-    sw_resource_each(schema, offer, &s);
+    sw_schema_resource_each(schema, offer, &s);
     sw_nearest_text(&s.nearest, "", hint, sizeof(hint));
     return sw_fail(error, SW_INVALID_ARGUMENT, "there is no resource '%s'%s", word,
                    *hint != '\0' ? hint : "; `sitewire describe` lists them");
@@ -152,11 +154,11 @@ sw_code sw_resource_find(const sw_schema *schema, const char *word, sw_resource 
 
 typedef struct by_message {
     const char *name;
-    sw_resource *resource;
+    sw_schema_resource *resource;
     bool found;
 } by_message;
 
-static bool is_message(const sw_resource *resource, void *context)
+static bool is_message(const sw_schema_resource *resource, void *context)
 {
     by_message *want = context;
     want->found = strcmp(sw_short_name(resource->message->name), want->name) == 0;
@@ -165,14 +167,14 @@ static bool is_message(const sw_resource *resource, void *context)
     return !want->found;
 }
 
-bool sw_resource_of(const sw_schema *schema, const char *message, sw_resource *resource)
+bool sw_schema_resource_of(const sw_schema *schema, const char *message, sw_schema_resource *resource)
 {
     by_message want = {.name = message, .resource = resource};
-    sw_resource_each(schema, is_message, &want);
+    sw_schema_resource_each(schema, is_message, &want);
     return want.found;
 }
 
-void sw_resource_key_usage(const sw_resource *resource, char *text, size_t size)
+void sw_schema_resource_key_usage(const sw_schema_resource *resource, char *text, size_t size)
 {
     size_t used = 0;
     text[0] = '\0';
@@ -185,11 +187,11 @@ void sw_resource_key_usage(const sw_resource *resource, char *text, size_t size)
     }
 }
 
-sw_code sw_resource_read_key(const sw_resource *resource, const char *const *words, size_t count,
-                             size_t *used, json_t *object, sw_error *error)
+sw_code sw_schema_resource_read_key(const sw_schema_resource *resource, const char *const *words,
+                                    size_t count, size_t *used, json_t *object, sw_error *error)
 {
     char usage[256];
-    sw_resource_key_usage(resource, usage, sizeof(usage));
+    sw_schema_resource_key_usage(resource, usage, sizeof(usage));
     const char *word = count > 0 ? words[0] : "";
     bool joined = resource->key_count > 1 && strchr(word, '/') != NULL;
     *used = joined ? 1 : resource->key_count;
@@ -217,7 +219,7 @@ sw_code sw_resource_read_key(const sw_resource *resource, const char *const *wor
     return SW_OK;
 }
 
-char *sw_resource_key_text(const sw_resource *resource, const json_t *item)
+char *sw_schema_resource_key_text(const sw_schema_resource *resource, const json_t *item)
 {
     char *text = NULL;
     for (size_t i = 0; i < resource->key_count; i++) {
@@ -234,7 +236,8 @@ char *sw_resource_key_text(const sw_resource *resource, const json_t *item)
     return text;
 }
 
-const char *sw_resource_body_field(const sw_schema_method *method, const ProtobufCMessageDescriptor *message)
+const char *sw_schema_resource_body_field(const sw_schema_method *method,
+                                          const ProtobufCMessageDescriptor *message)
 {
     for (unsigned i = 0; i < method->request->n_fields; i++)
         if (method->request->fields[i].descriptor == message)

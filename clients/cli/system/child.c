@@ -19,7 +19,7 @@
 #define BACKOFF_MOST_MS  10000
 
 /* In the child, between fork and exec: only async-signal-safe calls. */
-static void become(const char *const *arguments, sw_identity identity, int death_signal, int output,
+static void become(const char *const *arguments, sw_child_identity identity, int death_signal, int output,
                    pid_t parent)
 {
     sigset_t none;
@@ -43,7 +43,7 @@ static void become(const char *const *arguments, sw_identity identity, int death
     _exit(127);
 }
 
-static pid_t start(const char *const *arguments, sw_identity identity, int death_signal, int output)
+static pid_t start(const char *const *arguments, sw_child_identity identity, int death_signal, int output)
 {
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
@@ -114,7 +114,7 @@ bool sw_child_stop(sw_child *child, int signal_number, int64_t deadline_ms)
     }
 }
 
-sw_code sw_child_run(const char *const *arguments, sw_identity identity, int output, sw_error *error)
+sw_code sw_child_run(const char *const *arguments, sw_child_identity identity, int output, sw_error *error)
 {
     int status = -1;
     pid_t pid = start(arguments, identity, SIGTERM, output);

@@ -8,10 +8,10 @@
 #include <sys/types.h>
 
 /* Who a child runs as; uid 0 and gid 0 mean: as we are. */
-typedef struct sw_identity {
+typedef struct sw_child_identity {
     uid_t uid;
     gid_t gid;
-} sw_identity;
+} sw_child_identity;
 
 #define SW_CHILD_ARGUMENTS 24
 #define SW_CRASH_LOOP      5 /* ends in a row, each within SW_STABLE_MS of its start, that make a crash loop */
@@ -20,7 +20,7 @@ typedef struct sw_identity {
 typedef struct sw_child {
     const char *name;
     const char *arguments[SW_CHILD_ARGUMENTS]; /* argv, ended by NULL; [0] is the path of the program */
-    sw_identity identity;
+    sw_child_identity identity;
     int stop_signal;  /* asks it to end cleanly */
     int death_signal; /* what it gets when we die */
     int output;       /* its stdout and stderr go there; -1: where ours go */
@@ -41,6 +41,6 @@ void sw_child_ended(sw_child *child, int status);
 bool sw_child_stop(sw_child *child, int signal_number, int64_t deadline_ms);
 
 /* Runs a program to its end. `output` as above. FAILED_PRECONDITION if it cannot be run or fails. */
-sw_code sw_child_run(const char *const *arguments, sw_identity identity, int output, sw_error *error);
+sw_code sw_child_run(const char *const *arguments, sw_child_identity identity, int output, sw_error *error);
 
 #endif

@@ -76,7 +76,7 @@ sw_code sw_cluster_open(sw_cluster *cluster, const char *folder, const char *run
         if (user == NULL)
             return sw_fail(error, SW_FAILED_PRECONDITION,
                            "PostgreSQL does not run as root, and there is no user postgres: create one");
-        cluster->identity = (sw_identity){user->pw_uid, user->pw_gid};
+        cluster->identity = (sw_child_identity){user->pw_uid, user->pw_gid};
     }
     if ((code = path(cluster->data, error, folder, "postgresql")) != SW_OK ||
         (code = path(cluster->log, error, folder, "postgresql.log")) != SW_OK ||
@@ -105,7 +105,7 @@ static sw_code make_cluster(const sw_cluster *cluster, int log, sw_error *error)
     snprintf(fresh, sizeof(fresh), "%s.new", cluster->data);
     snprintf(program, sizeof(program), "%s/initdb", cluster->programs);
     const char *remove[] = {"/bin/rm", "-rf", fresh, NULL};
-    if ((code = sw_child_run(remove, (sw_identity){0}, log, error)) != SW_OK ||
+    if ((code = sw_child_run(remove, (sw_child_identity){0}, log, error)) != SW_OK ||
         (code = make_folder(cluster, fresh, error)) != SW_OK)
         return code;
     sw_log(SW_LOG_INFO, "making a PostgreSQL cluster", "data", cluster->data, NULL);

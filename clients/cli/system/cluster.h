@@ -12,7 +12,7 @@ typedef struct sw_cluster {
     char sockets[PATH_MAX];  /* folder of the socket */
     char log[PATH_MAX];
     char conninfo[PATH_MAX + 64];
-    sw_identity identity; /* who owns and runs it */
+    sw_child_identity identity; /* who owns and runs it */
     sw_child server;
 } sw_cluster;
 

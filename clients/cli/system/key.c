@@ -186,10 +186,10 @@ static sw_code revoke_now(sw_cli *cli, const char *public_key, json_t **stored, 
 static sw_code print_key(sw_cli *cli, const json_t *key, sw_error *error)
 {
     const sw_schema *schema;
-    sw_resource resource;
+    sw_schema_resource resource;
     sw_code code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK)
-        code = sw_resource_find(schema, "key", &resource, error);
+        code = sw_schema_resource_find(schema, "key", &resource, error);
     if (code == SW_OK)
         sw_print_record(cli, resource.message, key);
     return code;

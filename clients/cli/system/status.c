@@ -5,7 +5,7 @@
 #include "cli/schema/name.h"
 #include "cli/schema/value.h"
 #include "cli/system/commands.h"
-#include "cli/system/stats.h"
+#include "cli/system/snapshot.h"
 #include "cli/term/grid.h"
 #include "cli/term/number.h"
 #include <poll.h>
@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#define BUCKETS_MAX       64 /* of a latency histogram; further ones are not shown */
 #define INTERVAL_MS       2000
 #define INTERVAL_LEAST_MS 10
 #define SLICE_MS          200
@@ -61,7 +62,7 @@ static uint64_t sum_calls(const json_t *stats)
     return calls;
 }
 
-static void print_processes(const sw_cli *cli, const sw_sample *sample)
+static void print_processes(const sw_cli *cli, const sw_snapshot *snapshot)
 {
     static const sw_grid_column columns[] = {{"process", false, true},   {"instance", false, true},
                                              {"health", false, true},    {"version", false, false},
@@ -69,8 +70,8 @@ static void print_processes(const sw_cli *cli, const sw_sample *sample)
                                              {"in flight", true, false}, {"calls", true, false}};
     sw_grid *table = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
     char text[64];
-    for (size_t i = 0; table != NULL && i < sample->count; i++) {
-        const sw_process *p = &sample->processes[i];
+    for (size_t i = 0; table != NULL && i < snapshot->count; i++) {
+        const sw_snapshot_process *p = &snapshot->processes[i];
         sw_grid_add(table, p->stats != NULL ? sw_json_text(p->stats, "process")
                            : p->is_broker   ? "broker"
                                             : "");
@@ -89,7 +90,7 @@ static void print_processes(const sw_cli *cli, const sw_sample *sample)
 }
 
 /* Services as the brokers see them: their queues above all. */
-static void print_services(const sw_cli *cli, const sw_sample *sample, const sw_sample *before)
+static void print_services(const sw_cli *cli, const sw_snapshot *snapshot, const sw_snapshot *before)
 {
     static const sw_grid_column columns[] = {{"service", false, true},  {"instances", true, false},
                                              {"queued", true, true},    {"queued bytes", true, false},
@@ -97,9 +98,10 @@ static void print_services(const sw_cli *cli, const sw_sample *sample, const sw_
                                              {"calls/s", true, true},   {"broker", false, false}};
     sw_grid *table = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
     char text[64];
-    for (size_t i = 0; table != NULL && i < sample->count; i++) {
-        const sw_process *p = &sample->processes[i];
-        const sw_process *old = before != NULL && p->name != NULL ? sw_sample_find(before, p->name) : NULL;
+    for (size_t i = 0; table != NULL && i < snapshot->count; i++) {
+        const sw_snapshot_process *p = &snapshot->processes[i];
+        const sw_snapshot_process *old =
+            before != NULL && p->name != NULL ? sw_snapshot_find(before, p->name) : NULL;
         size_t index;
         json_t *item;
         json_array_foreach(json_object_get(p->stats, "services"), index, item)
@@ -116,10 +118,10 @@ static void print_services(const sw_cli *cli, const sw_sample *sample, const sw_
             sw_grid_add(table, sw_format_bytes(sw_json_number(item, "queued_bytes"), text, sizeof(text)));
             sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(item, "in_flight"));
             sw_grid_addf(table, "%llu", (unsigned long long)calls);
-            sw_grid_add(
-                table, sw_format_rate(rate(calls, sw_json_number(was, "calls"),
-                                           was != NULL ? sample->at_us - before->at_us : 0, age_of(p->stats)),
-                                      text, sizeof(text)));
+            sw_grid_add(table, sw_format_rate(rate(calls, sw_json_number(was, "calls"),
+                                                   was != NULL ? snapshot->at_us - before->at_us : 0,
+                                                   age_of(p->stats)),
+                                              text, sizeof(text)));
             sw_grid_add(table, p->name != NULL ? p->name : "");
         }
     }
@@ -132,7 +134,7 @@ static size_t histogram(const json_t *method, const json_t *was, uint64_t *bucke
 {
     const json_t *now = json_object_get(method, "latency"), *old = json_object_get(was, "latency");
     size_t count = json_array_size(now);
-    count = count < SW_LATENCY_BUCKETS ? count : SW_LATENCY_BUCKETS;
+    count = count < BUCKETS_MAX ? count : BUCKETS_MAX;
     for (size_t i = 0; i < count; i++) {
         const json_t *n = json_array_get(now, i), *o = json_array_get(old, i);
         uint64_t value =
@@ -156,16 +158,17 @@ static uint64_t errors_of(const json_t *method)
     return errors;
 }
 
-static void print_methods(const sw_cli *cli, const sw_sample *sample, const sw_sample *before)
+static void print_methods(const sw_cli *cli, const sw_snapshot *snapshot, const sw_snapshot *before)
 {
     static const sw_grid_column columns[] = {
         {"method", false, true}, {"calls", true, false}, {"calls/s", true, true}, {"errors", true, false},
         {"p50", true, true},     {"p99", true, true},    {"SQL", true, false},    {"instance", false, false}};
     sw_grid *table = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
     char text[64];
-    for (size_t i = 0; table != NULL && i < sample->count; i++) {
-        const sw_process *p = &sample->processes[i];
-        const sw_process *old = before != NULL && p->name != NULL ? sw_sample_find(before, p->name) : NULL;
+    for (size_t i = 0; table != NULL && i < snapshot->count; i++) {
+        const sw_snapshot_process *p = &snapshot->processes[i];
+        const sw_snapshot_process *old =
+            before != NULL && p->name != NULL ? sw_snapshot_find(before, p->name) : NULL;
         size_t index;
         json_t *item;
         json_array_foreach(json_object_get(p->stats, "methods"), index, item)
@@ -174,16 +177,16 @@ static void print_methods(const sw_cli *cli, const sw_sample *sample, const sw_s
             const json_t *was =
                 old != NULL ? entry(json_object_get(old->stats, "methods"), "method", name) : NULL;
             uint64_t calls = sw_json_number(item, "calls"), total = sw_json_number(item, "total_us"),
-                     buckets[SW_LATENCY_BUCKETS];
+                     buckets[BUCKETS_MAX];
             if (calls == 0)
                 continue;
             size_t count = histogram(item, was, buckets);
             sw_grid_add(table, sw_short_name(name));
             sw_grid_addf(table, "%llu", (unsigned long long)calls);
-            sw_grid_add(
-                table, sw_format_rate(rate(calls, sw_json_number(was, "calls"),
-                                           was != NULL ? sample->at_us - before->at_us : 0, age_of(p->stats)),
-                                      text, sizeof(text)));
+            sw_grid_add(table, sw_format_rate(rate(calls, sw_json_number(was, "calls"),
+                                                   was != NULL ? snapshot->at_us - before->at_us : 0,
+                                                   age_of(p->stats)),
+                                              text, sizeof(text)));
             sw_grid_addf(table, "%llu", (unsigned long long)errors_of(item));
             sw_grid_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.5), text, sizeof(text)));
             sw_grid_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.99), text, sizeof(text)));
@@ -197,19 +200,19 @@ static void print_methods(const sw_cli *cli, const sw_sample *sample, const sw_s
 }
 
 /* Counters that are not 0: most of them count what should not happen. */
-static void print_counters(const sw_sample *sample)
+static void print_counters(const sw_snapshot *snapshot)
 {
     bool any = false;
-    for (size_t i = 0; i < sample->count; i++) {
+    for (size_t i = 0; i < snapshot->count; i++) {
         size_t index;
         json_t *item;
-        json_array_foreach(json_object_get(sample->processes[i].stats, "counters"), index, item)
+        json_array_foreach(json_object_get(snapshot->processes[i].stats, "counters"), index, item)
         {
             uint64_t value = sw_json_number(item, "value");
             if (value == 0)
                 continue;
             printf("%s%s %llu (%s)", any ? ", " : "counters: ", sw_json_text(item, "name"),
-                   (unsigned long long)value, sample->processes[i].name);
+                   (unsigned long long)value, snapshot->processes[i].name);
             any = true;
         }
     }
@@ -217,17 +220,17 @@ static void print_counters(const sw_sample *sample)
         putchar('\n');
 }
 
-static void print_sample(const sw_cli *cli, const sw_sample *sample, const sw_sample *before)
+static void print_snapshot(const sw_cli *cli, const sw_snapshot *snapshot, const sw_snapshot *before)
 {
     if (!cli->json) {
-        print_processes(cli, sample);
-        print_services(cli, sample, before);
-        print_methods(cli, sample, before);
-        print_counters(sample);
+        print_processes(cli, snapshot);
+        print_services(cli, snapshot, before);
+        print_methods(cli, snapshot, before);
+        print_counters(snapshot);
         return;
     }
-    for (size_t i = 0; i < sample->count; i++) {
-        const sw_process *p = &sample->processes[i];
+    for (size_t i = 0; i < snapshot->count; i++) {
+        const sw_snapshot_process *p = &snapshot->processes[i];
         json_t *line = p->stats != NULL ? json_copy(p->stats) : json_object();
         json_object_set_new(line, "instance", json_string(p->name));
         json_object_set_new(line, "health", json_string(p->health));
@@ -255,30 +258,30 @@ sw_code sw_cmd_status(sw_cli *cli, sw_error *error)
         code = sw_cli_usage(cli, error, "status takes flags only, not '%s'", cli->args.words[0]);
     if (code != SW_OK)
         return code;
-    sw_sample *samples = calloc(2, sizeof(*samples));
-    const sw_sample *before = NULL;
-    if (samples == NULL)
+    sw_snapshot *snapshots = calloc(2, sizeof(*snapshots));
+    const sw_snapshot *before = NULL;
+    if (snapshots == NULL)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     for (size_t turn = 0;; turn++) {
-        sw_sample *now = &samples[turn % 2];
-        sw_sample_free(now);
+        sw_snapshot *now = &snapshots[turn % 2];
+        sw_snapshot_free(now);
         sw_error why = {0};
-        code = sw_sample_take(cli, now, &why);
+        code = sw_snapshot_take(cli, now, &why);
         if (code != SW_OK && (!watch || code == SW_INVALID_ARGUMENT || code == SW_CANCELLED)) {
             *error = why;
             break;
         }
         if (watch && cli->out_terminal && !cli->json)
             fputs("\033[H\033[2J", stdout);
-        print_sample(cli, now, before);
+        print_snapshot(cli, now, before);
         fflush(stdout);
         before = now;
         if (!watch || !wait_ms(interval))
             break;
     }
-    sw_sample_free(&samples[0]);
-    sw_sample_free(&samples[1]);
-    free(samples);
+    sw_snapshot_free(&snapshots[0]);
+    sw_snapshot_free(&snapshots[1]);
+    free(snapshots);
     /* Ctrl-C is how watching is meant to end. */
     return watch && code == SW_CANCELLED ? SW_OK : code;
 }

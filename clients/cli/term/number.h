@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SW_LATENCY_BUCKETS 64
-
 /* The time in microseconds that `share` (0 to 1) of the calls stayed below; bucket i holds those of less than
  * 2^i and not less than 2^(i-1) us. Within a bucket calls are taken as spread evenly. 0 if there are none. */
 double sw_percentile_us(const uint64_t *buckets, size_t count, double share);

@@ -48,22 +48,22 @@ static void test_resource_names(void **state)
         {"domain", "domain"},
         {"drupal", "drupal-docroot-core"},
     };
-    sw_resource resource;
+    sw_schema_resource resource;
     sw_error error;
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
-        if (sw_resource_find(*state, good[i].word, &resource, &error) != SW_OK)
+        if (sw_schema_resource_find(*state, good[i].word, &resource, &error) != SW_OK)
             fail_msg("%s: %s", good[i].word, error.message);
         assert_string_equal(resource.name, good[i].name);
     }
-    assert_int_equal(sw_resource_find(*state, "webstie", &resource, &error), SW_INVALID_ARGUMENT);
+    assert_int_equal(sw_schema_resource_find(*state, "webstie", &resource, &error), SW_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "did you mean website"));
-    assert_int_equal(sw_resource_find(*state, "docroot-e", &resource, &error), SW_INVALID_ARGUMENT);
+    assert_int_equal(sw_schema_resource_find(*state, "docroot-e", &resource, &error), SW_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "docroot-environments, "));
-    assert_int_equal(sw_resource_find(*state, "", &resource, &error), SW_INVALID_ARGUMENT);
-    assert_int_equal(sw_resource_find(*state, "stats", &resource, &error), SW_INVALID_ARGUMENT);
+    assert_int_equal(sw_schema_resource_find(*state, "", &resource, &error), SW_INVALID_ARGUMENT);
+    assert_int_equal(sw_schema_resource_find(*state, "stats", &resource, &error), SW_INVALID_ARGUMENT);
 }
 
-static bool count_resource(const sw_resource *resource, void *context)
+static bool count_resource(const sw_schema_resource *resource, void *context)
 {
     ++*(size_t *)context;
     /* What follows from others: only Get. */
@@ -83,36 +83,36 @@ static bool count_resource(const sw_resource *resource, void *context)
     /* A key has no name of its own to change. */
     assert_true((resource->rename != NULL) ==
                 (resource->key_count == 1 && strcmp(resource->name, "key") != 0));
-    assert_string_equal(sw_resource_body_field(resource->create, resource->message),
-                        sw_resource_body_field(resource->update, resource->message));
+    assert_string_equal(sw_schema_resource_body_field(resource->create, resource->message),
+                        sw_schema_resource_body_field(resource->update, resource->message));
     return true;
 }
 
 static void test_resources_are_whole(void **state)
 {
     size_t count = 0;
-    sw_resource_each(*state, count_resource, &count);
+    sw_schema_resource_each(*state, count_resource, &count);
     assert_true(count >= 31);
 }
 
-static sw_code read_key(const sw_resource *resource, const char *const *words, size_t count, size_t *used,
-                        char **text, sw_error *error)
+static sw_code read_key(const sw_schema_resource *resource, const char *const *words, size_t count,
+                        size_t *used, char **text, sw_error *error)
 {
     json_t *key = json_object();
-    sw_code code = sw_resource_read_key(resource, words, count, used, key, error);
-    *text = code == SW_OK ? sw_resource_key_text(resource, key) : NULL;
+    sw_code code = sw_schema_resource_read_key(resource, words, count, used, key, error);
+    *text = code == SW_OK ? sw_schema_resource_key_text(resource, key) : NULL;
     json_decref(key);
     return code;
 }
 
 static void test_keys(void **state)
 {
-    sw_resource one, three;
+    sw_schema_resource one, three;
     sw_error error;
     size_t used;
     char *text;
-    assert_int_equal(sw_resource_find(*state, "website", &one, NULL), SW_OK);
-    assert_int_equal(sw_resource_find(*state, "website-deployed", &three, NULL), SW_OK);
+    assert_int_equal(sw_schema_resource_find(*state, "website", &one, NULL), SW_OK);
+    assert_int_equal(sw_schema_resource_find(*state, "website-deployed", &three, NULL), SW_OK);
     assert_int_equal(read_key(&one, (const char *[]){"a.fr", "b.fr"}, 2, &used, &text, NULL), SW_OK);
     assert_int_equal(used, 1);
     assert_string_equal(text, "a.fr");
@@ -135,11 +135,11 @@ static void test_keys(void **state)
 /* The JSON that `word` makes of a resource; NULL if it is refused. */
 static char *assigned(const sw_schema *schema, const char *resource_name, const char *word, sw_error *error)
 {
-    sw_resource resource;
+    sw_schema_resource resource;
     const ProtobufCFieldDescriptor *field;
     json_t *object = json_object();
     char *text = NULL;
-    assert_int_equal(sw_resource_find(schema, resource_name, &resource, NULL), SW_OK);
+    assert_int_equal(sw_schema_resource_find(schema, resource_name, &resource, NULL), SW_OK);
     if (sw_word_assign(resource.message, word, object, &field, error) == SW_OK)
         text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
@@ -252,8 +252,8 @@ static void test_filters(void **state)
         {"live = maybe", NULL, NULL},
         {"revision = x", NULL, NULL},
     };
-    sw_resource resource;
-    assert_int_equal(sw_resource_find(*state, "website", &resource, NULL), SW_OK);
+    sw_schema_resource resource;
+    assert_int_equal(sw_schema_resource_find(*state, "website", &resource, NULL), SW_OK);
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         json_t *filter = NULL;
         sw_error error = {0};
@@ -282,9 +282,9 @@ static void test_filters(void **state)
 
 static void test_order(void **state)
 {
-    sw_resource resource;
+    sw_schema_resource resource;
     json_t *order = NULL;
-    assert_int_equal(sw_resource_find(*state, "website", &resource, NULL), SW_OK);
+    assert_int_equal(sw_schema_resource_find(*state, "website", &resource, NULL), SW_OK);
     assert_int_equal(sw_order_parse(resource.message, "name,-updated-at", &order, NULL), SW_OK);
     char *text = json_dumps(order, JSON_COMPACT | JSON_SORT_KEYS);
     assert_string_equal(

@@ -81,7 +81,7 @@ static void test_broken_rows_do_not_stop(void **state)
 static void test_bounds(void **state)
 {
     (void)state;
-    size_t size = SW_LINE_MAX + 100;
+    size_t size = SW_LINE_READER_MAX + 100;
     char *text = malloc(size + 5);
     memset(text, 'x', size);
     memcpy(text + size, "\na,b\n", 5);

@@ -30,9 +30,9 @@ static int tear_down(void **state)
     return 0;
 }
 
-static const sw_resource_type *type_of(const char *name)
+static const sw_model_type *type_of(const char *name)
 {
-    const sw_resource_type *type = sw_model_find(model, name, strlen(name));
+    const sw_model_type *type = sw_model_find(model, name, strlen(name));
     if (type == NULL)
         fail_msg("no resource %s", name);
     return type;
@@ -47,7 +47,7 @@ static void test_names_and_keys(void **state)
     assert_null(sw_model_find(model, "", 0));
     assert_int_equal(type_of("cms")->key_count, 1);
     assert_int_equal(type_of("websites-deployed")->key_count, 3);
-    const sw_resource_type *type;
+    const sw_model_type *type;
     sw_error error;
     assert_int_equal(sw_model_require(model, "wbsite", &type, &error), SW_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "website"));
@@ -56,7 +56,7 @@ static void test_names_and_keys(void **state)
 static void test_kinds_of_fields(void **state)
 {
     (void)state;
-    const sw_resource_type *type = type_of("certificate");
+    const sw_model_type *type = type_of("certificate");
     static const struct {
         const char *name;
         sw_field_kind kind;
@@ -71,7 +71,7 @@ static void test_kinds_of_fields(void **state)
 static void test_order_of_resources(void **state)
 {
     (void)state;
-    const sw_resource_type *const *types;
+    const sw_model_type *const *types;
     size_t count = sw_model_types(model, &types), references = 0;
     assert_true(count >= 17);
     for (size_t i = 0; i < count; i++) {
@@ -80,28 +80,28 @@ static void test_order_of_resources(void **state)
             assert_true(types[i]->references[k].target == types[i] ||
                         types[i]->references[k].target->index < i);
     }
-    const sw_resource_type *domain = type_of("domain");
+    const sw_model_type *domain = type_of("domain");
     assert_int_equal(domain->reference_count, 4); /* registrar, certificate, parent, the website deployed */
     assert_true(references >= 20);
 }
 
 typedef struct {
-    sw_plan *plan;
+    sw_import_plan *plan;
     sw_error error;
 } bench;
 
 static void begin(bench *b)
 {
     *b = (bench){0};
-    assert_int_equal(sw_plan_new(model, false, false, &b->plan, &b->error), SW_OK);
+    assert_int_equal(sw_import_plan_new(model, false, false, &b->plan, &b->error), SW_OK);
 }
 
 static sw_code add(bench *b, const char *resource, const char *json)
 {
     json_t *fields = json_loads(json, 0, NULL);
-    uint32_t origin = sw_plan_origin(b->plan, 0, (uint32_t)sw_plan_origins(b->plan) + 1, "", 0);
+    uint32_t origin = sw_import_plan_origin(b->plan, 0, (uint32_t)sw_import_plan_origins(b->plan) + 1, "", 0);
     b->error = (sw_error){0};
-    sw_code code = sw_plan_add(b->plan, type_of(resource), fields, origin, &b->error);
+    sw_code code = sw_import_plan_add(b->plan, type_of(resource), fields, origin, &b->error);
     json_decref(fields);
     return code;
 }
@@ -111,14 +111,14 @@ static void expect_wave(bench *b, const char *lines)
 {
     uint32_t taken[32], count = 0;
     char text[128] = "";
-    while ((taken[count] = sw_plan_take(b->plan)) != SW_NO_ROW) {
-        const sw_row *row = sw_plan_row(b->plan, taken[count++]);
+    while ((taken[count] = sw_import_plan_take(b->plan)) != SW_NO_ROW) {
+        const sw_row *row = sw_import_plan_row(b->plan, taken[count++]);
         snprintf(text + strlen(text), sizeof text - strlen(text), " %u",
-                 sw_plan_origin_at(b->plan, row->origin)->line);
+                 sw_import_plan_origin_at(b->plan, row->origin)->line);
     }
     assert_string_equal(text, lines);
     for (uint32_t i = 0; i < count; i++)
-        sw_plan_finish(b->plan, taken[i], true);
+        sw_import_plan_finish(b->plan, taken[i], true);
 }
 
 static void test_waves(void **state)
@@ -137,14 +137,14 @@ static void test_waves(void **state)
     assert_int_equal(add(&b, "Environment", "{\"code\":\"e\"}"), SW_OK);
     assert_int_equal(add(&b, "Website", "{\"code\":\"w\"}"), SW_OK);
     assert_int_equal(add(&b, "Domain", "{\"fqdn\":\"a.org\",\"parent\":\"a.org\"}"), SW_OK);
-    assert_int_equal(sw_plan_link(b.plan, &b.error), SW_OK);
+    assert_int_equal(sw_import_plan_link(b.plan, &b.error), SW_OK);
     expect_wave(&b, " 4 5 6 7");
     expect_wave(&b, " 3");
     expect_wave(&b, " 2");
     expect_wave(&b, " 1");
     expect_wave(&b, "");
-    assert_false(sw_plan_break_circle(b.plan));
-    sw_plan_destroy(&b.plan);
+    assert_false(sw_import_plan_break_circle(b.plan));
+    sw_import_plan_destroy(&b.plan);
 }
 
 static void test_same_key(void **state)
@@ -160,12 +160,12 @@ static void test_same_key(void **state)
     assert_non_null(strstr(b.error.message, "line 3"));
     assert_int_equal(add(&b, "Website", "{\"code\":\"w\",\"name\":null}"), SW_INVALID_ARGUMENT);
     assert_int_equal(add(&b, "Cms", "{\"code\":\"w\",\"name\":\"two\"}"), SW_OK); /* of another resource */
-    assert_int_equal(sw_plan_rows(b.plan), 3);
-    assert_int_equal(sw_plan_tally(b.plan, type_of("website"))->repeated, 1);
-    assert_int_equal(sw_plan_link(b.plan, &b.error), SW_OK);
+    assert_int_equal(sw_import_plan_rows(b.plan), 3);
+    assert_int_equal(sw_import_plan_tally(b.plan, type_of("website"))->repeated, 1);
+    assert_int_equal(sw_import_plan_link(b.plan, &b.error), SW_OK);
     expect_wave(&b, " 1 6");
     expect_wave(&b, " 3");
-    sw_plan_destroy(&b.plan);
+    sw_import_plan_destroy(&b.plan);
 }
 
 static void test_circle(void **state)
@@ -175,13 +175,13 @@ static void test_circle(void **state)
     begin(&b);
     assert_int_equal(add(&b, "Domain", "{\"fqdn\":\"a.org\",\"parent\":\"b.org\"}"), SW_OK);
     assert_int_equal(add(&b, "Domain", "{\"fqdn\":\"b.org\",\"parent\":\"a.org\"}"), SW_OK);
-    assert_int_equal(sw_plan_link(b.plan, &b.error), SW_OK);
+    assert_int_equal(sw_import_plan_link(b.plan, &b.error), SW_OK);
     expect_wave(&b, "");
-    assert_true(sw_plan_break_circle(b.plan));
+    assert_true(sw_import_plan_break_circle(b.plan));
     expect_wave(&b, " 1");
     expect_wave(&b, " 2");
-    assert_false(sw_plan_break_circle(b.plan));
-    sw_plan_destroy(&b.plan);
+    assert_false(sw_import_plan_break_circle(b.plan));
+    sw_import_plan_destroy(&b.plan);
 }
 
 static void test_bad_rows(void **state)
@@ -202,12 +202,12 @@ static void test_bad_rows(void **state)
         assert_int_equal(add(&b, "Website", rows[i].json), SW_INVALID_ARGUMENT);
         assert_string_equal(b.error.field, rows[i].field);
     }
-    assert_int_equal(sw_plan_rows(b.plan), 0);
+    assert_int_equal(sw_import_plan_rows(b.plan), 0);
     assert_int_equal(
         add(&b, "Website", "{\"code\":\"w\",\"createdAt\":\"2027-01-31T00:00:00Z\",\"homeDirectory\":null}"),
         SW_OK);
-    assert_int_equal(sw_plan_computed(b.plan), 1);
-    sw_plan_destroy(&b.plan);
+    assert_int_equal(sw_import_plan_computed(b.plan), 1);
+    sw_import_plan_destroy(&b.plan);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
-/* One look at all processes: see stats.h. Every broker of the list of endpoints is asked by a client of its
+/* One look at all processes: see snapshot.h. Every broker of the list of endpoints is asked by a client of its
  * own, and the instances through the first broker that knows them. */
-#include "cli/system/stats.h"
+#include "cli/system/snapshot.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/run/interrupt.h"
@@ -9,21 +9,21 @@
 
 #define ASK_MS 1500
 
-const sw_process *sw_sample_find(const sw_sample *sample, const char *name)
+const sw_snapshot_process *sw_snapshot_find(const sw_snapshot *snapshot, const char *name)
 {
-    for (size_t i = 0; i < sample->count; i++)
-        if (sample->processes[i].name != NULL && strcmp(sample->processes[i].name, name) == 0)
-            return &sample->processes[i];
+    for (size_t i = 0; i < snapshot->count; i++)
+        if (snapshot->processes[i].name != NULL && strcmp(snapshot->processes[i].name, name) == 0)
+            return &snapshot->processes[i];
     return NULL;
 }
 
-void sw_sample_free(sw_sample *sample)
+void sw_snapshot_free(sw_snapshot *snapshot)
 {
-    for (size_t i = 0; i < sample->count; i++) {
-        free(sample->processes[i].name);
-        json_decref(sample->processes[i].stats);
+    for (size_t i = 0; i < snapshot->count; i++) {
+        free(snapshot->processes[i].name);
+        json_decref(snapshot->processes[i].stats);
     }
-    sample->count = 0;
+    snapshot->count = 0;
 }
 
 static sw_code ask(sw_cli *cli, const char *method, const char *destination, json_t **reply, sw_error *error)
@@ -36,15 +36,15 @@ static sw_code ask(sw_cli *cli, const char *method, const char *destination, jso
 }
 
 /* Stats and health of one process into a new entry, which is named `name` if it does not say. */
-static sw_code look(sw_cli *cli, const char *name, const char *destination, sw_sample *sample,
+static sw_code look(sw_cli *cli, const char *name, const char *destination, sw_snapshot *snapshot,
                     sw_error *error)
 {
-    if (sample->count == SW_SAMPLE_PROCESSES)
-        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "more than %d processes", SW_SAMPLE_PROCESSES);
-    sw_process *process = &sample->processes[sample->count++];
+    if (snapshot->count == SW_SNAPSHOT_PROCESSES)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "more than %d processes", SW_SNAPSHOT_PROCESSES);
+    sw_snapshot_process *process = &snapshot->processes[snapshot->count++];
     json_t *health = NULL;
     sw_error why = {0};
-    *process = (sw_process){.is_broker = destination == NULL};
+    *process = (sw_snapshot_process){.is_broker = destination == NULL};
     sw_code code = ask(cli, "/sitewire.rpc.v1.Stats/GetStats", destination, &process->stats, &why);
     const char *instance = json_string_value(json_object_get(process->stats, "instance"));
     process->name = strdup(instance != NULL && *instance != '\0' ? instance : name);
@@ -64,7 +64,7 @@ static sw_code look(sw_cli *cli, const char *name, const char *destination, sw_s
     return code;
 }
 
-static void look_at_instances(sw_cli *cli, const json_t *broker, sw_sample *sample)
+static void look_at_instances(sw_cli *cli, const json_t *broker, sw_snapshot *snapshot)
 {
     size_t index;
     json_t *item;
@@ -72,20 +72,20 @@ static void look_at_instances(sw_cli *cli, const json_t *broker, sw_sample *samp
     {
         const char *name = json_string_value(json_object_get(item, "instance"));
         char destination[160];
-        if (name == NULL || sw_sample_find(sample, name) != NULL ||
+        if (name == NULL || sw_snapshot_find(snapshot, name) != NULL ||
             snprintf(destination, sizeof(destination), "@%s", name) >= (int)sizeof(destination))
             continue;
-        look(cli, name, destination, sample, NULL);
+        look(cli, name, destination, snapshot, NULL);
     }
 }
 
-sw_code sw_sample_take(sw_cli *cli, sw_sample *sample, sw_error *error)
+sw_code sw_snapshot_take(sw_cli *cli, sw_snapshot *snapshot, sw_error *error)
 {
     sw_client *client;
     sw_code code = sw_cli_client(cli, &client, error), first = SW_OK;
     const char *all = cli->endpoints;
     bool answered = false;
-    *sample = (sw_sample){.at_us = sw_now_us()};
+    *snapshot = (sw_snapshot){.at_us = sw_now_us()};
     if (code != SW_OK)
         return code;
     bool several = strchr(all, ',') != NULL;
@@ -100,10 +100,10 @@ sw_code sw_sample_take(sw_cli *cli, sw_sample *sample, sw_error *error)
             one.endpoints = endpoint;
             one.client = NULL;
         }
-        code = look(&one, endpoint, NULL, sample, &why);
+        code = look(&one, endpoint, NULL, snapshot, &why);
         if (code == SW_OK) {
             answered = true;
-            look_at_instances(&one, sample->processes[sample->count - 1].stats, sample);
+            look_at_instances(&one, snapshot->processes[snapshot->count - 1].stats, snapshot);
         } else if (first == SW_OK) {
             first = code;
             *error = why;
