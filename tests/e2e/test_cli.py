@@ -256,7 +256,7 @@ class Cli(unittest.TestCase):
         rows = everything.split("Resources, and their keys")[1].splitlines()[1:]
         keys = {re.match(r"  \S+ +", row).end() for row in rows}
         self.assertEqual(len(keys), 1, "the keys are one below the other")
-        self.assertIn("or is served by it, sees it, and admins do.", everything)  # whole sentences, of several lines
+        self.assertIn("`private_key` of a Certificate.\n", everything)  # whole sentences, of several lines
         for method in ("GetWebsite", "ListWebsites"):
             example = re.search(r"sitewire call \S+ '(.*)'", self.run_cli("describe", method).stdout)
             self.assertFalse({"read_time", "page_token"} & set(json.loads(example[1])), "what cannot be made up")

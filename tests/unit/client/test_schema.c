@@ -68,13 +68,13 @@ static void test_comments(void **state)
     const sw_schema *schema = *state;
     const ProtobufCMessageDescriptor *header = sw_schema_find_message(schema, "CallHeader");
     assert_string_equal(sw_schema_comment(schema, header, NULL),
-                        "What a client says of a call. First frame of an RPC body.");
+                        "What a client says about its call. The first frame of an RPC body.");
     assert_string_equal(sw_schema_comment(schema, header, "metadata"), "At most 64 entries.");
     assert_string_equal(sw_schema_comment(schema, header, "nothing"), "");
     assert_string_equal(sw_schema_comment(schema, &sw__call_header__descriptor, "metadata"),
                         "At most 64 entries.");
     assert_string_equal(sw_schema_find_method(schema, "Health/Watch")->comment,
-                        "Answers at once and then at every change, until cancelled.");
+                        "Answers at once, and again on every change until it is cancelled.");
 }
 
 /* The same message through the generated and the dynamic descriptor: same bytes, same JSON. */
