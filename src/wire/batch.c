@@ -8,7 +8,7 @@
 #define LENGTH     4
 #define FIRST_ROOM 4096
 
-static const uint8_t head[HEAD] = {'S', 'W', 1, 6};
+static const uint8_t head[HEAD] = {'S', 'W', SW_COMPACT_VERSION, SW_COMPACT_BATCH};
 
 uint8_t *sw_batch_append(sw_batch *batch, size_t size)
 {

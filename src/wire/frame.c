@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define COMPACT_VERSION      1
 #define HANDOVER_MAX         1024
 #define FLAG_PAYLOAD_FOLLOWS 1U
 
@@ -23,13 +22,13 @@ static void put_u32(uint8_t *at, uint32_t value)
 
 bool sw_compact_is(const void *frame, size_t size)
 {
-    return size >= 2 && memcmp(frame, "SW", 2) == 0;
+    return size >= 2 && memcmp(frame, SW_COMPACT_MAGIC, 2) == 0;
 }
 
 bool sw_compact_decode(const void *frame, size_t size, sw_compact *message)
 {
     const uint8_t *at = frame;
-    if (size < SW_COMPACT_PREFIX || !sw_compact_is(frame, size) || at[2] != COMPACT_VERSION)
+    if (size < SW_COMPACT_PREFIX || !sw_compact_is(frame, size) || at[2] != SW_COMPACT_VERSION)
         return false;
     if (at[3] < SW_COMPACT_REQUEST || at[3] > SW_COMPACT_CREDIT)
         return false;
@@ -73,9 +72,8 @@ size_t sw_compact_size(const sw_compact *message, size_t payload_size)
 
 uint8_t *sw_compact_write(const sw_compact *message, uint8_t *at)
 {
-    at[0] = 'S';
-    at[1] = 'W';
-    at[2] = COMPACT_VERSION;
+    memcpy(at, SW_COMPACT_MAGIC, 2);
+    at[2] = SW_COMPACT_VERSION;
     at[3] = (uint8_t)message->command;
     put_u32(at + 4, (uint32_t)message->header.size);
     put_u32(at + 8, (uint32_t)message->handover.size);

@@ -4,22 +4,12 @@
 #define SW_WIRE_FRAME_H
 
 #include "wire/header.h"
+#include "wire/mdp.h"
 #include <zmq.h>
 
-#define SW_MDP_CLIENT     "MDPC02"
-#define SW_MDP_WORKER     "MDPW02"
 #define SW_COMPACT_PREFIX 24   /* bytes before the header in a compact frame */
 #define SW_COMPACT_INLINE 8192 /* payloads up to this travel in the same frame */
 #define SW_FRAMES_MAX     16   /* frames of a message, identity excluded */
-
-/* Commands of compact framing; CANCEL and CREDIT have the bytes 0x10 and 0x11 in MDP framing. */
-typedef enum {
-    SW_COMPACT_REQUEST = 1,
-    SW_COMPACT_PARTIAL = 2,
-    SW_COMPACT_FINAL = 3,
-    SW_COMPACT_CANCEL = 4,
-    SW_COMPACT_CREDIT = 5
-} sw_compact_command;
 
 /* A compact message: one frame, or two when the payload is in a frame of its own. */
 typedef struct sw_compact {

@@ -19,8 +19,6 @@
 #define LEAVE_MS         1000  /* for the last messages to leave the process */
 #define ATTEMPT_MS       30000 /* for the handshake */
 
-enum { READY = 1, HEARTBEAT = 5, DISCONNECT = 6 };
-
 static void tell(const sw_connection *connection, const char *event)
 {
     const sw_registration *r = connection->registration;
@@ -48,7 +46,7 @@ static void register_worker(sw_connection *connection)
     connection->up = true;
     connection->heard = connection->sent = true;
     connection->silent_ticks = 0;
-    sw_connection_command(connection, READY);
+    sw_connection_command(connection, SW_MDP_WORKER_READY);
     start_tick(connection);
     tell(connection, "broker connected");
 }
@@ -164,7 +162,7 @@ static void on_timer(void *context)
         return;
     }
     if (!connection->sent)
-        sw_connection_command(connection, HEARTBEAT);
+        sw_connection_command(connection, SW_MDP_WORKER_HEARTBEAT);
     connection->sent = false;
     connection->backoff_ms = 0; /* it has lasted for a tick: this broker works */
     start_tick(connection);
@@ -205,7 +203,7 @@ void sw_connection_drain(sw_connection *connection)
         return;
     }
     connection->grace_ms = sw_now_ms() + 2 * connection->registration->heartbeat_ms;
-    sw_connection_command(connection, READY);
+    sw_connection_command(connection, SW_MDP_WORKER_READY);
 }
 
 /* A broker that does not dismiss its workers has read the hello by the second heartbeat: the first may have crossed it,
@@ -225,7 +223,7 @@ void sw_connection_leave(sw_connection *connection)
         return;
     sw_connection_send_batch(connection);
     if (connection->up && !connection->dismissed)
-        sw_connection_command(connection, DISCONNECT);
+        sw_connection_command(connection, SW_MDP_WORKER_DISCONNECT);
     sw_timer_stop(connection->timer);
     close_socket(connection, LEAVE_MS);
 }

@@ -11,18 +11,6 @@
 #define KEPT_SPARE  (4U * 1024 * 1024)  /* of them, for what is no large reply */
 #define ADDRESS_MAX 255                 /* bytes of an MDP address */
 
-/* Commands of MDP framing (docs/protocol.md, sections 1 and 2). */
-enum {
-    MDP_READY = 1,
-    MDP_REQUEST = 2,
-    MDP_PARTIAL = 3,
-    MDP_FINAL = 4,
-    MDP_HEARTBEAT = 5,
-    MDP_DISCONNECT = 6,
-    MDP_CANCEL = 0x10,
-    MDP_CREDIT = 0x11
-};
-
 static void drained(const sw_connection *connection, bool is)
 {
     if (connection->dealer != NULL && connection->dealer->socket != NULL)
@@ -107,24 +95,24 @@ static bool on_mdp(sw_connection *connection, const sw_message *message)
     sw_view command = sw_message_view(message, 1);
     if (!sw_view_equal(sw_message_view(message, 0), SW_VIEW(SW_MDP_WORKER)) || command.size != 1)
         return false;
-    if (command.data[0] == MDP_HEARTBEAT) {
+    if (command.data[0] == SW_MDP_WORKER_HEARTBEAT) {
         connection->heartbeats += connection->registration->draining;
         return message->count == 2;
     }
-    if (command.data[0] == MDP_DISCONNECT)
+    if (command.data[0] == SW_MDP_WORKER_DISCONNECT)
         return message->count == 2 && on_disconnect(connection);
     sw_route route = {.address = sw_message_view(message, 2)};
     if (message->count < 4 || route.address.size == 0 || route.address.size > ADDRESS_MAX ||
         sw_message_view(message, 3).size != 0)
         return false;
     switch (command.data[0]) {
-    case MDP_REQUEST:
+    case SW_MDP_WORKER_REQUEST:
         return message->count == 7 && serve(connection, &route, sw_message_view(message, 4),
                                             sw_message_view(message, 5), sw_message_view(message, 6));
-    case MDP_CANCEL:
+    case SW_MDP_WORKER_CANCEL:
         sw_dispatch_cancel(dispatch, &connection->transport, &route);
         return true;
-    case MDP_CREDIT:
+    case SW_MDP_WORKER_CREDIT:
         return message->count == 5 && credit(connection, &route, sw_message_view(message, 4));
     default:
         return false;
@@ -280,7 +268,7 @@ void sw_connection_command(sw_connection *connection, uint8_t command)
 {
     sw_message message;
     if (add_head(&message, command) &&
-        (command != MDP_READY || add_hello(connection->registration, &message)))
+        (command != SW_MDP_WORKER_READY || add_hello(connection->registration, &message)))
         sw_connection_send(connection, &message);
     else
         sw_message_close(&message); /* no memory: the next heartbeat tries again, or the broker gives up */
@@ -289,7 +277,7 @@ void sw_connection_command(sw_connection *connection, uint8_t command)
 static bool fill_mdp(sw_message *message, const sw_route *route, bool final, const sw_reply_header *header,
                      const ProtobufCMessage *payload)
 {
-    if (!add_head(message, final ? MDP_FINAL : MDP_PARTIAL) ||
+    if (!add_head(message, final ? SW_MDP_WORKER_FINAL : SW_MDP_WORKER_PARTIAL) ||
         !sw_message_add(message, route->address.data, route->address.size) ||
         !sw_message_add(message, "", 0) ||
         !sw_reply_encode_body(header, payload, &message->frames[message->count],
