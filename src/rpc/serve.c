@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "rpc/validate.h"
+#include "wire/validate.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,7 +125,7 @@ static sw_code prepare(sw_dispatch *d, sw_call *call, sw_view payload, ProtobufC
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "the request has %zu bytes, %zu are the most",
                        payload.size, d->payload_max);
     const ProtobufCMessageDescriptor *type = call->method->descriptor->input;
-    if (sw_message_validate(type, payload.data, payload.size, error) != SW_OK)
+    if (sw_message_validate(type, payload.data, payload.size, SW_REQUEST_ELEMENTS_MAX, error) != SW_OK)
         return SW_INVALID_ARGUMENT;
     *request = protobuf_c_message_unpack(type, sw_arena_allocator(call->arena), payload.size,
                                          (const uint8_t *)payload.data);

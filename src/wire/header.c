@@ -2,87 +2,56 @@
  * allocate for each field. The bytes are plain protobuf, so other languages use their generated code. */
 #include "wire/header.h"
 
-#include "base/utf8.h"
+#include "wire/protobuf.h"
 #include <stdio.h>
 #include <string.h>
 
-/* --- views --- */
-
-sw_view sw_view_of(const char *text)
-{
-    return text == NULL ? (sw_view){0} : (sw_view){text, strlen(text)};
-}
-
-bool sw_view_equal(sw_view a, sw_view b)
-{
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
-/* --- encoding: each put returns the bytes needed and writes only where there is room --- */
-
-enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
+/* --- Encoding: each put adds the bytes that it needs and writes only where there is room --- */
 
 typedef struct {
     uint8_t *to;
     size_t capacity, used;
 } writer;
 
-static void put_byte(writer *w, uint8_t byte)
+/* Where the next `size` bytes go, or NULL if there is no room for them. */
+static uint8_t *reserve(writer *w, size_t size)
 {
-    if (w->used < w->capacity)
-        w->to[w->used] = byte;
-    w->used++;
-}
-
-static void put_varint(writer *w, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        put_byte(w, (uint8_t)(value | 0x80));
-    put_byte(w, (uint8_t)value);
-}
-
-static void put_number(writer *w, unsigned field, uint64_t value)
-{
-    if (value == 0)
-        return;
-    put_byte(w, (uint8_t)(field << 3 | VARINT));
-    put_varint(w, value);
-}
-
-static void put_text(writer *w, unsigned field, sw_view text)
-{
-    if (text.size == 0)
-        return;
-    put_byte(w, (uint8_t)(field << 3 | BYTES));
-    put_varint(w, text.size);
-    if (text.size <= w->capacity && w->used <= w->capacity - text.size)
-        memcpy(w->to + w->used, text.data, text.size);
-    w->used += text.size;
-}
-
-static size_t varint_size(uint64_t value)
-{
-    size_t size = 1;
-    for (; value >= 0x80; value >>= 7)
-        size++;
-    return size;
+    bool fits = w->used <= w->capacity && size <= w->capacity - w->used;
+    uint8_t *at = fits ? w->to + w->used : NULL;
+    w->used += size;
+    return at;
 }
 
 static size_t number_size(uint64_t value)
 {
-    return value == 0 ? 0 : 1 + varint_size(value);
+    return value == 0 ? 0 : 1 + sw_pb_varint_size(value);
 }
 
 static size_t text_size(sw_view text)
 {
-    return text.size == 0 ? 0 : 1 + varint_size(text.size) + text.size;
+    return text.size == 0 ? 0 : 1 + sw_pb_varint_size(text.size) + text.size;
 }
 
-/* A message field follows: its key and length. Written even when it is empty. */
+static void put_number(writer *w, unsigned field, uint64_t value)
+{
+    uint8_t *at = value == 0 ? NULL : reserve(w, number_size(value));
+    if (at != NULL)
+        sw_pb_put_varint(sw_pb_put_key(at, field, SW_PB_VARINT), value);
+}
+
+static void put_text(writer *w, unsigned field, sw_view text)
+{
+    uint8_t *at = text.size == 0 ? NULL : reserve(w, text_size(text));
+    if (at != NULL)
+        sw_pb_put_bytes(at, field, text);
+}
+
+/* The key and length of a message field, also of an empty one. */
 static void put_message(writer *w, unsigned field, size_t size)
 {
-    put_byte(w, (uint8_t)(field << 3 | BYTES));
-    put_varint(w, size);
+    uint8_t *at = reserve(w, 1 + sw_pb_varint_size(size));
+    if (at != NULL)
+        sw_pb_put_varint(sw_pb_put_key(at, field, SW_PB_BYTES), size);
 }
 
 static void put_pairs(writer *w, unsigned field, const sw_pair *pairs, size_t count)
@@ -134,7 +103,7 @@ static void put_detail(writer *w, const sw_detail *detail)
         inner = number_size(detail->may_have_run);
         break;
     }
-    put_message(w, 4, 1 + varint_size(inner) + inner);
+    put_message(w, 4, 1 + sw_pb_varint_size(inner) + inner);
     put_message(w, (unsigned)detail->kind, inner);
     switch (detail->kind) {
     case SW_DETAIL_FIELD:
@@ -175,114 +144,24 @@ size_t sw_reply_header_encode(const sw_reply_header *header, uint8_t *to, size_t
     return w.used;
 }
 
-/* --- decoding --- */
+/* --- Decoding --- */
 
-typedef struct {
-    const uint8_t *at, *end;
-} reader;
-
-/* One field: its number, and its value as a number or as bytes. */
-typedef struct {
-    uint64_t number;
-    unsigned type;
-    uint64_t value;
-    sw_view bytes;
-} field;
-
-static bool get_varint(reader *r, uint64_t *value)
+static bool take_pair(const sw_pb_field *f, sw_pair *pairs, size_t *count)
 {
-    *value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        if (r->at == r->end)
-            return false;
-        uint8_t byte = *r->at++;
-        if (shift == 63 && byte > 1)
-            return false;
-        *value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return true;
-    }
-    return false;
-}
-
-/* The next field; false at the end (r->at == r->end) and for broken bytes (r->at is set to NULL). */
-static bool get_field(reader *r, field *f)
-{
-    uint64_t key;
-    if (r->at == r->end)
-        return false;
-    if (!get_varint(r, &key) || key >> 3 == 0 || key >> 3 > 0x1fffffff)
-        goto broken;
-    *f = (field){.number = key >> 3, .type = key & 7};
-    size_t left = (size_t)(r->end - r->at);
-    switch (f->type) {
-    case VARINT:
-        if (!get_varint(r, &f->value))
-            goto broken;
-        return true;
-    case BYTES:
-        if (!get_varint(r, &f->value) || f->value > (uint64_t)(r->end - r->at))
-            goto broken;
-        f->bytes = (sw_view){(const char *)r->at, (size_t)f->value};
-        r->at += f->value;
-        return true;
-    case FIXED64:
-    case FIXED32:
-        if (left < (f->type == FIXED64 ? 8U : 4U))
-            goto broken;
-        r->at += f->type == FIXED64 ? 8 : 4;
-        return true;
-    default: /* groups are not in use */
-        goto broken;
-    }
-broken:
-    r->at = NULL;
-    return false;
-}
-
-static reader read_view(sw_view view)
-{
-    const uint8_t *data = (const uint8_t *)(view.size == 0 ? "" : view.data);
-    return (reader){data, data + view.size};
-}
-
-static bool take_text(const field *f, sw_view *to)
-{
-    if (f->type != BYTES || !sw_utf8_valid(f->bytes.data, f->bytes.size))
-        return false;
-    *to = f->bytes;
-    return true;
-}
-
-/* uint32 takes the low 32 bits of a longer varint, as protobuf says. */
-static bool take_u32(const field *f, uint32_t *to)
-{
-    *to = (uint32_t)f->value;
-    return f->type == VARINT;
-}
-
-static bool take_u64(const field *f, uint64_t *to)
-{
-    *to = f->value;
-    return f->type == VARINT;
-}
-
-static bool take_pair(const field *f, sw_pair *pairs, size_t *count)
-{
-    if (f->type != BYTES || *count == SW_METADATA_MAX)
+    if (f->type != SW_PB_BYTES || *count == SW_METADATA_MAX)
         return false;
     sw_pair *pair = &pairs[(*count)++];
     *pair = (sw_pair){0};
-    reader r = read_view(f->bytes);
-    field inner;
+    sw_pb_reader r = sw_pb_read(f->bytes);
+    sw_pb_field inner;
     bool good = true;
-    while (good && get_field(&r, &inner)) {
+    while (good && sw_pb_next(&r, &inner)) {
         if (inner.number == 1)
-            good = take_text(&inner, &pair->key);
+            good = sw_pb_text(&inner, &pair->key);
         else if (inner.number == 2)
-            good = take_text(&inner, &pair->value);
+            good = sw_pb_text(&inner, &pair->value);
     }
-    return good && r.at != NULL;
+    return good && sw_pb_good(&r);
 }
 
 bool sw_call_header_decode(const void *from, size_t size, sw_call_header *header)
@@ -294,37 +173,37 @@ bool sw_call_header_decode(const void *from, size_t size, sw_call_header *header
     header->metadata_count = 0;
     if (size > SW_HEADER_MAX)
         return false;
-    reader r = read_view((sw_view){from, size});
-    field f;
+    sw_pb_reader r = sw_pb_read((sw_view){from, size});
+    sw_pb_field f;
     bool good = true;
-    while (good && get_field(&r, &f)) {
+    while (good && sw_pb_next(&r, &f)) {
         switch (f.number) {
         case 1:
-            good = take_text(&f, &header->method);
+            good = sw_pb_text(&f, &header->method);
             break;
         case 2:
-            good = take_u64(&f, &header->call_id);
+            good = sw_pb_u64(&f, &header->call_id);
             break;
         case 3:
-            good = take_u32(&f, &header->time_left_ms);
+            good = sw_pb_u32(&f, &header->time_left_ms);
             break;
         case 4:
-            good = take_text(&f, &header->request_id);
+            good = sw_pb_text(&f, &header->request_id);
             break;
         case 5:
-            good = take_u32(&f, &header->credit);
+            good = sw_pb_u32(&f, &header->credit);
             break;
         case 6:
             good = take_pair(&f, header->metadata, &header->metadata_count);
             break;
         case 7:
-            good = take_text(&f, &header->destination);
+            good = sw_pb_text(&f, &header->destination);
             break;
         default:
             break;
         }
     }
-    return good && r.at != NULL;
+    return good && sw_pb_good(&r);
 }
 
 bool sw_handover_decode(const void *from, size_t size, sw_handover *handover)
@@ -332,106 +211,106 @@ bool sw_handover_decode(const void *from, size_t size, sw_handover *handover)
     *handover = (sw_handover){0};
     if (size > SW_HEADER_MAX)
         return false;
-    reader r = read_view((sw_view){from, size});
-    field f;
+    sw_pb_reader r = sw_pb_read((sw_view){from, size});
+    sw_pb_field f;
     bool good = true;
-    while (good && get_field(&r, &f)) {
+    while (good && sw_pb_next(&r, &f)) {
         switch (f.number) {
         case 1:
-            good = take_text(&f, &handover->caller);
+            good = sw_pb_text(&f, &handover->caller);
             break;
         case 2:
-            good = take_u32(&f, &handover->queue_us);
+            good = sw_pb_u32(&f, &handover->queue_us);
             break;
         case 3:
-            good = take_u32(&f, &handover->time_left_ms);
+            good = sw_pb_u32(&f, &handover->time_left_ms);
             break;
         case 4:
-            good = take_text(&f, &handover->key);
+            good = sw_pb_text(&f, &handover->key);
             break;
         default:
             break;
         }
     }
-    return good && r.at != NULL;
+    return good && sw_pb_good(&r);
 }
 
-static bool take_timing(const field *f, sw_timing *timing)
+static bool take_timing(const sw_pb_field *f, sw_timing *timing)
 {
-    if (f->type != BYTES)
+    if (f->type != SW_PB_BYTES)
         return false;
-    reader r = read_view(f->bytes);
-    field inner;
+    sw_pb_reader r = sw_pb_read(f->bytes);
+    sw_pb_field inner;
     bool good = true;
-    while (good && get_field(&r, &inner)) {
+    while (good && sw_pb_next(&r, &inner)) {
         switch (inner.number) {
         case 1:
-            good = take_u32(&inner, &timing->queue_us);
+            good = sw_pb_u32(&inner, &timing->queue_us);
             break;
         case 2:
-            good = take_u32(&inner, &timing->service_us);
+            good = sw_pb_u32(&inner, &timing->service_us);
             break;
         case 3:
-            good = take_u32(&inner, &timing->sql_us);
+            good = sw_pb_u32(&inner, &timing->sql_us);
             break;
         default:
             break;
         }
     }
-    return good && r.at != NULL;
+    return good && sw_pb_good(&r);
 }
 
 /* The member of a detail. Fields 1 to 3 mean something else in each kind. */
-static bool take_detail_member(const field *f, sw_detail *detail)
+static bool take_detail_member(const sw_pb_field *f, sw_detail *detail)
 {
-    if (f->type != BYTES)
+    if (f->type != SW_PB_BYTES)
         return false;
     detail->kind = (sw_detail_kind)f->number;
-    reader r = read_view(f->bytes);
-    field inner;
+    sw_pb_reader r = sw_pb_read(f->bytes);
+    sw_pb_field inner;
     bool good = true;
-    while (good && get_field(&r, &inner)) {
+    while (good && sw_pb_next(&r, &inner)) {
         uint64_t at = inner.number;
         uint64_t number;
         switch (detail->kind) {
         case SW_DETAIL_FIELD:
             if (at == 1 || at == 2)
-                good = take_text(&inner, at == 1 ? &detail->field : &detail->description);
+                good = sw_pb_text(&inner, at == 1 ? &detail->field : &detail->description);
             break;
         case SW_DETAIL_RESOURCE:
             if (at >= 1 && at <= 3)
-                good = take_text(&inner, at == 1   ? &detail->type
-                                         : at == 2 ? &detail->key
-                                                   : &detail->description);
+                good = sw_pb_text(&inner, at == 1   ? &detail->type
+                                          : at == 2 ? &detail->key
+                                                    : &detail->description);
             break;
         case SW_DETAIL_RETRY:
             if (at == 1)
-                good = take_u32(&inner, &detail->delay_ms);
+                good = sw_pb_u32(&inner, &detail->delay_ms);
             break;
         case SW_DETAIL_EXECUTION:
             if (at == 1) {
-                good = take_u64(&inner, &number);
+                good = sw_pb_u64(&inner, &number);
                 detail->may_have_run = number != 0;
             }
             break;
         }
     }
-    return good && r.at != NULL;
+    return good && sw_pb_good(&r);
 }
 
 /* Details of a kind that this version does not know are skipped. */
-static bool take_detail(const field *f, sw_reply_header *header)
+static bool take_detail(const sw_pb_field *f, sw_reply_header *header)
 {
-    if (f->type != BYTES)
+    if (f->type != SW_PB_BYTES)
         return false;
     sw_detail detail = {0};
-    reader r = read_view(f->bytes);
-    field inner;
+    sw_pb_reader r = sw_pb_read(f->bytes);
+    sw_pb_field inner;
     bool good = true;
-    while (good && get_field(&r, &inner))
+    while (good && sw_pb_next(&r, &inner))
         if (inner.number >= SW_DETAIL_FIELD && inner.number <= SW_DETAIL_EXECUTION)
             good = take_detail_member(&inner, &detail);
-    if (!good || r.at == NULL)
+    if (!good || !sw_pb_good(&r))
         return false;
     if (detail.kind == 0)
         return true;
@@ -450,19 +329,19 @@ bool sw_reply_header_decode(const void *from, size_t size, sw_reply_header *head
     header->timing = (sw_timing){0};
     if (size > SW_HEADER_MAX)
         return false;
-    reader r = read_view((sw_view){from, size});
-    field f;
+    sw_pb_reader r = sw_pb_read((sw_view){from, size});
+    sw_pb_field f;
     bool good = true;
-    while (good && get_field(&r, &f)) {
+    while (good && sw_pb_next(&r, &f)) {
         switch (f.number) {
         case 1:
-            good = take_u64(&f, &header->call_id);
+            good = sw_pb_u64(&f, &header->call_id);
             break;
         case 2:
-            good = take_u32(&f, &header->code);
+            good = sw_pb_u32(&f, &header->code);
             break;
         case 3:
-            good = take_text(&f, &header->message);
+            good = sw_pb_text(&f, &header->message);
             break;
         case 4:
             good = take_detail(&f, header);
@@ -477,10 +356,10 @@ bool sw_reply_header_decode(const void *from, size_t size, sw_reply_header *head
             break;
         }
     }
-    return good && r.at != NULL;
+    return good && sw_pb_good(&r);
 }
 
-/* --- meaning --- */
+/* --- Meaning --- */
 
 sw_view sw_method_service(sw_view method)
 {

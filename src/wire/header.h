@@ -3,18 +3,10 @@
 #ifndef SW_WIRE_HEADER_H
 #define SW_WIRE_HEADER_H
 
+#include "base/view.h"
 #include <sitewire/status.h>
 #include <stddef.h>
 #include <stdint.h>
-
-typedef struct sw_view {
-    const char *data; /* not NUL-terminated; NULL when size is 0 */
-    size_t size;
-} sw_view;
-
-#define SW_VIEW(literal) ((sw_view){(literal), sizeof(literal) - 1})
-sw_view sw_view_of(const char *text); /* NULL is empty */
-bool sw_view_equal(sw_view a, sw_view b);
 
 #define SW_METADATA_MAX 64
 #define SW_DETAILS_MAX  8

@@ -1,30 +1,28 @@
-/* A walk over the wire bytes of a request, led by its descriptor. */
-#include "rpc/validate.h"
+/* A walk over the wire bytes of a message, guided by its descriptor. */
+#include "wire/validate.h"
 
 #include "base/error.h"
-#include "base/utf8.h"
+#include "wire/protobuf.h"
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
+#define SINGLES_TRACKED 128 /* a second appearance is noticed in the first 128 fields of a message */
 
-#define SINGLES_TRACKED 128 /* fields of a message whose second appearance is noticed; by index */
-
-/* A message on the way down, and the field of it that is being read: the path of an error. */
+/* A message and the field of it that is being read; with its parents it makes the path of an error. */
 typedef struct level {
     const struct level *parent;
     const ProtobufCFieldDescriptor *field;
-    uint32_t number; /* of a field that the descriptor does not know */
-    uint64_t index;  /* which element, of a repeated field */
+    uint32_t number; /* the field's number; printed if the descriptor does not know it */
+    uint64_t index;  /* of the element, in a repeated field */
 } level;
 
 typedef struct {
-    size_t elements; /* of repeated fields so far */
+    size_t elements_left; /* of repeated fields */
+    size_t elements_max;
     sw_error *error;
 } walk;
 
-/* Appends to text what leads to `at`: `filters[3].field`. Returns the length, which may be beyond the
- * capacity. */
+/* Writes the path to `at`, such as `filters[3].field`. Returns its length, which may exceed the capacity. */
 static size_t print_path(const level *at, char *text, size_t capacity)
 {
     size_t used = at->parent == NULL ? 0 : print_path(at->parent, text, capacity);
@@ -53,147 +51,110 @@ static bool broken(const walk *w, const level *parent, const char *what)
 {
     if (parent != NULL)
         return fault(w, parent, what);
-    sw_fail(w->error, SW_INVALID_ARGUMENT, "the payload is no such message: %s", what);
+    sw_fail(w->error, SW_INVALID_ARGUMENT, "the bytes are not such a message: %s", what);
     return false;
 }
 
-static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
-{
-    *value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        if (*at == end)
-            return false;
-        uint8_t byte = *(*at)++;
-        if (shift == 63 && byte > 1)
-            return false;
-        *value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return true;
-    }
-    return false;
-}
-
-/* A key or a length: protobuf-c takes no longer form than five bytes. */
-static bool read_short(const uint8_t **at, const uint8_t *end, uint64_t *value)
-{
-    const uint8_t *start = *at;
-    return read_varint(at, end, value) && *at - start <= 5;
-}
-
-static unsigned wire_type_of(ProtobufCType type)
+static sw_pb_type wire_type_of(ProtobufCType type)
 {
     switch (type) {
     case PROTOBUF_C_TYPE_SFIXED32:
     case PROTOBUF_C_TYPE_FIXED32:
     case PROTOBUF_C_TYPE_FLOAT:
-        return FIXED32;
+        return SW_PB_FIXED32;
     case PROTOBUF_C_TYPE_SFIXED64:
     case PROTOBUF_C_TYPE_FIXED64:
     case PROTOBUF_C_TYPE_DOUBLE:
-        return FIXED64;
+        return SW_PB_FIXED64;
     case PROTOBUF_C_TYPE_STRING:
     case PROTOBUF_C_TYPE_BYTES:
     case PROTOBUF_C_TYPE_MESSAGE:
-        return BYTES;
+        return SW_PB_BYTES;
     default:
-        return VARINT;
+        return SW_PB_VARINT;
     }
 }
 
 static bool count_elements(walk *w, const level *at, size_t count)
 {
-    if (count > SW_REPEATED_COUNT_MAX - w->elements) {
+    if (count > w->elements_left) {
         char path[SW_ERROR_FIELD_SIZE];
         print_path(at, path, sizeof(path));
         sw_fail_field(w->error, SW_INVALID_ARGUMENT, path,
-                      "%s: the request has more than %d repeated elements; send several requests", path,
-                      SW_REPEATED_COUNT_MAX);
+                      "%s: the request has more than %zu repeated elements; send several requests", path,
+                      w->elements_max);
         return false;
     }
-    w->elements += count;
+    w->elements_left -= count;
     return true;
 }
 
 /* The elements of a packed field. */
-static bool check_packed(walk *w, const level *at, const uint8_t *data, size_t size)
+static bool check_packed(walk *w, const level *at, sw_view bytes)
 {
-    unsigned type = wire_type_of(at->field->type);
-    size_t width = type == FIXED32 ? 4 : 8;
-    if (type != VARINT)
-        return size % width == 0 ? count_elements(w, at, size / width)
-                                 : fault(w, at, "the packed values end in the middle of one");
-    const uint8_t *end = data + size;
+    sw_pb_type type = wire_type_of(at->field->type);
+    size_t width = type == SW_PB_FIXED32 ? 4 : 8;
+    if (type != SW_PB_VARINT)
+        return bytes.size % width == 0 ? count_elements(w, at, bytes.size / width)
+                                       : fault(w, at, "the packed values end in the middle of one");
+    sw_pb_reader reader = sw_pb_read(bytes);
     size_t count = 0;
-    for (uint64_t value; data < end; count++)
-        if (!read_varint(&data, end, &value))
-            return fault(w, at, "a packed value is no number");
+    for (uint64_t value; reader.at < reader.end; count++)
+        if (!sw_pb_varint(&reader, SW_PB_VARINT_MAX, &value))
+            return fault(w, at, "a packed value is not a number");
     return count_elements(w, at, count);
 }
 
-static bool check_message(walk *w, const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size,
-                          const level *parent, int depth);
+static bool check_message(walk *w, const ProtobufCMessageDescriptor *type, sw_view bytes, const level *parent,
+                          int depth);
 
 /* A length-delimited value of a known field. */
-static bool check_bytes(walk *w, const level *at, const uint8_t *data, size_t size, int depth)
+static bool check_bytes(walk *w, const level *at, sw_view bytes, int depth)
 {
     switch (at->field->type) {
     case PROTOBUF_C_TYPE_STRING:
-        return sw_utf8_valid((const char *)data, size) ||
+        return sw_utf8_valid(bytes.data, bytes.size) ||
                fault(w, at, "text must be UTF-8 without NUL characters");
     case PROTOBUF_C_TYPE_BYTES:
         return true;
     case PROTOBUF_C_TYPE_MESSAGE:
-        return check_message(w, at->field->descriptor, data, size, at, depth + 1);
+        return check_message(w, at->field->descriptor, bytes, at, depth + 1);
     default:
-        return check_packed(w, at, data, size);
-    }
-}
-
-/* Reads one value: *data and *size get the bytes of a length-delimited one. */
-static bool read_value(unsigned type, const uint8_t **at, const uint8_t *end, const uint8_t **data,
-                       size_t *size)
-{
-    uint64_t number;
-    switch (type) {
-    case VARINT:
-        return read_varint(at, end, &number);
-    case BYTES:
-        if (!read_short(at, end, &number) || number > (uint64_t)(end - *at))
-            return false;
-        *data = *at;
-        *size = (size_t)number;
-        *at += number;
-        return true;
-    case FIXED32:
-    case FIXED64:
-        number = type == FIXED32 ? 4 : 8;
-        if (number > (uint64_t)(end - *at))
-            return false;
-        *at += number;
-        return true;
-    default: /* groups and what is not assigned */
-        return false;
+        return check_packed(w, at, bytes);
     }
 }
 
 /* One value of a known field whose bytes are well-formed. */
-static bool check_field(walk *w, const level *at, unsigned type, const uint8_t *data, size_t size, int depth)
+static bool check_field(walk *w, const level *at, const sw_pb_field *value, int depth)
 {
     bool repeated = at->field->label == PROTOBUF_C_LABEL_REPEATED;
-    unsigned expected = wire_type_of(at->field->type);
-    bool packed = repeated && type == BYTES && expected != BYTES;
-    if (type != expected && !packed)
+    sw_pb_type expected = wire_type_of(at->field->type);
+    bool packed = repeated && value->type == SW_PB_BYTES && expected != SW_PB_BYTES;
+    if (value->type != expected && !packed)
         return fault(w, at, "the value has another type than the field");
     if (repeated && !packed && !count_elements(w, at, 1))
         return false;
-    return type != BYTES || check_bytes(w, at, data, size, depth);
+    return value->type != SW_PB_BYTES || check_bytes(w, at, value->bytes, depth);
 }
 
-/* Elements of repeated fields are numbered for the path, as long as a field's elements stand together. */
-static void number_element(level *here, const ProtobufCFieldDescriptor *field)
+/* The field with that number, or NULL. Fields mostly come in the order of the descriptor: *next is the index
+ * to look at first. */
+static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *type, uint32_t number,
+                                                  unsigned *next)
+{
+    while (*next < type->n_fields && type->fields[*next].id < number)
+        ++*next;
+    if (*next < type->n_fields && type->fields[*next].id == number)
+        return &type->fields[*next];
+    return protobuf_c_message_descriptor_get_field(type, number);
+}
+
+/* Numbers the elements of a repeated field for the path, as long as they stand together. */
+static void enter_field(level *here, const ProtobufCFieldDescriptor *field, uint32_t number)
 {
     here->index = here->field == field && field != NULL ? here->index + 1 : 0;
     here->field = field;
+    here->number = number;
 }
 
 /* Marks a singular message field as seen; false if it was already. protobuf-c would merge the two. */
@@ -210,40 +171,34 @@ static bool mark_single(uint64_t *seen, const ProtobufCMessageDescriptor *type,
     return first;
 }
 
-static bool check_message(walk *w, const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size,
-                          const level *parent, int depth)
+static bool check_message(walk *w, const ProtobufCMessageDescriptor *type, sw_view bytes, const level *parent,
+                          int depth)
 {
     if (depth > SW_MESSAGE_DEPTH_MAX)
         return broken(w, parent, "messages are nested too deep, 32 levels are the most");
-    const uint8_t *at = data, *end = data + size;
     uint64_t seen[SINGLES_TRACKED / 64] = {0};
+    unsigned next = 0;
     level here = {.parent = parent};
-    while (at < end) {
-        uint64_t key;
-        if (!read_short(&at, end, &key) || key >> 3 == 0 || key >> 3 > 0x1fffffff)
+    sw_pb_field value;
+    for (sw_pb_reader reader = sw_pb_read(bytes); reader.at < reader.end;) {
+        if (!sw_pb_key(&reader, &value))
             return broken(w, parent, "a field's key is broken");
-        unsigned wire = key & 7;
-        here.number = (uint32_t)(key >> 3);
-        number_element(&here, protobuf_c_message_descriptor_get_field(type, here.number));
-        const uint8_t *value = NULL;
-        size_t length = 0;
-        if (!read_value(wire, &at, end, &value, &length))
+        enter_field(&here, find_field(type, value.number, &next), value.number);
+        if (!sw_pb_value(&reader, &value))
             return fault(w, &here, "the value is cut short or broken");
         if (here.field == NULL)
-            continue; /* an unknown field is skipped, as proto3 says */
+            continue; /* an unknown field: proto3 says to skip it */
         if (!mark_single(seen, type, here.field))
             return fault(w, &here, "the field appears twice");
-        if (!check_field(w, &here, wire, value, length, depth))
+        if (!check_field(w, &here, &value, depth))
             return false;
     }
     return true;
 }
 
 sw_code sw_message_validate(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
-                            sw_error *error)
+                            size_t elements_max, sw_error *error)
 {
-    walk w = {.error = error};
-    if (size == 0)
-        return SW_OK;
-    return check_message(&w, type, data, size, NULL, 1) ? SW_OK : SW_INVALID_ARGUMENT;
+    walk w = {.elements_left = elements_max, .elements_max = elements_max, .error = error};
+    return check_message(&w, type, (sw_view){data, size}, NULL, 1) ? SW_OK : SW_INVALID_ARGUMENT;
 }

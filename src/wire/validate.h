@@ -1,18 +1,21 @@
-/* Judges the bytes of a request before protobuf-c sees them: protobuf-c recurses without bound, checks no
- * UTF-8, cuts strings at a NUL and cannot say which field is wrong. Used by rpc/dispatch.c. */
-#ifndef SW_RPC_VALIDATE_H
-#define SW_RPC_VALIDATE_H
+/* Checks the bytes of a message before protobuf-c unpacks them: protobuf-c recurses without bound, does not
+ * check UTF-8, cuts strings at a NUL and cannot say which field is wrong. Used for requests by the dispatch
+ * and for replies by the client. */
+#ifndef SW_WIRE_VALIDATE_H
+#define SW_WIRE_VALIDATE_H
 
 #include <protobuf-c/protobuf-c.h>
 #include <sitewire/status.h>
+#include <stddef.h>
 
-#define SW_MESSAGE_DEPTH_MAX  32    /* messages within messages */
-#define SW_REPEATED_COUNT_MAX 65536 /* elements of all repeated fields together */
+#define SW_MESSAGE_DEPTH_MAX    32    /* messages within messages, the outermost included */
+#define SW_REQUEST_ELEMENTS_MAX 65536 /* elements of all repeated fields of a request together */
 
-/* OK if protobuf_c_message_unpack(type, ...) can only fail for want of memory, and every string is UTF-8
- * without NUL. Else INVALID_ARGUMENT with the path of the field at fault. A group, a wire type that does not
- * fit its field, and a singular message that appears twice are errors too. */
+/* OK if every string is UTF-8 without NUL and protobuf_c_message_unpack(type, ...) can fail only because
+ * memory runs out. Otherwise INVALID_ARGUMENT with the path of the wrong field, such as `filters[3].field`.
+ * A group, a wire type that does not fit its field, a singular message that appears twice and more than
+ * elements_max elements of repeated fields are errors too. Allocates nothing. */
 sw_code sw_message_validate(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
-                            sw_error *error);
+                            size_t elements_max, sw_error *error);
 
 #endif

@@ -2,8 +2,8 @@
  * bounded. Two types: a deep one and a wide one. */
 #include "base/arena.h"
 #include "echo.pb-c.h"
-#include "rpc/validate.h"
 #include "sitewire/referential/v1/referential.pb-c.h"
+#include "wire/validate.h"
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void try(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size)
 {
     sw_error error;
-    if (sw_message_validate(type, data, size, &error) != SW_OK) {
+    if (sw_message_validate(type, data, size, SW_REQUEST_ELEMENTS_MAX, &error) != SW_OK) {
         if (error.code != SW_INVALID_ARGUMENT || error.message[0] == '\0')
             abort();
         return;

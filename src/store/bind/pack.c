@@ -1,17 +1,16 @@
-/* Rows of results as the bytes of messages (pack.h). Plain values are written where they travel; what is made of several is
+/* Rows of results as the bytes of messages (pack.h). Plain values are written directly; a composite value is
  * read into a message of its own, which protobuf-c writes.
  *
- * To the rest of the program the bytes are a field that a message does not know: protobuf-c writes such as they are. */
+ * The bytes become an unknown field of a message, because protobuf-c writes unknown fields as they are. */
 #include "store/bind/pack.h"
 #include "base/error.h"
 #include "store/bind/time.h"
+#include "wire/protobuf.h"
 #include <string.h>
 
-enum { VARINT = 0, FIXED64 = 1, BYTES = 2 };
-
-#define VARINT_MAX 10
-#define PLAIN_MAX  (2 * VARINT_MAX + 16) /* of a plain value without its bytes, with its key and length */
-#define LENGTH     2                     /* bytes left for the length of an item: most have 128 to 16383 */
+#define PLAIN_MAX                                                                                            \
+    (2 * SW_PB_VARINT_MAX + 16) /* of a plain value without its bytes, with its key and length */
+#define LENGTH 2                /* bytes left for the length of an item: most have 128 to 16383 */
 
 static sw_code fail_memory(sw_error *error)
 {
@@ -39,26 +38,6 @@ sw_code sw_pack_init(sw_pack *pack, sw_arena *arena, size_t room, sw_error *erro
     *pack = (sw_pack){.arena = arena, .room = room};
     pack->data = sw_arena_take(arena, room);
     return pack->data ? SW_OK : fail_memory(error);
-}
-
-static uint8_t *put_varint(uint8_t *at, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        *at++ = (uint8_t)(value | 0x80);
-    *at++ = (uint8_t)value;
-    return at;
-}
-
-static uint8_t *put_key(uint8_t *at, uint32_t id, unsigned wire)
-{
-    return put_varint(at, (uint64_t)id << 3 | wire);
-}
-
-static uint8_t *put_bytes(uint8_t *at, uint32_t id, const char *data, size_t size)
-{
-    at = put_varint(put_key(at, id, BYTES), size);
-    memcpy(at, data, size);
-    return at + size;
 }
 
 /* The number as protobuf writes it, sign-extended; false for types that it writes otherwise. */
@@ -91,12 +70,12 @@ static uint8_t *put_time(uint8_t *at, uint32_t id, const char *data)
     int32_t nanos;
     if (!sw_time_to_parts((int64_t)sw_get_be(data, 8), &seconds, &nanos))
         return at;
-    at = put_key(at, id, BYTES);
+    at = sw_pb_put_key(at, id, SW_PB_BYTES);
     uint8_t *start = at + 1, *end = start; /* the length is one byte: 17 are the most */
     if (seconds)
-        end = put_varint(put_key(end, 1, VARINT), (uint64_t)seconds);
+        end = sw_pb_put_varint(sw_pb_put_key(end, 1, SW_PB_VARINT), (uint64_t)seconds);
     if (nanos)
-        end = put_varint(put_key(end, 2, VARINT), (uint64_t)nanos);
+        end = sw_pb_put_varint(sw_pb_put_key(end, 2, SW_PB_VARINT), (uint64_t)nanos);
     *at = (uint8_t)(end - start);
     return end;
 }
@@ -110,12 +89,13 @@ static uint8_t *put_plain(uint8_t *at, const sw_column *column, const char *data
     case SW_BIND_TEXT:
     case SW_BIND_CAST:
     case SW_BIND_BYTES:
-        return put_bytes(at, field->id, data, (size_t)size);
+        return sw_pb_put_bytes(at, field->id, (sw_view){data, (size_t)size});
     case SW_BIND_INT:
-        return take_int(field, data, size, &number) ? put_varint(put_key(at, field->id, VARINT), number)
-                                                    : NULL;
+        return take_int(field, data, size, &number)
+                   ? sw_pb_put_varint(sw_pb_put_key(at, field->id, SW_PB_VARINT), number)
+                   : NULL;
     case SW_BIND_BOOL:
-        return size == 1 ? put_varint(put_key(at, field->id, VARINT), *data != 0) : NULL;
+        return size == 1 ? sw_pb_put_varint(sw_pb_put_key(at, field->id, SW_PB_VARINT), *data != 0) : NULL;
     case SW_BIND_TIME:
         return size == 8 ? put_time(at, field->id, data) : NULL;
     default:
@@ -165,15 +145,15 @@ sw_code sw_pack_item(sw_pack *pack, const ProtobufCFieldDescriptor *items, const
 {
     if (!reserve(pack, PLAIN_MAX))
         return fail_memory(error);
-    pack->size = (size_t)(put_key(pack->data + pack->size, items->id, BYTES) - pack->data);
+    pack->size = (size_t)(sw_pb_put_key(pack->data + pack->size, items->id, SW_PB_BYTES) - pack->data);
     size_t at = pack->size, start = at + LENGTH;
     pack->size = start;
     sw_code code = sw_pack_row(pack, result, row, columns, count, items->descriptor, error);
     if (code != SW_OK)
         return code;
-    uint8_t length[VARINT_MAX];
-    size_t size = pack->size - start, taken = (size_t)(put_varint(length, size) - length);
-    if (!reserve(pack, VARINT_MAX))
+    uint8_t length[SW_PB_VARINT_MAX];
+    size_t size = pack->size - start, taken = (size_t)(sw_pb_put_varint(length, size) - length);
+    if (!reserve(pack, SW_PB_VARINT_MAX))
         return fail_memory(error);
     if (taken != LENGTH)
         memmove(pack->data + at + taken, pack->data + start, size);
@@ -189,14 +169,14 @@ sw_code sw_pack_attach(const sw_pack *pack, ProtobufCMessage *message, sw_error 
     ProtobufCMessageUnknownField *field = sw_arena_alloc(pack->arena, sizeof(*field));
     if (!field)
         return fail_memory(error);
-    uint64_t key = 0;
-    size_t used = 0;
-    for (unsigned shift = 0; used == 0 || pack->data[used - 1] >= 0x80; shift += 7)
-        key |= (uint64_t)(pack->data[used++] & 0x7f) << shift;
-    *field = (ProtobufCMessageUnknownField){.tag = (uint32_t)(key >> 3),
-                                            .wire_type = (ProtobufCWireType)(key & 7),
-                                            .len = pack->size - used,
-                                            .data = pack->data + used};
+    sw_pb_reader reader = {pack->data, pack->data + pack->size};
+    sw_pb_field first;
+    if (!sw_pb_key(&reader, &first))
+        return sw_fail(error, SW_INTERNAL, "a packed row begins with a broken key");
+    *field = (ProtobufCMessageUnknownField){.tag = first.number,
+                                            .wire_type = (ProtobufCWireType)first.type,
+                                            .len = (size_t)(reader.end - reader.at),
+                                            .data = (uint8_t *)(uintptr_t)reader.at};
     message->n_unknown_fields = 1;
     message->unknown_fields = field;
     return SW_OK;

@@ -1,6 +1,6 @@
 /* The walk over a request's bytes: what protobuf-c would let through, and the path of the field at fault. */
 #include "echo.pb-c.h"
-#include "rpc/validate.h"
+#include "wire/validate.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@ static const ProtobufCMessageDescriptor *const type = &sw__echo_request__descrip
 static void good(const uint8_t *data, size_t size)
 {
     sw_error error = {.message = ""};
-    assert_int_equal(sw_message_validate(type, data, size, &error), SW_OK);
+    assert_int_equal(sw_message_validate(type, data, size, SW_REQUEST_ELEMENTS_MAX, &error), SW_OK);
     Sw__EchoRequest *request = sw__echo_request__unpack(NULL, size, data);
     assert_non_null(request);
     sw__echo_request__free_unpacked(request, NULL);
@@ -25,17 +25,19 @@ static void good(const uint8_t *data, size_t size)
 static void bad(const char *field, const uint8_t *data, size_t size)
 {
     sw_error error;
-    assert_int_equal(sw_message_validate(type, data, size, &error), SW_INVALID_ARGUMENT);
+    assert_int_equal(sw_message_validate(type, data, size, SW_REQUEST_ELEMENTS_MAX, &error),
+                     SW_INVALID_ARGUMENT);
     assert_int_equal(error.code, SW_INVALID_ARGUMENT);
     assert_string_equal(error.field, field);
     assert_true(strlen(error.message) > 0);
-    assert_int_equal(sw_message_validate(type, data, size, NULL), SW_INVALID_ARGUMENT);
+    assert_int_equal(sw_message_validate(type, data, size, SW_REQUEST_ELEMENTS_MAX, NULL),
+                     SW_INVALID_ARGUMENT);
 }
 
 static void test_well_formed(void **state)
 {
     (void)state;
-    assert_int_equal(sw_message_validate(type, NULL, 0, NULL), SW_OK);
+    assert_int_equal(sw_message_validate(type, NULL, 0, 0, NULL), SW_OK);
     good(BYTES(0x0a, 2, 'h', 'i'));
     good(BYTES(0x0a, 2, 0xc3, 0xa9));                      /* é */
     good(BYTES(0x12, 2, 0, 0xff));                         /* bytes may be anything */
@@ -101,7 +103,8 @@ static void test_depth(void **state)
     good(data, nest(data, SW_MESSAGE_DEPTH_MAX));
     sw_error error;
     size_t size = nest(data, SW_MESSAGE_DEPTH_MAX + 1);
-    assert_int_equal(sw_message_validate(type, data, size, &error), SW_INVALID_ARGUMENT);
+    assert_int_equal(sw_message_validate(type, data, size, SW_REQUEST_ELEMENTS_MAX, &error),
+                     SW_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "too deep"));
     assert_memory_equal(error.field, "inner.inner.", 12);
 }
@@ -109,7 +112,7 @@ static void test_depth(void **state)
 static void test_count(void **state)
 {
     (void)state;
-    size_t size = 2 * (SW_REPEATED_COUNT_MAX + 1);
+    size_t size = 2 * (SW_REQUEST_ELEMENTS_MAX + 1);
     uint8_t *data = calloc(1, size);
     assert_non_null(data);
     for (size_t i = 0; i < size; i += 2)
