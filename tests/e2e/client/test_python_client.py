@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""clients/python/sitewire.py against a real system: a client that knows nothing but docs/protocol.md."""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
+from sitewire_test import ADMIN, ROOT, System  # noqa: E402
+
+
+class PythonClient(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.system = System(curve=True)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.system.stop()
+
+    def python(self, *words, key=None):
+        """By ipc, or with a key by tcp."""
+        environment = self.system.env() | {"XDG_CACHE_HOME": self.system.folder}
+        if key:
+            environment |= {"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_KEY": key}
+        return subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "clients/python/sitewire.py"), *words],
+                              capture_output=True, text=True, timeout=60, env=environment, check=False)
+
+    def key(self):
+        path = os.path.join(self.system.folder, "admin.key")
+        if not os.path.exists(path):
+            done = self.system.cli("key", "enroll", "--file", path, "--user", ADMIN,
+                                   env={"SITEWIRE_SERVER_KEY": self.system.broker_key.public})
+            self.assertEqual(done.returncode, 0, done.stderr)
+        return path
+
+    def test_key(self):
+        os.chmod(self.key(), 0o644)
+        done = self.python("Health/Check", key=self.key())
+        self.assertIn("chmod 600", done.stderr)
+        os.chmod(self.key(), 0o600)
+        self.assertEqual(self.python("Health/Check", key=self.key()).returncode, 0)
+        stranger = self.python("Health/Check", key=self.system.key("stranger.key").path)
+        self.assertEqual(stranger.returncode, 16)
+        self.assertIn("not enrolled", stranger.stderr)
+
+    def test_size(self):
+        with open(os.path.join(ROOT, "clients/python/sitewire.py"), encoding="utf-8") as file:
+            self.assertLess(len(file.readlines()), 150)
+
+    def test_calls(self):
+        done = self.python("Health/Check")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("SERVING", done.stdout)
+        for number in range(3):
+            done = self.python("Referential/CreateWebsite", '{"website": {"code": "py-%d.com"}}' % number,
+                               key=self.key())
+            self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.python("sitewire.referential.v1.Referential/GetWebsite", '{"code": "py-1.com"}')
+        self.assertIn('"code": "py-1.com"', done.stdout)
+        done = self.python("websites", "py-")
+        self.assertEqual(done.stdout.split(), ["py-0.com", "py-1.com", "py-2.com"])
+
+    def test_any_folder(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "sitewire"))  # as where this was cloned
+            done = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "clients/python/sitewire.py"), "Health/Check"],
+                                  env=self.system.env() | {"XDG_CACHE_HOME": self.system.folder}, cwd=folder,
+                                  capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_failures(self):
+        done = self.python("Referential/GetWebsite", '{"code": "nowhere"}')
+        self.assertEqual(done.returncode, 5)
+        self.assertIn("error: NOT_FOUND: ", done.stderr)
+        self.assertEqual(self.python("Referential/Nothing").returncode, 12)
+        self.assertEqual(self.python("Health/Check", '{"nothing": 1}').returncode, 3)
+        self.assertIn("Service/Method", self.python("GetWebsite").stderr)
+        self.assertIn("sitewire.py METHOD", self.python("--help").stdout)
+        done = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "clients/python/sitewire.py"), "Health/Check"],
+                              env=self.system.env() | {"XDG_CACHE_HOME": self.system.folder, "SITEWIRE_ENDPOINT": ""},
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.stderr, "error: SITEWIRE_ENDPOINT is not set\n")
+
+    def test_watch(self):
+        with subprocess.Popen(["/usr/bin/python3", os.path.join(ROOT, "clients/python/sitewire.py"), "watch"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=self.system.env() | {"XDG_CACHE_HOME": self.system.folder}) as child:
+            self.assertIn("SERVING", child.stdout.readline())
+            child.send_signal(signal.SIGINT)
+            self.assertEqual(child.wait(10), 1)
+            self.assertEqual(child.stderr.read(), "error: interrupted\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
