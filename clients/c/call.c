@@ -1,7 +1,13 @@
-/* Starting calls, and the synchronous form of waiting for one. The way of a request from here: packed,
- * encoded (send.c), sent when the link is up, and delivered by outcome.c. */
+/* Starts calls, and waits for the synchronous ones. A request is packed here, encoded (encode.c), sent when the
+ * link is up (send.c), and its reply is delivered (receive.c, outcome.c). */
+#include "c/call.h"
+#include "base/clock.h"
+#include "base/error.h"
 #include "base/utf8.h"
-#include "c/core.h"
+#include "c/client.h"
+#include "c/encode.h"
+#include "c/json/unpack.h"
+#include "c/method.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +50,8 @@ static sw_code take_metadata(const sw_call_options *options, sw_call_header *hea
 
 /* --- Starting --- */
 
-/* The request's bytes: in a frame of their own, or in the scratch buffer from where they are encoded. */
-static sw_code pack(sw_client *client, const sw_call_spec *spec, sw_flight *flight, sw_view *payload,
+/* Packs the request: a large one into a frame of its own, a small one into the scratch buffer. */
+static sw_code pack(sw_client *client, const sw_call_spec *spec, sw_pending_call *call, sw_view *payload,
                     sw_error *error)
 {
     size_t size =
@@ -55,16 +61,16 @@ static sw_code pack(sw_client *client, const sw_call_spec *spec, sw_flight *flig
                        "the request has %zu bytes; at most %llu fit into a message", size, PAYLOAD_MAX);
     *payload = (sw_view){0};
     if (size > SW_COMPACT_INLINE) {
-        zmq_msg_close(&flight->payload);
-        flight->has_payload = zmq_msg_init_size(&flight->payload, size) == 0;
-        if (!flight->has_payload) {
-            zmq_msg_init(&flight->payload);
+        zmq_msg_close(&call->payload);
+        call->has_payload = zmq_msg_init_size(&call->payload, size) == 0;
+        if (!call->has_payload) {
+            zmq_msg_init(&call->payload);
             return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
         }
         if (spec->request != NULL)
-            protobuf_c_message_pack(spec->request, zmq_msg_data(&flight->payload));
+            protobuf_c_message_pack(spec->request, zmq_msg_data(&call->payload));
         else
-            memcpy(zmq_msg_data(&flight->payload), spec->payload.data, size);
+            memcpy(zmq_msg_data(&call->payload), spec->payload.data, size);
         return SW_OK;
     }
     if (spec->request == NULL) {
@@ -77,9 +83,9 @@ static sw_code pack(sw_client *client, const sw_call_spec *spec, sw_flight *flig
 }
 
 static sw_code prepare(sw_client *client, const sw_call_spec *spec, const sw_call_options *options,
-                       sw_flight *flight, sw_error *error)
+                       sw_pending_call *call, sw_error *error)
 {
-    char path[PATH_SIZE], uuid[37];
+    char path[PATH_SIZE], uuid[SW_UUID_SIZE];
     const sw_method_row *known;
     sw_call_header header;
     sw_code code = sw_method_resolve(spec->method, path, sizeof(path), &known, error);
@@ -89,32 +95,31 @@ static sw_code prepare(sw_client *client, const sw_call_spec *spec, const sw_cal
         code = take_metadata(options, &header, error);
     sw_view payload;
     if (code == SW_OK)
-        code = pack(client, spec, flight, &payload, error);
+        code = pack(client, spec, call, &payload, error);
     if (code != SW_OK)
         return code;
 
     int64_t timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : client->options.timeout_ms;
-    flight->started_us = sw_now_us();
-    flight->deadline_us =
-        flight->started_us + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS) * 1000;
-    flight->credit = options->credit;
-    flight->streams = options->credit > 0;
-    flight->failures_max = options->no_retry ? 0 : client->options.retries;
-    flight->fn = spec->fn;
-    flight->context = spec->context;
+    call->started_us = sw_now_us();
+    call->deadline_us = call->started_us + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS) * 1000;
+    call->credit = options->credit;
+    call->streams = options->credit > 0;
+    call->failures_max = options->no_retry ? 0 : client->options.retries;
+    call->fn = spec->fn;
+    call->context = spec->context;
     bool read_only = spec->read_only || (known != NULL && known->read_only);
-    flight->harmless = read_only || options->request_id != NULL;
+    call->harmless = read_only || options->request_id != NULL;
     header.request_id = sw_view_of(options->request_id);
     if (options->request_id == NULL && !read_only) {
-        sw_client_uuid(client, uuid);
+        sw_random_uuid(&client->random, uuid);
         header.request_id = (sw_view){uuid, sizeof(uuid) - 1};
     }
     header.method = sw_view_of(path);
     header.destination = sw_view_of(options->destination);
-    header.call_id = sw_flight_tag(flight);
+    header.call_id = sw_pending_tag(call);
     header.credit = options->credit;
-    header.time_left_ms = sw_flight_time_left_ms(flight, flight->started_us);
-    return sw_flight_encode(flight, &header, payload, error);
+    header.time_left_ms = sw_pending_time_left_ms(call, call->started_us);
+    return sw_pending_encode(call, &header, payload, error);
 }
 
 sw_code sw_client_launch(sw_client *client, const sw_call_spec *spec, uint64_t *call_id, sw_error *error)
@@ -128,26 +133,27 @@ sw_code sw_client_launch(sw_client *client, const sw_call_spec *spec, uint64_t *
     }
     if (client->closing)
         return sw_fail(error, SW_FAILED_PRECONDITION, "the client is being closed");
-    if (!client->busy && client->in_flight == 0)
-        sw_link_resume(client, sw_now_us());
-    sw_flight *flight = client->in_flight < client->options.in_flight_max ? sw_flight_take(client) : NULL;
-    if (flight == NULL)
+    if (!client->busy && client->calls.count == 0)
+        sw_link_resume(&client->link, sw_now_us());
+    sw_pending_call *call =
+        client->calls.count < client->options.in_flight_max ? sw_pending_take(&client->calls) : NULL;
+    if (call == NULL)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED,
                        "%zu calls are in flight, the most that in_flight_max allows; let some end first",
-                       client->in_flight);
-    sw_code code = prepare(client, spec, &options, flight, error);
+                       client->calls.count);
+    sw_code code = prepare(client, spec, &options, call, error);
     if (code != SW_OK) {
-        sw_flight_release(client, flight);
+        sw_pending_release(&client->calls, call);
         return code;
     }
-    if ((flight->json = spec->json) != NULL)
-        client->json_in_flight++;
+    if ((call->json = spec->json) != NULL)
+        client->calls.json_count++;
     if (call_id != NULL)
-        *call_id = sw_flight_id(flight);
-    sw_flight_schedule(client, flight, flight->deadline_us);
-    sw_flight_move(client, flight, SW_FLIGHT_WAITING);
-    if (!client->busy) /* started by a callback, it leaves with others at the end of the round */
-        sw_client_flush(client, flight->started_us);
+        *call_id = sw_pending_id(call);
+    sw_pending_schedule(&client->calls, call, call->deadline_us);
+    sw_pending_move(&client->calls, call, SW_PENDING_WAITING);
+    if (!client->busy) /* in a callback: it leaves with others at the end of the round */
+        sw_sender_flush(&client->sender, call->started_us);
     return SW_OK;
 }
 
@@ -171,16 +177,16 @@ sw_code sw_client_start_bytes(sw_client *client, const char *method, const void 
 
 void sw_client_cancel(sw_client *client, uint64_t call_id)
 {
-    sw_flight *flight = sw_flight_of_id(client, call_id);
-    if (flight == NULL || flight->cancelled)
+    sw_pending_call *call = sw_pending_find(&client->calls, call_id);
+    if (call == NULL || call->cancelled)
         return;
-    flight->cancelled = true;
-    int64_t due = sw_now_us(); /* the callback comes from sw_client_process, never from here */
-    if (flight->state == SW_FLIGHT_SENT) {
-        sw_flight_send_cancel(client, flight);
+    call->cancelled = true;
+    int64_t due = sw_now_us(); /* callbacks run in sw_client_process only */
+    if (call->state == SW_PENDING_SENT) {
+        sw_sender_cancel(&client->sender, call);
         due += CANCEL_WAIT_US;
     }
-    sw_flight_schedule(client, flight, due < flight->deadline_us ? due : flight->deadline_us);
+    sw_pending_schedule(&client->calls, call, due < call->deadline_us ? due : call->deadline_us);
 }
 
 static void ignore(const sw_reply *reply, void *context)
@@ -191,22 +197,22 @@ static void ignore(const sw_reply *reply, void *context)
 
 void sw_client_forget(sw_client *client, uint64_t call_id)
 {
-    sw_flight *flight = sw_flight_of_id(client, call_id);
-    if (flight == NULL)
+    sw_pending_call *call = sw_pending_find(&client->calls, call_id);
+    if (call == NULL)
         return;
-    flight->fn = ignore;
+    call->fn = ignore;
     sw_client_cancel(client, call_id);
 }
 
 void sw_client_credit(sw_client *client, uint64_t call_id, uint32_t messages)
 {
-    sw_flight *flight = sw_flight_of_id(client, call_id);
-    if (flight == NULL || !flight->streams || messages == 0)
+    sw_pending_call *call = sw_pending_find(&client->calls, call_id);
+    if (call == NULL || !call->streams || messages == 0)
         return;
-    flight->credit = messages > UINT32_MAX - flight->credit ? UINT32_MAX : flight->credit + messages;
-    flight->credited = true;
-    if (flight->state == SW_FLIGHT_SENT)
-        sw_flight_send_credit(client, flight, messages);
+    call->credit = messages > UINT32_MAX - call->credit ? UINT32_MAX : call->credit + messages;
+    call->credited = true;
+    if (call->state == SW_PENDING_SENT)
+        sw_sender_credit(&client->sender, call, messages);
 }
 
 /* --- Waiting --- */
@@ -220,12 +226,12 @@ typedef struct waiting {
     sw_error *error;
 } waiting;
 
-/* Keeps what sw_client_last tells: all but the payload. */
+/* Keeps the reply for sw_client_last, without its payload. */
 static void keep(sw_client *client, const sw_reply *reply)
 {
-    sw_last *last = &client->last;
+    sw_last_reply *last = &client->last;
     free(last->text);
-    *last = (sw_last){.reply = *reply, .error = reply->error != NULL ? *reply->error : (sw_error){0}};
+    *last = (sw_last_reply){.reply = *reply, .error = reply->error != NULL ? *reply->error : (sw_error){0}};
     last->reply.error = reply->error != NULL ? &last->error : NULL;
     last->reply.payload = "";
     last->reply.payload_size = 0;

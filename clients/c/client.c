@@ -1,6 +1,9 @@
-/* A client's life and its loop: what moves calls forward is sw_client_process, called by the program. Used by
- * every program that calls sitewire. */
-#include "c/core.h"
+/* The life of a client, and its loop: calls go on while the program runs sw_client_process. */
+#include "c/client.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "c/outcome.h"
+#include "c/receive.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -10,7 +13,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define BATCH 1024 /* messages read in one call of sw_client_process that does not wait */
+#define BATCH       1024          /* messages read before sw_client_process returns to the program */
+#define DRAIN       1000          /* messages read at once when a connection may be lost */
+#define MESSAGE_MAX (64ULL << 20) /* docs/protocol.md, section 8 */
 
 static const sw_client_options defaults = {.size = sizeof(sw_client_options),
                                            .timeout_ms = 30000,
@@ -35,13 +40,64 @@ static sw_code take_options(const sw_client_options *given, sw_client_options *o
     if (from.retries > 0)
         options->retries = from.retries == UINT32_MAX ? 0 : from.retries;
     if (from.in_flight_max > 0)
-        options->in_flight_max =
-            from.in_flight_max < SW_FLIGHT_INDEX_MAX ? from.in_flight_max : SW_FLIGHT_INDEX_MAX;
+        options->in_flight_max = from.in_flight_max < SW_PENDING_MAX ? from.in_flight_max : SW_PENDING_MAX;
     if (from.reply_max > 0)
         options->reply_max = from.reply_max < INT32_MAX ? from.reply_max : INT32_MAX;
     options->key_file = from.key_file;
     return SW_OK;
 }
+
+/* --- The link's owner --- */
+
+static void on_up(void *context)
+{
+    sw_sender_ask_framing(&((sw_client *)context)->sender);
+}
+
+static void on_down(void *context)
+{
+    sw_client *client = context;
+    sw_sender_reset(&client->sender);
+    sw_outcome_lost(client);
+}
+
+static void on_unreachable(void *context, bool refused)
+{
+    sw_outcome_unreachable(context, refused);
+}
+
+static bool on_readable(void *context)
+{
+    return sw_client_receive(context, DRAIN) == DRAIN;
+}
+
+static int64_t waits_since(void *context)
+{
+    const sw_pending_call *oldest = ((const sw_client *)context)->calls.sent.first;
+    return oldest != NULL ? oldest->sent_us : SW_NEVER;
+}
+
+static sw_code open_link(sw_client *client, const char *endpoints, sw_error *error)
+{
+    const sw_client_options *options = &client->options;
+    size_t largest = options->reply_max > MESSAGE_MAX ? options->reply_max : MESSAGE_MAX;
+    const sw_link_options link = {.endpoints = endpoints,
+                                  .key_file = options->key_file,
+                                  .connect_ms = options->connect_ms,
+                                  .message_max = largest + SW_HEADER_MAX + SW_COMPACT_PREFIX,
+                                  .receive_max =
+                                      options->in_flight_max > 1000 ? (int)options->in_flight_max : 1000,
+                                  .random = &client->random};
+    const sw_link_owner owner = {.on_up = on_up,
+                                 .on_down = on_down,
+                                 .on_unreachable = on_unreachable,
+                                 .on_readable = on_readable,
+                                 .waits_since = waits_since,
+                                 .context = client};
+    return sw_link_init(&client->link, &link, &owner, error);
+}
+
+/* --- Life --- */
 
 sw_code sw_client_open(const char *endpoints, const sw_client_options *options, sw_client **result,
                        sw_error *error)
@@ -53,17 +109,18 @@ sw_code sw_client_open(const char *endpoints, const sw_client_options *options, 
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
     client->epoll = client->timer = -1;
-    client->link.watched[0].fd = client->link.watched[1].fd = -1;
     client->armed_us = SW_NEVER;
     client->last.reply.endpoint = "";
+    client->link.epoll = -1;
+    client->sender = (sw_sender){.link = &client->link, .calls = &client->calls};
     sw_code code = take_options(options, &client->options, error);
     if (code == SW_OK)
-        code = sw_link_init(client, endpoints, error);
+        code = open_link(client, endpoints, error);
     if (code != SW_OK) {
         sw_client_close(&client);
         return code;
     }
-    sw_link_work(client, true, sw_now_us()); /* begins to connect */
+    sw_link_work(&client->link, true, sw_now_us()); /* begins to connect */
     *result = client;
     return SW_OK;
 }
@@ -74,14 +131,12 @@ void sw_client_close(sw_client **pointer)
     if (client == NULL)
         return;
     client->closing = client->busy = true;
-    while (client->heap_count > 0)
-        sw_flight_fail(client, client->heap[0].flight, SW_CANCELLED, "the client is being closed");
-    sw_link_destroy(client);
-    sw_flight_free_all(client);
-    sw_schema_destroy(&client->schema);
-    while (client->retired_count > 0)
-        sw_schema_destroy(&client->retired[--client->retired_count]);
-    free(client->retired);
+    for (sw_pending_call *call; (call = sw_pending_first_due(&client->calls)) != NULL;)
+        sw_outcome_fail(client, call, SW_CANCELLED, "the client is being closed");
+    sw_link_destroy(&client->link);
+    sw_sender_reset(&client->sender);
+    sw_pending_clear(&client->calls);
+    sw_schema_cache_clear(&client->schemas);
     if (client->epoll >= 0)
         close(client->epoll);
     if (client->timer >= 0)
@@ -96,18 +151,18 @@ void sw_client_close(sw_client **pointer)
 
 size_t sw_client_in_flight(const sw_client *client)
 {
-    return client->in_flight;
+    return client->calls.count;
 }
 
-/* --- The descriptor for foreign loops --- */
+/* --- The descriptor for other event loops --- */
 
 static int64_t next_due(const sw_client *client)
 {
-    int64_t due = sw_link_due(client);
-    return client->heap_count > 0 && client->heap[0].due_us < due ? client->heap[0].due_us : due;
+    int64_t link_us = sw_link_due_us(&client->link), call_us = sw_pending_due_us(&client->calls);
+    return call_us < link_us ? call_us : link_us;
 }
 
-/* A timer that fires too early costs one wakeup; so it is set anew only when something comes sooner. */
+/* The timer is set again only for something sooner: one that fires too early costs a single wakeup. */
 static void arm(sw_client *client, int64_t due_us, int64_t now_us)
 {
     if (client->timer < 0)
@@ -141,46 +196,45 @@ int sw_client_fd(sw_client *client)
         client->epoll = client->timer = -1;
         return -1;
     }
-    sw_link_watch(client);
+    sw_link_watch(&client->link, client->epoll);
     int64_t now_us = sw_now_us();
-    arm(client, now_us, now_us); /* whatever happened before is looked at once */
+    arm(client, now_us, now_us); /* sees to whatever happened before */
     return client->epoll;
 }
 
 /* --- The loop --- */
 
-/* Everything that can be done now; `look`: the monitor has events. True if the batch was full and more may be
- * there. */
+/* Does everything that can be done now. `look`: the link has events. True if it stopped at the end of a batch, so
+ * that more may be there. */
 static bool work(sw_client *client, bool look)
 {
     int left = BATCH;
     for (bool again = true; again && left > 0; look = false) {
         int64_t now_us = sw_now_us();
-        again = sw_link_work(client, look, now_us);
-        if (client->unread)
+        again = sw_link_work(&client->link, look, now_us);
+        if (client->link.unread)
             left -= sw_client_receive(client, left);
-        sw_client_expire(client, now_us);
-        sw_client_flush(client, now_us);
-        /* Callbacks and the flush may have sent, and with that swallowed the sign that a reply is there. */
-        again = again || client->unread;
+        sw_outcome_expire(client, now_us);
+        sw_sender_flush(&client->sender, now_us);
+        /* Callbacks and the flush may have sent, and so swallowed the edge that announces a reply. */
+        again = again || client->link.unread;
     }
     return left <= 0;
 }
 
-/* True if the monitor has events. */
+/* True if the link has events. */
 static bool wait_for_work(sw_client *client, int64_t until_us)
 {
     int64_t due = next_due(client), now_us = sw_now_us();
     due = due < until_us ? due : until_us;
     long timeout_ms = due == SW_NEVER ? -1 : due <= now_us ? 0 : (long)((due - now_us + 999) / 1000);
-    /* Both descriptors have been read to their end since they were last used (`unread`), so they will do. A signal ends it
-     * early: nothing is lost. */
+    /* Nothing is unread, so the descriptors report whatever comes. A signal ends the wait early: nothing is lost. */
     struct pollfd items[2];
     nfds_t count = client->link.dealer != NULL ? 2 : 0;
     if (count > 0)
         sw_dealer_poll(client->link.dealer, items);
     bool any = poll(items, count, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms) > 0;
-    client->unread = any && items[0].revents != 0;
+    client->link.unread = any && items[0].revents != 0;
     return any && items[1].revents != 0;
 }
 
@@ -194,18 +248,18 @@ int sw_client_process(sw_client *client, int64_t timeout_ms)
     if (timeout_ms >= 0 && timeout_ms < INT64_MAX / 2000)
         until_us = sw_now_us() + timeout_ms * 1000;
     bool more, look = false;
-    client->unread |= timeout_ms == 0; /* it is not waited for */
+    client->link.unread |= timeout_ms == 0; /* nobody waits for the descriptors */
     for (;;) {
         more = work(client, look);
         if (more || client->callbacks != before || timeout_ms == 0 ||
-            (timeout_ms < 0 && client->in_flight == 0))
+            (timeout_ms < 0 && client->calls.count == 0))
             break;
         if (until_us != SW_NEVER && sw_now_us() >= until_us)
             break;
         look = wait_for_work(client, until_us);
     }
     int64_t now_us = client->timer >= 0 ? sw_now_us() : 0;
-    sw_link_watch(client);
+    sw_link_update_watch(&client->link);
     arm(client, more ? now_us : next_due(client), now_us);
     client->busy = false;
     uint64_t called = client->callbacks - before;

@@ -1,5 +1,6 @@
-/* Method names: any form of them to the full path, and which are compiled in as read-only. Used by call.c. */
-#include "c/core.h"
+/* The names of methods, see method.h. */
+#include "c/method.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,7 @@ static int compare(const void *key, const void *row)
     return strcmp(key, ((const sw_method_row *)row)->path);
 }
 
-/* `Health/Check`, or `Check` behind a service's last part: the only row that ends so; NULL if none or
- * several. */
+/* The row of `Health/Check`, whatever its package; NULL if no row or several rows end so. */
 static const sw_method_row *find_short(const char *name)
 {
     const sw_method_row *found = NULL;

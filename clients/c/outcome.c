@@ -1,30 +1,31 @@
-/* What becomes of a call: a reply is delivered, a failure is tried again where that is safe, and everything
- * ends by its deadline. Used by receive.c, link.c and client.c. */
-#include "c/core.h"
+/* Replies, retries and deadlines of calls, see outcome.h. */
+#include "c/outcome.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "c/json/json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BACKOFF_FIRST_US 20000 /* mean of the first pause: half of it, as it is drawn from all of [0, it] */
+#define BACKOFF_FIRST_US 20000 /* longest first pause; it doubles with each failure */
 #define BACKOFF_MAX_US   2000000
-#define TRY_LEAST_US                                                                                         \
-    20000 /* a try with less time than this is none: the broker ended the one before at its deadline */
+#define TRY_LEAST_US     20000 /* with less time left than this, another try is pointless */
 
 /* --- Delivery --- */
 
-/* Ends the call unless the reply is one message of a stream. The slot is free before the callback runs, so
- * that it can start the next call. */
-static void deliver(sw_client *client, sw_flight *flight, sw_reply *reply)
+/* Ends the call unless the reply is one message of a stream. The slot is released before the callback runs, so
+ * that the callback can start the next call. */
+static void deliver(sw_client *client, sw_pending_call *call, sw_reply *reply)
 {
-    sw_reply_fn *fn = flight->fn;
-    void *context = flight->context;
-    reply->total_us = sw_now_us() - flight->started_us;
-    reply->tries = flight->tries;
-    reply->endpoint = flight->tries > 0 ? sw_link_endpoint(client) : "";
+    sw_reply_fn *fn = call->fn;
+    void *context = call->context;
+    reply->total_us = sw_now_us() - call->started_us;
+    reply->tries = call->tries;
+    reply->endpoint = call->tries > 0 ? sw_link_endpoint(&client->link) : "";
     if (reply->final)
-        sw_flight_release(client, flight);
+        sw_pending_release(&client->calls, call);
     client->callbacks++;
     client->delivered = reply;
     fn(reply, context);
@@ -33,31 +34,30 @@ static void deliver(sw_client *client, sw_flight *flight, sw_reply *reply)
         sw_arena_reset(client->messages);
 }
 
-static void deliver_error(sw_client *client, sw_flight *flight, sw_reply *reply, const sw_error *error)
+static void deliver_error(sw_client *client, sw_pending_call *call, sw_reply *reply, const sw_error *error)
 {
     reply->code = error->code;
     reply->error = error;
     reply->final = true;
     reply->payload = "";
-    deliver(client, flight, reply);
+    deliver(client, call, reply);
 }
 
-/* How far a call came, for the message of a local failure. */
-static void describe_tries(const sw_client *client, const sw_flight *flight, char *text, size_t size)
+/* How far the call got, for the message of a local failure. */
+static void describe_tries(const sw_client *client, const sw_pending_call *call, char *text, size_t size)
 {
-    long long sent_ms = (sw_now_us() - flight->sent_us) / 1000;
-    const char *endpoint = sw_link_endpoint(client);
-    if (flight->state == SW_FLIGHT_SENT)
-        snprintf(text, size, "sent to %s %lld ms ago (try %u), no reply yet", endpoint, sent_ms,
-                 flight->tries);
+    long long sent_ms = (sw_now_us() - call->sent_us) / 1000;
+    const char *endpoint = sw_link_endpoint(&client->link);
+    if (call->state == SW_PENDING_SENT)
+        snprintf(text, size, "sent to %s %lld ms ago (try %u), no reply yet", endpoint, sent_ms, call->tries);
     else if (client->link.state == SW_LINK_UP)
-        snprintf(text, size, "connected to %s, between tries (%u so far)", endpoint, flight->tries);
+        snprintf(text, size, "connected to %s, between tries (%u so far)", endpoint, call->tries);
     else
         snprintf(text, size, "not connected to %s%s%s (%u tries)", endpoint,
-                 client->link.reason[0] ? ": " : "", client->link.reason, flight->tries);
+                 client->link.reason[0] ? ": " : "", client->link.reason, call->tries);
 }
 
-void sw_flight_fail(sw_client *client, sw_flight *flight, sw_code code, const char *format, ...)
+void sw_outcome_fail(sw_client *client, sw_pending_call *call, sw_code code, const char *format, ...)
 {
     sw_error error;
     char text[SW_ERROR_MESSAGE_SIZE];
@@ -66,9 +66,9 @@ void sw_flight_fail(sw_client *client, sw_flight *flight, sw_code code, const ch
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     sw_fail(&error, code, "%s", text);
-    error.retry_safe = flight->tries == 0 || flight->harmless;
+    error.retry_safe = call->tries == 0 || call->harmless;
     sw_reply reply = {0};
-    deliver_error(client, flight, &reply, &error);
+    deliver_error(client, call, &reply, &error);
 }
 
 /* --- Replies --- */
@@ -124,8 +124,8 @@ static facts facts_of(const sw_reply_header *header)
     return found;
 }
 
-/* Which failures are worth another try, if that is safe at all. */
-static bool passing(uint32_t code, const facts *found)
+/* Whether the failure may pass by itself. */
+static bool may_pass(uint32_t code, const facts *found)
 {
     switch (code) {
     case SW_UNAVAILABLE:
@@ -139,99 +139,98 @@ static bool passing(uint32_t code, const facts *found)
     }
 }
 
-/* Puts the call aside for another try after a pause; false if it ends here. That is safe whether it has run
- * or not: a call either changes nothing or has a request_id, under which it takes effect once. */
-static bool try_again(sw_client *client, sw_flight *flight, uint32_t code, const facts *found)
+/* Schedules another try after a pause; false if the call ends with this failure. Another try is safe whether the
+ * call has run or not: it either changes nothing, or has a request_id under which it takes effect only once. */
+static bool try_again(sw_client *client, sw_pending_call *call, uint32_t code, const facts *found)
 {
-    if (!passing(code, found) || flight->cancelled || flight->delivered ||
-        flight->failures >= flight->failures_max)
+    if (!may_pass(code, found) || call->cancelled || call->delivered || call->failures >= call->failures_max)
         return false;
-    uint32_t shift = flight->failures < 7 ? flight->failures : 7;
+    uint32_t shift = call->failures < 7 ? call->failures : 7;
     int64_t most = (int64_t)BACKOFF_FIRST_US << shift;
     most = most < BACKOFF_MAX_US ? most : BACKOFF_MAX_US;
-    int64_t resume = sw_now_us() + found->delay_us + sw_client_jitter(client, most);
-    if (resume + TRY_LEAST_US >= flight->deadline_us)
-        return false; /* this failure says more than that the time is over */
-    flight->failures++;
-    flight->may_have_run |= !found->not_run;
-    flight->resume_us = resume;
-    sw_flight_move(client, flight, SW_FLIGHT_PAUSED);
-    sw_flight_schedule(client, flight, resume);
+    int64_t resume = sw_now_us() + found->delay_us + sw_random_upto(&client->random, most);
+    if (resume + TRY_LEAST_US >= call->deadline_us)
+        return false; /* this failure says more than DEADLINE_EXCEEDED would */
+    call->failures++;
+    call->may_have_run |= !found->not_run;
+    sw_pending_move(&client->calls, call, SW_PENDING_BACKOFF);
+    sw_pending_schedule(&client->calls, call, resume);
     return true;
 }
 
-static void add_times(sw_error *error, const sw_flight *flight, const sw_timing *timing)
+static void add_times(sw_error *error, const sw_pending_call *call, const sw_timing *timing)
 {
     size_t length = strlen(error->message);
     snprintf(error->message + length, sizeof(error->message) - length,
              "%stime spent: %lld ms in all; broker queue %u ms, service %u ms, of that SQL %u ms; %u %s",
-             length > 0 ? "; " : "", (long long)((sw_now_us() - flight->started_us) / 1000),
-             timing->queue_us / 1000, timing->service_us / 1000, timing->sql_us / 1000, flight->tries,
-             flight->tries == 1 ? "try" : "tries");
+             length > 0 ? "; " : "", (long long)((sw_now_us() - call->started_us) / 1000),
+             timing->queue_us / 1000, timing->service_us / 1000, timing->sql_us / 1000, call->tries,
+             call->tries == 1 ? "try" : "tries");
 }
 
-static void reply_failure(sw_client *client, sw_flight *flight, const sw_reply_header *header,
+static void reply_failure(sw_client *client, sw_pending_call *call, const sw_reply_header *header,
                           sw_reply *reply)
 {
     facts found = facts_of(header);
-    if (try_again(client, flight, header->code, &found))
+    if (try_again(client, call, header->code, &found))
         return;
     sw_error error;
     sw_error_from_reply_header(header, &error);
-    error.retry_safe = (found.not_run && !flight->may_have_run) || flight->harmless;
+    error.retry_safe = (found.not_run && !call->may_have_run) || call->harmless;
     if (error.code == SW_DEADLINE_EXCEEDED)
-        add_times(&error, flight, &header->timing);
-    deliver_error(client, flight, reply, &error);
+        add_times(&error, call, &header->timing);
+    deliver_error(client, call, reply, &error);
 }
 
-/* Before a call fails for a reply that is no end of it: what goes on elsewhere is to end, too. */
-static void stop(sw_client *client, const sw_flight *flight, bool final)
+/* The call fails on this side although its stream goes on: the service must stop, too. */
+static void stop(sw_client *client, const sw_pending_call *call, bool final)
 {
     if (!final)
-        sw_flight_send_cancel(client, flight);
+        sw_sender_cancel(&client->sender, call);
 }
 
-static void reply_success(sw_client *client, sw_flight *flight, sw_view payload, sw_reply *reply)
+static void reply_success(sw_client *client, sw_pending_call *call, sw_view payload, sw_reply *reply)
 {
     if (payload.size > client->options.reply_max) {
-        stop(client, flight, reply->final);
-        sw_flight_fail(client, flight, SW_RESOURCE_EXHAUSTED,
-                       "the reply has %zu bytes; reply_max of the client is %zu", payload.size,
-                       client->options.reply_max);
+        stop(client, call, reply->final);
+        sw_outcome_fail(client, call, SW_RESOURCE_EXHAUSTED,
+                        "the reply has %zu bytes; reply_max of the client is %zu", payload.size,
+                        client->options.reply_max);
         return;
     }
     reply->payload = payload.size > 0 ? payload.data : "";
     reply->payload_size = payload.size;
     char *text = NULL;
     /* The end of a stream carries no message. */
-    if (flight->json != NULL && !(reply->final && flight->streams && payload.size == 0)) {
+    if (call->json != NULL && !(reply->final && call->streams && payload.size == 0)) {
         sw_error error;
-        if (sw_reply_to_json(flight->json, payload, &text, &error) != SW_OK) {
-            stop(client, flight, reply->final);
-            sw_flight_fail(client, flight, error.code, "%s", error.message);
+        if (sw_json_from_bytes(call->json, payload, &text, &error) != SW_OK) {
+            stop(client, call, reply->final);
+            sw_outcome_fail(client, call, error.code, "%s", error.message);
             return;
         }
         reply->payload = text;
         reply->payload_size = strlen(text);
     }
     if (!reply->final) {
-        flight->delivered = true;
-        if (flight->credit > 0)
-            flight->credit--;
+        call->delivered = true;
+        if (call->credit > 0)
+            call->credit--;
     }
-    deliver(client, flight, reply);
+    deliver(client, call, reply);
     free(text);
 }
 
-void sw_flight_reply(sw_client *client, sw_flight *flight, bool final, sw_view header_view, sw_view payload)
+void sw_outcome_reply(sw_client *client, sw_pending_call *call, bool final, sw_view header_view,
+                      sw_view payload)
 {
     sw_reply_header header;
-    if (!final && !flight->streams)
+    if (!final && !call->streams)
         return; /* nobody asked for a stream */
     if (!sw_reply_header_decode(header_view.data, header_view.size, &header)) {
-        stop(client, flight, final);
-        sw_flight_fail(client, flight, SW_INTERNAL, "the reply from %s has a header that cannot be decoded",
-                       sw_link_endpoint(client));
+        stop(client, call, final);
+        sw_outcome_fail(client, call, SW_INTERNAL, "the reply from %s has a header that cannot be decoded",
+                        sw_link_endpoint(&client->link));
         return;
     }
     sw_reply reply = {.final = final,
@@ -239,72 +238,74 @@ void sw_flight_reply(sw_client *client, sw_flight *flight, bool final, sw_view h
                       .service_us = header.timing.service_us,
                       .sql_us = header.timing.sql_us};
     if (!take_trailers(client, &header, &reply)) {
-        stop(client, flight, final);
-        sw_flight_fail(client, flight, SW_RESOURCE_EXHAUSTED, "out of memory");
+        stop(client, call, final);
+        sw_outcome_fail(client, call, SW_RESOURCE_EXHAUSTED, "out of memory");
     } else if (final && header.code != SW_OK) {
-        reply_failure(client, flight, &header, &reply);
+        reply_failure(client, call, &header, &reply);
     } else {
-        reply_success(client, flight, payload, &reply);
+        reply_success(client, call, payload, &reply);
     }
 }
 
-/* --- Loss and time --- */
+/* --- Loss and deadlines --- */
 
-void sw_client_lost(sw_client *client)
+void sw_outcome_lost(sw_client *client)
 {
-    for (sw_flight *flight; (flight = client->sent.first) != NULL;) {
-        if (flight->cancelled)
-            sw_flight_fail(client, flight, SW_CANCELLED, "cancelled; the connection was lost meanwhile");
-        else if (flight->delivered || flight->failures >= flight->failures_max)
-            sw_flight_fail(client, flight, SW_UNAVAILABLE,
-                           "the connection to %s was lost while the call was out (try %u); it may have run%s",
-                           sw_link_endpoint(client), flight->tries,
-                           flight->delivered ? ", and the stream is cut off" : "");
+    for (sw_pending_call *call; (call = client->calls.sent.first) != NULL;) {
+        if (call->cancelled)
+            sw_outcome_fail(client, call, SW_CANCELLED, "cancelled; the connection was lost meanwhile");
+        else if (call->delivered || call->failures >= call->failures_max)
+            sw_outcome_fail(
+                client, call, SW_UNAVAILABLE,
+                "the connection to %s was lost after the call was sent (try %u); it may have run%s",
+                sw_link_endpoint(&client->link), call->tries,
+                call->delivered ? ", and the stream is cut off" : "");
         else {
-            flight->failures++;
-            flight->may_have_run = true;
-            sw_flight_move(client, flight, SW_FLIGHT_WAITING);
+            call->failures++;
+            call->may_have_run = true;
+            sw_pending_move(&client->calls, call, SW_PENDING_WAITING);
         }
     }
 }
 
-void sw_client_unreachable(sw_client *client, bool refused)
+void sw_outcome_unreachable(sw_client *client, bool refused)
 {
-    const sw_flight *last = client->waiting.last; /* callbacks may start new calls behind it */
+    const sw_pending_call *last = client->calls.waiting.last; /* callbacks may add new calls behind it */
     bool more = last != NULL;
-    for (sw_flight *flight = client->waiting.first, *next; more; flight = next) {
-        next = flight->next;
-        more = flight != last;
-        if (flight->failures++ < flight->failures_max && !refused)
+    for (sw_pending_call *call = client->calls.waiting.first, *next; more; call = next) {
+        next = call->next;
+        more = call != last;
+        if (call->failures++ < call->failures_max && !refused)
             continue;
         const sw_link *link = &client->link;
         if (refused) {
-            sw_flight_fail(client, flight, SW_UNAUTHENTICATED, "the broker at %s cannot be used: %s",
-                           sw_link_endpoint(client), link->reason);
+            sw_outcome_fail(client, call, SW_UNAUTHENTICATED, "the broker at %s cannot be used: %s",
+                            sw_link_endpoint(&client->link), link->reason);
             continue;
         }
-        sw_flight_fail(client, flight, SW_UNAVAILABLE, "no broker at %s: %s%s (%lld ms, %u attempts)",
-                       sw_link_endpoint(client), link->reason,
-                       link->count > 1 ? "; nor at the other endpoints" : "; is sitewire running there?",
-                       (long long)((sw_now_us() - flight->started_us) / 1000), flight->failures);
+        sw_outcome_fail(client, call, SW_UNAVAILABLE, "no broker at %s: %s%s (%lld ms, %u attempts)",
+                        sw_link_endpoint(&client->link), link->reason,
+                        link->endpoints.count > 1 ? "; nor at the other endpoints"
+                                                  : "; is sitewire running there?",
+                        (long long)((sw_now_us() - call->started_us) / 1000), call->failures);
     }
 }
 
-void sw_client_expire(sw_client *client, int64_t now_us)
+void sw_outcome_expire(sw_client *client, int64_t now_us)
 {
-    while (client->heap_count > 0 && client->heap[0].due_us <= now_us) {
-        sw_flight *flight = client->heap[0].flight;
-        if (now_us >= flight->deadline_us) {
+    while (sw_pending_due_us(&client->calls) <= now_us) {
+        sw_pending_call *call = sw_pending_first_due(&client->calls);
+        if (now_us >= call->deadline_us) {
             char text[320];
-            describe_tries(client, flight, text, sizeof(text));
-            sw_flight_fail(client, flight, SW_DEADLINE_EXCEEDED, "the time of %lld ms is over: %s",
-                           (long long)(flight->deadline_us - flight->started_us) / 1000, text);
-        } else if (flight->cancelled) {
-            sw_flight_fail(client, flight, SW_CANCELLED, "cancelled");
+            describe_tries(client, call, text, sizeof(text));
+            sw_outcome_fail(client, call, SW_DEADLINE_EXCEEDED, "the time of %lld ms is over: %s",
+                            (long long)(call->deadline_us - call->started_us) / 1000, text);
+        } else if (call->cancelled) {
+            sw_outcome_fail(client, call, SW_CANCELLED, "cancelled");
         } else {
-            if (flight->state == SW_FLIGHT_PAUSED)
-                sw_flight_move(client, flight, SW_FLIGHT_WAITING);
-            sw_flight_schedule(client, flight, flight->deadline_us);
+            if (call->state == SW_PENDING_BACKOFF)
+                sw_pending_move(&client->calls, call, SW_PENDING_WAITING);
+            sw_pending_schedule(&client->calls, call, call->deadline_us);
         }
     }
 }

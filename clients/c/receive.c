@@ -1,6 +1,6 @@
-/* What a client receives: replies in compact framing or MDP/0.2 and the answer about framing. What cannot be
- * understood, or belongs to no call any more (late, twice), is dropped. Used by client.c and link.c. */
-#include "c/core.h"
+/* Reading messages and finding their calls, see receive.h. */
+#include "c/receive.h"
+#include "c/outcome.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,11 +17,11 @@ static void take_compact(sw_client *client, const sw_message *message, sw_view f
         return;
     if (message->count != (compact.payload_follows ? 2 : 1))
         return;
-    sw_flight *flight = sw_flight_of_tag(client, compact.tag);
-    if (flight == NULL)
+    sw_pending_call *call = sw_pending_find_tag(&client->calls, compact.tag);
+    if (call == NULL)
         return;
     sw_view payload = compact.payload_follows ? sw_message_view(message, 1) : compact.payload;
-    sw_flight_reply(client, flight, compact.command == SW_COMPACT_FINAL, compact.header, payload);
+    sw_outcome_reply(client, call, compact.command == SW_COMPACT_FINAL, compact.header, payload);
 }
 
 static void take_batch(sw_client *client, const sw_message *message)
@@ -41,17 +41,16 @@ static void take_mdp(sw_client *client, const sw_message *message)
         (command.data[0] != COMMAND_PARTIAL && command.data[0] != COMMAND_FINAL))
         return;
     if (sw_view_equal(service, SW_VIEW("mmi.framing"))) {
-        client->link.compact = sw_view_equal(header, SW_VIEW("200")) && message->count == 5 &&
-                               sw_view_equal(sw_message_view(message, 4), SW_VIEW("SW1"));
+        client->sender.compact = sw_view_equal(header, SW_VIEW("200")) && message->count == 5 &&
+                                 sw_view_equal(sw_message_view(message, 4), SW_VIEW("SW1"));
         return;
     }
     sw_reply_header reply;
     if (message->count != 5 || !sw_reply_header_decode(header.data, header.size, &reply))
         return;
-    sw_flight *flight = sw_flight_of_tag(client, reply.call_id);
-    if (flight != NULL)
-        sw_flight_reply(client, flight, command.data[0] == COMMAND_FINAL, header,
-                        sw_message_view(message, 4));
+    sw_pending_call *call = sw_pending_find_tag(&client->calls, reply.call_id);
+    if (call != NULL)
+        sw_outcome_reply(client, call, command.data[0] == COMMAND_FINAL, header, sw_message_view(message, 4));
 }
 
 int sw_client_receive(sw_client *client, int limit)
@@ -60,10 +59,10 @@ int sw_client_receive(sw_client *client, int limit)
         sw_message message;
         int error = client->link.dealer == NULL ? ENOTCONN : sw_dealer_recv(client->link.dealer, &message);
         if (error != 0) {
-            client->unread = error == EPIPE; /* the end: its descriptor may not tell of it again */
+            client->link.unread = error == EPIPE; /* the end: the descriptor may not report it again */
             return i;
         }
-        client->link.failures = 0; /* this endpoint is alive */
+        sw_link_heard(&client->link);
         sw_view first = sw_message_view(&message, 0);
         if (sw_batch_is(first))
             take_batch(client, &message);
@@ -73,6 +72,6 @@ int sw_client_receive(sw_client *client, int limit)
             take_mdp(client, &message);
         sw_message_close(&message);
     }
-    client->unread = true;
+    client->link.unread = true;
     return limit;
 }

@@ -119,7 +119,7 @@ static void print_table(const sw_schema *schema)
         for (size_t k = 0; k < services[i].method_count && total < 4096; k++)
             methods[total++] = &services[i].methods[k];
     qsort(methods, total, sizeof(*methods), compare_methods);
-    printf("/* Generated: the methods compiled in. */\n#include \"c/core.h\"\n\n"
+    printf("/* Generated: the methods compiled in. */\n#include \"c/method.h\"\n\n"
            "const sw_method_row sw_method_rows[] = {\n");
     for (size_t i = 0; i < total; i++)
         printf("    {\"%s\", %s},\n", methods[i]->path, methods[i]->read_only ? "true" : "false");

@@ -2,7 +2,8 @@
 #include "runner/errand.h"
 
 #include "base/clock.h"
-#include "c/core.h" /* sw_client_forget, sw_unpack */
+#include "c/call.h"
+#include "c/json/unpack.h"
 #include <sitewire/deployment/v1/deployment.pb-c.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 #ifndef SW_CLIENT_JSON_H
 #define SW_CLIENT_JSON_H
 
+#include "wire/header.h"
 #include <jansson.h>
 #include <protobuf-c/protobuf-c.h>
 #include <sitewire/status.h>
@@ -17,5 +18,8 @@ sw_code sw_json_to_message(const ProtobufCMessageDescriptor *type, const json_t 
                            ProtobufCAllocator *allocator, ProtobufCMessage **message, sw_error *error);
 /* The fields that are present, in descriptor order. A new reference for the caller; NULL when out of memory. */
 json_t *sw_json_from_message(const ProtobufCMessage *message);
+/* The JSON text of an encoded message; malloc'ed for the caller. DATA_LOSS: the bytes are not such a message. */
+sw_code sw_json_from_bytes(const ProtobufCMessageDescriptor *type, sw_view bytes, char **text,
+                           sw_error *error);
 
 #endif

@@ -1,6 +1,8 @@
 /* Messages to proto3 JSON. Used by JSON calls and the command line. */
+#include "base/error.h"
 #include "c/json/json.h"
 #include "c/json/json_value.h"
+#include "c/json/unpack.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -170,4 +172,18 @@ static json_t *from_message(const ProtobufCMessage *message, unsigned depth)
 json_t *sw_json_from_message(const ProtobufCMessage *message)
 {
     return from_message(message, 1);
+}
+
+sw_code sw_json_from_bytes(const ProtobufCMessageDescriptor *type, sw_view bytes, char **text,
+                           sw_error *error)
+{
+    ProtobufCMessage *message;
+    sw_code code = sw_unpack(type, bytes, NULL, &message, error);
+    if (code != SW_OK)
+        return code;
+    json_t *json = sw_json_from_message(message);
+    protobuf_c_message_free_unpacked(message, NULL);
+    *text = json != NULL ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    json_decref(json);
+    return *text != NULL ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
 }

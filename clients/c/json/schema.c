@@ -1,8 +1,9 @@
 /* A schema read at run time: from a FileDescriptorSet to descriptors, services and comments. Everything lives
  * in one arena. Used by JSON calls, the command line and the generator of stubs. */
 #include "c/json/schema.h"
-#include "c/core.h"
+#include "base/error.h"
 #include "c/json/schema_build.h"
+#include "c/json/unpack.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #define SW_CLIENT_SCHEMA_H
 
 #include <protobuf-c/protobuf-c.h>
-#include <sitewire/client.h>
+#include <sitewire/status.h>
 
 typedef struct sw_schema sw_schema;
 
@@ -37,9 +37,5 @@ size_t sw_schema_messages(const sw_schema *schema, const ProtobufCMessageDescrip
 /* Leading comment of a message, or of a field of it (field NULL: the message itself); "" if none. */
 const char *sw_schema_comment(const sw_schema *schema, const ProtobufCMessageDescriptor *message,
                               const char *field);
-
-/* The schema that a client sees: the broker's own and that of every service it knows, merged. Fetched once and
- * kept by the client, which owns it; fetched anew if `refresh`. */
-sw_code sw_client_schema(sw_client *client, bool refresh, const sw_schema **schema, sw_error *error);
 
 #endif

@@ -1,13 +1,8 @@
-/* Unpacking what a peer sent. protobuf-c bounds neither the depth of nesting nor checks text, so the bytes
- * are walked first, by descriptor and without allocation. */
+/* Checks a message by its descriptor, then unpacks it, see unpack.h. */
+#include "c/json/unpack.h"
+#include "base/error.h"
 #include "base/utf8.h"
-#include "c/core.h"
 #include "c/json/json.h"
-
-/* Of the memory of messages: a page of 1,000 rows takes half of it. What is not used of it costs addresses only. */
-#define MESSAGES_KEPT ((size_t)1 << 20)
-#define MESSAGES_FACTOR                                                                                      \
-    8 /* more memory than this many bytes a byte of reply_max take messages of empty parts only */
 
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
@@ -93,34 +88,4 @@ sw_code sw_unpack(const ProtobufCMessageDescriptor *type, sw_view bytes, Protobu
         wrong = "cannot be decoded";
     }
     return sw_fail(error, SW_DATA_LOSS, "what should be a %s %s", type->name, wrong);
-}
-
-static sw_code read_message(sw_client *client, const sw_reply *reply, const ProtobufCMessageDescriptor *type,
-                            ProtobufCMessage **message, sw_error *error)
-{
-    if (reply != client->delivered)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "a message is read in the callback of its reply");
-    if (reply->code != SW_OK) {
-        if (error != NULL)
-            *error = *reply->error;
-        return reply->code;
-    }
-    size_t most = client->options.reply_max * MESSAGES_FACTOR + MESSAGES_KEPT;
-    if (client->messages == NULL)
-        client->messages = sw_arena_new_with(MESSAGES_KEPT, most);
-    if (client->messages == NULL)
-        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    sw_view bytes = {reply->payload, reply->payload_size};
-    sw_code code = sw_unpack(type, bytes, sw_arena_allocator(client->messages), message, error);
-    if (code != SW_OK && sw_arena_is_short(client->messages))
-        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory: a %s takes more than %zu bytes",
-                       type->name, most);
-    return code;
-}
-
-const void *sw_client_message(sw_client *client, const sw_reply *reply,
-                              const ProtobufCMessageDescriptor *type, sw_error *error)
-{
-    ProtobufCMessage *message;
-    return read_message(client, reply, type, &message, error) == SW_OK ? message : NULL;
 }

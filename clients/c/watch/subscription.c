@@ -1,7 +1,9 @@
-/* One SUB socket after the other (subscription.h). A broker ends a connection when what its user may read has changed: the next
- * one gets what it may read then. */
+/* One SUB socket after the other, see subscription.h. A broker also ends a connection when the user's rights have
+ * changed; the next connection has the new rights. */
 #include "c/watch/subscription.h"
+#include "base/clock.h"
 #include "net/monitor.h"
+#include "wire/frame.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,58 +15,29 @@
 #define RECONNECT_NEVER  3600000
 #define HEARTBEAT_MS     1000
 #define SILENCE_MS       5000
-#define UNREAD_MAX       100000 /* events here before some are missed; they are small */
+#define UNREAD_MAX       100000 /* events that wait here before further ones are missed; they are small */
 #define MESSAGE_MAX      (1 << 20)
 
-static bool add_text(char ***list, size_t *count, const char *text, size_t size)
-{
-    char **grown = realloc(*list, (*count + 1) * sizeof(char *));
-    if (grown == NULL)
-        return false;
-    *list = grown;
-    if ((grown[*count] = strndup(text, size)) == NULL)
-        return false;
-    ++*count;
-    return true;
-}
-
-static bool has_transport(const char *endpoint, size_t size)
-{
-    return size > 6 && (strncmp(endpoint, "tcp://", 6) == 0 || strncmp(endpoint, "ipc://", 6) == 0);
-}
-
-sw_code sw_subscription_open(sw_subscription *subscription, sw_client *client, const char *endpoints,
+sw_code sw_subscription_open(sw_subscription *subscription, const sw_subscription_options *options,
                              sw_error *error)
 {
-    *subscription = (sw_subscription){.client = client, .epoll = -1};
-    if (endpoints == NULL)
-        endpoints = secure_getenv("SITEWIRE_EVENTS");
-    for (const char *at = endpoints; at != NULL && *at != '\0';) {
-        at += strspn(at, ", \t\n");
-        size_t size = strcspn(at, ", \t\n");
-        if (size > 0 && !has_transport(at, size))
-            return sw_fail_field(error, SW_INVALID_ARGUMENT, "endpoints",
-                                 "endpoint '%.*s' must be tcp://HOST:PORT or ipc://PATH",
-                                 (int)(size < 100 ? size : 100), at);
-        if (size > 0 && !add_text(&subscription->endpoints, &subscription->endpoint_count, at, size))
-            return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-        at += size;
-    }
-    if (subscription->endpoint_count == 0)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "endpoints",
-                             "no endpoint of events is given; set SITEWIRE_EVENTS, for instance by `. "
-                             "DIR/env`");
-    return SW_OK;
+    *subscription = (sw_subscription){.options = *options, .epoll = -1};
+    return sw_endpoints_parse(&subscription->endpoints, options->endpoints, "SITEWIRE_EVENTS", error);
 }
 
 bool sw_subscription_add(sw_subscription *subscription, const char *topic)
 {
-    return add_text(&subscription->topics, &subscription->topic_count, topic, strlen(topic));
+    char **topics = realloc(subscription->topics, (subscription->topic_count + 1) * sizeof(char *));
+    if (topics == NULL)
+        return false;
+    subscription->topics = topics;
+    topics[subscription->topic_count] = strdup(topic);
+    return topics[subscription->topic_count] != NULL && ++subscription->topic_count > 0;
 }
 
 const char *sw_subscription_endpoint(const sw_subscription *subscription)
 {
-    return subscription->endpoint_count == 0 ? "" : subscription->endpoints[subscription->current];
+    return sw_endpoints_current(&subscription->endpoints);
 }
 
 static void watch(const sw_subscription *subscription, int fd, int operation)
@@ -99,11 +72,9 @@ static void close_sockets(sw_subscription *subscription)
 void sw_subscription_close(sw_subscription *subscription)
 {
     close_sockets(subscription);
-    for (size_t i = 0; i < subscription->endpoint_count; i++)
-        free(subscription->endpoints[i]);
     for (size_t i = 0; i < subscription->topic_count; i++)
         free(subscription->topics[i]);
-    free(subscription->endpoints);
+    sw_endpoints_clear(&subscription->endpoints);
     free(subscription->topics);
     *subscription = (sw_subscription){.epoll = -1};
 }
@@ -115,37 +86,37 @@ static bool set_int(void *socket, int option, int value)
 
 static bool open_sockets(sw_subscription *subscription)
 {
-    const sw_link *link = &subscription->client->link;
+    const sw_subscription_options *options = &subscription->options;
     const char *endpoint = sw_subscription_endpoint(subscription);
-    bool encrypted = link->key.public_key[0] != '\0' && strncmp(endpoint, "tcp://", 6) == 0;
+    bool encrypted = sw_client_key_is_set(options->key) && sw_endpoint_is_tcp(endpoint);
     int64_t message_max = MESSAGE_MAX;
-    void *socket = subscription->socket = zmq_socket(link->context, ZMQ_SUB);
+    void *socket = subscription->socket = zmq_socket(options->context, ZMQ_SUB);
     bool good = socket != NULL && set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_RCVHWM, UNREAD_MAX) &&
                 set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_NEVER) &&
                 set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
                 set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, SILENCE_MS) &&
                 set_int(socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL) &&
                 zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)) == 0 &&
-                (!encrypted || sw_key_use_as_client(socket, &link->key));
+                (!encrypted || sw_key_use_as_client(socket, &options->key->file));
     for (size_t i = 0; good && i < subscription->topic_count; i++)
         good = zmq_setsockopt(socket, ZMQ_SUBSCRIBE, subscription->topics[i],
                               strlen(subscription->topics[i])) == 0;
     if (good)
-        subscription->monitor = sw_monitor_open(link->context, socket, ZMQ_EVENT_ALL);
+        subscription->monitor = sw_monitor_open(options->context, socket, ZMQ_EVENT_ALL);
     return good && subscription->monitor != NULL && zmq_connect(socket, endpoint) == 0;
 }
 
-/* To the next endpoint of the list, and once round it, after a pause. */
+/* Goes on to the next endpoint, and pauses after the last. */
 static void fail(sw_subscription *subscription, const char *reason, int64_t now_us)
 {
     snprintf(subscription->reason, sizeof(subscription->reason), "%s", reason);
     close_sockets(subscription);
-    size_t rounds = subscription->failures++ / subscription->endpoint_count;
+    size_t rounds = subscription->failures++ / subscription->endpoints.count;
     int64_t pause = rounds > 6 ? BACKOFF_MAX_US : (int64_t)BACKOFF_FIRST_US << rounds;
-    subscription->current = (subscription->current + 1) % subscription->endpoint_count;
+    sw_endpoints_next(&subscription->endpoints);
     subscription->due_us = now_us;
-    if (subscription->failures % subscription->endpoint_count == 0)
-        subscription->due_us += pause / 2 + sw_client_jitter(subscription->client, pause / 2);
+    if (subscription->failures % subscription->endpoints.count == 0)
+        subscription->due_us += pause / 2 + sw_random_upto(subscription->options.random, pause / 2);
 }
 
 static void begin(sw_subscription *subscription, int64_t now_us)
@@ -157,10 +128,10 @@ static void begin(sw_subscription *subscription, int64_t now_us)
     subscription->socket_fd = sw_socket_fd(subscription->socket);
     subscription->monitor_fd = sw_socket_fd(subscription->monitor);
     sw_subscription_watch(subscription, subscription->epoll);
-    subscription->due_us = now_us + subscription->client->options.connect_ms * 1000;
+    subscription->due_us = now_us + subscription->options.connect_ms * 1000;
 }
 
-/* True if the connection got up. The socket may be closed afterwards. */
+/* True if the connection came up. May close the socket. */
 static bool handle(sw_subscription *subscription, int event, int64_t now_us)
 {
     switch (event) {
@@ -172,7 +143,7 @@ static bool handle(sw_subscription *subscription, int event, int64_t now_us)
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-        fail(subscription, "the broker refuses us, or knows our key not yet", now_us);
+        fail(subscription, "the broker refuses our key, or does not know it yet", now_us);
         return false;
     case ZMQ_EVENT_DISCONNECTED:
         fail(subscription, subscription->up ? "the connection was lost" : "the broker hung up", now_us);
@@ -207,13 +178,13 @@ bool sw_subscription_read(sw_subscription *subscription, zmq_msg_t *body)
     if (subscription->socket == NULL)
         return false;
     zmq_msg_init(&frame);
-    for (int place = 0; zmq_msg_recv(&frame, subscription->socket, ZMQ_DONTWAIT) >= 0;) {
+    for (int part = 0; zmq_msg_recv(&frame, subscription->socket, ZMQ_DONTWAIT) >= 0;) {
         bool more = zmq_msg_more(&frame) != 0;
-        if (place == 1 && !more) {
+        if (part == 1 && !more) {
             *body = frame;
             return true;
         }
-        place = more ? place + 1 : 0; /* what has not two frames is none of ours */
+        part = more ? part + 1 : 0; /* an event has exactly two frames */
     }
     zmq_msg_close(&frame);
     return false;

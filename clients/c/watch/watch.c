@@ -1,6 +1,11 @@
-/* A watch (<sitewire/watch.h>): hears events over a subscription, sees by their numbers what it has missed, and reads that from the
- * service. sequence.h knows what was delivered. Here are its life and its loop. */
-#include "c/watch/watch_core.h"
+/* A watch, see <sitewire/watch.h>: hears events over a subscription, finds by their numbers what it missed, and reads that
+ * from the service. sequence.h knows what was delivered. Here are its life and its loop. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "c/call.h"
+#include "c/client.h"
+#include "c/watch/hear.h"
+#include "c/watch/read.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -14,25 +19,9 @@
 #define BATCH        1024 /* messages read in one round */
 #define PROJECTS_MAX 1000
 
-const char *const sw_watch_kinds[SW_WATCH_KINDS] = {"state", "command", "log", "head"};
-
-bool sw_watch_fail(sw_watch *watch, const sw_error *error)
-{
-    if (watch->error.code == SW_OK)
-        watch->error = *error;
-    return false;
-}
-
-bool sw_watch_fail_memory(sw_watch *watch)
-{
-    sw_error error;
-    sw_fail(&error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    return sw_watch_fail(watch, &error);
-}
-
 /* --- The loop --- */
 
-/* Everything that can be done now. True if there may be more. */
+/* Does everything that can be done now. True if there may be more. */
 static bool work(sw_watch *watch)
 {
     int64_t now_us = sw_now_us();
@@ -142,7 +131,7 @@ int sw_watch_fd(sw_watch *watch)
     return watch->epoll = watch->timer = -1;
 }
 
-/* --- What it tells --- */
+/* --- What it reports --- */
 
 const char *sw_watch_cursor(sw_watch *watch)
 {
@@ -183,9 +172,10 @@ static sw_code take_kinds(sw_watch *watch, const char *text, sw_error *error)
         while (i + 1 < SW_WATCH_KINDS && !sw_view_equal((sw_view){at, size}, sw_view_of(sw_watch_kinds[i])))
             i++;
         if (i + 1 == SW_WATCH_KINDS)
-            return sw_fail_field(error, SW_INVALID_ARGUMENT, "kinds",
-                                 "kind '%.*s': one of state, command and log, or several with commas",
-                                 (int)(size < 64 ? size : 64), at);
+            return sw_fail_field(
+                error, SW_INVALID_ARGUMENT, "kinds",
+                "kind '%.*s': expected state, command or log, or several of them with commas",
+                (int)(size < 64 ? size : 64), at);
         watch->wanted[i] = true;
         at += size + (at[size] == ',');
     }
@@ -219,12 +209,23 @@ static sw_code take_projects(sw_watch *watch, const sw_watch_options *options, s
         const char *project = options->projects[i];
         if (project == NULL || *project == '\0' || strpbrk(project, "/,= \n") != NULL)
             return sw_fail_field(error, SW_INVALID_ARGUMENT, "projects",
-                                 "'%s' is no project; one is `website:` or `drupaldocrootcore:` and a code",
+                                 "'%s' is not a project: expected `website:CODE` or `drupaldocrootcore:CODE`",
                                  project == NULL ? "" : project);
         good = (watch->projects[i] = strdup(project)) != NULL && add_topics(watch, project);
         watch->project_count += good;
     }
     return good ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+}
+
+static sw_code subscribe(sw_watch *watch, const char *endpoints, sw_error *error)
+{
+    sw_client *client = watch->client;
+    const sw_subscription_options options = {.endpoints = endpoints,
+                                             .context = client->link.context,
+                                             .key = &client->link.key,
+                                             .random = &client->random,
+                                             .connect_ms = client->options.connect_ms};
+    return sw_subscription_open(&watch->subscription, &options, error);
 }
 
 static sw_code take_options(sw_watch *watch, const sw_watch_options *options, sw_error *error)
@@ -234,7 +235,7 @@ static sw_code take_options(sw_watch *watch, const sw_watch_options *options, sw
     watch->fn = options->fn;
     watch->context = options->context;
     watch->deployment = options->deployment;
-    sw_code code = sw_subscription_open(&watch->subscription, watch->client, options->endpoints, error);
+    sw_code code = subscribe(watch, options->endpoints, error);
     if (code == SW_OK)
         code = take_kinds(watch, options->kinds, error);
     if (code == SW_OK)
@@ -242,9 +243,10 @@ static sw_code take_options(sw_watch *watch, const sw_watch_options *options, sw
     if (code != SW_OK || options->cursor == NULL || *options->cursor == '\0')
         return code;
     if (!sw_sequence_read(&watch->sequence, options->cursor))
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "cursor",
-                             "'%.64s' is no cursor: give one that a watch has told, or 0 for the first event",
-                             options->cursor);
+        return sw_fail_field(
+            error, SW_INVALID_ARGUMENT, "cursor",
+            "'%.64s' is not a cursor: give one that a watch returned, or 0 for the first event",
+            options->cursor);
     watch->ready = true;
     watch->missing = watch->sequence.base;
     return SW_OK;

@@ -1,5 +1,6 @@
 /* Calls of the commands: the client, the schema, one JSON call that SIGINT can end. */
 #include "base/error.h"
+#include "c/json_call.h"
 #include "cli/run/cli.h"
 #include "cli/run/interrupt.h"
 #include <stdlib.h>

@@ -117,8 +117,8 @@ class Relay(WatchTest):
     def test_words(self):
         for words, code, says in ((("--project", "nothing"), NOT_FOUND, 'no such Project "website:nothing"'),
                                   (("--deployment", "999999"), NOT_FOUND, 'no such Deployment "999999"'),
-                                  (("--after", "x"), INVALID_ARGUMENT, "is no cursor"),
-                                  (("--kind", "noise"), INVALID_ARGUMENT, "one of state, command and log"),
+                                  (("--after", "x"), INVALID_ARGUMENT, "is not a cursor"),
+                                  (("--kind", "noise"), INVALID_ARGUMENT, "expected state, command or log"),
                                   (("word",), INVALID_ARGUMENT, "takes no words")):
             done = self.system.cli("watch", *words)
             self.assertEqual(done.returncode, code, done.stderr)

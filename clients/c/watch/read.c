@@ -1,12 +1,14 @@
-/* What a watch reads from the service: events that it has missed, and the heads by which it finds out (watch_core.h). */
-#include "c/watch/watch_core.h"
-
+/* Checks, fills and comparisons, see read.h. */
+#include "c/watch/read.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "c/watch/hear.h"
 #include "sitewire/deployment/v1/deployment.pb-c.h"
 
 #include <stdio.h>
 
-#define PAGE           1000   /* of a List */
-#define AGAIN_US       100000 /* what a check misses may still be on its way */
+#define PAGE           1000   /* items of a List */
+#define AGAIN_US       100000 /* what a check misses may still arrive by then */
 #define CALL_FAILED_US 500000
 #define CALL_MS        10000
 
@@ -30,7 +32,8 @@ static void call(sw_watch *watch, sw_watch_call kind, const char *method, const 
         sw_watch_fail(watch, &error);
 }
 
-/* Starts ListEvents or ListEventHeads: what is after `from`, or with from < 0 the last one. The two requests have the same form. */
+/* Starts ListEvents or ListEventHeads after position `from`; from < 0 asks for the last item only. The two requests have
+ * the same fields. */
 static void start(sw_watch *watch, sw_watch_call kind, int64_t from, sw_reply_fn *fn)
 {
     char position[24], *values[1] = {position};
@@ -69,7 +72,7 @@ static void start(sw_watch *watch, sw_watch_call kind, int64_t from, sw_reply_fn
         call(watch, kind, "/sitewire.deployment.v1.Deployments/ListEventHeads", &heads.base, fn);
 }
 
-/* Whether a call went well; if not, it is repeated, or the watch has failed. */
+/* Whether the call succeeded. If not, it is made again after a pause, or the watch has failed. */
 static bool take_outcome(sw_watch *watch, const sw_reply *reply)
 {
     watch->call = SW_WATCH_IDLE;
@@ -104,13 +107,13 @@ static void on_fill(const sw_reply *reply, void *context)
 {
     sw_watch *watch = context;
     if (!take_outcome(watch, reply)) {
-        if (watch->from < watch->missing) /* again, from where it was: what was read is delivered */
+        if (watch->from < watch->missing) /* again from where it was: what it has read is delivered */
             watch->missing = watch->from;
         return;
     }
     sw_view rest = {reply->payload, reply->payload_size}, item;
     size_t count = 0;
-    bool whole = watch->from <= watch->sequence.base; /* nothing is left out */
+    bool whole = watch->from <= watch->sequence.base; /* no event is left out */
     while (watch->error.code == SW_OK && sw_event_next(&rest, &item)) {
         sw_event_view event;
         if (!sw_event_decode(item, &event)) {
@@ -122,13 +125,13 @@ static void on_fill(const sw_reply *reply, void *context)
         int64_t mark = sw_sequence_mark(&watch->sequence, event.project);
         if (event.position <= mark)
             continue;
-        /* Behind its mark the table is whole; before it, something is missing that nobody had noticed. */
+        /* The fill began after this project's mark, and something between the two is missing, too. */
         if (event.previous_position > mark && watch->from > mark) {
             sw_watch_miss(watch, mark);
             return;
         }
         watch->filled++;
-        if (whole) /* however many projects there are, the cursor is short */
+        if (whole) /* keeps the cursor short, however many projects there are */
             sw_sequence_advance(&watch->sequence, event.position);
         sw_watch_deliver(watch, &event);
     }
@@ -138,7 +141,7 @@ static void on_fill(const sw_reply *reply, void *context)
         return;
     if (whole) {
         sw_sequence_settle(&watch->sequence, watch->read);
-        watch->from = watch->read; /* another try of the next page begins there */
+        watch->from = watch->read; /* if the next page fails, it is tried again from here */
     }
     if (count == PAGE) {
         start(watch, SW_WATCH_FILLING, watch->read, on_fill);
@@ -159,8 +162,8 @@ void sw_watch_begin_fill(sw_watch *watch)
         watch->missing = watch->from;
 }
 
-/* What a check found, once it has seen all heads. What is behind may be on its way: it is missing if it is so still a moment
- * later. A new connection has missed it for sure. */
+/* The end of a check that has seen all heads. What was not delivered may still arrive over the subscription: it counts as
+ * missing if the next check, a moment later, finds the same. A new connection cannot have heard it. */
 static void conclude_check(sw_watch *watch)
 {
     bool up = watch->subscription.up;
@@ -180,7 +183,7 @@ static void conclude_check(sw_watch *watch)
     watch->fresh = false;
 }
 
-/* Without an answer the next check asks again: an older service, or a newer one on an older schema, never gives one. */
+/* A failure is ignored: the next check asks again. A service or a schema that is older never answers. */
 static void on_position(const sw_reply *reply, void *context)
 {
     sw_watch *watch = context;
@@ -254,7 +257,7 @@ static void on_check(const sw_reply *reply, void *context)
 
 void sw_watch_begin_check(sw_watch *watch)
 {
-    /* The head at the base, too: if it is there, all is well. */
+    /* Includes the head at the base: seeing it proves that the events reach as far as the cursor. */
     watch->page_from = watch->sequence.base > 0 ? watch->sequence.base - 1 : 0;
     watch->last = sw_sequence_last(&watch->sequence);
     watch->behind = watch->lost = SW_WATCH_NONE;

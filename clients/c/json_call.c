@@ -1,6 +1,9 @@
-/* Calls by method name with JSON, and the schema that they need: Reflection of the broker and of every
- * service it knows, merged. Used by the command line and by programs without generated code. */
-#include "c/core.h"
+/* Calls by method name with JSON. They need a schema, which is fetched from the broker's Reflection and from that of
+ * every service it knows. Used by the command line and by programs without generated code. */
+#include "c/json_call.h"
+#include "base/error.h"
+#include "c/call.h"
+#include "c/client.h"
 #include "c/json/json.h"
 #include <sitewire/rpc/v1/rpc.pb-c.h>
 
@@ -18,7 +21,7 @@
 typedef struct collection {
     uint8_t *bytes; /* FileDescriptorSets in a row, which is their union */
     size_t size;
-    sw_error gap; /* why one is missing */
+    sw_error gap; /* why one is missing; code OK: none is */
 } collection;
 
 static sw_code add_schema(collection *all, const Sw__GetSchemaResponse *reply, sw_error *error)
@@ -48,8 +51,8 @@ static int64_t probe_ms(const sw_client *client)
     return client->options.timeout_ms < PROBE_MS ? client->options.timeout_ms : PROBE_MS;
 }
 
-/* One service after the other: there are few, and each answer is checked before the next is asked for. One
- * that does not answer leaves a gap, which is told to who needs it. */
+/* Asks one service after the other: there are few. A service that does not answer leaves a gap, which is reported
+ * when a method is not found. */
 static void collect_services(sw_client *client, const Sw__GetSchemaResponse *broker, collection *all)
 {
     for (size_t i = 0; i < broker->n_services; i++) {
@@ -67,25 +70,7 @@ static void collect_services(sw_client *client, const Sw__GetSchemaResponse *bro
     }
 }
 
-/* JSON calls in flight still name the old one: it is kept until none is. */
-static bool replace_schema(sw_client *client, sw_schema *schema)
-{
-    if (client->schema != NULL && client->json_in_flight > 0) {
-        sw_schema **retired = realloc(client->retired, (client->retired_count + 1) * sizeof(sw_schema *));
-        if (retired == NULL)
-            return false;
-        client->retired = retired;
-        client->retired[client->retired_count++] = client->schema;
-    } else {
-        sw_schema_destroy(&client->schema);
-        while (client->retired_count > 0)
-            sw_schema_destroy(&client->retired[--client->retired_count]);
-    }
-    client->schema = schema;
-    return true;
-}
-
-/* The broker's Reflection names all services. Its Stats would, too, but are not for who has no access right yet. */
+/* The broker's Reflection names all services, also to callers without any access right. */
 static sw_code fetch_schema(sw_client *client, sw_error *error)
 {
     collection all = {0};
@@ -98,12 +83,12 @@ static sw_code fetch_schema(sw_client *client, sw_error *error)
         collect_services(client, broker, &all);
     if (code == SW_OK)
         code = sw_schema_new(all.bytes, all.size, &schema, error);
-    if (code == SW_OK && !replace_schema(client, schema)) {
+    if (code == SW_OK && !sw_schema_cache_replace(&client->schemas, schema, client->calls.json_count > 0)) {
         sw_schema_destroy(&schema);
         code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
     if (code == SW_OK)
-        client->schema_gap = all.gap;
+        client->schemas.gap = all.gap;
     if (broker != NULL)
         protobuf_c_message_free_unpacked(&broker->base, NULL);
     free(all.bytes);
@@ -113,34 +98,20 @@ static sw_code fetch_schema(sw_client *client, sw_error *error)
 sw_code sw_client_schema(sw_client *client, bool refresh, const sw_schema **schema, sw_error *error)
 {
     sw_code code = SW_OK;
-    if (client->schema == NULL || refresh)
+    if (client->schemas.schema == NULL || refresh)
         code = fetch_schema(client, error);
-    *schema = client->schema;
+    *schema = client->schemas.schema;
     return code;
 }
 
 /* --- Calls --- */
 
-sw_code sw_reply_to_json(const ProtobufCMessageDescriptor *type, sw_view payload, char **text,
-                         sw_error *error)
-{
-    ProtobufCMessage *message;
-    sw_code code = sw_unpack(type, payload, NULL, &message, error);
-    if (code != SW_OK)
-        return code;
-    json_t *json = sw_json_from_message(message);
-    protobuf_c_message_free_unpacked(message, NULL);
-    *text = json != NULL ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    json_decref(json);
-    return *text != NULL ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-}
-
-/* A method that is missing may have come with a service that was started since: look once more. */
+/* A missing method may belong to a service that was started since, so the schema is fetched once more. */
 static sw_code find_method(sw_client *client, const char *name, const sw_schema_method **method,
                            sw_error *error)
 {
     const sw_schema *schema;
-    bool had = client->schema != NULL;
+    bool had = client->schemas.schema != NULL;
     if (name == NULL)
         return sw_fail(error, SW_INVALID_ARGUMENT, "no method is given");
     if (!had && client->busy)
@@ -154,15 +125,15 @@ static sw_code find_method(sw_client *client, const char *name, const sw_schema_
     }
     if (code != SW_OK || *method != NULL)
         return code;
-    if (client->schema_gap.code != SW_OK) {
+    if (client->schemas.gap.code != SW_OK) {
         if (error != NULL)
-            *error = client->schema_gap;
-        return client->schema_gap.code;
+            *error = client->schemas.gap;
+        return client->schemas.gap.code;
     }
     return sw_fail(error, SW_UNIMPLEMENTED, "no method '%.128s', or several; see `sitewire describe`", name);
 }
 
-/* The call that `method` and `json` make: its payload is malloc'ed for the caller. */
+/* Fills in the call; its payload is malloc'ed for the caller. */
 static sw_code make_spec(sw_client *client, const char *name, const char *json, sw_call_spec *spec,
                          sw_error *error)
 {

@@ -1,5 +1,6 @@
-/* What a watch hears, and what becomes of it: delivered, put aside during a fill, or old (watch_core.h). */
-#include "c/watch/watch_core.h"
+/* Judges and delivers what was heard, see hear.h. */
+#include "c/watch/hear.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static bool is_wanted(const sw_watch *watch, const sw_event_view *event)
     for (size_t i = 0; i < SW_WATCH_KINDS; i++)
         if (sw_view_equal(event->kind, sw_view_of(sw_watch_kinds[i])))
             return watch->wanted[i];
-    return false; /* of a newer service */
+    return false; /* a kind that only a newer service knows */
 }
 
 bool sw_watch_deliver(sw_watch *watch, const sw_event_view *view)
@@ -59,7 +60,7 @@ bool sw_watch_deliver(sw_watch *watch, const sw_event_view *view)
     return true;
 }
 
-/* --- What is heard --- */
+/* --- Judgement --- */
 
 void sw_watch_miss(sw_watch *watch, int64_t from)
 {
@@ -74,7 +75,7 @@ static bool is_head(const sw_event_view *event)
     return sw_view_equal(event->kind, SW_VIEW("head"));
 }
 
-/* Puts a message aside until the fill is over; false if there is no room: it is read from the service then. */
+/* Keeps a message until the fill is over. False if there is no room: a fill reads the event later. */
 static bool keep(sw_watch *watch, zmq_msg_t *body)
 {
     if (watch->count == SW_WATCH_HEARD_MAX)
@@ -83,7 +84,7 @@ static bool keep(sw_watch *watch, zmq_msg_t *body)
     return true;
 }
 
-/* True: done with. `covered`: a fill has read all that came before, and perhaps this one. */
+/* True if the event is dealt with. `covered`: a fill has read everything before it, and perhaps the event itself. */
 static bool judge(sw_watch *watch, const sw_event_view *event, bool covered)
 {
     int64_t mark = sw_sequence_mark(&watch->sequence, event->project);
@@ -98,7 +99,7 @@ static bool judge(sw_watch *watch, const sw_event_view *event, bool covered)
         sw_watch_miss(watch, mark);
         return false;
     }
-    if (verdict != SW_SEQUENCE_OLD) /* what a fill has not found is not there any more */
+    if (verdict != SW_SEQUENCE_OLD) /* what a fill did not find exists no more */
         sw_watch_deliver(watch, event);
     return true;
 }
