@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include <zmq.h>
 
 typedef struct {
     const char *log_level;
@@ -198,23 +199,22 @@ static void raise_descriptor_limit(void)
 
 static sw_code run(sw_error *error)
 {
-    sw_broker broker = {0};
-    program p = {.loop = sw_loop_new(), .broker = &broker, .signals = -1};
+    program p = {.loop = sw_loop_new(), .signals = -1};
     if (p.loop == NULL || !watch_signals(&p))
         return SW_RESOURCE_EXHAUSTED;
     raise_descriptor_limit();
-    sw_code code = sw_broker_open(&broker, p.loop, &broker_options, error);
+    sw_code code = sw_broker_new(p.loop, &broker_options, &p.broker, error);
     if (code == SW_OK) {
         p.watchdog_ms = sw_notify_watchdog_ms();
         p.watchdog = sw_loop_timer(p.loop, on_watchdog, &p);
         if (p.watchdog != NULL && p.watchdog_ms > 0)
             on_watchdog(&p);
         sw_notify("READY=1");
-        sw_log(SW_LOG_INFO, "ready", "instance", broker.instance, "version", SW_VERSION, NULL);
+        sw_log(SW_LOG_INFO, "ready", "instance", sw_broker_instance(p.broker), "version", SW_VERSION, NULL);
         code = sw_loop_run(p.loop, error);
-        sw_log(SW_LOG_INFO, "ends", "instance", broker.instance, NULL);
+        sw_log(SW_LOG_INFO, "ends", "instance", sw_broker_instance(p.broker), NULL);
     }
-    sw_broker_close(&broker);
+    sw_broker_destroy(&p.broker);
     sw_loop_destroy(&p.loop);
     close(p.signals);
     return code;

@@ -1,7 +1,7 @@
 /* Whole messages as hostile peers would send them: the broker with its sockets, frontend and backend, in one process. The input is a script: per message a byte (who speaks: bit 0 worker,
  * bit 1 another peer, bits 2 to 4 frames less one) and per frame a two-byte length and that many bytes. A frame of
  * length 0xffff is the route of the last call handed over. */
-#include "broker/io/broker.h"
+#include "broker/io/state.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -27,10 +27,9 @@ static sw_broker *broker_of_run(void)
                                   .handshake_ms = 5000,
                                   .drain_ms = 1000};
     options.core.service_calls = options.core.client_calls = 64;
-    broker = calloc(1, sizeof(*broker));
     loop = sw_loop_new();
     sw_error error = {0};
-    if (broker == NULL || loop == NULL || sw_broker_open(broker, loop, &options, &error) != SW_OK)
+    if (loop == NULL || sw_broker_new(loop, &options, &broker, &error) != SW_OK)
         abort();
     return broker;
 }

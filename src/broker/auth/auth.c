@@ -1,69 +1,46 @@
-/* Who a peer is, what it may call, and what services hear of it. A peer whose key or user is refused may stay for a
- * moment in which each of its calls is answered with the reason: libzmq's handshake has no words for that. */
-#include "broker/io/broker.h"
+/* Who a caller is, what it may call, and what services learn about it (auth.h). A refused caller may stay for a moment,
+ * in which its calls are answered with the reason: libzmq's handshake cannot carry one. */
+#include "broker/auth/auth.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-#define CHECK_US   1000000 /* a revocation is heard within this */
-#define REFUSED_US 2000000 /* to hear the reason */
+#define CHECK_US   1000000 /* a revocation takes effect within this */
+#define REFUSED_US 2000000 /* a refused caller may stay so long, to read the reason */
 
-#define LINES_A_SECOND 20
-#define BROKER_CALLER  "@broker" /* no user's name begins with @ */
+#define BROKER_CALLER "@broker" /* no user's name begins with @ */
 
-/* --- peers --- */
+/* --- callers --- */
 
-static sw_view local_user(const sw_auth *auth, int64_t uid)
+/* Whether a caller must have an identity. Without --local-users, everybody unencrypted is the user of --caller. */
+static bool is_checked(const sw_auth *auth, const sw_caller *caller)
 {
-    const char *any = NULL;
-    for (size_t i = 0; i < auth->local_user_count; i++) {
-        if (auth->local_users[i].uid == uid && uid >= 0)
-            return sw_view_of(auth->local_users[i].user);
-        if (auth->local_users[i].uid < 0 && uid >= 0)
-            any = auth->local_users[i].user;
-    }
-    return sw_view_of(any);
+    return caller->is_curve || (auth->local_users.caller.size == 0 && auth->local_users.count > 0);
 }
 
-/* Whether who comes by this side has to be somebody. Without --local-users, plain peers are whom --caller names. */
-static bool is_checked(const sw_broker *broker, const sw_side *side)
+void sw_auth_meet(sw_auth *auth, sw_caller *caller, int64_t now_us)
 {
-    if (side->is_curve)
-        return true;
-    return sw_view_of(broker->options->caller).size == 0 && broker->auth.local_user_count > 0;
-}
-
-sw_view sw_auth_plain_user(const sw_broker *broker, int64_t uid)
-{
-    sw_view caller = sw_view_of(broker->options->caller);
-    return caller.size > 0 ? caller : local_user(&broker->auth, uid);
-}
-
-void sw_auth_meet(sw_broker *broker, sw_peer *peer)
-{
-    sw_auth *auth = &broker->auth;
-    peer->met = true;
-    peer->met_us = broker->now_us;
-    if (!is_checked(broker, peer->side))
+    caller->met = true;
+    caller->met_us = now_us;
+    if (!is_checked(auth, caller))
         return;
-    bool is_user = !peer->side->is_curve;
-    sw_view name = is_user ? local_user(auth, peer->uid) : sw_view_of(peer->key);
+    bool is_user = !caller->is_curve;
+    sw_view name = is_user ? sw_local_users_find(&auth->local_users, caller->uid) : sw_view_of(caller->key);
     sw_identity *identity =
-        name.size == 0 ? NULL : sw_identities_need(&auth->identities, name, is_user, broker->now_us);
+        name.size == 0 ? NULL : sw_identities_need(&auth->identities, name, is_user, now_us);
     if (identity == NULL)
         return;
-    sw_peer_attach(peer, identity);
-    if (broker->now_us - identity->told_us >= CHECK_US || identity->told_us == 0)
+    sw_caller_attach(caller, identity);
+    if (now_us - identity->confirmed_us >= CHECK_US || identity->confirmed_us == 0)
         sw_identity_ask(&auth->identities, identity);
 }
 
 /* --- calls --- */
 
-typedef enum { PUBLIC, IDENTIFIED, PROFILED, ADMIN } door;
+typedef enum { PUBLIC, IDENTIFIED, PROFILED, ADMIN } access; /* what a service requires of its callers */
 
 static bool begins(sw_view text, const char *with)
 {
@@ -71,13 +48,14 @@ static bool begins(sw_view text, const char *with)
     return text.size >= size && memcmp(text.data, with, size) == 0;
 }
 
-/* Services of others know nothing of profiles. Ours judge for themselves, and so do whom `@instance` names. */
+/* Not one of ours. Foreign services do not check profiles, so the broker does it for them; ours check for themselves,
+ * also behind an `@instance`. */
 static bool is_foreign(sw_view service)
 {
     return !begins(service, "sitewire.") && !begins(service, "@") && !begins(service, "mmi.");
 }
 
-static door door_of(sw_view service)
+static access required_by(sw_view service)
 {
     if (sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Health")) ||
         sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Reflection")))
@@ -89,217 +67,189 @@ static door door_of(sw_view service)
     return is_foreign(service) ? PROFILED : IDENTIFIED;
 }
 
-static sw_answer judge(const sw_broker *broker, const sw_peer *peer, sw_view service, sw_view target)
+/* A caller without an identity. The mode of the ipc file says who may come; on tcp nothing does. */
+static sw_answer judge_unchecked(const sw_auth *auth, const sw_caller *caller, access required)
 {
-    sw_identity *identity = peer->identity;
-    door through = door_of(service);
-    /* To a plain worker the method is a part of the body: it answers whatever is called. */
-    if (through < PROFILED && is_foreign(target) && !sw_core_is_rpc(broker->core, target))
-        through = PROFILED;
-    if (!is_checked(broker, peer->side)) /* on ipc the file's mode says who may come; on tcp nothing does */
-        return through == ADMIN && peer->side->is_network && sw_view_of(broker->options->caller).size == 0
-                   ? SW_ANSWER_REFUSED
-                   : SW_ANSWER_NONE;
-    if (identity == NULL)
-        return SW_ANSWER_REFUSED;
-    switch (sw_identity_verdict(identity, broker->now_us)) {
+    bool is_anybody = caller->is_network && auth->local_users.caller.size == 0;
+    return required == ADMIN && is_anybody ? SW_ANSWER_REFUSED : SW_ANSWER_NONE;
+}
+
+static sw_answer judge_identity(sw_identity *identity, access required, int64_t now_us)
+{
+    switch (sw_identity_verdict(identity, now_us)) {
     case SW_VERDICT_REFUSED:
         return SW_ANSWER_REFUSED;
     case SW_VERDICT_GOOD:
-        if (through == PROFILED && !identity->has_profile)
+        if (required == PROFILED && !identity->has_profile)
             return SW_ANSWER_NO_PROFILE;
-        return through == ADMIN && !identity->admin ? SW_ANSWER_NOT_ADMIN : SW_ANSWER_NONE;
+        return required == ADMIN && !identity->admin ? SW_ANSWER_NOT_ADMIN : SW_ANSWER_NONE;
     default:
-        /* The file system vouches for a local user; services know what it may. */
-        if (through == PUBLIC || (through != ADMIN && identity->is_user))
+        /* The kernel vouches for a local user, and services know what it may do. */
+        if (required == PUBLIC || (required != ADMIN && identity->is_user))
             return SW_ANSWER_NONE;
         return SW_ANSWER_UNCHECKED;
     }
 }
 
-bool sw_auth_is_pending(const sw_broker *broker, const sw_peer *peer)
+sw_answer sw_auth_judge(sw_auth *auth, const sw_caller *caller, sw_view service, sw_view target,
+                        int64_t now_us)
 {
-    sw_identity *identity = peer->identity;
-    return identity != NULL && !identity->is_user && (identity->due || identity->asked) &&
-           sw_identity_verdict(identity, broker->now_us) == SW_VERDICT_NONE;
-}
-
-sw_answer sw_auth_judge(sw_broker *broker, const sw_peer *peer, sw_view service, sw_view target)
-{
-    sw_answer answer = judge(broker, peer, service, target);
-    broker->auth.calls_refused += answer != SW_ANSWER_NONE;
+    access required = required_by(service);
+    /* For a plain worker the method is part of the body: it answers whatever is called. */
+    if (required < PROFILED && is_foreign(target) && !sw_core_is_rpc(auth->core, target))
+        required = PROFILED;
+    sw_answer answer = !is_checked(auth, caller)  ? judge_unchecked(auth, caller, required)
+                       : caller->identity == NULL ? SW_ANSWER_REFUSED
+                                                  : judge_identity(caller->identity, required, now_us);
+    auth->calls_refused += answer != SW_ANSWER_NONE;
     return answer;
 }
 
-sw_view sw_auth_reason(sw_broker *broker, const sw_peer *peer, sw_answer answer, sw_view otherwise)
+bool sw_auth_is_pending(const sw_auth *auth, const sw_caller *caller, int64_t now_us)
 {
-    sw_auth *auth = &broker->auth;
+    (void)auth;
+    sw_identity *identity = caller->identity;
+    return identity != NULL && !identity->is_user && (identity->due || identity->asked) &&
+           sw_identity_verdict(identity, now_us) == SW_VERDICT_NONE;
+}
+
+sw_view sw_auth_reason(sw_auth *auth, const sw_caller *caller, sw_answer answer, sw_view otherwise)
+{
+    const char *trouble = auth->query.trouble;
     if (answer == SW_ANSWER_UNCHECKED)
-        return sw_view_of(auth->trouble[0] != '\0' ? auth->trouble : "the user service has not answered yet");
+        return sw_view_of(trouble[0] != '\0' ? trouble : "the user service has not answered yet");
     if (answer == SW_ANSWER_NOT_ADMIN || answer == SW_ANSWER_NO_PROFILE)
-        return sw_view_of(peer->identity->user);
+        return sw_view_of(caller->identity->user);
     if (answer != SW_ANSWER_REFUSED)
         return otherwise;
-    if (peer->identity != NULL)
-        return sw_view_of(peer->identity->reason);
-    if (peer->side->is_curve)
+    if (caller->identity != NULL)
+        return sw_view_of(caller->identity->reason);
+    if (caller->is_curve)
         return SW_VIEW("the connection has no key");
-    if (peer->side->is_network)
-        return SW_VIEW("nobody is known on tcp: this broker runs with --curve off");
+    if (caller->is_network)
+        return SW_VIEW("this broker runs with --curve off, so it cannot identify callers on tcp");
     snprintf(auth->said, sizeof(auth->said),
-             "uid %lld is no user of this broker: see its option --local-users", (long long)peer->uid);
+             "uid %lld is not a user of this broker: see its option --local-users", (long long)caller->uid);
     return sw_view_of(auth->said);
 }
 
-void sw_auth_hand_over(sw_broker *broker, const void *token, sw_handover *handover)
+void sw_auth_hand_over(const sw_auth *auth, const sw_caller *caller, sw_handover *handover, int64_t now_us)
 {
-    if (token == &broker->auth) {
+    sw_identity *identity = caller == NULL ? NULL : caller->identity;
+    if (caller == NULL) {
         handover->caller = SW_VIEW(BROKER_CALLER);
-        return;
-    }
-    const sw_peer *peer = token;
-    sw_identity *identity = peer->identity;
-    if (!is_checked(broker, peer->side)) {
-        handover->caller = sw_view_of(broker->options->caller);
+    } else if (!is_checked(auth, caller)) {
+        handover->caller = auth->local_users.caller;
     } else if (identity != NULL && identity->is_user) {
         handover->caller = sw_view_of(identity->name);
     } else if (identity != NULL) {
-        /* Of whom is refused since it was let in, the service finds the reason by the key. */
+        /* If the key has been refused meanwhile, the service finds the reason by it. */
         handover->key = sw_view_of(identity->name);
-        if (sw_identity_verdict(identity, broker->now_us) == SW_VERDICT_GOOD)
+        if (sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD)
             handover->caller = sw_view_of(identity->user);
     }
 }
 
 /* --- verdicts --- */
 
-/* A flood of strangers must not fill the disk; the counters of Stats know them all. */
-static bool may_log(sw_auth *auth, int64_t now_us)
+/* sw_user_query_owner.call */
+static bool call(void *context, const sw_call_header *header, const ProtobufCMessage *request)
 {
-    if (now_us >= auth->log_us) {
-        auth->log_us = now_us + 1000000;
-        auth->logged = 0;
-    }
-    return auth->logged++ < LINES_A_SECOND;
+    const sw_auth *auth = context;
+    return auth->owner.call(auth->owner.context, header, request);
 }
 
-void sw_auth_log_refusal(sw_broker *broker, const char *what, sw_view key, const char *address,
-                         const char *reason)
+/* sw_user_query_owner.decided */
+static void decided(void *context, sw_identity *identity)
 {
-    char text[SW_USER_MAX + 1];
-    snprintf(text, sizeof(text), "%.*s", (int)key.size, key.size > 0 ? key.data : "");
-    broker->auth.connections_refused++;
-    if (may_log(&broker->auth, broker->now_us))
-        sw_log(SW_LOG_WARNING, what, "key", text, "address", address, "reason", reason, NULL);
-}
-
-void sw_auth_log_subscription(sw_broker *broker, const sw_identity *identity, const char *topic)
-{
-    if (may_log(&broker->auth, broker->now_us))
-        sw_log(SW_LOG_WARNING, "subscription refused", identity->is_user ? "local" : "key", identity->name,
-               "user", identity->user, "topic", topic, "reason", "it names nothing that the user may read",
-               NULL);
-}
-
-void sw_auth_told(sw_broker *broker, sw_identity *identity)
-{
+    sw_auth *auth = context;
     sw_verdict verdict = identity->verdict;
     bool changed = identity->logged != verdict && verdict != SW_VERDICT_NONE;
     if (changed && verdict == SW_VERDICT_REFUSED)
-        sw_auth_log_refusal(broker, "caller refused", sw_view_of(identity->name), "", identity->reason);
-    else if (changed && may_log(&broker->auth, broker->now_us))
-        sw_log(SW_LOG_INFO, "caller known", identity->is_user ? "local" : "key", identity->name, "user",
-               identity->user, NULL);
+        sw_refusals_connection(&auth->refusals, "caller refused", sw_view_of(identity->name), "",
+                               identity->reason, auth->now_us);
+    else if (changed)
+        sw_refusals_accepted(&auth->refusals, identity, auth->now_us);
     identity->logged = verdict;
-    sw_zap_release(broker, identity);
-    sw_events_check(&broker->events, identity);
+    sw_zap_release(&auth->zap, identity, auth->now_us);
+    auth->owner.changed(auth->owner.context, identity);
 }
 
-static void cut_refused(sw_identity *identity, int64_t now_us)
+static void cut_refused(sw_auth *auth, sw_identity *identity)
 {
-    for (sw_peer *peer = identity->peers; peer != NULL; peer = peer->same_next) {
-        int64_t since_us = peer->met_us > identity->refused_us ? peer->met_us : identity->refused_us;
-        if (!peer->cut && !peer->lost && now_us - since_us >= REFUSED_US)
-            sw_side_cut(peer->side, peer);
+    for (sw_caller *caller = identity->callers, *next; caller != NULL; caller = next) {
+        int64_t since_us = caller->met_us > identity->refused_us ? caller->met_us : identity->refused_us;
+        next = caller->same_next;
+        if (auth->now_us - since_us >= REFUSED_US)
+            auth->owner.cut(auth->owner.context, caller);
     }
 }
 
-/* Asks again about those who are connected, cuts the refused, and forgets who has been away. */
-static void check(sw_broker *broker)
+static bool is_absent(const sw_auth *auth, const sw_identity *identity)
 {
-    sw_auth *auth = &broker->auth;
-    int64_t now_us = broker->now_us;
+    int64_t keep_us = identity->verdict == SW_VERDICT_GOOD ? auth->cache_us : CHECK_US;
+    return identity->waiting == NULL && !identity->due && !identity->asked &&
+           auth->now_us - identity->used_us >= keep_us;
+}
+
+/* Asks again about identities that are connected, cuts off the refused, and forgets the absent. */
+static void check_identities(sw_auth *auth)
+{
     uint32_t at = 0;
     for (sw_identity *each; (each = sw_identities_next(&auth->identities, &at)) != NULL;) {
-        if (each->peers != NULL || each->subscribers != NULL) {
-            each->used_us = now_us;
+        if (each->callers != NULL || each->subscribers != NULL) {
+            each->used_us = auth->now_us;
             sw_identity_ask(&auth->identities, each);
-            sw_events_check(&broker->events, each);
+            auth->owner.changed(auth->owner.context, each); /* its verdict may have ended with its time */
             if (each->verdict == SW_VERDICT_REFUSED)
-                cut_refused(each, now_us);
-        } else if (each->waiting == NULL && !each->due && !each->asked &&
-                   now_us - each->used_us >= (each->verdict == SW_VERDICT_GOOD
-                                                  ? broker->options->auth_cache_ms * 1000
-                                                  : CHECK_US)) {
+                cut_refused(auth, each);
+        } else if (is_absent(auth, each)) {
             sw_identities_forget(&auth->identities, each);
         }
     }
 }
 
-void sw_auth_idle(sw_broker *broker)
+void sw_auth_idle(sw_auth *auth, int64_t now_us)
 {
-    sw_auth *auth = &broker->auth;
-    bool changed = auth->epoch != sw_core_epoch(broker->core);
-    auth->epoch = sw_core_epoch(broker->core);
-    /* A service that has just come is asked at once. */
-    if (broker->now_us >= auth->check_us || (changed && auth->trouble[0] != '\0')) {
-        auth->check_us = broker->now_us + CHECK_US;
-        check(broker);
+    bool changed = auth->epoch != sw_core_epoch(auth->core);
+    auth->epoch = sw_core_epoch(auth->core);
+    auth->now_us = now_us;
+    /* A user service that has just come is asked at once. */
+    if (now_us >= auth->check_us || (changed && auth->query.trouble[0] != '\0')) {
+        auth->check_us = now_us + CHECK_US;
+        check_identities(auth);
     }
-    sw_auth_ask(broker);
-    sw_zap_idle(broker);
+    sw_user_query_start(&auth->query, now_us);
+    sw_zap_idle(&auth->zap);
     auth->known = auth->identities.slab.used;
 }
 
-int64_t sw_auth_next_us(const sw_broker *broker)
+int64_t sw_auth_next_us(const sw_auth *auth)
 {
-    return broker->auth.identities.slab.used == 0 ? SW_NEVER : broker->auth.check_us;
+    return auth->identities.slab.used == 0 ? SW_NEVER : auth->check_us;
+}
+
+void sw_auth_reply(sw_auth *auth, uint64_t call_id, sw_view header, sw_view payload, int64_t now_us)
+{
+    auth->now_us = now_us;
+    sw_user_query_reply(&auth->query, call_id, header, payload, now_us);
+}
+
+void sw_auth_failed(sw_auth *auth, uint64_t call_id, int64_t now_us)
+{
+    auth->now_us = now_us;
+    sw_user_query_failed(&auth->query, call_id, now_us);
 }
 
 /* --- life --- */
-
-/* UID=USER,...; the uid * is any other. */
-static sw_code take_local_users(sw_auth *auth, const char *text, sw_error *error)
-{
-    while (text != NULL && *text != '\0') {
-        size_t size = strcspn(text, ","), name = strcspn(text, "=");
-        sw_local_user *local = &auth->local_users[auth->local_user_count];
-        char *end = NULL;
-        bool any = name == 1 && text[0] == '*';
-        local->uid = any ? -1 : strtoll(text, &end, 10);
-        if (auth->local_user_count == SW_LOCAL_USERS_MAX)
-            return sw_fail(error, SW_INVALID_ARGUMENT, "--local-users: more than %d", SW_LOCAL_USERS_MAX);
-        if (name + 1 >= size || size - name - 1 > SW_USER_MAX || text[name + 1] == '@' ||
-            (!any && (end != text + name || local->uid < 0 || local->uid > UINT32_MAX)))
-            return sw_fail(error, SW_INVALID_ARGUMENT,
-                           "--local-users: expected UID=E-MAIL or *=E-MAIL, comma-separated, not `%.*s`",
-                           (int)(size < 100 ? size : 100), text);
-        memcpy(local->user, text + name + 1, size - name - 1);
-        auth->local_user_count++;
-        text += size + (text[size] == ',');
-    }
-    return SW_OK;
-}
 
 static bool has_tcp(const char *endpoints)
 {
     return endpoints != NULL && strstr(endpoints, "tcp://") != NULL;
 }
 
-static sw_code take_key(sw_broker *broker, sw_error *error)
+static sw_code read_key(sw_auth *auth, const sw_broker_options *options, sw_error *error)
 {
-    const sw_broker_options *options = broker->options;
-    sw_auth *auth = &broker->auth;
     bool backend = has_tcp(options->backend) || has_tcp(options->publish);
     if (!backend && !has_tcp(options->frontend) && !has_tcp(options->events))
         return SW_OK;
@@ -315,39 +265,48 @@ static sw_code take_key(sw_broker *broker, sw_error *error)
     if (backend && sw_view_of(options->service_keys).size == 0)
         return sw_fail(
             error, SW_FAILED_PRECONDITION,
-            "a backend on tcp needs --service-keys FILE, the public keys of those who may serve, one a line");
+            "a backend on tcp needs --service-keys FILE: the public keys that may serve, one per line");
     auth->is_curve = true;
     return sw_key_file_read(options->key, &auth->key, error);
 }
 
-sw_code sw_auth_open(sw_broker *broker, sw_error *error)
+static sw_code read_options(sw_auth *auth, const sw_broker_options *options, sw_error *error)
 {
-    sw_auth *auth = &broker->auth;
-    sw_identities_init(&auth->identities, broker->secret);
-    const sw_broker_options *options = broker->options;
     const char *curve = options->curve;
     if (curve != NULL && strcmp(curve, "on") != 0 && strcmp(curve, "off") != 0)
         return sw_fail(error, SW_INVALID_ARGUMENT, "--curve is on or off, not `%s`", curve);
-    if (options->caller != NULL && options->caller[0] == '@')
-        return sw_fail(error, SW_INVALID_ARGUMENT, "--caller: a user's name does not begin with @");
-    sw_code code = take_local_users(auth, options->local_users, error);
-    if (code == SW_OK)
-        code = take_key(broker, error);
+    sw_code code = sw_local_users_read(&auth->local_users, options->caller, options->local_users, error);
+    return code == SW_OK ? read_key(auth, options, error) : code;
+}
+
+sw_code sw_auth_open(sw_auth *auth, const sw_auth_owner *owner, const sw_broker_options *options,
+                     const sw_core *core, sw_loop *loop, void *context, uint64_t secret, sw_error *error)
+{
+    *auth = (sw_auth){.owner = *owner, .core = core, .cache_us = options->auth_cache_ms * 1000};
+    sw_identities_init(&auth->identities, secret);
+    auth->query = (sw_user_query){.owner = {auth, call, decided},
+                                  .core = core,
+                                  .identities = &auth->identities,
+                                  .cache_us = auth->cache_us};
+    auth->zap = (sw_zap){.loop = loop,
+                         .identities = &auth->identities,
+                         .refusals = &auth->refusals,
+                         .local_users = &auth->local_users,
+                         .service_keys = options->service_keys};
+    sw_code code = read_options(auth, options, error);
     if (code == SW_OK && (auth->is_curve || sw_view_of(options->events).size > 0))
-        code = sw_zap_open(broker, error);
-    auth->client = sw_core_client_open(broker->core, auth);
+        code = sw_zap_open(&auth->zap, context, error);
     return code;
 }
 
-void sw_auth_close(sw_broker *broker)
+void sw_auth_close(sw_auth *auth)
 {
-    sw_auth *auth = &broker->auth;
     uint32_t at = 0;
     for (sw_identity *each; (each = sw_identities_next(&auth->identities, &at)) != NULL;) {
         each->due = false;
-        sw_zap_release(broker, each);
+        sw_zap_release(&auth->zap, each, auth->now_us);
     }
-    sw_zap_close(broker);
+    sw_zap_close(&auth->zap);
     sw_identities_clear(&auth->identities);
     sw_key_file_wipe(&auth->key);
 }

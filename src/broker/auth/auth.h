@@ -1,99 +1,69 @@
-/* Who calls, and whether it may. On tcp a caller is its public key, on ipc its uid; the user service says which user
- * that is. auth.c judges peers and their calls, ask.c asks the user service, zap.c answers libzmq's question whether a
- * connection may come in. Used by frontend.c, send.c, self.c, listen.c and loop.c. */
+/* Who calls, and what they may call. On tcp a caller is identified by its public key, on ipc by its uid; the user service
+ * says which user that is. auth.c judges callers, user_query.c asks the user service, zap.c answers libzmq's question
+ * whether a connection may come in. Pure functions of time: callers pass `now_us`. Used by the files of io/. */
 #ifndef SW_BROKER_AUTH_H
 #define SW_BROKER_AUTH_H
 
-#include "broker/core/core.h"
-#include "broker/io/peer.h"
-#include "net/keyfile.h"
+#include "broker/auth/caller.h"
+#include "broker/auth/user_query.h"
+#include "broker/auth/zap.h"
+#include "broker/options.h"
 
-struct sw_broker;
-
-#define SW_ZAP_BACKEND  "backend"
-#define SW_ZAP_FRONTEND "frontend"
-#define SW_ZAP_EVENTS   "events"
-#define SW_ZAP_PUBLISH  "publish"
-
-#define SW_LOCAL_USERS_MAX 64
-
-typedef struct sw_local_user {
-    int64_t uid; /* -1: any other */
-    char user[SW_USER_MAX + 1];
-} sw_local_user;
+/* Whoever owns the auth. `context` is passed to all functions. */
+typedef struct sw_auth_owner {
+    void *context;
+    /* As in sw_user_query_owner: sends a call of the broker itself. */
+    bool (*call)(void *context, const sw_call_header *header, const ProtobufCMessage *request);
+    /* The verdict or the rights of an identity may have changed. */
+    void (*changed)(void *context, sw_identity *identity);
+    /* Ends the connection of a caller that stays refused. */
+    void (*cut)(void *context, sw_caller *caller);
+} sw_auth_owner;
 
 typedef struct sw_auth {
+    sw_auth_owner owner;
+    const sw_core *core;
     sw_key_file key; /* the broker's own; empty without CURVE */
-    bool is_curve;   /* tcp is encrypted, and its peers are known by their keys */
-    sw_local_user local_users[SW_LOCAL_USERS_MAX];
-    size_t local_user_count;
+    bool is_curve;   /* tcp is encrypted, and its callers are identified by their keys */
+    int64_t cache_us;
+    int64_t now_us; /* of the last sw_auth_idle or reply */
+    sw_local_users local_users;
     sw_identities identities;
-    /* ask.c */
-    uint32_t client; /* the core's number of the broker as a client */
-    uint64_t call_id;
-    bool asking;
-    int64_t check_us; /* when those who are connected are asked about again */
-    uint64_t epoch;   /* of the core when it was last looked whether the service is there */
-    sw_identity *asked[1000];
-    size_t asked_count;
-    char trouble[SW_REASON_MAX + 1]; /* why the service could not be asked; empty: it could */
-    /* zap.c */
-    void *zap;
-    bool zap_unread; /* something was sent since it was last found empty */
-    uint64_t calls_refused, connections_refused;
-    uint64_t known; /* identities */
-    int64_t log_us; /* a second of log lines begins anew */
-    unsigned logged;
-    char said[128]; /* the last reason that was put together */
+    sw_refusals refusals;
+    sw_user_query query;
+    sw_zap zap;
+    int64_t check_us;              /* when to ask again about identities that are connected */
+    uint64_t epoch;                /* of the core, when it was last seen whether the user service is there */
+    uint64_t calls_refused, known; /* for Stats; known: identities */
+    char said[128];                /* the last reason that was put together */
 } sw_auth;
 
-/* INVALID_ARGUMENT or FAILED_PRECONDITION names the option at fault. Before any socket is bound. */
-sw_code sw_auth_open(struct sw_broker *broker, sw_error *error);
-/* After the sockets are closed: libzmq lets everybody in without a handler. */
-void sw_auth_close(struct sw_broker *broker);
-/* Once per round. */
-void sw_auth_idle(struct sw_broker *broker);
+/* Reads the options and opens the ZAP handler, before any socket is bound. INVALID_ARGUMENT or FAILED_PRECONDITION
+ * names the option at fault. `context` is ZeroMQ's, `secret` seeds hashes; the options must outlive the auth. */
+sw_code sw_auth_open(sw_auth *auth, const sw_auth_owner *owner, const sw_broker_options *options,
+                     const sw_core *core, sw_loop *loop, void *context, uint64_t secret, sw_error *error);
+/* After all other sockets are closed: without a ZAP handler libzmq accepts everybody. Accepts what open left half-built,
+ * and an auth of zeros. */
+void sw_auth_close(sw_auth *auth);
+/* Once per round: asks the user service about what is due, cuts off the refused, forgets the absent. */
+void sw_auth_idle(sw_auth *auth, int64_t now_us);
 /* When sw_auth_idle has something to do at the latest. */
-int64_t sw_auth_next_us(const struct sw_broker *broker);
+int64_t sw_auth_next_us(const sw_auth *auth);
+/* The reply to owner.call, or its failure: see user_query.h. */
+void sw_auth_reply(sw_auth *auth, uint64_t call_id, sw_view header, sw_view payload, int64_t now_us);
+void sw_auth_failed(sw_auth *auth, uint64_t call_id, int64_t now_us);
 
-/* --- auth.c --- */
-
-/* The peer's first message: who it is. */
-void sw_auth_meet(struct sw_broker *broker, sw_peer *peer);
-/* Whether the user service is being asked about the peer and nothing is known meanwhile: its calls wait then. */
-bool sw_auth_is_pending(const struct sw_broker *broker, const sw_peer *peer);
-/* Whether a peer may call a service at a target (a service, the same mostly, or an instance): SW_ANSWER_NONE, or what to answer. */
-sw_answer sw_auth_judge(struct sw_broker *broker, const sw_peer *peer, sw_view service, sw_view target);
-/* What an answer of sw_auth_judge quotes; `otherwise` for other answers. */
-sw_view sw_auth_reason(struct sw_broker *broker, const sw_peer *peer, sw_answer answer, sw_view otherwise);
-/* What services are told of the sender of a call, whose token that is. */
-void sw_auth_hand_over(struct sw_broker *broker, const void *token, sw_handover *handover);
-/* The service has spoken of it, or could not be asked: whoever waits for that goes on. */
-void sw_auth_told(struct sw_broker *broker, sw_identity *identity);
-
-/* Who a plain peer with that uid is, -1 on tcp; empty: nobody. */
-sw_view sw_auth_plain_user(const struct sw_broker *broker, int64_t uid);
-
-/* Counts and logs somebody who is not let in. */
-void sw_auth_log_refusal(struct sw_broker *broker, const char *what, sw_view key, const char *address,
-                         const char *reason);
-/* Logs a subscription to what somebody may not read. */
-void sw_auth_log_subscription(struct sw_broker *broker, const sw_identity *identity, const char *topic);
-
-/* --- ask.c --- */
-
-/* Asks about those that are due, unless an answer is awaited. */
-void sw_auth_ask(struct sw_broker *broker);
-/* REPLY or ANSWER to the broker as a client. */
-void sw_auth_answered(struct sw_broker *broker, const sw_action *action);
-
-/* --- zap.c --- */
-
-sw_code sw_zap_open(struct sw_broker *broker, sw_error *error);
-void sw_zap_close(struct sw_broker *broker);
-/* Reads what was swallowed by sending. */
-void sw_zap_idle(struct sw_broker *broker);
-/* Ends the handshakes that wait for the verdict on an identity. */
-void sw_zap_release(struct sw_broker *broker, sw_identity *identity);
+/* The caller's first message: finds its identity. */
+void sw_auth_meet(sw_auth *auth, sw_caller *caller, int64_t now_us);
+/* Whether the user service is being asked about the caller and nothing is known yet: its calls wait. */
+bool sw_auth_is_pending(const sw_auth *auth, const sw_caller *caller, int64_t now_us);
+/* Whether the caller may call a service at a target (usually the service itself, or an instance). SW_ANSWER_NONE if so,
+ * otherwise the answer to give. */
+sw_answer sw_auth_judge(sw_auth *auth, const sw_caller *caller, sw_view service, sw_view target,
+                        int64_t now_us);
+/* What the text of an answer of sw_auth_judge quotes; `otherwise` for other answers. Valid until the next call. */
+sw_view sw_auth_reason(sw_auth *auth, const sw_caller *caller, sw_answer answer, sw_view otherwise);
+/* Fills in what a service learns about the caller; NULL: the broker itself. */
+void sw_auth_hand_over(const sw_auth *auth, const sw_caller *caller, sw_handover *handover, int64_t now_us);
 
 #endif

@@ -1,11 +1,11 @@
-/* A hash table of identities, and what a verdict means as time goes by. */
+/* The table of identities, and their verdicts over time (identity.h). */
 #include "broker/auth/identity.h"
 
 #include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define SUBSCRIBING_US 10000000 /* from the handshake to the first subscription */
+#define SUBSCRIBING_US 10000000 /* longest time from the handshake to the first subscription */
 
 void sw_identities_init(sw_identities *all, uint64_t secret)
 {
@@ -118,44 +118,44 @@ bool sw_identity_may_subscribe(sw_identity *identity, int64_t now_us)
     return identity->knows_projects && sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD;
 }
 
-/* Out of memory, nothing is known, and so nothing may be read. */
-static void take_projects(sw_identity *identity, const sw_told *told)
+/* When out of memory its projects are unknown, so it may read nothing. */
+static void take_projects(sw_identity *identity, const sw_identity_report *report)
 {
     size_t size = 0;
-    for (size_t i = 0; i < told->project_count; i++)
-        size += strlen(told->projects[i]) + 1;
+    for (size_t i = 0; i < report->project_count; i++)
+        size += strlen(report->projects[i]) + 1;
     char *projects = malloc(size + 1), *at = projects;
     identity->knows_projects = projects != NULL;
-    for (size_t i = 0; i < told->project_count && projects != NULL; i++)
-        at = stpcpy(at, told->projects[i]) + 1;
+    for (size_t i = 0; i < report->project_count && projects != NULL; i++)
+        at = stpcpy(at, report->projects[i]) + 1;
     size = projects == NULL ? 0 : size;
     if (size != identity->projects_size || (size > 0 && memcmp(projects, identity->projects, size) != 0))
         identity->rights++;
     free(identity->projects);
     identity->projects = projects;
     identity->projects_size = size;
-    identity->project_count = projects == NULL ? 0 : told->project_count;
+    identity->project_count = projects == NULL ? 0 : report->project_count;
 }
 
-void sw_identity_tell(sw_identity *identity, const sw_told *told, int64_t now_us)
+void sw_identity_update(sw_identity *identity, const sw_identity_report *report, int64_t now_us)
 {
-    sw_view user = told->user, reason = told->reason;
+    sw_view user = report->user, reason = report->reason;
     if (reason.size == 0 && (user.size == 0 || user.size > SW_USER_MAX || user.data[0] == '@'))
-        reason = SW_VIEW("it belongs to nobody");
+        reason = SW_VIEW("it belongs to no user");
     sw_verdict verdict = reason.size > 0 ? SW_VERDICT_REFUSED : SW_VERDICT_GOOD;
     if (verdict == SW_VERDICT_REFUSED && identity->verdict != SW_VERDICT_REFUSED)
         identity->refused_us = now_us;
-    bool admin = told->admin && verdict == SW_VERDICT_GOOD;
+    bool admin = report->admin && verdict == SW_VERDICT_GOOD;
     identity->rights += identity->admin != admin;
-    identity->knows_projects = false; /* what was told long ago may not be so any more */
-    if (told->tells_projects)
-        take_projects(identity, told);
+    identity->knows_projects = false; /* an old list may no longer be true */
+    if (report->has_projects)
+        take_projects(identity, report);
     identity->verdict = (uint8_t)verdict;
     identity->admin = admin;
-    identity->has_profile = admin || told->has_profile;
-    identity->told_us = now_us;
-    identity->until_us = told->until_us;
-    identity->expires_us = told->expires_us;
+    identity->has_profile = admin || report->has_profile;
+    identity->confirmed_us = now_us;
+    identity->until_us = report->until_us;
+    identity->expires_us = report->expires_us;
     copy_text(identity->user, SW_USER_MAX, user);
     copy_text(identity->reason, SW_REASON_MAX, reason);
 }

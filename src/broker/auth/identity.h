@@ -1,5 +1,6 @@
-/* Who is known to the broker: public keys and local users, what the user service last said of each, and the peers that
- * are connected as such. Bounded: what has no peer is forgotten after a while. Used by auth.c, ask.c and zap.c. */
+/* The identities that the broker knows: public keys and local users, what the user service last said about each, and
+ * the connections that have it. Bounded: an identity without a connection is forgotten after a while. Pure. Used by the
+ * files of this folder. */
 #ifndef SW_BROKER_IDENTITY_H
 #define SW_BROKER_IDENTITY_H
 
@@ -9,40 +10,40 @@
 
 #define SW_USER_MAX       254     /* bytes of an e-mail address */
 #define SW_REASON_MAX     200     /* bytes of the reason of a refusal */
-#define SW_IDENTITIES_MAX 1000000 /* far above the clients that a broker takes */
+#define SW_IDENTITIES_MAX 1000000 /* far above the number of clients that a broker accepts */
 
 typedef enum {
-    SW_VERDICT_NONE, /* nobody has said anything yet */
+    SW_VERDICT_NONE, /* unknown, or no longer confirmed */
     SW_VERDICT_GOOD,
     SW_VERDICT_REFUSED
 } sw_verdict;
 
-struct sw_peer;
+struct sw_caller;
 struct sw_subscriber;
 struct sw_zap_request;
 
 typedef struct sw_identity {
     sw_slot slot;
     uint32_t number, hash;
-    bool is_user; /* `name` is a local user's e-mail, and no public key */
-    bool due;     /* on the list of those to be asked about */
-    bool asked;   /* the answer is on its way */
+    bool is_user; /* `name` is a local user's e-mail address; otherwise a public key */
+    bool due;     /* on the list of identities to ask about */
+    bool asked;   /* part of the call that is running */
     bool admin;
     bool has_profile;        /* USER or ADMIN */
-    uint8_t verdict, logged; /* sw_verdict */
-    int64_t told_us;         /* when the verdict was last confirmed; 0: never */
-    int64_t until_us;        /* a good one lasts so long, if the service does not answer */
-    int64_t expires_us;      /* it is refused from then on */
+    uint8_t verdict, logged; /* sw_verdict; the last one that was logged */
+    int64_t confirmed_us;    /* when the service last reported on it; 0: never */
+    int64_t until_us;        /* a good verdict ends then unless it is confirmed */
+    int64_t expires_us;      /* the key is refused from then on */
     int64_t refused_us;      /* since when it is refused */
-    int64_t used_us;         /* when it last had a peer, or one that wanted in */
+    int64_t used_us;         /* when it last had a connection, or one that asked to come in */
     struct sw_identity *next_due;
-    struct sw_peer *peers;
+    struct sw_caller *callers;
     struct sw_subscriber *subscribers;
-    int64_t subscribed_us; /* when somebody last wanted to subscribe as this one; 0: never */
-    bool asked_projects;   /* the answer that is on its way tells them */
+    int64_t subscribed_us; /* when a subscriber last asked to come in with it; 0: never */
+    bool asked_projects;   /* the running call asks for its projects */
     bool knows_projects;
-    uint32_t rights; /* changes with what it may read */
-    char *projects;  /* that it may read, one after the other, each with its NUL; of an admin none */
+    uint32_t rights; /* changes whenever it may read something else */
+    char *projects;  /* that it may read, one after another, each with its NUL; none for an admin */
     size_t project_count, projects_size;
     struct sw_zap_request *waiting; /* handshakes that wait for the verdict */
     char name[SW_USER_MAX + 1];
@@ -57,44 +58,46 @@ typedef struct sw_identities {
     sw_identity *first_due, *last_due;
 } sw_identities;
 
+/* `secret` seeds hashes. */
 void sw_identities_init(sw_identities *all, uint64_t secret);
 void sw_identities_clear(sw_identities *all);
 
+/* NULL if there is none. */
 sw_identity *sw_identities_find(const sw_identities *all, sw_view name, bool is_user);
-/* Finds or adds. NULL when out of memory, at the bound, or if the name is too long. */
+/* Finds or adds. NULL when out of memory, at the bound, or if the name is empty or too long. */
 sw_identity *sw_identities_need(sw_identities *all, sw_view name, bool is_user, int64_t now_us);
-/* Walk them with *at from 0; NULL at the end. Forgetting the one just given is fine. */
+/* Walks through all with *at from 0; NULL at the end. The one just returned may be forgotten. */
 sw_identity *sw_identities_next(const sw_identities *all, uint32_t *at);
-/* It has no peer, waits for nothing and is not due. */
+/* Only for an identity without callers, subscribers and handshakes that is neither due nor asked. */
 void sw_identities_forget(sw_identities *all, sw_identity *identity);
 
-/* Whether its projects shall be asked for: it has subscribed, or is about to. */
+/* Whether to ask for its projects: it has a subscriber, or expects one soon. */
 bool sw_identity_is_subscribing(const sw_identity *identity, int64_t now_us);
-/* Whether it is let in as a subscriber: its verdict is good, and what it may read is known. */
+/* Whether it is accepted as a subscriber: its verdict is good, and its projects are known. */
 bool sw_identity_may_subscribe(sw_identity *identity, int64_t now_us);
 
-/* Puts it on the list of those to be asked about, once. */
+/* Puts it on the list of identities to ask about, once. */
 void sw_identity_ask(sw_identities *all, sw_identity *identity);
-/* Takes the first off the list; NULL if there is none. */
+/* Takes the first one off that list; NULL if it is empty. */
 sw_identity *sw_identity_next_due(sw_identities *all);
 
-/* What the service said. */
-typedef struct sw_told {
+/* What the user service says about an identity. Everything is lent. */
+typedef struct sw_identity_report {
     sw_view user;
     bool admin;
-    bool has_profile;   /* of an admin it need not be said */
-    sw_view reason;     /* why it is refused; empty: it is not */
-    int64_t until_us;   /* this is good so long, */
-    int64_t expires_us; /* and it is refused from then on */
-    /* Of one whose projects were asked for: */
-    bool tells_projects;
+    bool has_profile;   /* ignored for an admin, who has one */
+    sw_view reason;     /* why it is refused; empty: it is accepted */
+    int64_t until_us;   /* until when this holds without confirmation */
+    int64_t expires_us; /* when it becomes refused; SW_NEVER */
+    bool has_projects;  /* its projects were asked for: */
     char *const *projects;
     size_t project_count;
-} sw_told;
+} sw_identity_report;
 
-/* Takes that over. Texts are cut to their bounds; a user's name that begins with @ is the system's own and refused. */
-void sw_identity_tell(sw_identity *identity, const sw_told *told, int64_t now_us);
-/* What it is now: a good verdict ends with its time, a key with its own. */
+/* Takes over a report. Texts are cut at their bounds. A user name that is empty, too long or begins with @ (reserved
+ * for the system) is refused. */
+void sw_identity_update(sw_identity *identity, const sw_identity_report *report, int64_t now_us);
+/* The verdict now: an expired key is refused, a verdict that nobody confirmed has become SW_VERDICT_NONE. */
 sw_verdict sw_identity_verdict(sw_identity *identity, int64_t now_us);
 
 #endif

@@ -1,4 +1,4 @@
-/* Topics by user (rights.h). */
+/* The topics of a user (rights.h). */
 #include "broker/auth/rights.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@ static bool begins(sw_view text, sw_view with)
     return with.size == 0 || (text.size >= with.size && memcmp(text.data, with.data, with.size) == 0);
 }
 
-/* What stands before the project, its slash included; 0 if a subscription does not say that much. */
+/* The size of PACKAGE/KIND/, the part before the project; 0 if the subscription is shorter. */
 static size_t head_size(sw_view subscription)
 {
     size_t slashes = 0;

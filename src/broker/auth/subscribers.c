@@ -1,10 +1,9 @@
-/* Connections of subscribers (subscribers.h), by descriptor. As in peer.c, the monitor is read up to now whenever a connection
- * speaks that is not known: it told of it before the first message could be read. */
+/* Connections of subscribers by descriptor (subscribers.h). As in io/peer.c, the monitor is read up to now whenever an
+ * unknown connection speaks: it reported the connection before the first message could be read. */
 #include "broker/auth/subscribers.h"
 
 #include "base/error.h"
 #include "broker/auth/rights.h"
-#include "broker/io/broker.h"
 #include "net/monitor.h"
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 
 #define CONNECTIONS_MAX   (1 << 20)
 #define SUBSCRIPTIONS_MAX 8192    /* of a connection */
-#define GRANTS_MAX        2000000 /* of a connection: who makes that much work begins anew */
+#define GRANTS_MAX        2000000 /* of a connection: beyond that it is ended and must start again */
 
 /* --- connections --- */
 
@@ -73,13 +72,13 @@ static void cut(sw_subscribers *all, int fd)
     if (fd < 0 || fd >= all->room || !all->open[fd])
         return;
     all->cut++;
-    /* ZeroMQ has no call for this; its I/O thread finds the connection ended. */
+    /* ZeroMQ has no call for this; its I/O thread will see that the connection has ended. */
     shutdown(fd, SHUT_RDWR);
 }
 
-void sw_subscribers_check(sw_subscribers *all, sw_identity *identity)
+void sw_subscribers_check(sw_subscribers *all, sw_identity *identity, int64_t now_us)
 {
-    bool good = sw_identity_verdict(identity, all->broker->now_us) == SW_VERDICT_GOOD;
+    bool good = sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD;
     sw_subscribers_watch(all);
     for (sw_subscriber *each = identity->subscribers; each != NULL; each = each->same_next) {
         bool ours = each->fd < all->room && all->by_fd[each->fd] == each;
@@ -90,15 +89,14 @@ void sw_subscribers_check(sw_subscribers *all, sw_identity *identity)
     }
 }
 
-/* --- what they say --- */
+/* --- subscriptions --- */
 
-/* Whom ZAP's handler has let in, if that still holds. */
-static sw_identity *identity_of(const sw_subscribers *all, zmq_msg_t *frame)
+/* The identity that the ZAP handler accepted, if it still may subscribe. */
+static sw_identity *identity_of(const sw_subscribers *all, zmq_msg_t *frame, int64_t now_us)
 {
-    sw_broker *broker = all->broker;
-    sw_identity *identity = sw_identities_find(&broker->auth.identities,
-                                               sw_view_of(zmq_msg_gets(frame, "User-Id")), !all->is_curve);
-    return identity != NULL && sw_identity_may_subscribe(identity, broker->now_us) ? identity : NULL;
+    sw_identity *identity =
+        sw_identities_find(all->identities, sw_view_of(zmq_msg_gets(frame, "User-Id")), !all->is_curve);
+    return identity != NULL && sw_identity_may_subscribe(identity, now_us) ? identity : NULL;
 }
 
 static sw_subscriber *add(sw_subscribers *all, int fd, sw_identity *identity)
@@ -116,8 +114,9 @@ static sw_subscriber *add(sw_subscribers *all, int fd, sw_identity *identity)
     return all->by_fd[fd] = added;
 }
 
-/* The connection that a message comes from. NULL: it is over, or was ended, as nothing can be said of it. */
-static sw_subscriber *subscriber_of(sw_subscribers *all, zmq_msg_t *frame)
+/* The subscriber that sent a message. NULL: its connection has ended, or is ended now because its rights are not those
+ * it came with. */
+static sw_subscriber *subscriber_of(sw_subscribers *all, zmq_msg_t *frame, int64_t now_us)
 {
     int fd = zmq_msg_get(frame, ZMQ_SRCFD);
     if (!has_room(all, fd))
@@ -127,7 +126,7 @@ static sw_subscriber *subscriber_of(sw_subscribers *all, zmq_msg_t *frame)
     if (!all->open[fd])
         return NULL;
     sw_subscriber *known = all->by_fd[fd];
-    sw_identity *identity = identity_of(all, frame);
+    sw_identity *identity = identity_of(all, frame, now_us);
     if (identity != NULL && known == NULL)
         known = add(all, fd, identity);
     if (identity == NULL || known == NULL || known->identity != identity ||
@@ -166,13 +165,13 @@ static bool remember(sw_subscriber *subscriber, sw_view topic)
     return text != NULL;
 }
 
-static void begin(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic)
+static void add_subscription(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic, int64_t now_us)
 {
     size_t granted = sw_rights_grant(subscriber->identity, topic, subscribe, all);
     subscriber->grants += granted;
     if (granted == 0)
-        sw_auth_log_subscription(all->broker, subscriber->identity,
-                                 subscriber->subscriptions[subscriber->count - 1]);
+        sw_refusals_subscription(all->refusals, subscriber->identity,
+                                 subscriber->subscriptions[subscriber->count - 1], now_us);
 }
 
 static bool overlap(sw_view a, sw_view b)
@@ -181,8 +180,8 @@ static bool overlap(sw_view a, sw_view b)
     return size == 0 || memcmp(a.data, b.data, size) == 0;
 }
 
-/* Of subscriptions that overlap, each is good for what they have in common. */
-static void give_up(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic)
+/* Other subscriptions that overlap with this one keep the topics that they share. */
+static void remove_subscription(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic)
 {
     size_t place = 0;
     while (place < subscriber->count && !sw_view_equal(sw_view_of(subscriber->subscriptions[place]), topic))
@@ -199,23 +198,23 @@ static void give_up(sw_subscribers *all, sw_subscriber *subscriber, sw_view topi
     }
 }
 
-void sw_subscribers_take(sw_subscribers *all, sw_message *message)
+void sw_subscribers_take(sw_subscribers *all, sw_message *message, int64_t now_us)
 {
     zmq_msg_t *frame = &message->frames[0];
     const char *bytes = zmq_msg_data(frame);
     sw_view topic = {bytes + 1, zmq_msg_size(frame) - 1};
     if (message->count != 1 || zmq_msg_size(frame) == 0 || bytes[0] < 0 || bytes[0] > 1 ||
-        zmq_msg_gets(frame, "User-Id") == NULL) /* the end of a connection, or talk */
+        zmq_msg_gets(frame, "User-Id") == NULL) /* the end of a connection, or not a subscription */
         return;
-    sw_subscriber *subscriber = subscriber_of(all, frame);
+    sw_subscriber *subscriber = subscriber_of(all, frame, now_us);
     if (subscriber == NULL)
         return;
     if (topic.size > SW_TOPIC_MAX || (topic.size > 0 && memchr(topic.data, '\0', topic.size) != NULL))
         return;
     if (bytes[0] == 0)
-        give_up(all, subscriber, topic);
+        remove_subscription(all, subscriber, topic);
     else if (subscriber->count < SUBSCRIPTIONS_MAX && remember(subscriber, topic))
-        begin(all, subscriber, topic);
+        add_subscription(all, subscriber, topic, now_us);
     else
         subscriber->grants = GRANTS_MAX;
     if (subscriber->grants >= GRANTS_MAX && !subscriber->cut) {
@@ -226,11 +225,10 @@ void sw_subscribers_take(sw_subscribers *all, sw_message *message)
 
 /* --- life --- */
 
-sw_code sw_subscribers_open(sw_subscribers *all, sw_error *error)
+sw_code sw_subscribers_open(sw_subscribers *all, void *context, sw_error *error)
 {
     const int manual = 1;
-    all->monitor =
-        sw_monitor_open(all->broker->context, all->socket, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED);
+    all->monitor = sw_monitor_open(context, all->socket, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED);
     if (all->monitor == NULL || zmq_setsockopt(all->socket, ZMQ_XPUB_MANUAL, &manual, sizeof(manual)) != 0)
         return sw_fail(error, SW_INTERNAL, "making the socket of events: %s", zmq_strerror(zmq_errno()));
     return SW_OK;

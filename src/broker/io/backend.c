@@ -1,11 +1,12 @@
-/* What workers say, turned into events of the core. */
-#include "broker/io/broker.h"
+/* Registration, replies and heartbeats, in both framings (backend.h). */
+#include "broker/io/backend.h"
 
 #include "base/log.h"
+#include "broker/io/carry_out.h"
+#include "broker/io/reader.h"
+#include "broker/io/send.h"
 #include "sitewire/rpc/v1/rpc.pb-c.h"
-#include <string.h>
-
-#define BATCH 1024 /* messages read in a round */
+#include <stdio.h>
 
 enum { IDENTITY, PROTOCOL, COMMAND, SERVICE, HELLO }; /* frames of READY */
 enum { ADDRESS = 3, EMPTY, BODY };                    /* frames of PARTIAL and FINAL */
@@ -33,24 +34,24 @@ static void register_worker(sw_broker *broker, sw_peer *peer, const sw_core_hell
     if (!ready) {
         sw_log(SW_LOG_WARNING, "worker refused", "instance", name, "reason",
                "a reserved or malformed name, a capacity over 65535, or too many workers or services", NULL);
-        sw_send_disconnect(broker, peer);
+        sw_send_disconnect(&broker->outbox, peer);
     } else if (before == SW_NONE || hello->capacity == 0) {
         sw_log(SW_LOG_INFO, hello->rpc && hello->capacity == 0 ? "worker draining" : "worker ready",
                "instance", name, NULL);
     }
-    /* A worker of the same name may be gone now: its peer must know before it is heard again. */
+    /* This may have displaced a worker of the same name: its peer must learn that before its next message is read. */
     sw_broker_flush(broker);
 }
 
-/* What MDP knows and does not expect here of a plain worker (RFC 18: "by sending DISCONNECT and then no further
- * commands"). RPC workers change their hello, and may answer a call that is over. */
+/* A plain worker sent a command that MDP does not expect now. RFC 18 asks for a DISCONNECT "and then no further
+ * commands". RPC workers may send READY again, and may answer a call that is over. */
 static void refuse_unexpected(sw_broker *broker, sw_peer *peer)
 {
-    sw_backend_lost(broker, peer);
-    sw_send_disconnect(broker, peer);
+    sw_broker_lost(broker, peer);
+    sw_send_disconnect(&broker->outbox, peer);
 }
 
-/* Functions of this kind return NULL, or what is wrong. They do not consume the message. */
+/* Returns NULL, or what is wrong. Does not consume the message. */
 static const char *read_ready(sw_broker *broker, sw_peer *peer, const sw_message *message)
 {
     sw_view service = sw_message_view(message, SERVICE), frame = sw_message_view(message, HELLO);
@@ -69,7 +70,7 @@ static const char *read_ready(sw_broker *broker, sw_peer *peer, const sw_message
                                 ? NULL
                                 : sw__worker_hello__unpack(NULL, frame.size, (const uint8_t *)frame.data);
     if (sent == NULL)
-        return "a READY whose hello is no WorkerHello of at most 16 KiB";
+        return "a READY whose hello is not a WorkerHello of at most 16 KiB";
     hello.instance = sw_view_of(sent->instance);
     hello.version = sw_view_of(sent->version);
     hello.capacity = sent->capacity;
@@ -91,12 +92,12 @@ static uint64_t route_of(sw_view address)
     return route;
 }
 
-/* The message is taken over if NULL is returned. */
-static const char *mdp_reply(sw_broker *broker, sw_peer *peer, sw_live *live, bool final)
+/* Functions of this kind return NULL and consume the message, or return what is wrong. */
+static const char *mdp_reply(sw_broker *broker, sw_peer *peer, sw_received *received, bool final)
 {
-    sw_message *message = &live->message;
+    sw_message *message = &received->message;
     sw_view address = sw_message_view(message, ADDRESS);
-    sw_body *body = &live->body;
+    sw_body *body = &received->body;
     if (message->count <= BODY || address.size != 8 || sw_message_view(message, EMPTY).size != 0)
         return "a reply without the call's address, an empty frame and a body";
     if (peer->rpc && message->count != BODY + 2)
@@ -117,11 +118,11 @@ static const char *mdp_reply(sw_broker *broker, sw_peer *peer, sw_live *live, bo
     return NULL;
 }
 
-static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_live *live, sw_view frame)
+static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_received *received, sw_view frame)
 {
     sw_compact compact;
-    sw_message *message = &live->message;
-    sw_body *body = &live->body;
+    sw_message *message = &received->message;
+    sw_body *body = &received->body;
     if (!peer->compact)
         return "compact framing of a worker that did not announce it";
     if (!sw_compact_decode(frame.data, frame.size, &compact) || compact.handover.size > 0)
@@ -146,49 +147,35 @@ static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_live *live
     return NULL;
 }
 
-/* Each reply of a batch is read as if it had come alone; all share the frame. */
-static const char *batch_reply(sw_broker *broker, sw_peer *peer, sw_live *live)
+/* Each reply of a batch is read as if it had come alone. All share the frame. Does not consume the message. */
+static const char *batch_reply(sw_broker *broker, sw_peer *peer, sw_received *received)
 {
-    sw_view rest = sw_message_view(&live->message, 1), frame;
+    sw_view rest = sw_message_view(&received->message, 1), frame;
     for (; sw_batch_next(&rest, &frame); broker->read++) {
-        sw_live *part = sw_pool_share(&broker->pool, live);
+        sw_received *part = sw_body_pool_share(&broker->pool, received);
         const char *wrong = part == NULL ? "a message for which there is no memory"
                                          : compact_reply(broker, peer, part, frame);
         if (wrong == NULL)
             continue;
-        sw_broker_malformed(broker, peer, wrong);
+        sw_reader_malformed(broker, peer, wrong);
         sw_body_free(&broker->pool, part == NULL ? NULL : &part->body);
     }
     return rest.data == NULL ? "a broken batch" : NULL;
 }
 
-void sw_backend_lost(sw_broker *broker, sw_peer *peer)
-{
-    if (peer->number != SW_NONE)
-        sw_core_worker_lost(broker->core, peer->number, broker->now_us);
-    peer->number = SW_NONE;
-}
-
 static sw_peer *find_worker(sw_broker *broker, sw_side *side, sw_message *message)
 {
-    sw_peer *displaced, *peer;
-    while ((peer = sw_side_peer(side, &message->frames[0], &message->frames[1], &displaced)) == NULL) {
-        if (displaced == NULL)
-            return NULL;
-        sw_backend_lost(broker, displaced);
-        sw_broker_flush(broker);
-        sw_side_forget(side, displaced);
-    }
-    /* ZAP lets nobody in without a key; this is for the day that it is not asked. */
-    if (side->is_curve && peer->key[0] == '\0' && !peer->cut)
+    sw_peer *peer = message->count < 2 ? NULL : sw_reader_peer(broker, side, message);
+    /* The ZAP handler accepts nobody without a key; this is a second lock, should it not be asked. */
+    if (peer != NULL && side->is_curve && peer->caller.key[0] == '\0')
         sw_side_cut(side, peer);
-    return peer->cut ? NULL : peer;
+    return peer == NULL || peer->cut ? NULL : peer;
 }
 
-/* Sets *taken if the body belongs to the core now. */
-static const char *read_message(sw_broker *broker, sw_peer *peer, sw_live *live, bool *taken)
+/* Returns NULL, or what is wrong. Sets *taken if the message was consumed. */
+static const char *read_message(sw_broker *broker, sw_peer *peer, sw_received *received, bool *taken)
 {
-    sw_message *message = &live->message;
+    sw_message *message = &received->message;
     sw_view protocol = sw_message_view(message, PROTOCOL), command = sw_message_view(message, COMMAND);
     bool compact = sw_compact_is(protocol.data, protocol.size);
     const char *wrong;
@@ -202,22 +189,22 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_live *live,
     if (kind == MDP_READY)
         return read_ready(broker, peer, message);
     if (kind == MDP_DISCONNECT) {
-        sw_backend_lost(broker, peer);
+        sw_broker_lost(broker, peer);
         return NULL;
     }
-    if (peer->number == SW_NONE) { /* it registered with a broker that was here before, or was lost */
-        sw_send_disconnect(broker, peer);
+    if (peer->number == SW_NONE) { /* it registered before the broker was restarted, or was declared lost */
+        sw_send_disconnect(&broker->outbox, peer);
         return NULL;
     }
     sw_core_worker_seen(broker->core, peer->number, broker->now_us);
-    if (sw_broker_message_size(message) > (size_t)broker->options->message_max)
+    if (sw_received_size(received) > (size_t)broker->options->message_max)
         return "a message over 64 MiB";
     if (sw_batch_is(protocol))
-        return batch_reply(broker, peer, live);
+        return batch_reply(broker, peer, received);
     if (compact)
-        wrong = compact_reply(broker, peer, live, protocol);
+        wrong = compact_reply(broker, peer, received, protocol);
     else if (kind == MDP_PARTIAL || kind == MDP_FINAL)
-        wrong = mdp_reply(broker, peer, live, kind == MDP_FINAL);
+        wrong = mdp_reply(broker, peer, received, kind == MDP_FINAL);
     else
         return kind == MDP_HEARTBEAT ? NULL : "a command that workers do not send";
     *taken = wrong == NULL;
@@ -226,19 +213,17 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_live *live,
 
 bool sw_backend_read(sw_broker *broker, sw_side *side)
 {
-    for (uint64_t end = broker->read + BATCH; broker->read < end; broker->read++) {
-        sw_live *live = sw_pool_take(&broker->pool);
-        if (live == NULL || sw_message_recv(side->socket, &live->message) != 0) {
-            sw_body_free(&broker->pool, live == NULL ? NULL : &live->body);
+    for (uint64_t end = broker->read + SW_READ_BATCH; broker->read < end; broker->read++) {
+        sw_received *received = sw_reader_next(broker, side);
+        if (received == NULL)
             return false;
-        }
-        sw_peer *peer = live->message.count < 2 ? NULL : find_worker(broker, side, &live->message);
+        sw_peer *peer = find_worker(broker, side, &received->message);
         bool taken = false;
-        const char *wrong = peer == NULL ? NULL : read_message(broker, peer, live, &taken);
+        const char *wrong = peer == NULL ? NULL : read_message(broker, peer, received, &taken);
         if (wrong != NULL)
-            sw_broker_malformed(broker, peer, wrong);
+            sw_reader_malformed(broker, peer, wrong);
         if (!taken)
-            sw_body_free(&broker->pool, &live->body);
+            sw_body_free(&broker->pool, &received->body);
     }
     return true;
 }

@@ -1,47 +1,55 @@
-/* Bodies: live ones come from a pool, as each message needs one; packed ones are one block of memory. */
+/* Live bodies come from a pool; packed ones are one block of memory (body.h). */
 #include "broker/io/body.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-sw_live *sw_pool_take(sw_pool *pool)
+sw_received *sw_body_pool_take(sw_body_pool *pool)
 {
-    sw_live *live = pool->free;
-    if (live != NULL) {
-        pool->free = live->next;
+    sw_received *received = pool->free;
+    if (received != NULL) {
+        pool->free = received->next;
         pool->count--;
-    } else if ((live = malloc(sizeof(*live))) == NULL) {
+    } else if ((received = malloc(sizeof(*received))) == NULL) {
         return NULL;
     }
-    live->message.count = 0;
-    live->body.live = true;
-    return live;
+    received->message.count = 0;
+    received->body.live = true;
+    return received;
 }
 
-sw_live *sw_pool_share(sw_pool *pool, sw_live *live)
+sw_received *sw_body_pool_share(sw_body_pool *pool, sw_received *received)
 {
-    sw_live *part = sw_pool_take(pool);
+    sw_received *part = sw_body_pool_take(pool);
     if (part == NULL)
         return NULL;
     zmq_msg_init(&part->message.frames[0]);
     zmq_msg_init(&part->message.frames[1]);
     part->message.count = 2;
-    if (zmq_msg_copy(&part->message.frames[1], &live->message.frames[1]) == 0)
+    if (zmq_msg_copy(&part->message.frames[1], &received->message.frames[1]) == 0)
         return part;
     sw_body_free(pool, &part->body);
     return NULL;
 }
 
-void sw_pool_clear(sw_pool *pool)
+void sw_body_pool_clear(sw_body_pool *pool)
 {
     while (pool->free != NULL) {
-        sw_live *live = pool->free;
-        pool->free = live->next;
-        free(live);
+        sw_received *received = pool->free;
+        pool->free = received->next;
+        free(received);
     }
 }
 
-void sw_body_free(sw_pool *pool, sw_body *body)
+size_t sw_received_size(const sw_received *received)
+{
+    size_t size = 0;
+    for (int i = 1; i < received->message.count; i++)
+        size += zmq_msg_size(&received->message.frames[i]);
+    return size;
+}
+
+void sw_body_free(sw_body_pool *pool, sw_body *body)
 {
     if (body == NULL)
         return;
@@ -51,21 +59,29 @@ void sw_body_free(sw_pool *pool, sw_body *body)
         free(body);
         return;
     }
-    sw_live *live = (sw_live *)body; /* its first member */
-    sw_message_close(&live->message);
-    if (pool->count == SW_POOL_MAX) {
-        free(live);
+    sw_received *received = (sw_received *)body; /* its first member */
+    sw_message_close(&received->message);
+    if (pool->count == SW_BODY_POOL_MAX) {
+        free(received);
         return;
     }
-    live->next = pool->free;
-    pool->free = live;
+    received->next = pool->free;
+    pool->free = received;
     pool->count++;
+}
+
+void sw_body_set_payload(sw_body *body, zmq_msg_t *frame)
+{
+    body->frames = frame;
+    body->count = 1;
+    body->payload_frame = 0;
+    body->payload = (sw_view){zmq_msg_data(frame), zmq_msg_size(frame)};
 }
 
 static bool copy_frame(zmq_msg_t *to, zmq_msg_t *from)
 {
     size_t size = zmq_msg_size(from);
-    if (size > SW_COMPACT_INLINE) { /* has its own memory */
+    if (size > SW_COMPACT_INLINE) { /* it has memory of its own */
         zmq_msg_init(to);
         return zmq_msg_copy(to, from) == 0;
     }
@@ -75,7 +91,7 @@ static bool copy_frame(zmq_msg_t *to, zmq_msg_t *from)
     return true;
 }
 
-sw_body *sw_body_pack(sw_pool *pool, sw_body *body)
+sw_body *sw_body_pack(sw_body_pool *pool, sw_body *body)
 {
     bool plain = body->framing == SW_FRAMING_PLAIN;
     bool moves = !plain && body->payload_frame >= 0 && body->payload.size > SW_COMPACT_INLINE;

@@ -1,6 +1,5 @@
-/* The body of a message on its way through the broker: the core's opaque token. It is live while it is in the
- * frames that were received, and packed while its call waits. Used by frontend.c, backend.c, send.c, self.c.
- */
+/* The body of a message on its way through the broker: the core's opaque token. It is live while it is in the frames that
+ * were received, and packed while its call waits. Used by the files that receive and send. */
 #ifndef SW_BROKER_BODY_H
 #define SW_BROKER_BODY_H
 
@@ -9,42 +8,46 @@
 
 typedef struct sw_body {
     sw_view header, payload; /* of an RPC body */
-    zmq_msg_t *frames; /* of a plain one, the body's frames alone; of any other, what `payload_frame` says */
-    uint8_t count;     /* of frames that belong to it */
-    uint8_t framing;   /* sw_framing: how it came */
+    zmq_msg_t *frames;    /* of a plain body: all its frames; otherwise those that `payload_frame` counts */
+    uint8_t count;        /* of `frames` */
+    uint8_t framing;      /* sw_framing: how it came */
     int8_t payload_frame; /* the frame that holds the payload and nothing else, or -1 */
     bool live;
 } sw_body;
 
 struct sw_peer;
 
-/* A body in received frames. */
-typedef struct sw_live {
-    sw_body body;
-    struct sw_live *next; /* in the pool, or among those that wait for a verdict: */
+/* A message as it was received, with the live body in it. */
+typedef struct sw_received {
+    sw_body body;             /* first: sw_body_free finds the rest by it */
+    struct sw_received *next; /* in the pool, or among held messages (held.h): */
     struct sw_peer *from;
-    int64_t held_us;    /* since when it waits */
-    sw_message message; /* identity first; received into */
-} sw_live;
+    int64_t held_us;    /* since when it is held */
+    sw_message message; /* identity first */
+} sw_received;
 
-typedef struct sw_pool {
-    sw_live *free;
-    unsigned count; /* of them, at most SW_POOL_MAX: more are given back */
-} sw_pool;
+/* Received messages are pooled, as each message needs one. */
+typedef struct sw_body_pool {
+    sw_received *free;
+    unsigned count; /* of `free`, at most SW_BODY_POOL_MAX: more are freed */
+} sw_body_pool;
 
-#define SW_POOL_MAX 4096
+#define SW_BODY_POOL_MAX 4096
 
 /* With an empty message. NULL when out of memory. */
-sw_live *sw_pool_take(sw_pool *pool);
-/* One that shares the second frame of `live`: for a message in a batch. NULL when out of memory. */
-sw_live *sw_pool_share(sw_pool *pool, sw_live *live);
-void sw_pool_clear(sw_pool *pool);
+sw_received *sw_body_pool_take(sw_body_pool *pool);
+/* One that shares the second frame of `received`: for a message in a batch. NULL when out of memory. */
+sw_received *sw_body_pool_share(sw_body_pool *pool, sw_received *received);
+void sw_body_pool_clear(sw_body_pool *pool);
+/* Bytes of the frames after the identity. */
+size_t sw_received_size(const sw_received *received);
 
-/* Closes its frames. NULL is nothing. */
-void sw_body_free(sw_pool *pool, sw_body *body);
-/* The same body in as little memory as can be: live frames share the 8 KiB buffers that ZeroMQ receives into,
- * so that a small message that stays would keep a large buffer. The body given is freed; NULL when out of
- * memory, it is not freed then. */
-sw_body *sw_body_pack(sw_pool *pool, sw_body *body);
+/* Closes its frames. Accepts NULL. */
+void sw_body_free(sw_body_pool *pool, sw_body *body);
+/* Sets a payload that is in a frame of its own; the body borrows the frame. */
+void sw_body_set_payload(sw_body *body, zmq_msg_t *frame);
+/* The same body in as little memory as possible: live frames share the 8 KiB buffers that ZeroMQ receives into, so a
+ * small message that waits would keep a large buffer. Consumes the body on success; NULL when out of memory. */
+sw_body *sw_body_pack(sw_body_pool *pool, sw_body *body);
 
 #endif

@@ -1,5 +1,5 @@
-/* The broker's sockets: which there are, their options, and the endpoints that they are bound to. */
-#include "broker/io/broker.h"
+/* Endpoints, sockets and their options (listen.h). */
+#include "broker/io/listen.h"
 
 #include "base/error.h"
 #include "base/log.h"
@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #define ENDPOINT_MAX 256
-#define GOODBYE_MS   1000 /* for what is still to be written when the broker ends */
+#define GOODBYE_MS   1000 /* for unsent messages when the broker ends */
 
 /* --- endpoints --- */
 
-/* A socket file that nobody listens on is what a killed broker left; one that answers is another broker's. */
+/* Removes the socket file of a broker that was killed: nobody listens on it. One that accepts is another broker's. */
 static void remove_stale(const char *endpoint)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -31,7 +31,7 @@ static void remove_stale(const char *endpoint)
     close(fd);
 }
 
-/* ZeroMQ would unlink a living broker's socket and take its place. */
+/* ZeroMQ itself would unlink the socket file of a running broker and take its place. */
 static bool is_taken(const char *endpoint)
 {
     return strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] != '@' && endpoint[6] != '*' &&
@@ -43,7 +43,7 @@ static bool is_for_services(const char *option)
     return strcmp(option, "backend") == 0 || strcmp(option, "publish") == 0;
 }
 
-/* Where services come in on ipc, the file mode is all that keeps others out: whatever the umask, it is not for all. */
+/* For services on ipc, only the file mode keeps others out. So whatever the umask, the file is not open to everybody. */
 static int bind_guarded(void *socket, const char *option, const char *endpoint)
 {
     mode_t before = umask(0);
@@ -67,7 +67,7 @@ static sw_code bind_one(void *socket, const char *option, const char *endpoint, 
         return sw_fail(error, SW_ALREADY_EXISTS, "--%s: %s is in use by another process", option, endpoint);
     if (is_for_services(option) && strncmp(endpoint, "ipc://@", 7) == 0)
         return sw_fail(error, SW_INVALID_ARGUMENT,
-                       "--%s: %s has no file mode, so anybody here could pose as a service: name a file",
+                       "--%s: %s has no file mode, so any process here could pose as a service: name a file",
                        option, endpoint);
     if (bind_guarded(socket, option, endpoint) != 0)
         return sw_fail(error, zmq_errno() == EADDRINUSE ? SW_ALREADY_EXISTS : SW_INVALID_ARGUMENT,
@@ -79,12 +79,18 @@ static sw_code bind_one(void *socket, const char *option, const char *endpoint, 
     return SW_OK;
 }
 
-typedef sw_code socket_fn(sw_broker *broker, const char *option, bool network, void **socket,
+/* What a socket is made with. */
+typedef struct socket_maker {
+    sw_broker *broker;
+    sw_loop_fn *read_side, *read_monitor;
+} socket_maker;
+
+typedef sw_code socket_fn(const socket_maker *maker, const char *option, bool network, void **socket,
                           sw_error *error);
 
-/* Binds each endpoint of the list to the socket for its transport, which is made at the first. */
-static sw_code bind_all(sw_broker *broker, const char *option, const char *endpoints, socket_fn *socket_for,
-                        sw_error *error)
+/* Binds each endpoint of the list to the socket for its transport, which is made for the first one. */
+static sw_code bind_all(const socket_maker *maker, const char *option, const char *endpoints,
+                        socket_fn *socket_for, sw_error *error)
 {
     for (const char *at = endpoints == NULL ? "" : endpoints; *at != '\0';) {
         size_t size = strcspn(at, ",");
@@ -98,7 +104,7 @@ static sw_code bind_all(sw_broker *broker, const char *option, const char *endpo
         at += size + (at[size] == ',');
         if (size == 0)
             continue;
-        sw_code code = socket_for(broker, option, is_network(endpoint), &socket, error);
+        sw_code code = socket_for(maker, option, is_network(endpoint), &socket, error);
         if (code == SW_OK)
             code = bind_one(socket, option, endpoint, error);
         if (code != SW_OK)
@@ -111,13 +117,14 @@ static sw_code bind_all(sw_broker *broker, const char *option, const char *endpo
 
 static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_error *error)
 {
-    /* Of a worker no more is unsent than its capacity, each call with a CREDIT and a CANCEL. */
+    /* At most a worker's capacity is unsent, each call with a CREDIT and a CANCEL. */
     const int unsent_max = side->is_frontend ? (int)broker->options->replies_max : 4 * SW_CAPACITY_MAX;
     const int mandatory = 1, linger = GOODBYE_MS, backlog = 1024;
-    /* Messages read and not looked at yet are memory beside the queues, 32 KiB for a batch: the kernel holds the rest back. */
+    /* Messages that ZeroMQ has read ahead are memory beside the queues, up to 32 KiB for a batch. The kernel holds the
+     * rest back. */
     const int read_max = 16, handshake = (int)broker->options->handshake_ms;
-    /* A machine that vanished is found by the kernel, and by pings where a peer has libzmq for sure, which answers them in a
-     * thread of its own: who speaks ZMTP itself may be busy for longer. */
+    /* The kernel finds a machine that has vanished, and so do pings. These are for peers that surely have libzmq, which
+     * answers in a thread of its own; a peer with its own ZMTP may be busy for longer. */
     const int keepalive = 1, interval = 2, probes = 3, timeout = 8000, heartbeat = side->is_curve ? 2000 : 0;
     const int64_t message_max = broker->options->message_max;
     const struct {
@@ -125,7 +132,8 @@ static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_erro
         const void *value;
         size_t size;
     } settings[] = {
-        {ZMQ_ROUTER_MANDATORY, &mandatory, sizeof(int)}, /* who is gone or full is told, not dropped */
+        {ZMQ_ROUTER_MANDATORY, &mandatory,
+         sizeof(int)}, /* sending to a peer that is gone or full fails instead of dropping the message */
         {ZMQ_SNDHWM, &unsent_max, sizeof(int)},
         {ZMQ_RCVHWM, &read_max, sizeof(int)},
         {ZMQ_LINGER, &linger, sizeof(int)},
@@ -150,17 +158,19 @@ static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_erro
                 : sw_fail(error, SW_INTERNAL, "setting an option of a socket: %s", zmq_strerror(zmq_errno()));
 }
 
-/* The side of a transport, opened at its first endpoint. */
-static sw_code side_for(sw_broker *broker, const char *option, bool network, void **socket, sw_error *error)
+/* The side for an option and a transport, opened for its first endpoint. */
+static sw_code side_for(const socket_maker *maker, const char *option, bool network, void **socket,
+                        sw_error *error)
 {
+    sw_broker *broker = maker->broker;
     bool is_frontend = strcmp(option, "frontend") == 0;
-    sw_side *side = &broker->sides[2 * is_frontend + network]; /* backends first: see loop.c */
+    sw_side *side = &broker->sides[2 * is_frontend + network]; /* replies are read before requests */
     if (side->socket != NULL) {
         *socket = side->socket;
         return SW_OK;
     }
     *side = (sw_side){.name = option,
-                      .broker = broker,
+                      .owner = broker,
                       .is_frontend = is_frontend,
                       .is_network = network,
                       .is_curve = network && broker->auth.is_curve};
@@ -168,37 +178,38 @@ static sw_code side_for(sw_broker *broker, const char *option, bool network, voi
     if (code == SW_OK)
         code = set_options(broker, side, error);
     if (code == SW_OK)
-        code = sw_loop_socket(broker->loop, side->socket, ZMQ_POLLIN, sw_broker_read_side, side);
+        code = sw_loop_socket(broker->loop, side->socket, ZMQ_POLLIN, maker->read_side, side);
     sw_loop_drained(broker->loop, side->socket, false);
     if (code == SW_OK)
-        code =
-            sw_loop_fd(broker->loop, sw_socket_fd(side->monitor), ZMQ_POLLIN, sw_broker_read_monitor, side);
+        code = sw_loop_fd(broker->loop, sw_socket_fd(side->monitor), ZMQ_POLLIN, maker->read_monitor, side);
     *socket = side->socket;
     return code;
 }
 
 /* --- events --- */
 
-static sw_code events_for(sw_broker *broker, const char *option, bool network, void **socket, sw_error *error)
+static sw_code events_for(const socket_maker *maker, const char *option, bool network, void **socket,
+                          sw_error *error)
 {
-    return sw_events_socket(&broker->events, strcmp(option, "publish") == 0, network, socket, error);
+    return sw_events_socket(&maker->broker->events, strcmp(option, "publish") == 0, network, socket, error);
 }
 
-sw_code sw_broker_listen(sw_broker *broker, sw_error *error)
+sw_code sw_listen_open(sw_broker *broker, sw_loop_fn *read_side, sw_loop_fn *read_monitor, sw_error *error)
 {
+    const socket_maker maker = {broker, read_side, read_monitor};
     const sw_broker_options *options = broker->options;
     bool events = options->events != NULL && options->events[0] != '\0';
-    sw_code code = bind_all(broker, "backend", options->backend, side_for, error);
+    sw_code code = bind_all(&maker, "backend", options->backend, side_for, error);
     if (code == SW_OK && events)
-        code = sw_events_open(broker, error);
+        code = sw_events_open(&broker->events, broker->loop, broker->context, options, &broker->auth, error);
     if (code == SW_OK && events)
-        code = bind_all(broker, "events", options->events, events_for, error);
+        code = bind_all(&maker, "events", options->events, events_for, error);
     if (code == SW_OK && events)
-        code = bind_all(broker, "publish", options->publish, events_for, error);
-    return code == SW_OK ? bind_all(broker, "frontend", options->frontend, side_for, error) : code;
+        code = bind_all(&maker, "publish", options->publish, events_for, error);
+    return code == SW_OK ? bind_all(&maker, "frontend", options->frontend, side_for, error) : code;
 }
 
-void sw_broker_unlisten(sw_broker *broker)
+void sw_listen_close(sw_broker *broker)
 {
     sw_events_close(&broker->events);
     for (int i = 0; i < SW_SIDES; i++) {

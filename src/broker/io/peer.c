@@ -1,7 +1,7 @@
-/* Identities and connections. A descriptor is used again soon after it is closed, so a message says whose it
- * is only together with the monitor's story: ZeroMQ tells it in order, "accepted" before the first message of
- * a connection can be read. It is therefore read up to now whenever a new peer speaks. With one I/O thread
- * (loop.c sees to that) it is complete then. */
+/* Peers and connections (peer.h). The kernel reuses descriptors soon after they are closed, so a message's descriptor
+ * identifies its connection only together with the events of the monitor. ZeroMQ reports these in order, "accepted"
+ * before the first message of a connection can be read. The monitor is therefore read up to now whenever a new peer
+ * speaks. With one I/O thread (broker.c sets it) nothing is missing then. */
 #include "broker/io/peer.h"
 
 #include "base/error.h"
@@ -46,8 +46,8 @@ void sw_side_close(sw_side *side)
     *side = (sw_side){0};
 }
 
-/* NULL for a descriptor that cannot be. */
-static sw_connection *connection_of(sw_side *side, int fd)
+/* NULL for an impossible descriptor, or when out of memory. */
+static sw_peer_connection *connection_of(sw_side *side, int fd)
 {
     if (fd < 0 || fd >= CONNECTIONS_MAX)
         return NULL;
@@ -55,11 +55,11 @@ static sw_connection *connection_of(sw_side *side, int fd)
         int room = side->connection_room == 0 ? 64 : side->connection_room;
         while (room <= fd)
             room *= 2;
-        sw_connection *grown = realloc(side->connections, (size_t)room * sizeof(*grown));
+        sw_peer_connection *grown = realloc(side->connections, (size_t)room * sizeof(*grown));
         if (grown == NULL)
             return NULL;
         for (int i = side->connection_room; i < room; i++)
-            grown[i] = (sw_connection){.peer = SW_NONE};
+            grown[i] = (sw_peer_connection){.peer = SW_NONE};
         side->connections = grown;
         side->connection_room = room;
     }
@@ -75,7 +75,7 @@ static uint32_t number_of(const sw_side *side, const sw_peer *peer)
     return SW_NONE;
 }
 
-/* Puts a peer on the list of the lost. Out of memory leaves it to heartbeats. */
+/* Puts a peer on the list of the lost. When out of memory, heartbeats will find it. */
 static void lose(sw_side *side, uint32_t number)
 {
     sw_peer *peer = sw_slab_at(&side->peers, number);
@@ -95,7 +95,7 @@ static void lose(sw_side *side, uint32_t number)
 
 static void observe(sw_side *side, int event, int fd)
 {
-    sw_connection *connection = connection_of(side, fd);
+    sw_peer_connection *connection = connection_of(side, fd);
     if (connection == NULL)
         return;
     if (connection->peer != SW_NONE)
@@ -104,7 +104,7 @@ static void observe(sw_side *side, int event, int fd)
     connection->open = event == ZMQ_EVENT_ACCEPTED;
 }
 
-/* Why a handshake failed; what ZAP refused is logged there. */
+/* Why a handshake failed. Refusals by ZAP are logged there. */
 static const char *failure_of(int event, int32_t value)
 {
     if (event == ZMQ_EVENT_ACCEPT_FAILED)
@@ -115,9 +115,9 @@ static const char *failure_of(int event, int32_t value)
     case ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
         return "the peer uses another mechanism: CURVE or none";
     case ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC:
-        return "it is not encrypted to this broker's key, or replayed";
+        return "it is not encrypted for this broker's key, or replayed";
     default:
-        return "it is no handshake of ZMTP 3, or replayed";
+        return "it is not a ZMTP 3 handshake, or replayed";
     }
 }
 
@@ -130,7 +130,8 @@ void sw_side_watch(sw_side *side)
             continue;
         }
         side->handshakes_failed++;
-        if (side->failure == NULL || event != ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) /* others say more */
+        if (side->failure == NULL ||
+            event != ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) /* other events say more */
             side->failure = failure_of(event, value);
     }
 }
@@ -146,8 +147,8 @@ static sw_peer *find(const sw_side *side, uint32_t hash, const void *id, size_t 
     return NULL;
 }
 
-/* libzmq notes the credentials of an ipc connection when it accepts it, as HOST:UID:GID:PID; the descriptor may be
- * another's by the time that the message is read. */
+/* libzmq records the credentials of an ipc connection when it accepts it, as HOST:UID:GID:PID. By the time the message
+ * is read, the descriptor may belong to another connection. */
 static int64_t uid_of(const sw_side *side, zmq_msg_t *frame)
 {
     const char *address = side->is_network ? NULL : zmq_msg_gets(frame, "Peer-Address");
@@ -159,7 +160,7 @@ static int64_t uid_of(const sw_side *side, zmq_msg_t *frame)
     return uid;
 }
 
-/* What ZAP's handler said: peers cannot say it themselves there. */
+/* The User-Id that the ZAP handler set: with CURVE, peers cannot set it themselves. */
 static const char *key_of(const sw_side *side, zmq_msg_t *frame)
 {
     const char *key = side->is_curve ? zmq_msg_gets(frame, "User-Id") : NULL;
@@ -182,22 +183,24 @@ static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, z
     peer->number = SW_NONE;
     peer->hash = hash;
     peer->fd = fd;
-    peer->uid = uid_of(side, frame);
-    strcpy(peer->key, key_of(side, frame));
+    peer->caller.is_network = side->is_network;
+    peer->caller.is_curve = side->is_curve;
+    peer->caller.uid = uid_of(side, frame);
+    strcpy(peer->caller.key, key_of(side, frame));
     peer->id_size = (uint8_t)size;
     memcpy(peer->id, id, size);
-    sw_connection *connection = connection_of(side, fd);
+    sw_peer_connection *connection = connection_of(side, fd);
     if (connection != NULL && connection->open)
         connection->peer = number;
     else if (connection != NULL)
-        lose(side, number); /* it spoke and left */
+        lose(side, number); /* it has already left */
     return peer;
 }
 
-/* A routing id that its owner chose may be another's tomorrow, and so be another who speaks. */
+/* Peers may choose their routing id, so another caller may use the same one later. */
 static bool is_another(const sw_side *side, const sw_peer *peer, zmq_msg_t *frame)
 {
-    return peer->uid != uid_of(side, frame) || strcmp(peer->key, key_of(side, frame)) != 0;
+    return peer->caller.uid != uid_of(side, frame) || strcmp(peer->caller.key, key_of(side, frame)) != 0;
 }
 
 sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **displaced)
@@ -209,8 +212,7 @@ sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **
         return NULL;
     uint32_t hash = sw_hash_bytes(side->secret, bytes, size);
     sw_peer *peer = find(side, hash, bytes, size);
-    /* ZeroMQ's own identities begin with 0 and are never used twice; others come back with a new connection.
-     */
+    /* Routing ids made by ZeroMQ begin with 0 and are never reused; others may return with a new connection. */
     if (peer != NULL && bytes[0] == 0)
         return peer;
     int fd = zmq_msg_get(frame, ZMQ_SRCFD);
@@ -220,8 +222,8 @@ sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **
     }
     if (peer != NULL && (peer->fd != fd || peer->lost)) {
         sw_side_watch(side);
-        sw_connection *connection = connection_of(side, fd);
-        /* The same descriptor again: a new connection, unless these are last words. */
+        sw_peer_connection *connection = connection_of(side, fd);
+        /* The same descriptor: a new connection, unless the old one sent this before it ended. */
         if (peer->fd != fd || (connection != NULL && connection->open && connection->peer == SW_NONE)) {
             *displaced = peer;
             return NULL;
@@ -230,38 +232,17 @@ sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **
     return peer != NULL ? peer : add(side, hash, bytes, size, frame);
 }
 
-void sw_peer_attach(sw_peer *peer, sw_identity *identity)
-{
-    peer->identity = identity;
-    peer->same_previous = NULL;
-    peer->same_next = identity->peers;
-    if (identity->peers != NULL)
-        identity->peers->same_previous = peer;
-    identity->peers = peer;
-}
-
-static void detach(sw_peer *peer)
-{
-    if (peer->identity == NULL)
-        return;
-    if (peer->same_next != NULL)
-        peer->same_next->same_previous = peer->same_previous;
-    *(peer->same_previous != NULL ? &peer->same_previous->same_next : &peer->identity->peers) =
-        peer->same_next;
-    peer->identity = NULL;
-}
-
 void sw_side_forget(sw_side *side, sw_peer *peer)
 {
     uint32_t number = number_of(side, peer);
-    sw_connection *connection =
+    sw_peer_connection *connection =
         peer->fd >= 0 && peer->fd < side->connection_room ? &side->connections[peer->fd] : NULL;
     if (connection != NULL && connection->peer == number)
         connection->peer = SW_NONE;
     for (size_t i = 0; i < side->lost_count; i++)
         if (side->lost[i] == number)
             side->lost[i--] = side->lost[--side->lost_count];
-    detach(peer);
+    sw_caller_detach(&peer->caller);
     sw_batch_clear(&peer->batch);
     sw_unsent_release(&peer->unsent);
     sw_hash_table_remove(&side->ids, peer->hash, number);
@@ -277,7 +258,7 @@ void sw_side_cut(sw_side *side, sw_peer *peer)
 {
     peer->cut = true;
     sw_side_watch(side);
-    /* ZeroMQ has no call for this; its I/O thread finds the connection ended. */
+    /* ZeroMQ has no call for this; its I/O thread will see that the connection has ended. */
     if (peer->fd >= 0 && !peer->lost)
         shutdown(peer->fd, SHUT_RDWR);
 }

@@ -29,9 +29,10 @@ static int close_all(void **state)
     return 0;
 }
 
-static sw_told good(const char *user)
+static sw_identity_report good(const char *user)
 {
-    return (sw_told){.user = sw_view_of(user), .admin = true, .until_us = 60 * S, .expires_us = SW_NEVER};
+    return (sw_identity_report){
+        .user = sw_view_of(user), .admin = true, .until_us = 60 * S, .expires_us = SW_NEVER};
 }
 
 static void test_verdict(void **state)
@@ -39,20 +40,20 @@ static void test_verdict(void **state)
     (void)state;
     sw_identity *key = sw_identities_need(&all, SW_VIEW("k"), false, 0);
     assert_int_equal(sw_identity_verdict(key, 0), SW_VERDICT_NONE);
-    sw_told told = good("ann@a.example");
-    sw_identity_tell(key, &told, S);
+    sw_identity_report report = good("ann@a.example");
+    sw_identity_update(key, &report, S);
     assert_int_equal(sw_identity_verdict(key, 2 * S), SW_VERDICT_GOOD);
     assert_true(key->admin);
     assert_string_equal(key->user, "ann@a.example");
     assert_int_equal(sw_identity_verdict(key, 60 * S), SW_VERDICT_NONE); /* nobody has confirmed it */
-    sw_identity_tell(key, &told, 50 * S);
-    told.reason = SW_VIEW("this key was revoked");
-    sw_identity_tell(key, &told, 55 * S);
+    sw_identity_update(key, &report, 50 * S);
+    report.reason = SW_VIEW("this key was revoked");
+    sw_identity_update(key, &report, 55 * S);
     assert_int_equal(sw_identity_verdict(key, 56 * S), SW_VERDICT_REFUSED);
     assert_int_equal(sw_identity_verdict(key, 600 * S),
                      SW_VERDICT_REFUSED); /* a refusal does not end by itself */
     assert_false(key->admin);
-    sw_identity_tell(key, &told, 58 * S);
+    sw_identity_update(key, &report, 58 * S);
     assert_int_equal(key->refused_us, 55 * S);
 }
 
@@ -60,9 +61,9 @@ static void test_expiry(void **state)
 {
     (void)state;
     sw_identity *key = sw_identities_need(&all, SW_VIEW("k"), false, 0);
-    sw_told told = good("ann@a.example");
-    told.expires_us = 10 * S;
-    sw_identity_tell(key, &told, S);
+    sw_identity_report report = good("ann@a.example");
+    report.expires_us = 10 * S;
+    sw_identity_update(key, &report, S);
     assert_int_equal(sw_identity_verdict(key, 10 * S - 1), SW_VERDICT_GOOD);
     assert_int_equal(sw_identity_verdict(key, 10 * S), SW_VERDICT_REFUSED);
     assert_non_null(strstr(key->reason, "expired"));
@@ -78,13 +79,13 @@ static void test_names(void **state)
     const char *const bad[] = {"", "@broker", longest};
     sw_identity *key = sw_identities_need(&all, SW_VIEW("k"), false, 0);
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-        sw_told told = good(bad[i]);
-        sw_identity_tell(key, &told, S);
+        sw_identity_report report = good(bad[i]);
+        sw_identity_update(key, &report, S);
         assert_int_equal(sw_identity_verdict(key, S), SW_VERDICT_REFUSED);
     }
-    sw_told told = good("a@a");
-    told.reason = sw_view_of(longest);
-    sw_identity_tell(key, &told, S);
+    sw_identity_report report = good("a@a");
+    report.reason = sw_view_of(longest);
+    sw_identity_update(key, &report, S);
     assert_int_equal(strlen(key->reason), SW_REASON_MAX);
     assert_null(sw_identities_need(&all, sw_view_of(longest), true, 0));
     assert_null(sw_identities_need(&all, SW_VIEW(""), false, 0));
@@ -142,14 +143,14 @@ static void test_topics(void **state)
     (void)state;
     char *projects[] = {(char *)"website:a", (char *)"website:ab", (char *)"website:c"};
     sw_identity *user = sw_identities_need(&all, SW_VIEW("u"), true, 0);
-    sw_told told = {.user = SW_VIEW("u"), .until_us = 60 * S, .expires_us = SW_NEVER};
+    sw_identity_report report = {.user = SW_VIEW("u"), .until_us = 60 * S, .expires_us = SW_NEVER};
     assert_false(sw_identity_may_subscribe(user, S));
-    sw_identity_tell(user, &told, S);
+    sw_identity_update(user, &report, S);
     assert_false(sw_identity_may_subscribe(user, S)); /* its projects were not told */
-    told.tells_projects = true;
-    told.projects = projects;
-    told.project_count = 3;
-    sw_identity_tell(user, &told, S);
+    report.has_projects = true;
+    report.projects = projects;
+    report.project_count = 3;
+    sw_identity_update(user, &report, S);
     assert_true(sw_identity_may_subscribe(user, S));
     assert_string_equal(grants(user, "d/state/"),
                         "d/state/website:a/ d/state/website:ab/ d/state/website:c/ ");
@@ -165,24 +166,24 @@ static void test_topics(void **state)
     assert_int_equal(sw_rights_grant(user, (sw_view){longest, SW_TOPIC_MAX + 1}, note, NULL), 0);
 
     uint32_t before = user->rights;
-    sw_identity_tell(user, &told, 2 * S);
+    sw_identity_update(user, &report, 2 * S);
     assert_int_equal(user->rights, before); /* nothing has changed */
-    told.project_count = 2;
-    sw_identity_tell(user, &told, 3 * S);
+    report.project_count = 2;
+    sw_identity_update(user, &report, 3 * S);
     assert_int_not_equal(user->rights, before);
     assert_string_equal(grants(user, "d/state/website:c/"), "");
     before = user->rights;
-    told.admin = true;
-    told.project_count = 0;
-    sw_identity_tell(user, &told, 4 * S);
+    report.admin = true;
+    report.project_count = 0;
+    sw_identity_update(user, &report, 4 * S);
     assert_int_not_equal(user->rights, before);
     assert_string_equal(grants(user, ""), " ");
     assert_string_equal(grants(user, "d/"), "d/ ");
     assert_false(sw_identity_may_subscribe(user, 61 * S));
-    told.until_us = 120 * S;
-    told.tells_projects = false; /* asked for another reason */
+    report.until_us = 120 * S;
+    report.has_projects = false; /* asked for another reason */
     before = user->rights;
-    sw_identity_tell(user, &told, 62 * S);
+    sw_identity_update(user, &report, 62 * S);
     assert_false(sw_identity_may_subscribe(user, 62 * S));
     assert_int_equal(user->rights, before);
 }

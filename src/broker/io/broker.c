@@ -1,0 +1,186 @@
+/* The broker's life: its parts made, connected and closed (broker.h). */
+#include "broker/io/broker.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "broker/io/carry_out.h"
+#include "broker/io/listen.h"
+#include "broker/io/own_call.h"
+#include "broker/io/rounds.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* --- what the parts report --- */
+
+/* sw_auth_owner.call */
+static bool call(void *context, const sw_call_header *header, const ProtobufCMessage *request)
+{
+    sw_broker *broker = context;
+    return sw_own_call(broker->core, &broker->pool, broker->client, header, request, broker->now_us);
+}
+
+/* sw_auth_owner.changed */
+static void changed(void *context, sw_identity *identity)
+{
+    sw_broker *broker = context;
+    sw_events_check(&broker->events, identity, broker->now_us);
+}
+
+/* sw_auth_owner.cut */
+static void cut(void *context, sw_caller *caller)
+{
+    (void)context;
+    sw_peer *peer = (sw_peer *)(void *)((char *)caller - offsetof(sw_peer, caller));
+    if (!peer->cut && !peer->lost)
+        sw_side_cut(peer->side, peer);
+}
+
+static void wake_up(void *context)
+{
+    (void)context; /* sw_rounds_settle follows */
+}
+
+/* --- life --- */
+
+static void set_instance(sw_broker *broker)
+{
+    const char *name = broker->options->instance;
+    if (name != NULL && name[0] != '\0')
+        snprintf(broker->instance, sizeof(broker->instance), "%s", name);
+    else
+        snprintf(broker->instance, sizeof(broker->instance), "broker-%d-%04x", (int)getpid(),
+                 (unsigned)(broker->secret & 0xffff));
+}
+
+static sw_code open_context(sw_broker *broker, sw_error *error)
+{
+    broker->context = zmq_ctx_new();
+    if (broker->context == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    /* peer.c relies on a single I/O thread. Descriptors are bounded by the process's limit. */
+    if (zmq_ctx_set(broker->context, ZMQ_IO_THREADS, 1) != 0)
+        return sw_fail(error, SW_INTERNAL, "ZeroMQ: %s", zmq_strerror(zmq_errno()));
+    zmq_ctx_set(broker->context, ZMQ_MAX_SOCKETS, 64);
+    return SW_OK;
+}
+
+static sw_code open_core(sw_broker *broker, sw_error *error)
+{
+    broker->core = sw_core_new(&broker->options->core, broker->secret, broker->now_us);
+    if (broker->core == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    broker->client = sw_core_client_open(broker->core, &broker->auth);
+    sw_code code = sw_local_worker_open(&broker->local, broker->core, &broker->pool, broker->instance,
+                                        broker->now_us, error);
+    broker->tick = sw_loop_timer(broker->loop, wake_up, broker);
+    if (code == SW_OK &&
+        (broker->tick == NULL || sw_loop_idle(broker->loop, sw_rounds_settle, broker) != SW_OK))
+        code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    return code;
+}
+
+/* The rows of Stats. */
+static void add_counters(sw_broker *broker)
+{
+    const sw_core_counters *core = sw_core_get_counters(broker->core);
+    const struct {
+        const char *name;
+        const uint64_t *value;
+    } counters[] = {
+        {"calls", &core->calls},
+        {"replies", &core->replies},
+        {"malformed_frames", &broker->malformed_frames},
+        {"clients_cut_off", &broker->outbox.clients_cut_off},
+        {"identities", &broker->auth.known},
+        {"calls_refused", &broker->auth.calls_refused},
+        {"connections_refused", &broker->auth.refusals.connections},
+        {"handshakes_failed", &broker->handshakes_failed},
+        {"workers_lost", &core->workers_lost},
+        {"events", &broker->events.forwarded},
+        {"subscribers_cut_ipc", &broker->events.subscribers[0].cut},
+        {"subscribers_cut_tcp", &broker->events.subscribers[1].cut},
+        {"deadlines_exceeded", &core->deadlines_exceeded},
+        {"cancelled", &core->cancelled},
+        {"queue_full", &core->queue_full},
+        {"credit_exceeded", &core->credit_exceeded},
+        {"stale_replies", &core->stale_replies},
+        {"plain_dropped", &core->plain_dropped},
+    };
+    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+        sw_local_worker_add_counter(&broker->local, counters[i].name, counters[i].value);
+}
+
+static sw_code open_parts(sw_broker *broker, sw_error *error)
+{
+    const sw_auth_owner owner = {broker, call, changed, cut};
+    if (getrandom(&broker->secret, sizeof(broker->secret), 0) != sizeof(broker->secret))
+        return sw_fail(error, SW_INTERNAL, "no random numbers: %s", strerror(errno));
+    set_instance(broker);
+    sw_code code = open_context(broker, error);
+    if (code == SW_OK)
+        code = open_core(broker, error);
+    if (code == SW_OK)
+        code = sw_auth_open(&broker->auth, &owner, broker->options, broker->core, broker->loop,
+                            broker->context, broker->secret, error);
+    if (code == SW_OK)
+        code = sw_listen_open(broker, sw_rounds_read_side, sw_rounds_read_monitor, error);
+    if (code == SW_OK)
+        add_counters(broker);
+    return code;
+}
+
+sw_code sw_broker_new(sw_loop *loop, const sw_broker_options *options, sw_broker **broker, sw_error *error)
+{
+    *broker = calloc(1, sizeof(**broker));
+    if (*broker == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    sw_broker *b = *broker;
+    b->options = options;
+    b->loop = loop;
+    b->now_us = sw_now_us();
+    b->deadline_us = SW_NEVER;
+    b->outbox = (sw_outbox){.loop = loop, .replies_bytes = (size_t)options->replies_bytes};
+    sw_code code = open_parts(b, error);
+    if (code != SW_OK)
+        sw_broker_destroy(broker);
+    return code;
+}
+
+static void say_goodbye(sw_broker *broker)
+{
+    broker->now_us = sw_now_us();
+    sw_core_stop(broker->core, broker->now_us);
+    sw_broker_flush(broker);
+    sw_core_stop(broker->core, broker->now_us); /* what could not be delivered meanwhile */
+    sw_broker_flush(broker);
+}
+
+void sw_broker_destroy(sw_broker **broker)
+{
+    sw_broker *b = *broker;
+    if (b == NULL)
+        return;
+    if (b->core != NULL)
+        say_goodbye(b);
+    sw_local_worker_close(&b->local);
+    sw_held_drop(&b->held, &b->pool, NULL);
+    sw_listen_close(b);
+    sw_auth_close(&b->auth);
+    sw_loop_idle_remove(b->loop, sw_rounds_settle, b);
+    sw_timer_destroy(&b->tick);
+    sw_core_destroy(&b->core);
+    sw_body_pool_clear(&b->pool);
+    if (b->context != NULL)
+        zmq_ctx_term(b->context);
+    free(b);
+    *broker = NULL;
+}
+
+const char *sw_broker_instance(const sw_broker *broker)
+{
+    return broker->instance;
+}
