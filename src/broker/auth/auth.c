@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "wire/mdp.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -52,7 +53,7 @@ static bool begins(sw_view text, const char *with)
  * also behind an `@instance`. */
 static bool is_foreign(sw_view service)
 {
-    return !begins(service, "sitewire.") && !begins(service, "@") && !begins(service, "mmi.");
+    return !begins(service, "sitewire.") && !begins(service, "@") && !begins(service, SW_MMI_PREFIX);
 }
 
 static access required_by(sw_view service)

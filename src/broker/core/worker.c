@@ -2,6 +2,7 @@
 #include "broker/core/state.h"
 
 #include "base/utf8.h"
+#include "wire/mdp.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ static bool hello_is_good(const sw_core_hello *hello)
         return false;
     for (size_t i = 0; i < hello->service_count; i++) {
         sw_view name = hello->services[i];
-        if (!printable(name, SW_NAME_MAX) || name.data[0] == '@' || starts_with(name, "mmi."))
+        if (!printable(name, SW_NAME_MAX) || name.data[0] == '@' || starts_with(name, SW_MMI_PREFIX))
             return false;
         /* These are each process's own, and the broker's where no instance is named. */
         if (!hello->local && starts_with(name, "sitewire.rpc.v1."))

@@ -10,7 +10,6 @@
 
 enum { IDENTITY, PROTOCOL, COMMAND, SERVICE, HELLO }; /* frames of READY */
 enum { ADDRESS = 3, EMPTY, BODY };                    /* frames of PARTIAL and FINAL */
-enum { MDP_READY = 1, MDP_PARTIAL = 3, MDP_FINAL = 4, MDP_HEARTBEAT = 5, MDP_DISCONNECT = 6 };
 
 static bool add_service(sw_core_hello *hello, sw_view name)
 {
@@ -186,9 +185,9 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_received *r
     if (!compact && command.size != 1)
         return "a command that is not one byte";
     int kind = compact ? 0 : command.data[0];
-    if (kind == MDP_READY)
+    if (kind == SW_MDP_WORKER_READY)
         return read_ready(broker, peer, message);
-    if (kind == MDP_DISCONNECT) {
+    if (kind == SW_MDP_WORKER_DISCONNECT) {
         sw_broker_lost(broker, peer);
         return NULL;
     }
@@ -203,10 +202,10 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_received *r
         return batch_reply(broker, peer, received);
     if (compact)
         wrong = compact_reply(broker, peer, received, protocol);
-    else if (kind == MDP_PARTIAL || kind == MDP_FINAL)
-        wrong = mdp_reply(broker, peer, received, kind == MDP_FINAL);
+    else if (kind == SW_MDP_WORKER_PARTIAL || kind == SW_MDP_WORKER_FINAL)
+        wrong = mdp_reply(broker, peer, received, kind == SW_MDP_WORKER_FINAL);
     else
-        return kind == MDP_HEARTBEAT ? NULL : "a command that workers do not send";
+        return kind == SW_MDP_WORKER_HEARTBEAT ? NULL : "a command that workers do not send";
     *taken = wrong == NULL;
     return wrong;
 }

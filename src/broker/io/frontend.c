@@ -7,7 +7,6 @@
 #include <string.h>
 
 enum { IDENTITY, PROTOCOL, COMMAND, SERVICE, BODY }; /* frames of an MDP message */
-enum { MDP_REQUEST = 0x01, MDP_CANCEL = 0x10, MDP_CREDIT = 0x11 };
 
 static void refuse(sw_broker *broker, const sw_core_request *request, sw_answer answer)
 {
@@ -122,17 +121,23 @@ static const char *read_batch(sw_broker *broker, sw_peer *peer, sw_received *rec
 
 static void manage(sw_broker *broker, sw_peer *peer, sw_view service, sw_view body)
 {
-    bool framing = sw_view_equal(service, SW_VIEW("mmi.framing"));
+    bool framing = sw_view_equal(service, SW_VIEW(SW_MMI_FRAMING));
     if (!framing &&
         sw_auth_judge(&broker->auth, &peer->caller, service, service, broker->now_us) != SW_ANSWER_NONE)
         sw_send_management(&broker->outbox, peer, service, "401", NULL);
-    else if (sw_view_equal(service, SW_VIEW("mmi.service")))
+    else if (sw_view_equal(service, SW_VIEW(SW_MMI_SERVICE)))
         sw_send_management(&broker->outbox, peer, service,
                            sw_core_is_serving(broker->core, body) ? "200" : "404", NULL);
     else if (framing)
-        sw_send_management(&broker->outbox, peer, service, "200", "SW1");
+        sw_send_management(&broker->outbox, peer, service, "200", SW_COMPACT_NAME);
     else
         sw_send_management(&broker->outbox, peer, service, "501", NULL);
+}
+
+static bool is_management(sw_view service)
+{
+    size_t size = strlen(SW_MMI_PREFIX);
+    return service.size >= size && memcmp(service.data, SW_MMI_PREFIX, size) == 0;
 }
 
 static const char *mdp_request(sw_broker *broker, sw_peer *peer, sw_received *received)
@@ -143,7 +148,7 @@ static const char *mdp_request(sw_broker *broker, sw_peer *peer, sw_received *re
         return "a REQUEST without a body";
     if (service.size == 0 || service.size > SW_NAME_MAX)
         return "a REQUEST with an empty service name, or one over 255 bytes";
-    if (service.size >= 4 && memcmp(service.data, "mmi.", 4) == 0) {
+    if (is_management(service)) {
         manage(broker, peer, service, sw_message_view(message, BODY));
         sw_body_free(&broker->pool, &received->body);
         return NULL;
@@ -186,15 +191,15 @@ static const char *read_mdp(sw_broker *broker, sw_peer *peer, sw_received *recei
         return "neither MDPC02 nor compact framing";
     if (command.size != 1)
         return "a command that is not one byte";
-    if (command.data[0] == MDP_REQUEST)
+    if (command.data[0] == SW_MDP_CLIENT_REQUEST)
         return mdp_request(broker, peer, received);
-    if (command.data[0] != MDP_CANCEL && command.data[0] != MDP_CREDIT)
+    if (command.data[0] != SW_MDP_CLIENT_CANCEL && command.data[0] != SW_MDP_CLIENT_CREDIT)
         return "a command that clients do not send";
     sw_call_header header;
     sw_view view = sw_message_view(message, BODY);
     if (message->count != BODY + 1 || !sw_call_header_decode(view.data, view.size, &header))
         return "a CANCEL or CREDIT without a CallHeader";
-    if (command.data[0] == MDP_CANCEL)
+    if (command.data[0] == SW_MDP_CLIENT_CANCEL)
         sw_core_cancel(broker->core, peer->number, header.call_id, broker->now_us);
     else
         sw_core_credit(broker->core, peer->number, header.call_id, header.credit, broker->now_us);

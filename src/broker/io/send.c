@@ -4,16 +4,7 @@
 #include "broker/io/answer.h"
 #include <string.h>
 
-enum { CLIENT_PARTIAL = 0x02, CLIENT_FINAL = 0x03 };
-enum {
-    WORKER_REQUEST = 0x02,
-    WORKER_HEARTBEAT = 0x05,
-    WORKER_DISCONNECT = 0x06,
-    WORKER_CANCEL = 0x10,
-    WORKER_CREDIT = 0x11
-};
-
-#define HANDOVER_MAX 1024
+#define HANDOVER_MAX 1024 /* bytes of an encoded sw_handover */
 
 static bool add_text(sw_message *out, const char *text)
 {
@@ -88,8 +79,8 @@ static bool send_compact(sw_outbox *outbox, sw_peer *peer, sw_compact *compact, 
 
 static bool add_client_head(sw_message *out, bool final, sw_view service)
 {
-    return add_text(out, SW_MDP_CLIENT) && add_byte(out, final ? CLIENT_FINAL : CLIENT_PARTIAL) &&
-           add_view(out, service);
+    return add_text(out, SW_MDP_CLIENT) &&
+           add_byte(out, final ? SW_MDP_CLIENT_FINAL : SW_MDP_CLIENT_PARTIAL) && add_view(out, service);
 }
 
 void sw_send_answer(sw_outbox *outbox, const sw_action *action, sw_answer answer, sw_view quoted)
@@ -190,7 +181,7 @@ bool sw_send_request(sw_outbox *outbox, const sw_action *action, const sw_handov
         return send_compact(outbox, peer, &compact, body);
     }
     sw_message out;
-    bool built = sw_outbox_address(&out, peer) && add_worker_head(&out, WORKER_REQUEST) &&
+    bool built = sw_outbox_address(&out, peer) && add_worker_head(&out, SW_MDP_WORKER_REQUEST) &&
                  add_address(&out, action->route);
     if (body->framing != SW_FRAMING_PLAIN)
         built = built && add_view(&out, body->header) && add_payload(&out, body);
@@ -215,7 +206,7 @@ void sw_send_control(sw_outbox *outbox, const sw_action *action)
     }
     sw_message out;
     bool built = sw_outbox_address(&out, peer) &&
-                 add_worker_head(&out, cancel ? WORKER_CANCEL : WORKER_CREDIT) &&
+                 add_worker_head(&out, cancel ? SW_MDP_WORKER_CANCEL : SW_MDP_WORKER_CREDIT) &&
                  add_address(&out, action->route) && (cancel || add_view(&out, view));
     sw_outbox_send(outbox, peer, &out, built);
 }
@@ -229,10 +220,10 @@ static void send_plain(sw_outbox *outbox, sw_peer *peer, int command)
 
 void sw_send_heartbeat(sw_outbox *outbox, sw_peer *peer)
 {
-    send_plain(outbox, peer, WORKER_HEARTBEAT);
+    send_plain(outbox, peer, SW_MDP_WORKER_HEARTBEAT);
 }
 
 void sw_send_disconnect(sw_outbox *outbox, sw_peer *peer)
 {
-    send_plain(outbox, peer, WORKER_DISCONNECT);
+    send_plain(outbox, peer, SW_MDP_WORKER_DISCONNECT);
 }
