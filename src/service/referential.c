@@ -1,5 +1,5 @@
 /* The registry's service: its resources and its questions, one row each. All else comes from the descriptors,
- * the schema (sql/migrations) and the queries (sql/queries). */
+ * the schema (sql) and the queries (sql/queries). */
 #include "service/certificate.h"
 #include "service/secret.h"
 #include "service/secret.pb-c.h"

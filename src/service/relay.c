@@ -1,4 +1,4 @@
-/* Runs deployment.relay (0011_deployment_events.sql) when calls have left events in the outbox, and each second; sends what it
+/* Runs deployment.relay (sql/schema/11_deployment_events.sql) when calls have left events in the outbox, and each second; sends what it
  * numbered, after the commit, to all brokers. What is lost on the way, subscribers see by the numbers. */
 #include "service/relay.h"
 #include "sitewire/deployment/v1/deployment.pb-c.h"

@@ -74,7 +74,7 @@ static sw_code take_schema(sw_boot *boot, const PGresult *result, sw_error *erro
             error, SW_FAILED_PRECONDITION,
             "the database role bypasses row security, which guards everybody's rights: log in as the "
             "service's own role, such as user=sitewire_referential");
-    if (*PQgetvalue(result, 0, 3)) /* as 0013_rights_gaps.sql revoked, which a dump does not keep */
+    if (*PQgetvalue(result, 0, 3)) /* sql/schema/12_access.sql revokes it; a dump does not keep that */
         return sw_fail(
             error, SW_FAILED_PRECONDITION,
             "the database role may create objects, and so act as the schema's owner: as that, REVOKE "

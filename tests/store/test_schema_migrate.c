@@ -1,4 +1,5 @@
-/* Migrations: apply, dry run, status, what is refused, and many migrators at once. */
+/* The schema: apply, dry run, status, what is refused, schema files, a database of version 20 that is upgraded, and
+ * many migrators at once. */
 #include "db.h"
 #include "store/pg/migration.h"
 #include <setjmp.h>
@@ -15,18 +16,31 @@
 
 /* A set of our own, whose third migration may be broken. */
 static const sw_migration items[] = {
-    {1, "0001_one", "aaaa", "CREATE TABLE one (x int); INSERT INTO one VALUES (1);", false},
-    {2, "0002_two", "bbbb", "CREATE TABLE two (x int);", false},
-    {3, "0003_three", "cccc", "-- compatible\nCREATE TABLE three (x int);", true},
+    {1, "0001_one", "aaaa", "CREATE TABLE one (x int); INSERT INTO one VALUES (1);", false, NULL},
+    {2, "0002_two", "bbbb", "CREATE TABLE two (x int);", false, "bb"},
+    {3, "0003_three", "cccc", "-- compatible\nCREATE TABLE three (x int);", true, NULL},
 };
 static const sw_migration broken[] = {
-    {1, "0001_one", "aaaa", "CREATE TABLE one (x int); INSERT INTO one VALUES (1);", false},
-    {2, "0002_two", "bbbb", "CREATE TABLE two (x int);\n-- é\nSELECT nonsense;", false},
+    {1, "0001_one", "aaaa", "CREATE TABLE one (x int); INSERT INTO one VALUES (1);", false, NULL},
+    {2, "0002_two", "bbbb", "CREATE TABLE two (x int);\n-- é\nSELECT nonsense;", false, NULL},
 };
-static const sw_migration ending[] = {{1, "0001_one", "aaaa", "CREATE TABLE one (x int); COMMIT;", false}};
+static const sw_migration ending[] = {
+    {1, "0001_one", "aaaa", "CREATE TABLE one (x int); COMMIT;", false, NULL}};
+static const sw_schema_file files[] = {
+    {"01_one", "ffff", "CREATE OR REPLACE FUNCTION public.one() RETURNS int LANGUAGE sql AS 'SELECT two()'"},
+    {"02_two", "eeee", "CREATE OR REPLACE FUNCTION public.two() RETURNS int LANGUAGE sql AS 'SELECT 2'"},
+};
+static const sw_schema_file changed_files[] = {
+    {"01_one", "ffff", "CREATE OR REPLACE FUNCTION public.one() RETURNS int LANGUAGE sql AS 'SELECT two()'"},
+    {"02_two", "dddd", "CREATE OR REPLACE FUNCTION public.two() RETURNS int LANGUAGE sql AS 'SELECT 3'"},
+};
+static const sw_schema_file broken_files[] = {
+    {"01_one", "ffff", "CREATE OR REPLACE FUNCTION public.one() RETURNS int LANGUAGE sql AS 'SELECT 1'"},
+    {"02_two", "cccc", "SELECT 1;\nSELECT nonsense;"},
+};
 
 typedef struct seen {
-    char text[512];
+    char text[2048];
 } seen;
 
 static void see(const sw_migration_state *state, void *context)
@@ -40,7 +54,7 @@ static void see(const sw_migration_state *state, void *context)
 
 static sw_code apply(const char *conninfo, int count, bool dry_run, char *text, sw_error *error)
 {
-    sw_migration_set set = {items, count};
+    sw_migration_set set = {items, count, NULL, 0};
     seen s = {""};
     sw_code code = sw_migration_set_apply(&set, conninfo, dry_run, see, &s, error);
     strcpy(text, s.text);
@@ -49,7 +63,7 @@ static sw_code apply(const char *conninfo, int count, bool dry_run, char *text, 
 
 static sw_code status(const char *conninfo, int count, char *text, sw_error *error)
 {
-    sw_migration_set set = {items, count};
+    sw_migration_set set = {items, count, NULL, 0};
     seen s = {""};
     sw_code code = sw_migration_set_status(&set, conninfo, see, &s, error);
     strcpy(text, s.text);
@@ -66,7 +80,7 @@ static void run(const char *conninfo, const char *sql)
 static void test_apply(void **state)
 {
     (void)state;
-    char *conninfo = db_create("apply"), text[512];
+    char *conninfo = db_create("apply"), text[2048];
     sw_error error = {0};
     assert_int_equal(status(conninfo, 2, text, &error), SW_OK);
     assert_string_equal(text, "1 0001_one pending\n2 0002_two pending\n");
@@ -92,7 +106,7 @@ static void test_apply(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    char *conninfo = db_create("refused"), text[512];
+    char *conninfo = db_create("refused"), text[2048];
     sw_error error = {0};
     assert_int_equal(apply(conninfo, 3, false, text, &error), SW_OK);
     /* Newer than the program: works if that migration is compatible. */
@@ -101,6 +115,8 @@ static void test_refused(void **state)
     assert_non_null(strstr(error.message, "install a newer sitewire"));
     assert_int_equal(status(conninfo, 1, text, &error), SW_FAILED_PRECONDITION);
     assert_string_equal(text, "1 0001_one applied\n2 0002_two applied\n3 0003_three applied\n");
+    run(conninfo, "UPDATE sitewire.migration SET checksum = 'bb' WHERE version = 2"); /* what it replaces */
+    assert_int_equal(apply(conninfo, 3, false, text, &error), SW_OK);
     run(conninfo, "UPDATE sitewire.migration SET checksum = 'dddd' WHERE version = 2");
     assert_int_equal(apply(conninfo, 3, false, text, &error), SW_FAILED_PRECONDITION);
     assert_non_null(strstr(error.message, "0002_two differs"));
@@ -115,17 +131,17 @@ static void test_broken(void **state)
     (void)state;
     char *conninfo = db_create("broken");
     sw_error error = {0};
-    sw_migration_set set = {broken, 2};
+    sw_migration_set set = {broken, 2, NULL, 0};
     assert_int_equal(sw_migration_set_apply(&set, conninfo, false, NULL, NULL, &error), SW_INTERNAL);
     assert_non_null(strstr(error.message, "0002_two, line 3: "));
     PGconn *conn = db_open(conninfo);
-    assert_string_equal(db_rows(conn, "SELECT version FROM sitewire.migration"),
-                        "1"); /* and the first is kept */
-    assert_string_equal(db_rows(conn, "SELECT to_regclass('two') IS NULL"), "t");
+    /* One transaction: nothing is kept, not even the first one. */
+    assert_string_equal(
+        db_rows(conn, "SELECT to_regnamespace('sitewire') IS NULL, to_regclass('one') IS NULL"), "t|t");
     PQfinish(conn);
     free(conninfo);
     conninfo = db_create("ending");
-    set = (sw_migration_set){ending, 1};
+    set = (sw_migration_set){ending, 1, NULL, 0};
     assert_int_equal(sw_migration_set_apply(&set, conninfo, false, NULL, NULL, &error), SW_INTERNAL);
     assert_non_null(strstr(error.message, "ends its transaction"));
     free(conninfo);
@@ -156,6 +172,203 @@ static void test_unfit(void **state)
     free(conninfo);
 }
 
+static sw_code apply_files(const char *conninfo, int count, const sw_schema_file *list, int file_count,
+                           bool dry_run, char *text, sw_error *error)
+{
+    sw_migration_set set = {items, count, list, file_count};
+    seen s = {""};
+    sw_code code = sw_migration_set_apply(&set, conninfo, dry_run, see, &s, error);
+    strcpy(text, s.text);
+    return code;
+}
+
+/* Schema files are applied again, all of them, when one of them changes. */
+static void test_files(void **state)
+{
+    (void)state;
+    char *conninfo = db_create("files"), text[2048];
+    sw_error error = {0};
+    PGconn *conn = db_open(conninfo);
+    assert_int_equal(apply_files(conninfo, 1, files, 2, false, text, &error), SW_OK);
+    assert_string_equal(text, "1 0001_one applied\n0 schema/01_one applied\n0 schema/02_two applied\n");
+    assert_string_equal(db_rows(conn, "SELECT one()"), "2");
+    assert_int_equal(apply_files(conninfo, 1, files, 2, false, text, &error), SW_OK);
+    assert_string_equal(text, "");
+    /* A dry run reports and leaves nothing; a failure, too. */
+    assert_int_equal(apply_files(conninfo, 1, changed_files, 2, true, text, &error), SW_OK);
+    assert_string_equal(text, "0 schema/02_two applied\n");
+    assert_int_equal(apply_files(conninfo, 1, broken_files, 2, false, text, &error), SW_INTERNAL);
+    assert_non_null(strstr(error.message, "schema file 02_two, line 2: "));
+    assert_string_equal(db_rows(conn, "SELECT one()"), "2");
+    sw_migration_set set = {items, 1, changed_files, 2};
+    seen s = {""};
+    assert_int_equal(sw_migration_set_status(&set, conninfo, see, &s, &error), SW_OK);
+    assert_string_equal(s.text, "1 0001_one applied\n0 schema/01_one applied\n0 schema/02_two pending\n");
+    assert_int_equal(apply_files(conninfo, 1, changed_files, 2, false, text, &error), SW_OK);
+    assert_string_equal(db_rows(conn, "SELECT one()"), "3");
+    /* A new version applies them, too, and a file that is gone is forgotten. */
+    assert_int_equal(apply_files(conninfo, 3, files, 2, false, text, &error), SW_OK);
+    assert_string_equal(text, "2 0002_two applied\n3 0003_three applied\n0 schema/02_two applied\n");
+    assert_int_equal(apply_files(conninfo, 3, files, 1, false, text, &error), SW_OK);
+    assert_string_equal(db_rows(conn, "SELECT string_agg(name, ',') FROM sitewire.schema_file"), "01_one");
+    /* A program that is older than the schema leaves the files of newer ones alone. */
+    assert_int_equal(apply_files(conninfo, 2, changed_files, 2, false, text, &error), SW_OK);
+    assert_string_equal(text, "");
+    assert_string_equal(db_rows(conn, "SELECT one()"), "2");
+    PQfinish(conn);
+    free(conninfo);
+}
+
+/* --- A database of version 20 --- */
+
+/* A dump of a database that the twenty migrations before the baseline made, with rows of every resource. */
+static char *restore_20(const char *name)
+{
+    char *conninfo = db_create(name), *command = NULL;
+    run(conninfo,
+        "DO $$ DECLARE r text; BEGIN FOREACH r IN ARRAY "
+        "'{sitewire_service,sitewire_referential,sitewire_user,sitewire_deployment}'::text[] LOOP "
+        "IF to_regrole(r) IS NULL THEN EXECUTE format('CREATE ROLE %I', r); END IF; END LOOP; END $$");
+    assert_true(asprintf(&command,
+                         "gzip -dc %s/store/version_20.sql.gz | psql -Xq -v ON_ERROR_STOP=1 '%s' >/dev/null",
+                         SW_TESTS, conninfo) > 0);
+    assert_int_equal(system(command), 0);
+    free(command);
+    return conninfo;
+}
+
+static char *read_catalog(PGconn *conn)
+{
+    char *path = NULL, *sql = calloc(1, 65536);
+    assert_true(asprintf(&path, "%s/store/catalog.sql", SW_TESTS) > 0);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_true(fread(sql, 1, 65535, file) > 0);
+    fclose(file);
+    free(path);
+    PGresult *result = PQexec(conn, sql);
+    free(sql);
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    char *text = strdup(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return text;
+}
+
+static void assert_same_text(const char *one, const char *other)
+{
+    size_t at = 0;
+    while (one[at] && one[at] == other[at])
+        at++;
+    size_t from = at > 300 ? at - 300 : 0;
+    if (one[at] || other[at])
+        fail_msg("catalogs differ:\n...%.600s\n--- and\n...%.600s", one + from, other + from);
+}
+
+/* How many links of the chain of history are wrong, or not sealed. */
+static const char chain[] =
+    "SELECT count(*) FILTER (WHERE hash IS DISTINCT FROM sha256(before || convert_to(text, 'UTF8'))) FROM ("
+    "SELECT s.hash, users.text_of(c) AS text, lag(s.hash, 1, decode(repeat('00', 32), 'hex')) "
+    "OVER (ORDER BY s.position) AS before FROM users.change c LEFT JOIN users.seal s ON s.change = c.id) x";
+
+/* What was there stays, and the schema is that of a new database. */
+static void test_upgrade(void **state)
+{
+    (void)state;
+    char *conninfo = restore_20("upgrade"), *fresh_conninfo = db_create("fresh");
+    sw_error error = {0};
+    seen s = {""};
+    PGconn *conn = db_open(conninfo);
+    char *rows =
+        strdup(db_rows(conn, "SELECT (SELECT count(*) FROM users.change), (SELECT count(*) FROM users.seal), "
+                             "(SELECT count(*) FROM deployment.event)"));
+    assert_string_equal(rows, "179|177|9");
+    assert_int_equal(sw_migrate_status(conninfo, see, &s, &error), SW_OK);
+    assert_non_null(strstr(
+        s.text, "20 0020_deployment_scale applied\n21 0021_resources pending\n0 schema/01_common pending\n"));
+    assert_int_equal(sw_migrate_apply(conninfo, false, NULL, NULL, &error), SW_OK);
+    assert_int_equal(sw_migrate_apply(fresh_conninfo, false, NULL, NULL, &error), SW_OK);
+    PGconn *fresh = db_open(fresh_conninfo);
+    char *upgraded_catalog = read_catalog(conn), *fresh_catalog = read_catalog(fresh);
+    assert_true(strlen(fresh_catalog) > 100000);
+    assert_same_text(upgraded_catalog, fresh_catalog);
+    /* Programs that know version 20 only may stay. */
+    assert_true(atoi(db_rows(conn, "SELECT required FROM sitewire.schema")) <= 20);
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM sitewire.migration"), "21");
+    /* Rows, their history and the chain. */
+    assert_string_equal(db_rows(conn, "SELECT name FROM referential.website WHERE code = 'almanac'"),
+                        "The Almanac");
+    assert_string_equal(db_rows(conn, "SELECT status, version FROM deployment.deployment ORDER BY id"),
+                        "DONE|2.0\nACCEPTED|2.1\nREQUESTED|4");
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM users.change WHERE id <= 179"), "179");
+    assert_string_equal(db_rows(conn, "SELECT DISTINCT reason FROM users.change WHERE id > 179"),
+                        "sql/schema/12_access.sql");
+    db_run(
+        conn,
+        "UPDATE referential.website SET name = 'Pastry' WHERE code = 'pastry'; SELECT users.seal_changes()");
+    assert_string_equal(db_rows(conn, chain), "0");
+    assert_string_equal(db_rows(conn, "SELECT sitewire.as_of('Website', now(), 'pastry', 'pastry')->>'name'"),
+                        "Pastry");
+    /* Nothing is left to do. */
+    s.text[0] = '\0';
+    assert_int_equal(sw_migrate_apply(conninfo, false, see, &s, &error), SW_OK);
+    assert_string_equal(s.text, "");
+    PQfinish(fresh);
+    PQfinish(conn);
+    free(upgraded_catalog);
+    free(fresh_catalog);
+    free(rows);
+    free(fresh_conninfo);
+    free(conninfo);
+}
+
+static void test_too_old(void **state)
+{
+    (void)state;
+    char *conninfo = restore_20("too_old");
+    sw_error error = {0};
+    run(conninfo, "DELETE FROM sitewire.migration WHERE version = 20");
+    assert_int_equal(sw_migrate_apply(conninfo, false, NULL, NULL, &error), SW_FAILED_PRECONDITION);
+    assert_non_null(strstr(error.message, "of version 19, and this program upgrades from version 20 on"));
+    free(conninfo);
+}
+
+/* Applying the same files again makes nothing anew, and drops what no file defines. */
+static void test_again(void **state)
+{
+    (void)state;
+    static const char made[] =
+        "SELECT md5(string_agg(oid::text, ',' ORDER BY oid)) FROM (SELECT oid FROM pg_trigger WHERE NOT "
+        "tgisinternal "
+        "UNION ALL SELECT oid FROM pg_policy UNION ALL SELECT oid FROM pg_proc WHERE oid > 16384 "
+        "UNION ALL SELECT oid FROM pg_class WHERE relkind = 'v' AND oid > 16384) x";
+    char *conninfo = db_create("again");
+    sw_error error = {0};
+    assert_int_equal(sw_migrate_apply(conninfo, false, NULL, NULL, &error), SW_OK);
+    PGconn *conn = db_open(conninfo);
+    char *before = strdup(db_rows(conn, made)), *catalog = read_catalog(conn);
+    char *changes = strdup(db_rows(conn, "SELECT count(*) FROM users.change"));
+    db_run(conn, "UPDATE sitewire.schema_file SET checksum = '' WHERE name = '01_common'");
+    db_run(
+        conn,
+        "CREATE FUNCTION users.stray() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER stray BEFORE UPDATE ON referential.cms FOR EACH ROW EXECUTE FUNCTION users.stray();"
+        "CREATE POLICY stray ON referential.cms FOR SELECT USING (true);"
+        "CREATE VIEW referential.stray AS SELECT users.me();"
+        "GRANT SELECT ON users.key TO sitewire_referential;"
+        "GRANT EXECUTE ON FUNCTION users.seal_changes() TO PUBLIC");
+    assert_int_equal(sw_migrate_apply(conninfo, false, NULL, NULL, &error), SW_OK);
+    assert_string_equal(db_rows(conn, made), before);
+    char *catalog_after = read_catalog(conn);
+    assert_same_text(catalog_after, catalog);
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM users.change"), changes);
+    PQfinish(conn);
+    free(before);
+    free(changes);
+    free(catalog);
+    free(catalog_after);
+    free(conninfo);
+}
+
 /* Many at once: each ends well, and each migration is applied once. */
 static void test_concurrent(void **state)
 {
@@ -175,10 +388,11 @@ static void test_concurrent(void **state)
         assert_int_equal(WEXITSTATUS(end), 0);
     }
     PGconn *conn = db_open(conninfo);
-    int count = sw_migrate_latest();
-    assert_int_equal(atoi(db_rows(conn, "SELECT count(*) FROM sitewire.migration")), count);
+    assert_int_equal(atoi(db_rows(conn, "SELECT count(*) FROM sitewire.migration")), sw_migrations.count);
     assert_int_equal(atoi(db_rows(conn, "SELECT version FROM sitewire.schema WHERE required <= version")),
-                     count);
+                     sw_migrate_latest());
+    assert_int_equal(atoi(db_rows(conn, "SELECT count(*) FROM sitewire.schema_file")),
+                     sw_migrations.file_count);
     assert_string_equal(db_rows(conn, "SELECT DISTINCT length(checksum) FROM sitewire.migration"), "64");
     PQfinish(conn);
     free(conninfo);
@@ -187,8 +401,9 @@ static void test_concurrent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_apply), cmocka_unit_test(test_refused),    cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_unfit), cmocka_unit_test(test_concurrent),
+        cmocka_unit_test(test_apply),   cmocka_unit_test(test_refused), cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_unfit),   cmocka_unit_test(test_files),   cmocka_unit_test(test_upgrade),
+        cmocka_unit_test(test_too_old), cmocka_unit_test(test_again),   cmocka_unit_test(test_concurrent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -438,7 +438,8 @@ static void another_database(void **state)
     free(token);
 }
 
-/* Who can make objects could have functions of the owner find them (0013_rights_gaps.sql); a restored dump lets everybody. */
+/* A role that can create objects could have functions of the owner find them (sql/schema/12_access.sql). A
+ * restored dump lets everybody create objects. */
 static void role_that_creates(void **state)
 {
     (void)state;

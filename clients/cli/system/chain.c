@@ -1,5 +1,5 @@
 /* The chain of history: see chain.h. A hash is SHA-256 of the hash before it and the text of the change, which
- * users.text_of (sql/migrations/0006_history.sql) makes in the database and `hash_change` here. */
+ * users.text_of (sql/schema/04_history.sql) makes in the database and `hash_change` here. */
 #include "cli/system/chain.h"
 #include "base/error.h"
 #include <sodium.h>

@@ -12,20 +12,29 @@ typedef struct report {
     bool dry_run;
 } report;
 
+/* Schema files have no version. */
+static json_t *version_of(const sw_migration_state *state)
+{
+    return state->version ? json_integer(state->version) : json_null();
+}
+
 static void on_status(const sw_migration_state *state, void *context)
 {
     report *r = context;
     r->count++;
     r->pending += !state->applied;
     if (r->cli->json) {
-        json_t *line = json_pack("{s:i,s:s,s:b,s:s}", "version", state->version, "name", state->name,
+        json_t *line = json_pack("{s:o,s:s,s:b,s:s}", "version", version_of(state), "name", state->name,
                                  "applied", state->applied, "applied_at", state->applied_at);
         json_dumpf(line, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(line);
         return;
     }
-    sw_grid_addf(r->table, "%d", state->version);
+    if (state->version)
+        sw_grid_addf(r->table, "%d", state->version);
+    else
+        sw_grid_add(r->table, "");
     sw_grid_add(r->table, state->name);
     sw_grid_add(r->table, state->applied ? state->applied_at : "pending");
 }
@@ -34,11 +43,15 @@ static void on_applied(const sw_migration_state *state, void *context)
 {
     report *r = context;
     r->count++;
-    if (r->cli->json)
-        printf("{\"version\":%d,\"name\":\"%s\",\"dry_run\":%s}\n", state->version, state->name,
-               r->dry_run ? "true" : "false");
-    else
-        printf("%s %d %s\n", r->dry_run ? "would apply" : "applied", state->version, state->name);
+    if (r->cli->json) {
+        json_t *line = json_pack("{s:o,s:s,s:b}", "version", version_of(state), "name", state->name,
+                                 "dry_run", r->dry_run);
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(line);
+    } else {
+        printf("%s %s\n", r->dry_run ? "would apply" : "applied", state->name);
+    }
     fflush(stdout);
 }
 

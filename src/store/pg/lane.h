@@ -17,7 +17,7 @@ typedef struct sw_work sw_work;
  * statement may have run. Of a mutation it comes once the transaction is committed or rolled back. */
 typedef void sw_work_fn(sw_work *work, const PGresult *result);
 
-/* On whose behalf: the arguments of sitewire.enter (0005_rights.sql). */
+/* On whose behalf: the arguments of sitewire.enter (sql/schema/03_rights.sql). */
 enum {
     SW_ENTER_KEY,
     SW_ENTER_USER,

@@ -1,5 +1,4 @@
-/* Applies the numbered migrations to a database: see migrate.h. Used by `sitewire migrate`, `sitewire up` and
- * tests. */
+/* Applies the schema to a database: see migrate.h. Used by `sitewire migrate`, `sitewire up` and tests. */
 #include "base/error.h"
 #include "store/pg/migration.h"
 #include <libpq-fe.h>
@@ -13,17 +12,25 @@ typedef struct migrator {
     const sw_migration_set *set;
     PGconn *conn;
     PGresult *applied; /* version, name, checksum, compatible, applied_at; by version */
+    PGresult *files;   /* name, checksum, applied_at; by name */
     sw_migrate_fn *fn;
     void *context;
     sw_error *error;
 } migrator;
 
 enum { VERSION, NAME, CHECKSUM, COMPATIBLE, APPLIED_AT };
+enum { FILE_NAME, FILE_CHECKSUM, FILE_APPLIED_AT };
 
-/* A migrator waits this long for another one, and for locks that transactions of the services hold. */
+/* What is being applied, for messages. */
+typedef struct source {
+    const char *kind, *name, *sql;
+} source;
+
+/* A migrator waits this long for another one, and for locks that transactions of the services hold. Function
+ * bodies are not checked when they are made, because they refer to what later files make. */
 static const char settings[] =
     "SET lock_timeout = '60s'; SET statement_timeout = 0; SET client_min_messages = warning;"
-    "SET search_path = public";
+    "SET search_path = public; SET check_function_bodies = off";
 static const char lock[] = "SELECT pg_advisory_lock(x'7369746577697265'::bigint)"; /* `sitewire` in ASCII */
 static const char exists[] = "SELECT to_regclass('sitewire.migration') IS NOT NULL";
 static const char create[] = "CREATE SCHEMA IF NOT EXISTS sitewire;"
@@ -32,12 +39,23 @@ static const char create[] = "CREATE SCHEMA IF NOT EXISTS sitewire;"
                              "    name text NOT NULL,"
                              "    checksum text NOT NULL," /* SHA-256 of the file */
                              "    compatible boolean NOT NULL,"
+                             "    applied_at timestamptz NOT NULL DEFAULT now());"
+                             "CREATE TABLE IF NOT EXISTS sitewire.schema_file ("
+                             "    name text COLLATE \"C\" CONSTRAINT schema_file__name__key PRIMARY KEY,"
+                             "    checksum text NOT NULL,"
                              "    applied_at timestamptz NOT NULL DEFAULT now())";
+static const char has_files[] = "SELECT to_regclass('sitewire.schema_file') IS NOT NULL";
 #define ISO_TIME "to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 static const char list[] =
     "SELECT version, name, checksum, compatible, " ISO_TIME " FROM sitewire.migration ORDER BY version";
 static const char record[] = "INSERT INTO sitewire.migration (version, name, checksum, compatible)"
                              " VALUES ($1::integer, $2, $3, $4::boolean) RETURNING " ISO_TIME;
+
+static const char list_files[] =
+    "SELECT name, checksum, " ISO_TIME " FROM sitewire.schema_file ORDER BY name";
+static const char forget_files[] = "DELETE FROM sitewire.schema_file";
+static const char record_file[] =
+    "INSERT INTO sitewire.schema_file (name, checksum) VALUES ($1, $2) RETURNING " ISO_TIME;
 
 static sw_code unreachable(const migrator *m)
 {
@@ -49,7 +67,7 @@ static sw_code unreachable(const migrator *m)
     return code;
 }
 
-/* Line of a text at a character position that PostgreSQL tells, counting both from 1. */
+/* The line of a text at a character position that PostgreSQL reports; both count from 1. */
 static int line_of(const char *sql, const char *position)
 {
     long left = position ? strtol(position, NULL, 10) : 0;
@@ -61,8 +79,8 @@ static int line_of(const char *sql, const char *position)
     return line;
 }
 
-/* Says why a statement failed. `migration` is the one whose text it was, or NULL. */
-static sw_code failed(const migrator *m, const PGresult *result, const sw_migration *migration)
+/* Says why a statement failed. `text` is the migration or file that it was part of, or NULL. */
+static sw_code failed(const migrator *m, const PGresult *result, const source *text)
 {
     static const struct {
         const char *sqlstate; /* its beginning */
@@ -70,7 +88,7 @@ static sw_code failed(const migrator *m, const PGresult *result, const sw_migrat
         const char *remedy;
     } rows[] = {
         {"42501", SW_PERMISSION_DENIED,
-         "; who migrates owns the database and may create roles (ALTER ROLE ... CREATEROLE)"},
+         "; migrate as the owner of the database, who may create roles (ALTER ROLE ... CREATEROLE)"},
         {"25006", SW_FAILED_PRECONDITION,
          "; connect to the primary, as with target_session_attrs=read-write"},
         {"55P03", SW_UNAVAILABLE, "; another migration or a long transaction is in the way, try again"},
@@ -91,23 +109,22 @@ static sw_code failed(const migrator *m, const PGresult *result, const sw_migrat
             remedy = rows[i].remedy;
         }
     }
-    if (!migration) {
+    if (!text) {
         return sw_fail(m->error, code, "PostgreSQL: %s%s", message, remedy);
     }
-    int line = line_of(migration->sql, PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION));
-    return sw_fail(m->error, code, "migration %s, line %d: %s%s; nothing of it was kept", migration->name,
+    int line = line_of(text->sql, PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION));
+    return sw_fail(m->error, code, "%s %s, line %d: %s%s; the database is as it was", text->kind, text->name,
                    line, message, remedy);
 }
 
-/* Runs constant text of one or more statements. *result, if asked for, is the last one's, for the caller to
- * clear. */
-static sw_code run(const migrator *m, const char *sql, const sw_migration *migration, PGresult **result)
+/* Runs one or more statements. *result, if asked for, is that of the last one; the caller clears it. */
+static sw_code run(const migrator *m, const char *sql, const source *text, PGresult **result)
 {
     PGresult *r = PQexec(m->conn, sql);
     ExecStatusType status = PQresultStatus(r);
     sw_code code = SW_OK;
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        code = failed(m, r, migration);
+        code = failed(m, r, text);
     }
     if (result && code == SW_OK) {
         *result = r;
@@ -123,7 +140,7 @@ static void ignore_notice(void *context, const PGresult *result)
     (void)result;
 }
 
-/* Does libpq understand it? A word without = and :// is the name of a database. */
+/* Checks that libpq understands it. A word without = and :// is the name of a database. */
 static sw_code check_conninfo(const migrator *m, const char *conninfo)
 {
     char *why = NULL;
@@ -172,7 +189,8 @@ static sw_code open_database(migrator *m, const char *conninfo)
 static void close_database(migrator *m)
 {
     PQclear(m->applied);
-    PQfinish(m->conn); /* and with it the advisory lock ends */
+    PQclear(m->files);
+    PQfinish(m->conn); /* which also releases the advisory lock */
 }
 
 static const char *field(const migrator *m, int row, int column)
@@ -180,32 +198,71 @@ static const char *field(const migrator *m, int row, int column)
     return PQgetvalue(m->applied, row, column);
 }
 
+static int latest(const sw_migration_set *set)
+{
+    return set->items[set->count - 1].version;
+}
+
+/* The migration of a version, or NULL if the build does not hold it. */
+static const sw_migration *find(const sw_migration_set *set, int version)
+{
+    int i = version - set->items[0].version;
+    return i >= 0 && i < set->count ? &set->items[i] : NULL;
+}
+
+static int version_of(const migrator *m, int row)
+{
+    return (int)strtol(field(m, row, VERSION), NULL, 10);
+}
+
+static int newest(const migrator *m)
+{
+    int count = PQntuples(m->applied); /* 0 of NULL */
+    return count ? version_of(m, count - 1) : 0;
+}
+
+static bool is_same(const sw_migration *migration, const char *checksum)
+{
+    return strcmp(checksum, migration->checksum) == 0 ||
+           (migration->replaces && strcmp(checksum, migration->replaces) == 0);
+}
+
+static sw_code check_row(const migrator *m, int row)
+{
+    int version = version_of(m, row);
+    const sw_migration *known = find(m->set, version);
+    if (version > latest(m->set) && *field(m, row, COMPATIBLE) != 't')
+        return sw_fail(m->error, SW_FAILED_PRECONDITION,
+                       "the schema is of version %d (%s) and this program knows %d; install a newer sitewire",
+                       version, field(m, row, NAME), latest(m->set));
+    if (known && !is_same(known, field(m, row, CHECKSUM)))
+        return sw_fail(m->error, SW_FAILED_PRECONDITION,
+                       "migration %s differs from the one that was applied (SHA-256 %.12s..., applied "
+                       "%.12s...); use the sitewire that applied it, or a later release",
+                       known->name, known->checksum, field(m, row, CHECKSUM));
+    return SW_OK;
+}
+
 /* Can this build work with what has been applied? */
 static sw_code check(const migrator *m)
 {
-    for (int i = 0; i < PQntuples(m->applied); i++) {
-        int version = (int)strtol(field(m, i, VERSION), NULL, 10);
-        if (version != i + 1) {
+    int count = PQntuples(m->applied), baseline = m->set->items[0].version;
+    for (int i = 0; i < count; i++) {
+        int expected = i ? version_of(m, i - 1) + 1 : version_of(m, 0) == baseline ? baseline : 1;
+        if (version_of(m, i) != expected)
             return sw_fail(
                 m->error, SW_FAILED_PRECONDITION,
                 "migration %d is missing in the table sitewire.migration; restore the database from a backup",
-                i + 1);
-        }
-        if (i >= m->set->count) {
-            if (*field(m, i, COMPATIBLE) != 't') {
-                return sw_fail(
-                    m->error, SW_FAILED_PRECONDITION,
-                    "the schema is of version %d (%s) and this program knows %d; install a newer sitewire",
-                    version, field(m, i, NAME), m->set->count);
-            }
-        } else if (strcmp(field(m, i, CHECKSUM), m->set->items[i].checksum) != 0) {
-            return sw_fail(
-                m->error, SW_FAILED_PRECONDITION,
-                "migration %s differs from the one that was applied (SHA-256 %.12s..., applied %.12s...); "
-                "use the sitewire that applied it, or a later release",
-                m->set->items[i].name, m->set->items[i].checksum, field(m, i, CHECKSUM));
-        }
+                expected);
+        sw_code code = check_row(m, i);
+        if (code)
+            return code;
     }
+    if (count && newest(m) < baseline)
+        return sw_fail(m->error, SW_FAILED_PRECONDITION,
+                       "the schema is of version %d, and this program upgrades from version %d on; "
+                       "first migrate with an older sitewire, which knows version %d",
+                       newest(m), baseline, baseline);
     return SW_OK;
 }
 
@@ -218,75 +275,132 @@ static void show(const migrator *m, int version, const char *name, const char *a
     }
 }
 
-/* Runs one migration and records it, in the transaction that is open. *row is the record, for the caller to
- * clear. */
-static sw_code apply_one(const migrator *m, const sw_migration *migration, PGresult **row)
+static void show_file(const migrator *m, const char *file, const char *applied_at)
 {
-    sw_code code = run(m, migration->sql, migration, NULL);
-    if (code) {
-        return code;
-    }
-    if (PQtransactionStatus(m->conn) != PQTRANS_INTRANS) {
-        return sw_fail(m->error, SW_INTERNAL, "migration %s ends its transaction, which it must not do",
-                       migration->name);
-    }
-    char version[16];
+    char name[128];
+    snprintf(name, sizeof(name), "schema/%s", file);
+    show(m, 0, name, applied_at);
+}
+
+/* Runs a text in the transaction that is open. */
+static sw_code run_source(const migrator *m, const source *text)
+{
+    sw_code code = run(m, text->sql, text, NULL);
+    if (code == SW_OK && PQtransactionStatus(m->conn) != PQTRANS_INTRANS)
+        return sw_fail(m->error, SW_INTERNAL, "%s %s ends its transaction, which it must not do", text->kind,
+                       text->name);
+    return code;
+}
+
+/* Records what was applied. `at` takes the time. */
+static sw_code record_as(const migrator *m, const char *statement, int count, const char *const *values,
+                         char at[40])
+{
+    PGresult *row = PQexecParams(m->conn, statement, count, NULL, values, NULL, NULL, 0);
+    sw_code code = PQresultStatus(row) == PGRES_TUPLES_OK ? SW_OK : failed(m, row, NULL);
+    if (code == SW_OK)
+        snprintf(at, 40, "%s", PQgetvalue(row, 0, 0));
+    PQclear(row);
+    return code;
+}
+
+static sw_code apply_migration(const migrator *m, const sw_migration *migration)
+{
+    const source text = {"migration", migration->name, migration->sql};
+    char version[16], at[40];
     snprintf(version, sizeof(version), "%d", migration->version);
     const char *values[] = {version, migration->name, migration->checksum, migration->compatible ? "t" : "f"};
-    *row = PQexecParams(m->conn, record, 4, NULL, values, NULL, NULL, 0);
-    return PQresultStatus(*row) == PGRES_TUPLES_OK ? SW_OK : failed(m, *row, NULL);
+    sw_code code = run_source(m, &text);
+    if (code == SW_OK)
+        code = record_as(m, record, 4, values, at);
+    if (code == SW_OK)
+        show(m, migration->version, migration->name, at);
+    return code;
+}
+
+/* When a file was applied as it is in this build; NULL if it was not. */
+static const char *applied_at(const migrator *m, const sw_schema_file *file)
+{
+    for (int i = 0; i < PQntuples(m->files); i++)
+        if (strcmp(PQgetvalue(m->files, i, FILE_NAME), file->name) == 0 &&
+            strcmp(PQgetvalue(m->files, i, FILE_CHECKSUM), file->checksum) == 0)
+            return PQgetvalue(m->files, i, FILE_APPLIED_AT);
+    return NULL;
+}
+
+static bool is_current(const migrator *m)
+{
+    bool current = PQntuples(m->files) == m->set->file_count;
+    for (int i = 0; i < m->set->file_count; i++)
+        current &= applied_at(m, &m->set->files[i]) != NULL;
+    return current;
+}
+
+static sw_code apply_files(const migrator *m)
+{
+    sw_code code = run(m, forget_files, NULL, NULL);
+    for (int i = 0; !code && i < m->set->file_count; i++) {
+        const sw_schema_file *file = &m->set->files[i];
+        const source text = {"schema file", file->name, file->sql};
+        const char *values[] = {file->name, file->checksum};
+        char at[40];
+        code = run_source(m, &text);
+        if (!code)
+            code = record_as(m, record_file, 2, values, at);
+        if (!code && !applied_at(m, file))
+            show_file(m, file->name, at);
+    }
+    return code;
 }
 
 static sw_code apply(migrator *m, bool dry_run)
 {
     static const char *const preparation[] = {lock, "BEGIN", create};
     sw_code code = SW_OK;
-    for (size_t i = 0; !code && i < sizeof(preparation) / sizeof(preparation[0]); i++) {
+    for (size_t i = 0; !code && i < sizeof(preparation) / sizeof(preparation[0]); i++)
         code = run(m, preparation[i], NULL, NULL);
-    }
-    if (!code) {
+    if (!code)
         code = run(m, list, NULL, &m->applied);
-    }
-    if (!code) {
+    if (!code)
+        code = run(m, list_files, NULL, &m->files);
+    if (!code)
         code = check(m);
-    }
-    for (int i = PQntuples(m->applied); !code && i < m->set->count; i++) {
-        const sw_migration *migration = &m->set->items[i];
-        PGresult *row = NULL;
-        code = apply_one(m, migration, &row);
-        if (!code && !dry_run) {
-            code = run(m, "COMMIT; BEGIN", migration, NULL);
-        }
-        if (!code) {
-            show(m, migration->version, migration->name, PQgetvalue(row, 0, 0));
-        }
-        PQclear(row);
-    }
+    int from = code ? 0 : newest(m);
+    for (int i = 0; !code && i < m->set->count; i++)
+        if (m->set->items[i].version > from)
+            code = apply_migration(m, &m->set->items[i]);
+    bool pending = from < latest(m->set) || (from == latest(m->set) && !is_current(m));
+    if (!code && pending)
+        code = apply_files(m);
     return code ? code : run(m, dry_run ? "ROLLBACK" : "COMMIT", NULL, NULL);
+}
+
+/* Reads a table into *result, or leaves it NULL if the table does not exist. */
+static sw_code read_if(const migrator *m, const char *test, const char *statement, PGresult **result)
+{
+    PGresult *there;
+    sw_code code = run(m, test, NULL, &there);
+    if (code)
+        return code;
+    bool any = *PQgetvalue(there, 0, 0) == 't';
+    PQclear(there);
+    return any ? run(m, statement, NULL, result) : SW_OK;
 }
 
 static sw_code status(migrator *m)
 {
-    PGresult *result;
-    sw_code code = run(m, exists, NULL, &result);
-    if (code) {
+    sw_code code = read_if(m, exists, list, &m->applied);
+    if (!code)
+        code = read_if(m, has_files, list_files, &m->files);
+    if (code)
         return code;
-    }
-    bool any = *PQgetvalue(result, 0, 0) == 't';
-    PQclear(result);
-    if (any) {
-        code = run(m, list, NULL, &m->applied);
-    }
-    if (code) {
-        return code;
-    }
-    int applied = PQntuples(m->applied); /* 0 of NULL */
-    for (int i = 0; i < applied; i++) {
-        show(m, (int)strtol(field(m, i, VERSION), NULL, 10), field(m, i, NAME), field(m, i, APPLIED_AT));
-    }
-    for (int i = applied; i < m->set->count; i++) {
-        show(m, m->set->items[i].version, m->set->items[i].name, NULL);
-    }
+    for (int i = 0; i < PQntuples(m->applied); i++)
+        show(m, version_of(m, i), field(m, i, NAME), field(m, i, APPLIED_AT));
+    for (int i = 0; i < m->set->count; i++)
+        if (m->set->items[i].version > newest(m))
+            show(m, m->set->items[i].version, m->set->items[i].name, NULL);
+    for (int i = 0; i < m->set->file_count && newest(m) <= latest(m->set); i++)
+        show_file(m, m->set->files[i].name, applied_at(m, &m->set->files[i]));
     return check(m);
 }
 
@@ -316,7 +430,7 @@ sw_code sw_migration_set_status(const sw_migration_set *set, const char *conninf
 
 int sw_migrate_latest(void)
 {
-    return sw_migrations.count;
+    return latest(&sw_migrations);
 }
 
 sw_code sw_migrate_apply(const char *conninfo, bool dry_run, sw_migrate_fn *fn, void *context,

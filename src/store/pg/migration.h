@@ -1,4 +1,4 @@
-/* The numbered migrations as data: the table that the build makes of sql/migrations, and the engine of
+/* The schema as data: the tables that the build makes of sql/migrations and sql/schema, and the engine of
  * migrate.h with the set as an argument, for tests. */
 #ifndef SW_STORE_MIGRATION_H
 #define SW_STORE_MIGRATION_H
@@ -6,20 +6,32 @@
 #include "store/pg/migrate.h"
 
 typedef struct sw_migration {
-    int version;          /* 1, 2, 3 ... */
-    const char *name;     /* `0001_sitewire` */
+    int version;
+    const char *name;     /* `0021_resources` */
     const char *checksum; /* SHA-256 of its text, hexadecimal */
     const char *sql;
-    bool compatible; /* its first line is `-- compatible`: programs that know only the version before work on
-                      */
+    bool
+        compatible; /* its first line is `-- compatible`: programs that know only older versions keep working */
+    /* Checksum of another text of this version that made the same tables, or NULL: a baseline names the
+     * last of the migrations that it stands for. */
+    const char *replaces;
 } sw_migration;
 
+/* A file of functions, views, triggers, policies or grants, which can be applied again at any time. */
+typedef struct sw_schema_file {
+    const char *name;     /* `03_rights` */
+    const char *checksum; /* SHA-256 of its text, hexadecimal */
+    const char *sql;
+} sw_schema_file;
+
 typedef struct sw_migration_set {
-    const sw_migration *items; /* items[i] has version i + 1 */
+    const sw_migration *items; /* versions without a gap, at least one */
     int count;
+    const sw_schema_file *files; /* in the order in which they are applied */
+    int file_count;
 } sw_migration_set;
 
-/* All migrations of this build. */
+/* The schema of this build. */
 extern const sw_migration_set sw_migrations;
 
 sw_code sw_migration_set_apply(const sw_migration_set *set, const char *conninfo, bool dry_run,

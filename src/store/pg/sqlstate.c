@@ -45,7 +45,7 @@ const sw_sqlstate *sw_sqlstate_find(const char *state)
     return best;
 }
 
-/* sql/migrations/0001_sitewire.sql explains the names. */
+/* sql/migrations/0020_baseline/01_rules.sql explains the names. */
 static const sw_rule rules[] = {
     {"key", SW_ALREADY_EXISTS, "it is taken: update the one there is, or choose another"},
     {"unique", SW_ALREADY_EXISTS, "another one has this value: choose another"},

@@ -1,7 +1,8 @@
--- The registry: one table per resource of sitewire.referential.v1, named and with columns as the message.
+-- The registry: one table for each resource of sitewire.referential.v1, with the name and the
+-- columns of the message.
 --
--- Keys come first. A reference is the other row's key, or NULL; it follows a rename, and what is referred to cannot be
--- deleted. Other texts are never NULL. The names of constraints are explained in 0001_sitewire.sql.
+-- The key columns come first. A reference holds the key of the other row, or NULL; it follows a
+-- rename, and a row that others refer to cannot be deleted. Other texts are never NULL.
 
 CREATE SCHEMA referential;
 
@@ -70,7 +71,7 @@ CREATE TABLE referential.drupal_docroot_core (
     revision bigint NOT NULL DEFAULT 1
 );
 
--- The core is a column, so a docroot has at most one.
+-- The Drupal core is a column, so a docroot has at most one.
 CREATE TABLE referential.docroot (
     code text COLLATE "C" CONSTRAINT docroot__code__key PRIMARY KEY
         CONSTRAINT docroot__code__code CHECK (sitewire.is_code(code)),
@@ -129,6 +130,7 @@ CREATE TABLE referential.docroot_environment (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     revision bigint NOT NULL DEFAULT 1,
+    id bigint GENERATED ALWAYS AS IDENTITY, -- what seals of secrets are bound to (06_secrets.sql)
     CONSTRAINT docroot_environment__environment__key PRIMARY KEY (docroot, environment)
 );
 CREATE INDEX docroot_environment_environment ON referential.docroot_environment (environment);
@@ -176,7 +178,7 @@ CREATE TABLE referential.registrar (
     revision bigint NOT NULL DEFAULT 1
 );
 
--- The service reads not_before to alternative_names from the certificate.
+-- The service reads the fields not_before to alternative_names from the certificate itself.
 CREATE TABLE referential.certificate (
     code text COLLATE "C" CONSTRAINT certificate__code__key PRIMARY KEY
         CONSTRAINT certificate__code__code CHECK (sitewire.is_code(code)),
@@ -196,11 +198,12 @@ CREATE TABLE referential.certificate (
     alternative_names text[] COLLATE "C" NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    revision bigint NOT NULL DEFAULT 1
+    revision bigint NOT NULL DEFAULT 1,
+    id bigint GENERATED ALWAYS AS IDENTITY -- what seals of secrets are bound to (06_secrets.sql)
 );
 CREATE INDEX certificate_not_after ON referential.certificate (not_after) WHERE not_after IS NOT NULL;
 
--- A parent is a suffix of what lies in it, so there are no circles.
+-- A parent is a suffix of the domains in it, so parents cannot form a cycle.
 CREATE TABLE referential.domain (
     fqdn text COLLATE "C" CONSTRAINT domain__fqdn__key PRIMARY KEY
         CONSTRAINT domain__fqdn__domain CHECK (sitewire.is_domain(fqdn)),
@@ -263,7 +266,7 @@ CREATE TABLE referential.domain_load_balancer (
 );
 CREATE INDEX domain_load_balancer_load_balancer ON referential.domain_load_balancer (load_balancer);
 
--- What a docroot environment runs on.
+-- Links: what a docroot environment runs on.
 
 CREATE TABLE referential.docroot_environment_server (
     docroot text COLLATE "C" NOT NULL,
@@ -310,66 +313,3 @@ CREATE TABLE referential.docroot_environment_load_balancer (
 );
 CREATE INDEX docroot_environment_load_balancer_load_balancer
     ON referential.docroot_environment_load_balancer (load_balancer);
-
-DO $$
-DECLARE
-    resource regclass;
-BEGIN
-    FOR resource IN SELECT oid FROM pg_class WHERE relnamespace = 'referential'::regnamespace AND relkind = 'r' LOOP
-        EXECUTE format('CREATE TRIGGER touch BEFORE UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION sitewire.touch()',
-                       resource);
-    END LOOP;
-END $$;
-
--- The parts of a resource's key, for methods that take any resource by type and key (parts joined with `/`). Raises
--- SW002 if the type or the shape of the key is wrong, SW003 if there is no such resource; `field` is the argument that
--- the key came in.
-CREATE FUNCTION referential.find(type text, key text, field text) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    part text[] := string_to_array(key, '/');
-    parts integer := CASE
-        WHEN type IN ('Cms', 'Website', 'HostingProvider', 'Docroot', 'Environment', 'Server', 'Registrar',
-                      'Certificate', 'Domain', 'LoadBalancer', 'DrupalDocrootCore') THEN 1
-        WHEN type IN ('DocrootEnvironment', 'DomainLoadBalancer') THEN 2
-        WHEN type IN ('WebsiteDeployed', 'DocrootEnvironmentServer', 'DocrootEnvironmentCertificate',
-                      'DocrootEnvironmentLoadBalancer') THEN 3
-    END;
-    found boolean;
-BEGIN
-    IF parts IS NULL THEN
-        PERFORM sitewire.fail('SW002', 'type', format('there is no resource type "%s"; name one such as Website, '
-            'Docroot, Server, LoadBalancer, Certificate or HostingProvider', type));
-    ELSIF cardinality(part) IS DISTINCT FROM parts OR '' = ANY (part) THEN
-        PERFORM sitewire.fail('SW002', field, format('a key of %s has %s, separated by "/"', type,
-            CASE parts WHEN 1 THEN 'one part' ELSE parts || ' parts' END));
-    END IF;
-    found := CASE type
-        WHEN 'Cms' THEN EXISTS (SELECT FROM referential.cms WHERE code = key)
-        WHEN 'Website' THEN EXISTS (SELECT FROM referential.website WHERE code = key)
-        WHEN 'HostingProvider' THEN EXISTS (SELECT FROM referential.hosting_provider WHERE code = key)
-        WHEN 'Docroot' THEN EXISTS (SELECT FROM referential.docroot WHERE code = key)
-        WHEN 'Environment' THEN EXISTS (SELECT FROM referential.environment WHERE code = key)
-        WHEN 'Server' THEN EXISTS (SELECT FROM referential.server WHERE hostname = key)
-        WHEN 'Registrar' THEN EXISTS (SELECT FROM referential.registrar WHERE code = key)
-        WHEN 'Certificate' THEN EXISTS (SELECT FROM referential.certificate WHERE code = key)
-        WHEN 'Domain' THEN EXISTS (SELECT FROM referential.domain WHERE fqdn = key)
-        WHEN 'LoadBalancer' THEN EXISTS (SELECT FROM referential.load_balancer WHERE code = key)
-        WHEN 'DrupalDocrootCore' THEN EXISTS (SELECT FROM referential.drupal_docroot_core WHERE code = key)
-        WHEN 'DocrootEnvironment' THEN EXISTS (SELECT FROM referential.docroot_environment d
-            WHERE (d.docroot, d.environment) = (part[1], part[2]))
-        WHEN 'DomainLoadBalancer' THEN EXISTS (SELECT FROM referential.domain_load_balancer d
-            WHERE (d.domain, d.load_balancer) = (part[1], part[2]))
-        WHEN 'WebsiteDeployed' THEN EXISTS (SELECT FROM referential.website_deployed d
-            WHERE (d.website, d.docroot, d.environment) = (part[1], part[2], part[3]))
-        WHEN 'DocrootEnvironmentServer' THEN EXISTS (SELECT FROM referential.docroot_environment_server d
-            WHERE (d.docroot, d.environment, d.server) = (part[1], part[2], part[3]))
-        WHEN 'DocrootEnvironmentCertificate' THEN EXISTS (SELECT FROM referential.docroot_environment_certificate d
-            WHERE (d.docroot, d.environment, d.certificate) = (part[1], part[2], part[3]))
-        WHEN 'DocrootEnvironmentLoadBalancer' THEN EXISTS (SELECT FROM referential.docroot_environment_load_balancer d
-            WHERE (d.docroot, d.environment, d.load_balancer) = (part[1], part[2], part[3]))
-    END;
-    IF NOT found THEN
-        PERFORM sitewire.fail('SW003', field, format('there is no %s "%s"', type, key));
-    END IF;
-    RETURN part;
-END $$;

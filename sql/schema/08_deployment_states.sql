@@ -1,10 +1,15 @@
--- What binds deployments, whoever changes them: which moves there are between states is kept by the trigger `state`, and there
--- is no way around it, at psql neither. Then who may see which rows, and their history.
+-- What binds deployments, whoever changes them: the trigger `state` allows only the moves in
+-- deployment.transition, and there is no way around it, not even at psql. The triggers `follow`
+-- write the events and bring the registry up to date.
 
 -- --- States ---
 
--- A reference that a renaming changes: what it named is gone by that name.
-CREATE FUNCTION deployment.keep_references(old jsonb, new jsonb) RETURNS void LANGUAGE plpgsql STABLE AS $$
+-- What was asked for does not change, and who approved, ran or aborted a deployment is set only by
+-- the move that makes it so. A reference may change with a rename: then what it named no longer
+-- exists by that name.
+CREATE OR REPLACE FUNCTION deployment.keep_references(old jsonb, new jsonb) RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    who text;
 BEGIN
     IF old->>'project' <> new->>'project' AND EXISTS (SELECT FROM users.project WHERE code = old->>'project')
        OR (old->>'docroot', old->>'environment') <> (new->>'docroot', new->>'environment')
@@ -13,10 +18,20 @@ BEGIN
        OR old->>'requester' <> new->>'requester' AND EXISTS (SELECT FROM users."user" WHERE email = old->>'requester') THEN
         PERFORM sitewire.fail('SW006', 'status', 'what was asked for stays as it is: request another deployment');
     END IF;
+    FOREACH who IN ARRAY '{approver,runner_user,aborter}'::text[] LOOP
+        CONTINUE WHEN old->>who IS NOT DISTINCT FROM new->>who
+            OR old->>who IS NOT NULL AND new->>who IS NOT NULL
+               AND NOT EXISTS (SELECT FROM users."user" WHERE email = old->>who) -- renamed
+            OR CASE who WHEN 'approver' THEN (old->>'status', new->>'status') = ('REQUESTED', 'ACCEPTED')
+                        WHEN 'runner_user' THEN (old->>'status', new->>'status') IN (('ACCEPTED', 'IN_PROGRESS'),
+                                                                                     ('IN_PROGRESS', 'ACCEPTED'))
+                        ELSE old->>'aborter' IS NULL END;
+        PERFORM sitewire.fail('SW006', who, 'it is set by what that user does, and stays as it is');
+    END LOOP;
 END $$;
 
--- A move into a state: what it takes, and what it sets. The caller has locked the row.
-CREATE FUNCTION deployment.accept(old deployment.deployment, INOUT d deployment.deployment) LANGUAGE plpgsql AS $$
+-- A move into a state: what it requires, and what it sets. The caller has locked the row.
+CREATE OR REPLACE FUNCTION deployment.accept(old deployment.deployment, INOUT d deployment.deployment) LANGUAGE plpgsql AS $$
 BEGIN
     IF old.status = 'IN_PROGRESS' THEN
         IF d.on_lost_lease <> 'RETRY' OR old.lease_until >= clock_timestamp() THEN
@@ -40,7 +55,7 @@ BEGIN
     END IF;
 END $$;
 
-CREATE FUNCTION deployment.take(old deployment.deployment, INOUT d deployment.deployment) LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION deployment.take(old deployment.deployment, INOUT d deployment.deployment) LANGUAGE plpgsql AS $$
 DECLARE
     first bigint;
 BEGIN
@@ -59,7 +74,7 @@ BEGIN
     d.replaces := deployment.version_before(d, d.type);
 END $$;
 
-CREATE FUNCTION deployment.finish(old deployment.deployment, INOUT d deployment.deployment) LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION deployment.finish(old deployment.deployment, INOUT d deployment.deployment) LANGUAGE plpgsql AS $$
 DECLARE
     left_over integer;
 BEGIN
@@ -72,13 +87,15 @@ BEGIN
         ORDER BY c.number LIMIT 1;
         IF FOUND THEN
             PERFORM sitewire.fail('SW006', 'outcome', format('command %s of deployment %s has not succeeded', left_over, d.id));
+        ELSIF old.lease_until < clock_timestamp() THEN
+            PERFORM sitewire.fail('SW007', 'fence', format('the lease of deployment %s ran out', d.id));
         END IF;
     END IF;
     d.finished_at := clock_timestamp();
     d.lease_until := NULL;
 END $$;
 
-CREATE FUNCTION deployment.keep_state() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE OR REPLACE FUNCTION deployment.keep_state() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     -- Set by the moves and the methods; all else is what was asked for.
     moving text[] := '{status,approver,accepted_at,started_at,finished_at,runner,runner_user,lease_until,fence,failure,'
@@ -130,12 +147,12 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER state BEFORE INSERT OR UPDATE OR DELETE ON deployment.deployment
-    FOR EACH ROW EXECUTE FUNCTION deployment.keep_state();
+SELECT sitewire.keep_trigger('state', 'deployment.deployment', 'BEFORE INSERT OR UPDATE OR DELETE',
+                             'FOR EACH ROW EXECUTE FUNCTION deployment.keep_state()');
 
--- What follows from a change of state: the attempt under way is over, the registry says what runs there now, and those who
--- watch are told.
-CREATE FUNCTION deployment.follow_state() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- What follows from a change of state: the attempt under way ends, the registry says what runs
+-- there now, and subscribers learn of it.
+CREATE OR REPLACE FUNCTION deployment.follow_state() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND OLD.status = 'IN_PROGRESS' AND NEW.status <> 'IN_PROGRESS' THEN
         UPDATE deployment.deployment_command_result r
@@ -168,11 +185,13 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER follow AFTER INSERT OR UPDATE ON deployment.deployment
-    FOR EACH ROW EXECUTE FUNCTION deployment.follow_state();
+SELECT sitewire.keep_trigger('follow', 'deployment.deployment', 'AFTER INSERT OR UPDATE',
+                             'FOR EACH ROW EXECUTE FUNCTION deployment.follow_state()');
 
--- What hangs on a deployment is added while it may be, and goes with it only.
-CREATE FUNCTION deployment.keep_command() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- --- Commands, results, output ---
+
+-- Commands are added while their deployment is being requested, and are deleted with it only.
+CREATE OR REPLACE FUNCTION deployment.keep_command() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP = 'INSERT' AND EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment AND d.status = 'REQUESTED'
                                     AND d.plan_hash = '') THEN
@@ -183,11 +202,12 @@ BEGIN
     PERFORM sitewire.fail('SW006', 'commands', 'the commands of a deployment stay as they were asked for');
     RETURN NULL;
 END $$;
-CREATE TRIGGER state BEFORE INSERT OR UPDATE OR DELETE ON deployment.deployment_command
-    FOR EACH ROW EXECUTE FUNCTION deployment.keep_command();
+SELECT sitewire.keep_trigger('state', 'deployment.deployment_command', 'BEFORE INSERT OR UPDATE OR DELETE',
+                             'FOR EACH ROW EXECUTE FUNCTION deployment.keep_command()');
 
--- Results and output come from who holds the deployment. What nobody holds any more is ended as a failure.
-CREATE FUNCTION deployment.keep_result() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Results and output come from the runner that holds the deployment. An attempt that nobody holds
+-- any more ends as a failure.
+CREATE OR REPLACE FUNCTION deployment.keep_result() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     held boolean;
 BEGIN
@@ -214,10 +234,10 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER state BEFORE INSERT OR UPDATE OR DELETE ON deployment.deployment_command_result
-    FOR EACH ROW EXECUTE FUNCTION deployment.keep_result();
+SELECT sitewire.keep_trigger('state', 'deployment.deployment_command_result', 'BEFORE INSERT OR UPDATE OR DELETE',
+                             'FOR EACH ROW EXECUTE FUNCTION deployment.keep_result()');
 
-CREATE FUNCTION deployment.follow_result() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE OR REPLACE FUNCTION deployment.follow_result() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO deployment.outbox (project, deployment, kind, payload)
     SELECT d.project, d.id, 'command', jsonb_strip_nulls(
@@ -231,10 +251,10 @@ BEGIN
     WHERE d.id = NEW.deployment;
     RETURN NULL;
 END $$;
-CREATE TRIGGER follow AFTER INSERT OR UPDATE ON deployment.deployment_command_result
-    FOR EACH ROW EXECUTE FUNCTION deployment.follow_result();
+SELECT sitewire.keep_trigger('follow', 'deployment.deployment_command_result', 'AFTER INSERT OR UPDATE',
+                             'FOR EACH ROW EXECUTE FUNCTION deployment.follow_result()');
 
-CREATE FUNCTION deployment.keep_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE OR REPLACE FUNCTION deployment.keep_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP = 'INSERT' AND EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment
             AND d.status = 'IN_PROGRESS' AND d.fence = NEW.fence AND d.lease_until >= clock_timestamp()) THEN
@@ -247,10 +267,10 @@ BEGIN
     PERFORM sitewire.fail('SW006', 'deployment', 'output stays as it is, and goes with its deployment only');
     RETURN NULL;
 END $$;
-CREATE TRIGGER state BEFORE INSERT OR UPDATE OR DELETE ON deployment.deployment_log
-    FOR EACH ROW EXECUTE FUNCTION deployment.keep_log();
+SELECT sitewire.keep_trigger('state', 'deployment.deployment_log', 'BEFORE INSERT OR UPDATE OR DELETE',
+                             'FOR EACH ROW EXECUTE FUNCTION deployment.keep_log()');
 
-CREATE FUNCTION deployment.follow_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE OR REPLACE FUNCTION deployment.follow_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO deployment.outbox (project, deployment, kind, payload)
     SELECT d.project, d.id, 'log', format('{"command":%s,"attempt":%s,"stream":"%s","offset":%s,"size":%s}', NEW.command,
@@ -258,103 +278,24 @@ BEGIN
     FROM deployment.deployment d WHERE d.id = NEW.deployment;
     RETURN NULL;
 END $$;
-CREATE TRIGGER follow AFTER INSERT ON deployment.deployment_log
-    FOR EACH ROW EXECUTE FUNCTION deployment.follow_log();
+SELECT sitewire.keep_trigger('follow', 'deployment.deployment_log', 'AFTER INSERT',
+                             'FOR EACH ROW EXECUTE FUNCTION deployment.follow_log()');
+-- Output is not under history, but history shows that somebody emptied the table by hand.
+SELECT sitewire.keep_truncate('deployment.deployment_log', '{bytes}');
 
--- --- Rights ---
+-- --- Statuses, types, steps ---
 
--- Fixed words and moves: the words may be changed, by admins, but nobody adds or removes one.
-CREATE FUNCTION deployment.keep_words() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Admins may change the texts, but nobody adds or removes a row, or changes the moves.
+CREATE OR REPLACE FUNCTION deployment.keep_words() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM sitewire.fail('SW006', '', 'what there is is fixed: it can be changed, not added to or removed');
     RETURN NULL;
 END $$;
-
-DO $$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY '{deployment_status,deployment_type,deployment_step,deployment,deployment_command,
-                            deployment_command_result,deployment_log}'::text[] LOOP
-        EXECUTE format('CREATE TRIGGER touch BEFORE UPDATE ON deployment.%s FOR EACH ROW EXECUTE FUNCTION sitewire.touch()',
-                       name);
-    END LOOP;
-    FOREACH name IN ARRAY '{deployment_status,deployment_type,deployment_step,deployment}'::text[] LOOP
-        EXECUTE format('CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON deployment.%s FOR EACH ROW '
-                       'WHEN (current_setting(''sitewire.admin'', true) IS DISTINCT FROM ''on'') '
-                       'EXECUTE FUNCTION users.guard(%L)', name, sitewire.resource_of(name));
-    END LOOP;
-    FOREACH name IN ARRAY '{deployment_status,deployment_type,deployment_step,transition}'::text[] LOOP
-        EXECUTE format('CREATE TRIGGER words AFTER INSERT OR DELETE ON deployment.%s '
-                       'FOR EACH ROW EXECUTE FUNCTION deployment.keep_words()', name);
-    END LOOP;
-END $$;
-CREATE TRIGGER fixed AFTER UPDATE ON deployment.transition FOR EACH ROW EXECUTE FUNCTION deployment.keep_words();
-
-INSERT INTO users.rule
-SELECT resource, action, CASE action WHEN 'read' THEN 'profile' ELSE 'admin' END
-FROM unnest('{DeploymentStatus,DeploymentType,DeploymentStep}'::text[]) resource, unnest('{read,update}'::text[]) action;
-INSERT INTO users.rule VALUES
-    ('Deployment', 'read', 'read'),
-    ('Deployment', 'create', 'deploy'),
-    ('Deployment', 'delete', 'admin'),
-    ('DeploymentCommand', 'read', 'read'),
-    ('DeploymentCommandResult', 'read', 'read'),
-    ('DeploymentLog', 'read', 'read');
-
-CREATE FUNCTION deployment.project_of(id bigint) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
-BEGIN
-    RETURN (SELECT d.project FROM deployment.deployment d WHERE d.id = project_of.id);
-END $$;
--- As in 0005_rights.sql, and what belongs to a deployment.
-CREATE OR REPLACE FUNCTION users.project_of(resource text, "row" jsonb) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT CASE resource
-        WHEN 'Website' THEN 'website:' || ("row"->>'code')
-        WHEN 'DrupalDocrootCore' THEN 'drupaldocrootcore:' || ("row"->>'code')
-        WHEN 'WebsiteDeployed' THEN 'website:' || ("row"->>'website')
-        WHEN 'Domain' THEN 'website:' || ("row"->>'website')
-        WHEN 'Project' THEN "row"->>'code'
-        WHEN 'AccessRight' THEN "row"->>'project'
-        WHEN 'Deployment' THEN "row"->>'project'
-        WHEN 'DeploymentCommand' THEN deployment.project_of(("row"->>'deployment')::bigint)
-        WHEN 'DeploymentCommandResult' THEN deployment.project_of(("row"->>'deployment')::bigint)
-        WHEN 'DeploymentLog' THEN deployment.project_of(("row"->>'deployment')::bigint)
-    END
-$$;
-
-ALTER TABLE deployment.deployment ENABLE ROW LEVEL SECURITY;
-ALTER TABLE deployment.deployment_command ENABLE ROW LEVEL SECURITY;
-ALTER TABLE deployment.deployment_command_result ENABLE ROW LEVEL SECURITY;
-ALTER TABLE deployment.deployment_log ENABLE ROW LEVEL SECURITY;
-ALTER TABLE deployment.event ENABLE ROW LEVEL SECURITY;
-CREATE POLICY read ON deployment.deployment FOR SELECT TO sitewire_service
-    USING (users.is_admin() OR users.may_read(project));
-CREATE POLICY "delete" ON deployment.deployment FOR DELETE TO sitewire_service USING (true);
-CREATE POLICY read ON deployment.deployment_command FOR SELECT TO sitewire_service
-    USING (users.is_admin() OR users.may_read(deployment.project_of(deployment)));
-CREATE POLICY read ON deployment.deployment_command_result FOR SELECT TO sitewire_service
-    USING (users.is_admin() OR users.may_read(deployment.project_of(deployment)));
-CREATE POLICY read ON deployment.deployment_log FOR SELECT TO sitewire_service
-    USING (users.is_admin() OR users.may_read(deployment.project_of(deployment)));
-CREATE POLICY read ON deployment.event FOR SELECT TO sitewire_service
-    USING (users.is_admin() OR users.may_read(project));
-
--- The service writes through the methods only, which are in the next migration.
-GRANT USAGE ON SCHEMA deployment TO sitewire_service;
-GRANT SELECT ON deployment.deployment_status, deployment.deployment_type, deployment.deployment_step, deployment.transition,
-    deployment.deployment, deployment.deployment_command, deployment.deployment_command_result, deployment.deployment_log,
-    deployment.event TO sitewire_service;
-GRANT INSERT, UPDATE ON deployment.deployment_status, deployment.deployment_type, deployment.deployment_step
-    TO sitewire_deployment;
-GRANT DELETE ON deployment.deployment TO sitewire_deployment;
-REVOKE EXECUTE ON FUNCTION deployment.project_of(bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION deployment.project_of(bigint) TO sitewire_service;
-
-SELECT sitewire.keep_history(format('deployment.%s', name)::regclass)
-FROM unnest('{deployment_status,deployment_type,deployment_step,deployment,deployment_command,
-              deployment_command_result}'::text[]) name;
--- That a lease was renewed is no news.
-DROP TRIGGER record_update ON deployment.deployment;
-CREATE TRIGGER record_update AFTER UPDATE ON deployment.deployment FOR EACH ROW
-    WHEN (OLD IS DISTINCT FROM NEW AND (OLD.lease_until IS NOT DISTINCT FROM NEW.lease_until OR OLD.status <> NEW.status))
-    EXECUTE FUNCTION users.record('Deployment', 'id');
+SELECT sitewire.keep_trigger('words', relation, 'AFTER INSERT OR DELETE',
+                             'FOR EACH ROW EXECUTE FUNCTION deployment.keep_words()')
+FROM unnest('{deployment.deployment_status,deployment.deployment_type,deployment.deployment_step,
+              deployment.transition}'::regclass[]) relation;
+SELECT sitewire.keep_trigger('fixed', 'deployment.transition', 'AFTER UPDATE',
+                             'FOR EACH ROW EXECUTE FUNCTION deployment.keep_words()'),
+       sitewire.keep_trigger('fixed_all', 'deployment.transition', 'BEFORE TRUNCATE',
+                             'FOR EACH STATEMENT EXECUTE FUNCTION deployment.keep_words()');

@@ -1,42 +1,25 @@
--- How events come from the outbox to those who watch: numbered in an order that everybody sees, published, and told again by
--- their heads. deployment.relay does it, as one statement for many events; sitewire-deployment runs it (src/service/relay.c).
+-- How events come from the outbox to subscribers: numbered in an order that everybody sees, then
+-- published. One statement, deployment.relay, does it for many events; sitewire-deployment runs it
+-- (src/service/relay.c).
 
--- The last event of each project.
-CREATE TABLE deployment.event_head (
-    project text COLLATE "C" CONSTRAINT event_head__project__key PRIMARY KEY,
-    position bigint NOT NULL CONSTRAINT event_head__position__unique UNIQUE,
-    project_sequence bigint NOT NULL,
-    at timestamptz NOT NULL DEFAULT clock_timestamp()
-) WITH (fillfactor = 50);
-
--- The last position given, and whose turn it is: a backend, for as long as it says so again. One that is gone, or silent for
--- longer, is followed by another. Of transactions before `since`, all of which are over, nothing is left.
-CREATE TABLE deployment.relay (
-    one boolean CONSTRAINT relay__one__key PRIMARY KEY DEFAULT true
-        CONSTRAINT relay__one__choice CHECK (one),
-    position bigint NOT NULL DEFAULT 0,
-    since xid8 NOT NULL DEFAULT '0',
-    holder integer NOT NULL DEFAULT 0,
-    until timestamptz NOT NULL DEFAULT '-infinity'
-) WITH (fillfactor = 50);
-INSERT INTO deployment.relay DEFAULT VALUES;
-
-ALTER TABLE deployment.outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
-
-CREATE FUNCTION deployment.relay_key() RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION deployment.relay_key() RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT hashtextextended('deployment.relay', 0)
 $$;
 
--- Numbers up to `most` events, and answers them: what is to be published once this is committed. After a second also the heads
--- of those projects in which something happened lately, as kind `head`. The last row has no position; its project_sequence is 1 if
--- more events wait, 0 if not. No row at all: another one relays, and was told if somebody has woken this one.
+-- Numbers up to `most` events and returns them, to be published once this is committed. Once a
+-- second it also returns the last event of each project in which something happened lately, as kind
+-- `head`. The last row has no position; its project_sequence is 1 if more events wait, 0 if not. If
+-- there is no row at all, another session relays; it has been notified if somebody has woken this
+-- one.
 --
--- A run takes all events that its snapshot sees, by id. So what was committed before a run began is never numbered after what was
--- committed later; and whatever writes events of a deployment locks the deployment first, so of one deployment ids grow with
--- commits. What was taken leaves dead rows until the next vacuum: `since` keeps them from being passed again and again.
+-- A run takes all events that its snapshot sees, by id. So what was committed before a run began is
+-- never numbered after what was committed later. Whatever writes events of a deployment locks the
+-- deployment first, so the ids of one deployment grow with commits. Taken events leave dead rows
+-- until the next vacuum; `since` avoids passing them again and again.
 --
--- Plans are made while the tables are empty, and kept: without the setting they read whole tables, however long these become.
-CREATE FUNCTION deployment.relay(woken boolean, most integer)
+-- Plans are made while the tables are empty, and are kept: without the setting they would read
+-- whole tables, however long these become.
+CREATE OR REPLACE FUNCTION deployment.relay(woken boolean, most integer)
 RETURNS TABLE ("position" bigint, project text, project_sequence bigint, deployment bigint, kind text, at timestamptz,
                payload text, previous_position bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off AS $$
@@ -101,8 +84,8 @@ BEGIN
            NULL::bigint, NULL, NULL::timestamptz, NULL, NULL::bigint;
 END $$;
 
--- The events of a project follow its new name, and go on where they were.
-CREATE FUNCTION deployment.rename_events() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- The events of a project follow its new name and go on with the same numbers.
+CREATE OR REPLACE FUNCTION deployment.rename_events() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(deployment.relay_key());
     -- Of one that had that name before.
@@ -113,24 +96,16 @@ BEGIN
     UPDATE deployment.event SET project = NEW.code WHERE project = OLD.code;
     RETURN NULL;
 END $$;
-CREATE TRIGGER rename_events AFTER UPDATE ON users.project FOR EACH ROW WHEN (OLD.code <> NEW.code)
-    EXECUTE FUNCTION deployment.rename_events();
+SELECT sitewire.keep_trigger('rename_events', 'users.project', 'AFTER UPDATE',
+                             'FOR EACH ROW WHEN (OLD.code <> NEW.code) EXECUTE FUNCTION deployment.rename_events()');
 
--- --- Rights ---
-
--- All that a user may read, no admin, for the broker: which events it may be sent.
-CREATE FUNCTION users.readable(email text) RETURNS text[] LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+-- Events do not change; only a renamed project takes them along.
+CREATE OR REPLACE FUNCTION deployment.keep_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN (SELECT coalesce(array_agg(DISTINCT a.project ORDER BY a.project), '{}')
-            FROM users.access_right a JOIN users.role r ON r.code = a.role
-            WHERE a."user" = email AND 'read' = ANY (r.permissions));
+    PERFORM sitewire.fail('SW006', '', 'events stay as they were told');
+    RETURN NULL;
 END $$;
-REVOKE EXECUTE ON FUNCTION users.readable(text), deployment.relay(boolean, integer), deployment.rename_events(),
-    deployment.relay_key() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION users.readable(text) TO sitewire_user;
-GRANT EXECUTE ON FUNCTION deployment.relay(boolean, integer) TO sitewire_deployment;
-
-ALTER TABLE deployment.event_head ENABLE ROW LEVEL SECURITY;
-CREATE POLICY read ON deployment.event_head FOR SELECT TO sitewire_service
-    USING (users.is_admin() OR users.may_read(project));
-GRANT SELECT ON deployment.event_head TO sitewire_service;
+SELECT sitewire.keep_trigger('keep', 'deployment.event', 'BEFORE UPDATE OR DELETE',
+                             'FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION deployment.keep_event()'),
+       sitewire.keep_trigger('keep_all', 'deployment.event', 'BEFORE TRUNCATE',
+                             'FOR EACH STATEMENT EXECUTE FUNCTION deployment.keep_event()');

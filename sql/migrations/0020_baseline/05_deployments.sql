@@ -1,9 +1,9 @@
--- Deployments: what was asked for, what ran, what it said, and what came of it. What binds the rows is in
--- 0008_deployment_states.sql, what the methods do in 0009_deployment_requests.sql and 0010_deployment_runners.sql.
+-- Deployments: what was requested, what ran, what it printed, how it ended, and the events about
+-- it.
 
 CREATE SCHEMA deployment;
 
--- --- Words ---
+-- --- Statuses, types, steps ---
 
 CREATE TABLE deployment.deployment_status (
     code text COLLATE "C" CONSTRAINT deployment_status__code__key PRIMARY KEY
@@ -50,7 +50,8 @@ INSERT INTO deployment.deployment_type (code, label) VALUES
 INSERT INTO deployment.deployment_step (code, label, rank) VALUES
     ('PREDEPLOYMENT', 'Before', 1), ('DEPLOYMENT', 'Deployment', 2), ('POST', 'After', 3);
 
--- The moves. IN_PROGRESS to ACCEPTED takes a lost lease, too, and a request that says RETRY.
+-- The allowed changes of status. IN_PROGRESS to ACCEPTED also needs a lost lease and a request that
+-- says RETRY.
 CREATE TABLE deployment.transition (
     "from" text COLLATE "C" NOT NULL
         CONSTRAINT transition__from__ref REFERENCES deployment.deployment_status,
@@ -114,16 +115,20 @@ CREATE TABLE deployment.deployment (
     revision bigint NOT NULL DEFAULT 1,
     CONSTRAINT deployment__environment__ref FOREIGN KEY (docroot, environment)
         REFERENCES referential.docroot_environment ON UPDATE CASCADE,
-    -- Somebody is responsible for what runs, for a time that ends.
+    -- A running deployment has a responsible runner, for a limited time.
     CONSTRAINT deployment__runner__together CHECK (
         CASE status WHEN 'IN_PROGRESS' THEN runner <> '' AND runner_user IS NOT NULL AND lease_until IS NOT NULL AND fence > 0
                     ELSE lease_until IS NULL END),
     CONSTRAINT deployment__queue__together CHECK (status = 'REQUESTED' OR status = 'ABORTED' OR queue IS NOT NULL),
     CONSTRAINT deployment__finished_at__together CHECK (
         (status IN ('DONE', 'FAILED', 'ABORTED')) = (finished_at IS NOT NULL)),
-    CONSTRAINT deployment__approver__choice CHECK (approver <> requester)
+    CONSTRAINT deployment__approver__choice CHECK (approver <> requester),
+    -- A deployment that is only requested has been neither approved, started nor aborted.
+    CONSTRAINT deployment__status__together CHECK (
+        status <> 'REQUESTED' OR num_nonnulls(approver, accepted_at, started_at, runner_user, aborter, abort_requested_at) = 0
+                                 AND concat(runner, failure, replaces, abort_reason) = '')
 );
--- One at a time for each docroot environment, whatever its type.
+-- Only one deployment runs on a docroot environment at a time, whatever its type.
 CREATE UNIQUE INDEX deployment__environment__unique ON deployment.deployment (docroot, environment)
     WHERE status = 'IN_PROGRESS';
 CREATE INDEX deployment_target ON deployment.deployment (docroot, environment, queue);
@@ -193,16 +198,16 @@ CREATE TABLE deployment.deployment_command_result (
     CONSTRAINT deployment_command_result__attempt__key PRIMARY KEY (deployment, command, attempt),
     CONSTRAINT deployment_command_result__command__ref FOREIGN KEY (deployment, command)
         REFERENCES deployment.deployment_command ON DELETE CASCADE,
-    -- Over or not; and what is over ended somehow.
+    -- An attempt that is not over has no outcome; one that is over has at least one.
     CONSTRAINT deployment_command_result__finished_at__together CHECK (
         CASE WHEN finished_at IS NULL THEN num_nonnulls(exit_code, signal) = 0 AND NOT timed_out AND failure = ''
              ELSE exit_code IS NOT NULL OR signal IS NOT NULL OR timed_out OR failure <> '' END)
 );
--- One at a time.
+-- Only one attempt runs at a time.
 CREATE UNIQUE INDEX deployment_command_result__finished_at__unique
     ON deployment.deployment_command_result (deployment) WHERE finished_at IS NULL;
 
--- Output is not compressed on its way: it is written once, quickly, and mostly read soon.
+-- Output is stored uncompressed: it is written once and mostly read soon afterwards.
 CREATE TABLE deployment.deployment_log (
     deployment bigint NOT NULL,
     "offset" bigint NOT NULL
@@ -227,7 +232,7 @@ ALTER TABLE deployment.deployment_log ALTER COLUMN bytes SET STORAGE EXTERNAL;
 
 -- --- Events ---
 
--- What happened, written by the transaction in which it did. deployment.relay (0011_deployment_events.sql) moves it to
+-- Events, written by the transaction in which they happened. deployment.relay moves them to
 -- deployment.event.
 CREATE TABLE deployment.outbox (
     transaction xid8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -249,7 +254,7 @@ CREATE TABLE deployment.event (
     kind text COLLATE "C" NOT NULL,
     at timestamptz NOT NULL,
     payload text NOT NULL,
-    previous_position bigint NOT NULL, -- of the event before it in its project; 0: it is the first
+    previous_position bigint NOT NULL, -- of the previous event of the project; 0 for the first
     created_at timestamptz NOT NULL GENERATED ALWAYS AS (at) STORED,
     updated_at timestamptz NOT NULL GENERATED ALWAYS AS (at) STORED,
     revision bigint NOT NULL GENERATED ALWAYS AS (1) STORED,
@@ -257,76 +262,39 @@ CREATE TABLE deployment.event (
 );
 CREATE INDEX event_deployment ON deployment.event (deployment, position);
 
--- --- What a plan is ---
+-- The last event of each project.
+CREATE TABLE deployment.event_head (
+    project text COLLATE "C" CONSTRAINT event_head__project__key PRIMARY KEY,
+    position bigint NOT NULL CONSTRAINT event_head__position__unique UNIQUE,
+    project_sequence bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 50);
+
+-- The last position given, and the database session that relays until `until`, which it renews.
+-- When it is gone, or has not renewed in time, another one takes over. The outbox holds nothing
+-- from transactions before `since`, all of which are over.
+CREATE TABLE deployment.relay (
+    one boolean CONSTRAINT relay__one__key PRIMARY KEY DEFAULT true
+        CONSTRAINT relay__one__choice CHECK (one),
+    position bigint NOT NULL DEFAULT 0,
+    since xid8 NOT NULL DEFAULT '0',
+    holder integer NOT NULL DEFAULT 0,
+    until timestamptz NOT NULL DEFAULT '-infinity'
+) WITH (fillfactor = 50);
+INSERT INTO deployment.relay DEFAULT VALUES;
+
+ALTER TABLE deployment.outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+
+-- --- What the methods take and return ---
 
 CREATE TYPE deployment.fact AS (name text, value text);
-
--- What will be there when the turn of a deployment comes: what the last one before it brings, or what is there.
-CREATE FUNCTION deployment.version_before(d deployment.deployment, kind text) RETURNS text LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    version text;
-BEGIN
-    SELECT o.version INTO version FROM deployment.deployment o
-    WHERE o.docroot = d.docroot AND o.environment = d.environment AND o.status IN ('ACCEPTED', 'IN_PROGRESS')
-      AND o.type = kind AND (kind <> 'WEBSITE' OR o.project = d.project) AND (d.queue IS NULL OR o.queue < d.queue)
-    ORDER BY o.queue DESC LIMIT 1;
-    IF FOUND THEN
-        RETURN version;
-    ELSIF kind = 'WEBSITE' THEN
-        RETURN coalesce((SELECT w.website_version FROM referential.website_deployed w
-                         WHERE 'website:' || w.website = d.project AND w.docroot = d.docroot
-                           AND w.environment = d.environment), '');
-    END IF;
-    RETURN coalesce((SELECT CASE kind WHEN 'CORE' THEN e.cms_version ELSE e.drupal_docroot_core_version END
-                     FROM referential.docroot_environment e
-                     WHERE e.docroot = d.docroot AND e.environment = d.environment), '');
-END $$;
-
--- The registry's rows about the target, as they will be.
-CREATE FUNCTION deployment.target_of(d deployment.deployment) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    book text[] := '{created_at,updated_at,revision}';
-BEGIN
-    RETURN jsonb_strip_nulls((SELECT jsonb_build_object(
-        'environment', to_jsonb(e) - book,
-        'docroot', to_jsonb(r) - book,
-        'docroot_environment', to_jsonb(t) - book || jsonb_build_object(
-            'cms_version', deployment.version_before(d, 'CORE'),
-            'drupal_docroot_core_version', deployment.version_before(d, 'DRUPALDOCROOTCORE')),
-        'servers', (SELECT coalesce(jsonb_agg(s.server ORDER BY s.server), '[]')
-                    FROM referential.docroot_environment_server s
-                    WHERE s.docroot = d.docroot AND s.environment = d.environment))
-        FROM referential.docroot_environment t
-        JOIN referential.environment e ON e.code = t.environment
-        JOIN referential.docroot r ON r.code = t.docroot
-        WHERE t.docroot = d.docroot AND t.environment = d.environment)
-    || (SELECT jsonb_build_object('website', to_jsonb(w) - book, 'drupal_docroot_core', to_jsonb(c) - book)
-        FROM users.project p LEFT JOIN referential.website w ON w.code = p.website
-        LEFT JOIN referential.drupal_docroot_core c ON c.code = p.drupal_docroot_core
-        WHERE p.code = d.project)
-    || jsonb_build_object('version', deployment.version_before(d, d.type)));
-END $$;
-
--- All that a plan says, of which an approver approves the hash. jsonb has one spelling for each value.
-CREATE FUNCTION deployment.hash_of(d deployment.deployment) RETURNS text LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN encode(sha256(convert_to(jsonb_build_object(
-        'project', d.project, 'type', d.type, 'docroot', d.docroot, 'environment', d.environment, 'version', d.version,
-        'on_lost_lease', d.on_lost_lease, 'requester', d.requester, 'rollback_of', d.rollback_of,
-        'commands', (SELECT jsonb_agg(to_jsonb(c) - '{deployment,created_at,updated_at,revision}'::text[] ORDER BY c.number)
-                     FROM deployment.deployment_command c WHERE c.deployment = d.id),
-        'target', deployment.target_of(d))::text, 'UTF8')), 'hex');
-END $$;
-
--- Why a deployment that was accepted must not run any more; NULL if it may.
-CREATE FUNCTION deployment.void_of(d deployment.deployment) RETURNS text LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    IF NOT (SELECT e.protected FROM referential.environment e WHERE e.code = d.environment) THEN
-        RETURN NULL;
-    ELSIF d.approver IS NULL THEN
-        RETURN format('the environment %s is protected now, and nobody has approved this: request it again', d.environment);
-    ELSIF deployment.hash_of(d) <> d.plan_hash THEN
-        RETURN format('the plan is not the one any more that %s approved: request it again', d.approver);
-    END IF;
-    RETURN NULL;
-END $$;
+CREATE TYPE deployment.command AS (
+    step text, argv text[], shell text, timeout_s integer, retries integer, continue_on_failure boolean);
+CREATE TYPE deployment.log_chunk AS (command integer, attempt integer, stream text, "offset" bigint, bytes bytea);
+CREATE TYPE deployment.plan AS (
+    deployment deployment.deployment, plan_hash text, commands deployment.deployment_command[], needs_approval boolean,
+    behind bigint[], rights_used text[], facts deployment.fact[], target text);
+CREATE TYPE deployment.claim AS (
+    deployment deployment.deployment, fence bigint, lease_until timestamptz, commands deployment.deployment_command[],
+    facts deployment.fact[], results deployment.deployment_command_result[], log_offset bigint, lease_ms integer);
+CREATE TYPE deployment.lease AS (lease_until timestamptz, abort boolean, abort_reason text);

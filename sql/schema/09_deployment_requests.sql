@@ -1,155 +1,17 @@
--- What the methods of sitewire.deployment.v1 do for people; those for runners follow in 0010_deployment_runners.sql. The
--- service has no other way to write: these functions run as their owner, find out for themselves what the caller may do,
--- and the states that 0008_deployment_states.sql keeps bind them like everybody.
+-- What the methods of sitewire.deployment.v1 do for people; 10_deployment_runners.sql has those for
+-- runners. The service has no other way to write. These functions run as their owner, check for
+-- themselves what the caller may do, and are bound by the states of 08_deployment_states.sql like
+-- everybody else.
 --
--- They raise one state more:
---
---   SW007  it is another one by now (ABORTED): the plan, the fence; HINT is the field at fault
---
--- Each of them locks the deployment's row before it writes anything, so that transactions are numbered in the order in which they
--- change a deployment, as the relay of events relies on.
+-- Each of them locks the deployment's row before it writes anything, so that transactions are
+-- numbered in the order in which they change a deployment. The relay of events relies on it.
 
-CREATE TYPE deployment.command AS (
-    step text, argv text[], shell text, timeout_s integer, retries integer, continue_on_failure boolean);
-CREATE TYPE deployment.log_chunk AS (command integer, attempt integer, stream text, "offset" bigint, bytes bytea);
-CREATE TYPE deployment.plan AS (
-    deployment deployment.deployment, plan_hash text, commands deployment.deployment_command[], needs_approval boolean,
-    behind bigint[], rights_used text[], facts deployment.fact[], target text);
-CREATE TYPE deployment.claim AS (
-    deployment deployment.deployment, fence bigint, lease_until timestamptz, commands deployment.deployment_command[],
-    facts deployment.fact[], results deployment.deployment_command_result[], log_offset bigint, lease_ms integer);
-CREATE TYPE deployment.lease AS (lease_until timestamptz, abort boolean, abort_reason text);
+-- --- Repeated requests ---
 
--- --- Who may ---
-
--- By which rights somebody may do what takes all of `needed` on all of `projects`; `a|b` is either. `lacks` says what is missing.
-CREATE FUNCTION deployment.rights_of(email text, projects text[], needed text[], OUT rights text[], OUT lacks text)
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    one text;
-    need text;
-    granted text;
-BEGIN
-    IF EXISTS (SELECT FROM users."user" u WHERE u.email = rights_of.email AND u.is_admin AND u.active) THEN
-        rights := '{admin}';
-        RETURN;
-    END IF;
-    rights := '{}';
-    FOREACH one IN ARRAY projects LOOP
-        FOREACH need IN ARRAY needed LOOP
-            SELECT format('%s on %s as %s', permission, one, a.role) INTO granted
-            FROM users.access_right a JOIN users.role r ON r.code = a.role, unnest(r.permissions) permission
-            WHERE a."user" = rights_of.email AND a.project = one AND permission = ANY (string_to_array(need, '|'))
-            ORDER BY permission, a.role LIMIT 1;
-            IF FOUND THEN
-                rights := rights || granted;
-            ELSE
-                lacks := concat_ws(', ', lacks, format('%s on %s', replace(need, '|', ' or '), one));
-            END IF;
-        END LOOP;
-    END LOOP;
-END $$;
-
-CREATE FUNCTION deployment.is_protected(d deployment.deployment) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN (SELECT e.protected FROM referential.environment e WHERE e.code = d.environment);
-END $$;
-
--- Whose rights count: another CMS concerns all websites there.
-CREATE FUNCTION deployment.projects_of(d deployment.deployment) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    IF d.type <> 'CORE' THEN
-        RETURN ARRAY[d.project];
-    END IF;
-    RETURN (SELECT array_agg(DISTINCT code ORDER BY code) FROM (
-        SELECT d.project AS code UNION ALL
-        SELECT 'website:' || w.website FROM referential.website_deployed w
-        WHERE w.docroot = d.docroot AND w.environment = d.environment) all_of_them);
-END $$;
-
--- To ask for it. On protected environments `deploy` alone is not enough.
-CREATE FUNCTION deployment.needs_of(d deployment.deployment) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN CASE WHEN deployment.is_protected(d) THEN '{deploy,approve|manage}'::text[] ELSE '{deploy}' END;
-END $$;
-
--- Who calls. A method that nobody vouches for is refused before anything is compared with NULL.
-CREATE FUNCTION deployment.caller() RETURNS text LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    IF coalesce(users.me(), '') = '' THEN
-        PERFORM sitewire.fail('SW004', '', 'nobody vouches for the caller');
-    END IF;
-    RETURN users.me();
-END $$;
-
--- A deployment for a method to change, locked. It is not there for who may not know of it.
-CREATE FUNCTION deployment.find(id bigint) RETURNS deployment.deployment LANGUAGE plpgsql AS $$
-DECLARE
-    me text := deployment.caller();
-    d deployment.deployment;
-BEGIN
-    SELECT * INTO d FROM deployment.deployment x WHERE x.id = find.id FOR NO KEY UPDATE;
-    IF NOT FOUND OR NOT (users.is_admin() OR users.may_read(d.project) OR me = d.requester
-                         OR me IS NOT DISTINCT FROM d.runner_user) THEN
-        PERFORM sitewire.fail('SW003', 'id', format('there is no deployment %s', coalesce(find.id, 0)));
-    END IF;
-    RETURN d;
-END $$;
-
--- --- Plans ---
-
--- What the commands find in their environment.
-CREATE FUNCTION deployment.facts_of(d deployment.deployment) RETURNS deployment.fact[] LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    t jsonb := deployment.target_of(d);
-BEGIN
-    RETURN (SELECT array_agg(ROW('SITEWIRE_' || name, coalesce(value, ''))::deployment.fact ORDER BY n) FROM (VALUES
-        (1, 'DEPLOYMENT', d.id::text),
-        (2, 'PROJECT', d.project),
-        (3, 'TYPE', d.type),
-        (4, 'DOCROOT', d.docroot),
-        (5, 'ENVIRONMENT', d.environment),
-        (6, 'VERSION', d.version),
-        (7, 'PREVIOUS_VERSION', t->>'version'),
-        (8, 'ROLLBACK_OF', d.rollback_of::text),
-        (9, 'REQUESTER', d.requester),
-        (10, 'APPROVER', d.approver),
-        (11, 'WEBSITE', t->'website'->>'code'),
-        (12, 'HOME_DIRECTORY', t->'website'->>'home_directory'),
-        (13, 'CODE_REPOSITORY_URL', coalesce(t->'website', t->'drupal_docroot_core')->>'code_repository_url'),
-        (14, 'BINARY_REPOSITORY_URL', coalesce(t->'website', t->'drupal_docroot_core')->>'binary_repository_url'),
-        (15, 'CMS', t->'docroot_environment'->>'cms'),
-        (16, 'CMS_VERSION', t->'docroot_environment'->>'cms_version'),
-        (17, 'DRUPAL_DOCROOT_CORE', t->'docroot'->>'drupal_docroot_core'),
-        (18, 'DRUPAL_DOCROOT_CORE_VERSION', t->'docroot_environment'->>'drupal_docroot_core_version'),
-        (19, 'HOSTING_PROVIDER', t->'docroot'->>'hosting_provider'),
-        (20, 'SERVERS', (SELECT string_agg(s, ' ') FROM jsonb_array_elements_text(t->'servers') s))) facts (n, name, value));
-END $$;
-
-CREATE FUNCTION deployment.plan_of(d deployment.deployment) RETURNS deployment.plan
-LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
-DECLARE
-    p deployment.plan;
-    waits boolean := d.status IN ('REQUESTED', 'ACCEPTED');
-BEGIN
-    p.deployment := d;
-    p.plan_hash := CASE WHEN waits THEN deployment.hash_of(d) ELSE d.plan_hash END;
-    p.commands := (SELECT array_agg(c ORDER BY c.number) FROM deployment.deployment_command c WHERE c.deployment = d.id);
-    p.needs_approval := d.status = 'REQUESTED' AND deployment.is_protected(d);
-    p.behind := (SELECT array_agg(o.id ORDER BY o.queue) FROM deployment.deployment o
-                 WHERE waits AND o.docroot = d.docroot AND o.environment = d.environment
-                   AND o.status IN ('ACCEPTED', 'IN_PROGRESS') AND (d.queue IS NULL OR o.queue < d.queue));
-    p.rights_used := (deployment.rights_of(d.requester, deployment.projects_of(d), deployment.needs_of(d))).rights;
-    p.facts := deployment.facts_of(d);
-    p.target := deployment.target_of(d)::text;
-    RETURN p;
-END $$;
-
--- --- Tries ---
-
--- What an earlier try with this request_id made, if there was one: {"id", "fence"} of a deployment. `asked` is all that
--- makes two requests the same. A simultaneous try waits for the end of this one.
-CREATE FUNCTION deployment.earlier(method text, asked text) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- What an earlier request with this request_id made, if there was one: {"id", "fence"} of a
+-- deployment. `asked` is everything that makes two requests the same. A simultaneous request waits
+-- for this one to end.
+CREATE OR REPLACE FUNCTION deployment.earlier(method text, asked text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     given text := coalesce(current_setting('sitewire.request_id', true), '');
     r sitewire.request;
@@ -169,7 +31,7 @@ BEGIN
     RETURN r.reply;
 END $$;
 
-CREATE FUNCTION deployment.remember(method text, asked text, d deployment.deployment) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION deployment.remember(method text, asked text, d deployment.deployment) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF coalesce(current_setting('sitewire.request_id', true), '') <> '' THEN
         INSERT INTO sitewire.request (request_id, method, request_hash, caller, reply)
@@ -180,8 +42,8 @@ END $$;
 
 -- --- Requests ---
 
--- The docroot that is meant where none is named: the one that the project runs on.
-CREATE FUNCTION deployment.choose_docroot(p users.project, on_environment text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+-- The docroot to use if none is named: the one that the project runs on.
+CREATE OR REPLACE FUNCTION deployment.choose_docroot(p users.project, on_environment text) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     hosts text[];
 BEGIN
@@ -204,8 +66,8 @@ BEGIN
     RETURN hosts[1];
 END $$;
 
--- That the target exists and hosts the project.
-CREATE FUNCTION deployment.check_target(d deployment.deployment, p users.project) RETURNS void LANGUAGE plpgsql STABLE AS $$
+-- Raises unless the target exists and hosts the project.
+CREATE OR REPLACE FUNCTION deployment.check_target(d deployment.deployment, p users.project) RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
     r referential.docroot;
     t referential.docroot_environment;
@@ -236,14 +98,15 @@ BEGIN
         IF d.type = 'CORE' OR NOT users.is_admin() OR other IS NOT NULL AND NOT r.shared THEN
             PERFORM sitewire.fail('SW006', 'docroot', format('the docroot %s does not host %s%s: an admin has to add '
                 'WebsiteDeployed %s/%s/%s first', d.docroot, p.code,
-                CASE WHEN other IS NOT NULL AND NOT r.shared THEN format(', and is not shared by others than %s', other)
+                CASE WHEN other IS NOT NULL AND NOT r.shared THEN ', and is not shared' || CASE deployment.name_for_caller('website:' || other)
+                         WHEN 'website:' || other THEN ' by others than ' || other ELSE '' END
                      ELSE '' END, p.website, d.docroot, d.environment));
         END IF;
     END IF;
 END $$;
 
--- The commands, in the order in which they run, each checked.
-CREATE FUNCTION deployment.add_commands(id bigint, run deployment.command[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Checks the commands and stores them in the order in which they run.
+CREATE OR REPLACE FUNCTION deployment.add_commands(id bigint, run deployment.command[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     c deployment.command;
     field text;
@@ -278,7 +141,7 @@ BEGIN
     JOIN deployment.deployment_step s ON s.code = coalesce(nullif(x.step, ''), 'DEPLOYMENT');
 END $$;
 
-CREATE FUNCTION deployment.request(of_project text, of_type text, on_docroot text, on_environment text, to_version text,
+CREATE OR REPLACE FUNCTION deployment.request(of_project text, of_type text, on_docroot text, on_environment text, to_version text,
                                    run deployment.command[], why text, when_lost text, check_only boolean, undoes bigint)
 RETURNS deployment.plan LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -348,7 +211,7 @@ BEGIN
     RETURN plan;
 END $$;
 
-CREATE FUNCTION deployment.approve(id bigint, hash text) RETURNS deployment.deployment
+CREATE OR REPLACE FUNCTION deployment.approve(id bigint, hash text) RETURNS deployment.deployment
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment := deployment.find(id);
@@ -372,7 +235,7 @@ BEGIN
     RETURN d;
 END $$;
 
-CREATE FUNCTION deployment.abort(id bigint, why text) RETURNS deployment.deployment
+CREATE OR REPLACE FUNCTION deployment.abort(id bigint, why text) RETURNS deployment.deployment
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment := deployment.find(id);
@@ -395,11 +258,11 @@ BEGIN
     RETURN d;
 END $$;
 
-CREATE FUNCTION deployment.abort_text(who text, why text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION deployment.abort_text(who text, why text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT concat_ws(': ', 'aborted by ' || who, nullif(why, ''))
 $$;
 
-CREATE FUNCTION deployment.rollback(id bigint, run deployment.command[], why text, when_lost text, check_only boolean)
+CREATE OR REPLACE FUNCTION deployment.rollback(id bigint, run deployment.command[], why text, when_lost text, check_only boolean)
 RETURNS deployment.plan LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment := deployment.find(id);

@@ -1,10 +1,9 @@
--- What runners ask for (sitewire.deployment.v1), in the manner of 0009_deployment_requests.sql: a deployment with a lease and a fence,
--- and what came of it. At the end, which functions the service may call.
+-- What the methods of sitewire.deployment.v1 do for runners, in the same way as
+-- 09_deployment_requests.sql. A runner holds a deployment by a lease and a fence.
 
--- --- Runners ---
-
--- The deployment that a runner says it holds; anything else it has to say is not heard any more.
-CREATE FUNCTION deployment.held(id bigint, by_fence bigint) RETURNS deployment.deployment LANGUAGE plpgsql AS $$
+-- The deployment that a runner says it holds. From a runner that does not hold it nothing is
+-- accepted.
+CREATE OR REPLACE FUNCTION deployment.held(id bigint, by_fence bigint) RETURNS deployment.deployment LANGUAGE plpgsql AS $$
 DECLARE
     d deployment.deployment := deployment.find(id);
 BEGIN
@@ -22,7 +21,7 @@ BEGIN
     RETURN d;
 END $$;
 
-CREATE FUNCTION deployment.lease_of(lease_ms integer) RETURNS timestamptz LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION deployment.lease_of(lease_ms integer) RETURNS timestamptz LANGUAGE plpgsql AS $$
 BEGIN
     IF coalesce(lease_ms, 0) NOT IN (0) AND lease_ms NOT BETWEEN 1000 AND 600000 THEN
         PERFORM sitewire.fail('SW002', 'lease_ms', 'lease_ms is 1000 to 600000, 0 for 30000');
@@ -30,8 +29,8 @@ BEGIN
     RETURN clock_timestamp() + coalesce(nullif(lease_ms, 0), 30000) * interval '1 millisecond';
 END $$;
 
--- What a runner needs.
-CREATE FUNCTION deployment.claim_of(d deployment.deployment, for_ms integer) RETURNS deployment.claim LANGUAGE plpgsql STABLE AS $$
+-- Everything that a runner needs.
+CREATE OR REPLACE FUNCTION deployment.claim_of(d deployment.deployment, for_ms integer) RETURNS deployment.claim LANGUAGE plpgsql STABLE AS $$
 DECLARE
     c deployment.claim;
 BEGIN
@@ -47,8 +46,8 @@ BEGIN
     RETURN c;
 END $$;
 
--- The first of those that are due. What must not run any more is aborted on the way.
-CREATE FUNCTION deployment.claim_next(by_runner text, in_environments text[], in_docroots text[], of_projects text[],
+-- The first deployment that is due. One that must not run any more is aborted on the way.
+CREATE OR REPLACE FUNCTION deployment.claim_next(by_runner text, in_environments text[], in_docroots text[], of_projects text[],
                                       for_ms integer)
 RETURNS SETOF deployment.claim LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -86,6 +85,9 @@ BEGIN
           AND (coalesce(cardinality(in_docroots), 0) = 0 OR x.docroot = ANY (in_docroots))
           AND (coalesce(cardinality(of_projects), 0) = 0 OR x.project = ANY (of_projects))
           AND (serves IS NULL OR x.project = ANY (serves))
+          -- What comes first is all that counts, but this is known of all that wait behind one that runs at the price of a hash.
+          AND (x.docroot, x.environment) NOT IN (SELECT r.docroot, r.environment FROM deployment.deployment r
+                                                 WHERE r.status = 'IN_PROGRESS')
           AND NOT EXISTS (SELECT FROM deployment.deployment o
                           WHERE o.docroot = x.docroot AND o.environment = x.environment
                             AND o.status IN ('ACCEPTED', 'IN_PROGRESS') AND o.queue < x.queue)
@@ -103,13 +105,13 @@ BEGIN
     RETURN NEXT deployment.claim_of(d, for_ms);
 END $$;
 
-CREATE FUNCTION deployment.log_end(id bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION deployment.log_end(id bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN coalesce((SELECT l."offset" + octet_length(l.bytes) FROM deployment.deployment_log l
                      WHERE l.deployment = log_end.id ORDER BY l."offset" DESC LIMIT 1), 0);
 END $$;
 
-CREATE FUNCTION deployment.renew(id bigint, by_fence bigint, for_ms integer) RETURNS deployment.lease
+CREATE OR REPLACE FUNCTION deployment.renew(id bigint, by_fence bigint, for_ms integer) RETURNS deployment.lease
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment := deployment.held(id, by_fence);
@@ -121,7 +123,7 @@ BEGIN
 END $$;
 
 -- Commands run one after the other, each as often as it may.
-CREATE FUNCTION deployment.start_command(id bigint, by_fence bigint, number integer, try integer)
+CREATE OR REPLACE FUNCTION deployment.start_command(id bigint, by_fence bigint, number integer, try integer)
 RETURNS deployment.deployment_command_result LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment := deployment.held(id, by_fence);
@@ -169,7 +171,7 @@ BEGIN
     RETURN r;
 END $$;
 
-CREATE FUNCTION deployment.finish_command(id bigint, by_fence bigint, number integer, try integer, exited integer, killed integer,
+CREATE OR REPLACE FUNCTION deployment.finish_command(id bigint, by_fence bigint, number integer, try integer, exited integer, killed integer,
                                           late boolean, out_bytes bigint, err_bytes bigint, cut boolean, why text)
 RETURNS deployment.deployment_command_result LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -203,8 +205,9 @@ BEGIN
     RETURN r;
 END $$;
 
--- Chunks follow each other; one that is there already, as it is, comes from an earlier try.
-CREATE FUNCTION deployment.append_log(id bigint, by_fence bigint, chunks deployment.log_chunk[]) RETURNS bigint
+-- Each chunk begins where the previous one ends. A chunk that is stored already, with the same
+-- bytes, comes from an earlier request.
+CREATE OR REPLACE FUNCTION deployment.append_log(id bigint, by_fence bigint, chunks deployment.log_chunk[]) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment := deployment.held(id, by_fence);
@@ -229,7 +232,7 @@ BEGIN
     RETURN ends_at;
 END $$;
 
-CREATE FUNCTION deployment.conclude(id bigint, by_fence bigint, outcome text, why text) RETURNS deployment.deployment
+CREATE OR REPLACE FUNCTION deployment.conclude(id bigint, by_fence bigint, outcome text, why text) RETURNS deployment.deployment
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment := deployment.find(id);
@@ -249,8 +252,8 @@ BEGIN
     RETURN d;
 END $$;
 
--- Ends what lost its runner. The service runs this each second, however many there are of it.
-CREATE FUNCTION deployment.sweep() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Ends deployments that have lost their runner. Each instance of the service runs it every second.
+CREATE OR REPLACE FUNCTION deployment.sweep() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment;
     ended integer := 0;
@@ -272,19 +275,3 @@ BEGIN
     END LOOP;
     RETURN ended;
 END $$;
-
--- --- Who calls them ---
-
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'deployment'::regnamespace AND proname <> 'project_of' LOOP
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f);
-    END LOOP;
-    FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'deployment'::regnamespace AND proname = ANY (
-        '{plan_of,request,approve,abort,rollback,claim_next,renew,start_command,finish_command,append_log,conclude,sweep}') LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO sitewire_deployment', f);
-    END LOOP;
-END $$;
-GRANT USAGE ON SCHEMA deployment TO sitewire_deployment;

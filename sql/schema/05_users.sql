@@ -1,0 +1,74 @@
+-- Projects and users: what the triggers on their tables keep true.
+
+CREATE OR REPLACE FUNCTION users.derive_project() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.kind := CASE WHEN NEW.website IS NOT NULL THEN 'website' ELSE 'drupaldocrootcore' END;
+    NEW.code := NEW.kind || ':' || coalesce(NEW.website, NEW.drupal_docroot_core);
+    RETURN NEW;
+END $$;
+-- Triggers fire in the order of their names, so `derive` comes before `touch`.
+SELECT sitewire.keep_trigger('derive', 'users.project', 'BEFORE INSERT OR UPDATE',
+                             'FOR EACH ROW EXECUTE FUNCTION users.derive_project()');
+
+-- A project comes with what it stands for, for everybody who may create that. Functions that run as
+-- their owner name everything with its schema; a `SET search_path` of their own would cost more
+-- than all the rest of them (47 us a call), so the services set it once for a session.
+CREATE OR REPLACE FUNCTION users.add_website_project() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO users.project (website) VALUES (NEW.code);
+    RETURN NULL;
+END $$;
+SELECT sitewire.keep_trigger('project', 'referential.website', 'AFTER INSERT',
+                             'FOR EACH ROW EXECUTE FUNCTION users.add_website_project()');
+
+CREATE OR REPLACE FUNCTION users.add_drupal_docroot_core_project() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO users.project (drupal_docroot_core) VALUES (NEW.code);
+    RETURN NULL;
+END $$;
+SELECT sitewire.keep_trigger('project', 'referential.drupal_docroot_core', 'AFTER INSERT',
+                             'FOR EACH ROW EXECUTE FUNCTION users.add_drupal_docroot_core_project()');
+
+-- A project goes with what it stands for, and never before that.
+CREATE OR REPLACE FUNCTION users.keep_project() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM referential.website WHERE code = OLD.website)
+       OR EXISTS (SELECT FROM referential.drupal_docroot_core WHERE code = OLD.drupal_docroot_core) THEN
+        RAISE EXCEPTION USING ERRCODE = 'restrict_violation', SCHEMA = 'users', TABLE = 'project',
+            CONSTRAINT = 'project__code__ref',
+            MESSAGE = format('project "%s" goes with what it stands for', OLD.code),
+            HINT = 'Delete the website or the core itself.';
+    END IF;
+    RETURN OLD;
+END $$;
+SELECT sitewire.keep_trigger('keep', 'users.project', 'BEFORE DELETE', 'FOR EACH ROW EXECUTE FUNCTION users.keep_project()');
+
+-- The last active admin stays one, so that somebody can always put things right. The count takes a
+-- lock, so that two at once cannot both be the last.
+CREATE OR REPLACE FUNCTION users.keep_admin() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.is_admin AND OLD.active AND (TG_OP = 'DELETE' OR NOT (NEW.is_admin AND NEW.active)) THEN
+        PERFORM pg_advisory_xact_lock(hashtext('users.keep_admin'));
+        IF NOT EXISTS (SELECT FROM users."user" WHERE is_admin AND active AND email <> OLD.email) THEN
+            PERFORM sitewire.fail('SW006', 'user.is_admin',
+                format('%s is the last active admin: make another user an admin first', OLD.email));
+        END IF;
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+SELECT sitewire.keep_trigger('keep_admin', 'users."user"', 'BEFORE UPDATE OR DELETE',
+                             'FOR EACH ROW EXECUTE FUNCTION users.keep_admin()');
+
+-- A key cannot change its user, and a revoked key stays revoked; otherwise history would be wrong.
+CREATE OR REPLACE FUNCTION users.keep_key() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.public_key <> OLD.public_key THEN
+        PERFORM sitewire.fail('SW002', 'key.public_key', 'a key is what it is: create the other one');
+    ELSIF NEW."user" <> OLD."user" AND EXISTS (SELECT FROM users."user" WHERE email = OLD."user") THEN
+        PERFORM sitewire.fail('SW002', 'key.user', 'a key stays with its user: create another key');
+    ELSIF OLD.revoked_at <= now() AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at THEN
+        PERFORM sitewire.fail('SW002', 'key.revoked_at', 'a revoked key stays revoked: create another key');
+    END IF;
+    RETURN NEW;
+END $$;
+SELECT sitewire.keep_trigger('keep', 'users.key', 'BEFORE UPDATE', 'FOR EACH ROW EXECUTE FUNCTION users.keep_key()');
