@@ -1,17 +1,18 @@
-/* Reading, waiting and killing (attempt.h). A command that writes faster than the service takes it waits in its write. What it has
- * left in its pipes when it ended is read, and nothing after that: somebody else may have the pipe open, and for ever. */
+/* Reading, waiting and killing, see attempt.h. A command that writes faster than the service accepts blocks in its write. What
+ * is in the pipes when the command ends is still read, but nothing after that: another process may hold them open. */
 #include "runner/attempt.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <zmq.h>
 
-static void watch_stream(sw_stream *stream, bool on);
+static void watch_stream(sw_attempt_stream *stream, bool on);
 
 /* --- output --- */
 
@@ -29,7 +30,7 @@ static void check_end(sw_attempt *attempt)
     attempt->on_end(attempt->context);
 }
 
-/* What the limits leave of `size` bytes. */
+/* How many of `size` bytes the limits allow. */
 static size_t within_limits(sw_attempt *attempt, size_t size)
 {
     int64_t left = attempt->limits->attempt - attempt->kept,
@@ -42,8 +43,8 @@ static size_t within_limits(sw_attempt *attempt, size_t size)
     return left > 0 ? (size_t)left : 0;
 }
 
-/* Moves what is ready into the spool. False if there is no room for all of it. */
-static bool hand_over(sw_stream *stream)
+/* Moves what is ready into the spool. False if not all of it had room. */
+static bool hand_over(sw_attempt_stream *stream)
 {
     sw_attempt *attempt = stream->attempt;
     size_t kept = within_limits(attempt, stream->ready), room = sw_spool_room(attempt->spool);
@@ -52,7 +53,8 @@ static bool hand_over(sw_stream *stream)
         sw_spool_add(attempt->spool, attempt->command, attempt->number, stream->number, stream->buffer, size);
         attempt->kept += (int64_t)size;
     }
-    size_t gone = size < kept ? size : stream->ready; /* what is past the limits goes with the last of it */
+    size_t gone =
+        size < kept ? size : stream->ready; /* what is past the limits is dropped with the last of it */
     memmove(stream->buffer, stream->buffer + gone, stream->ready - gone + stream->held);
     stream->ready -= gone;
     if (size > 0)
@@ -60,7 +62,7 @@ static bool hand_over(sw_stream *stream)
     return stream->ready == 0;
 }
 
-static void close_stream(sw_stream *stream)
+static void close_stream(sw_attempt_stream *stream)
 {
     int *fd = &stream->attempt->process.output[stream->number];
     watch_stream(stream, false);
@@ -69,8 +71,8 @@ static void close_stream(sw_stream *stream)
     *fd = -1;
 }
 
-/* One read. False when there is nothing more for now. */
-static bool read_some(sw_stream *stream)
+/* Reads once. False if there is nothing more for now. */
+static bool read_some(sw_attempt_stream *stream)
 {
     sw_attempt *attempt = stream->attempt;
     uint8_t *to = stream->buffer + stream->held;
@@ -85,7 +87,7 @@ static bool read_some(sw_stream *stream)
     stream->ready = sw_secrets_mask(attempt->secrets, stream->buffer, stream->held + (size_t)size, size == 0,
                                     &stream->held);
     bool all = hand_over(stream);
-    if (size == 0 && all) /* else its end is read again when there is room */
+    if (size == 0 && all) /* otherwise the end is read again when there is room */
         close_stream(stream);
     return all && size > 0;
 }
@@ -93,7 +95,7 @@ static bool read_some(sw_stream *stream)
 static void on_readable(void *context, short events)
 {
     (void)events;
-    sw_stream *stream = context;
+    sw_attempt_stream *stream = context;
     for (int i = 0; i < 4 && read_some(stream); i++)
         continue;
     if (stream->ready > 0)
@@ -101,20 +103,20 @@ static void on_readable(void *context, short events)
     check_end(stream->attempt);
 }
 
-/* The command has ended: the rest is read without waiting for a sign of it, as there may be none. */
+/* The command has ended: reads the rest without waiting for the loop, which may report nothing any more. */
 static void read_rest(sw_attempt *attempt)
 {
     bool more = false;
     for (int i = 0; i < SW_SPOOL_STREAMS; i++) {
         if (attempt->streams[i].watched)
             on_readable(&attempt->streams[i], 0);
-        more |= attempt->streams[i].watched; /* else it is closed, or waits for room */
+        more |= attempt->streams[i].watched; /* otherwise it is closed, or waits for room */
     }
     if (more)
         sw_timer_start(attempt->timer, sw_now_ms());
 }
 
-static void watch_stream(sw_stream *stream, bool on)
+static void watch_stream(sw_attempt_stream *stream, bool on)
 {
     int fd = stream->attempt->process.output[stream->number];
     if (stream->watched == on || fd < 0)
@@ -123,7 +125,7 @@ static void watch_stream(sw_stream *stream, bool on)
     if (!on)
         sw_loop_remove_fd(stream->attempt->loop, fd);
     else if (sw_loop_fd(stream->attempt->loop, fd, ZMQ_POLLIN, on_readable, stream) != SW_OK)
-        stream->watched = false; /* out of memory: tried again with the next room */
+        stream->watched = false; /* out of memory: tried again when there is room */
 }
 
 void sw_attempt_go_on(sw_attempt *attempt)
@@ -137,9 +139,9 @@ void sw_attempt_go_on(sw_attempt *attempt)
         }
 }
 
-/* --- its end --- */
+/* --- the end --- */
 
-/* How much of its output waits still. */
+/* Notes how much output still waits in the pipes. */
 static void measure_rest(sw_attempt *attempt)
 {
     for (int i = 0; i < SW_SPOOL_STREAMS; i++) {
@@ -155,7 +157,7 @@ static void on_control(void *context, short events)
     (void)events;
     sw_attempt *attempt = context;
     int control = attempt->process.control;
-    sw_loop_remove_fd(attempt->loop, control); /* it is closed with the end */
+    sw_loop_remove_fd(attempt->loop, control); /* it is closed when the command has ended */
     attempt->ended = sw_process_ended(&attempt->process, &attempt->end);
     if (attempt->ended)
         measure_rest(attempt);
@@ -171,7 +173,7 @@ static void on_timer(void *context)
         read_rest(attempt);
         return;
     }
-    if (attempt->asked) { /* the grace is over */
+    if (attempt->asked) { /* the grace period is over */
         sw_process_ask(&attempt->process, SW_PROCESS_KILL);
         return;
     }
@@ -189,7 +191,27 @@ void sw_attempt_stop(sw_attempt *attempt, bool now)
         sw_timer_start(attempt->timer, sw_now_ms() + attempt->limits->grace_ms);
 }
 
-/* --- its life --- */
+/* --- the result --- */
+
+void sw_attempt_describe(const sw_attempt *attempt, char *text, size_t size)
+{
+    const sw_process_end *end = &attempt->end;
+    if (*end->failure != '\0')
+        snprintf(text, size, "could not be started: %s", end->failure);
+    else if (attempt->timed_out)
+        snprintf(text, size, "was ended after %" PRId64 " s, its timeout", attempt->timeout_ms / 1000);
+    else if (end->signal != 0)
+        snprintf(text, size, "was ended by signal %d (%s)", end->signal, strsignal(end->signal));
+    else
+        snprintf(text, size, "exited with %d", end->exit_code);
+}
+
+bool sw_attempt_succeeded(const sw_attempt *attempt)
+{
+    return attempt->end.exit_code == 0 && !attempt->timed_out && *attempt->end.failure == '\0';
+}
+
+/* --- life --- */
 
 sw_code sw_attempt_init(sw_attempt *attempt, sw_loop *loop)
 {
@@ -244,6 +266,7 @@ sw_code sw_attempt_start(sw_attempt *attempt, const sw_process_spec *spec, int32
         return code;
     begin(attempt, command, number);
     attempt->running = true;
+    attempt->timeout_ms = timeout_ms;
     if (sw_loop_fd(attempt->loop, attempt->process.control, ZMQ_POLLIN, on_control, attempt) != SW_OK) {
         attempt->running = false;
         sw_process_close(&attempt->process);

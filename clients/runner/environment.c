@@ -1,4 +1,4 @@
-/* Paths and variables (environment.h). Nothing of the runner's own environment reaches a command. */
+/* Paths and variables, see environment.h. Nothing of the runner's own environment reaches a command. */
 #include "runner/environment.h"
 
 #include "base/error.h"
@@ -11,7 +11,7 @@
 
 /* --- the directory --- */
 
-/* A code may be `.` or `..`, which as folders are others' places. */
+/* A code may be `.` or `..`, which would lead to other folders. */
 static bool is_folder(const char *code)
 {
     return *code != '\0' && strcmp(code, ".") != 0 && strcmp(code, "..") != 0 && strchr(code, '/') == NULL;
@@ -31,11 +31,13 @@ sw_code sw_environment_directory(const char *directory, const char *docroot, con
             while (i < 2 && strncmp(at, names[i], strlen(names[i])) != 0)
                 i++;
             if (i == 2)
-                return sw_fail_field(error, SW_INVALID_ARGUMENT, "directory",
-                                     "--directory '%.200s': braces hold docroot or environment", directory);
+                return sw_fail_field(
+                    error, SW_INVALID_ARGUMENT, "directory",
+                    "--directory '%.200s': only {docroot} and {environment} may stand in braces", directory);
             if (!is_folder(values[i]))
-                return sw_fail(error, SW_FAILED_PRECONDITION, "the %.*s `%.128s` is no name of a folder",
-                               (int)strlen(names[i]) - 2, names[i] + 1, values[i]);
+                return sw_fail(error, SW_FAILED_PRECONDITION,
+                               "the %.*s `%.128s` cannot be the name of a folder", (int)strlen(names[i]) - 2,
+                               names[i] + 1, values[i]);
             piece = values[i];
             length = strlen(piece);
             skip = strlen(names[i]);
@@ -77,7 +79,7 @@ static void add_number(list *to, const char *name, int64_t value)
 static void add_account(list *to, const char *user)
 {
     const struct passwd *account = *user == '\0' ? getpwuid(geteuid()) : getpwnam(user);
-    if (account == NULL) /* the keeper says so */
+    if (account == NULL) /* the keeper reports it */
         return;
     add(to, "HOME", account->pw_dir);
     add(to, "USER", account->pw_name);

@@ -1,80 +1,53 @@
-/* The course of a deployment (job.h). All that is said to the service carries the fence; when the service, or the clock, says
- * that the lease is gone, what runs is killed and nothing more is said. */
+/* The course of a deployment, see job.h. Every request carries the fence. When the service or the clock says that the
+ * lease is gone, what runs is killed and nothing more is reported. */
 #include "runner/job.h"
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "runner/environment.h"
+#include "runner/job_state.h"
+#include "runner/launch.h"
 #include "runner/lease.h"
+#include "runner/lease_clock.h"
+#include "runner/output.h"
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SEND_EVERY_MS 25 /* between two AppendLogs of little output: each chunk is a row and an event */
-#define SEND_AT_ONCE  (256U << 10) /* bytes that do not wait for that */
-#define WHY_SIZE      512
-
-typedef enum {
-    JOB_NEXT,       /* which command comes, or none */
-    JOB_STARTING,   /* StartCommand is under way */
-    JOB_RUNNING,    /* a process runs */
-    JOB_FLUSHING,   /* it is over; output is under way */
-    JOB_REPORTING,  /* FinishCommand is under way */
-    JOB_CONCLUDING, /* FinishDeployment is under way */
-    JOB_LOST,       /* a process is being killed */
-    JOB_OVER
-} job_state;
-
-/* From each state, the ones that may follow. */
-#define TO(state) (1U << (state))
-static const unsigned moves[] = {
-    [JOB_NEXT] = TO(JOB_STARTING) | TO(JOB_CONCLUDING) | TO(JOB_OVER),
-    [JOB_STARTING] = TO(JOB_RUNNING) | TO(JOB_REPORTING) | TO(JOB_CONCLUDING) | TO(JOB_OVER),
-    [JOB_RUNNING] = TO(JOB_FLUSHING) | TO(JOB_LOST),
-    [JOB_FLUSHING] = TO(JOB_REPORTING) | TO(JOB_OVER),
-    [JOB_REPORTING] = TO(JOB_NEXT) | TO(JOB_CONCLUDING) | TO(JOB_OVER),
-    [JOB_CONCLUDING] = TO(JOB_CONCLUDING) | TO(JOB_OVER),
-    [JOB_LOST] = TO(JOB_OVER),
-    [JOB_OVER] = 0,
-};
+#define WHY_SIZE 512
 
 struct sw_job {
     const sw_job_host *host;
     Sw__Claim *claim;
-    job_state state;
+    sw_job_state state;
     size_t index;  /* of the command */
-    int32_t tries; /* at it, in this claim */
+    int32_t tries; /* at that command, in this claim */
     sw_lease lease;
-    sw_errand call;   /* StartCommand, FinishCommand, FinishDeployment */
-    sw_errand append; /* AppendLog */
-    sw_timer *send_timer;
-    int64_t send_ms; /* not before, unless it is much */
-    bool deaf;       /* the service takes no output any more */
-    sw_spool spool;
+    sw_service_call call; /* StartCommand, FinishCommand, FinishDeployment */
+    sw_output output;
     sw_attempt attempt;
     sw_secrets *secrets;
     char directory[PATH_MAX];
-    const char *stop;        /* outcome, once it shall end: ABORTED or FAILED */
-    char stop_why[WHY_SIZE]; /* and why */
-    char doubt[WHY_SIZE];    /* why StartCommand was refused, until it is known whether for an abort */
-    int64_t doubt_ms;
+    const char *stop; /* the outcome if the deployment must end early, ABORTED or FAILED; or NULL */
+    char stop_why[WHY_SIZE];
+    char refusal[WHY_SIZE]; /* why StartCommand was refused, until a renewal tells whether for an abort */
+    int64_t refused_ms;     /* lease time */
 };
 
 static void next(sw_job *job);
 static void send_output(sw_job *job);
 
-static void move(sw_job *job, job_state to)
+static void move(sw_job *job, sw_job_state to)
 {
-    if ((moves[job->state] & TO(to)) == 0)
-        abort(); /* our bug: the keepers end what runs */
+    if (!sw_job_may_move(job->state, to))
+        abort(); /* our bug; the keepers then end what runs */
     job->state = to;
-    if (to == JOB_OVER) {
+    if (to == SW_JOB_OVER) {
         sw_lease_end(&job->lease);
-        sw_errand_cancel(&job->call);
-        sw_errand_cancel(&job->append);
+        sw_service_call_cancel(&job->call);
+        sw_output_cancel(&job->output);
         job->host->on_over(job, job->host->context);
     }
 }
@@ -103,9 +76,9 @@ static void conclude(sw_job *job, const char *outcome, const char *why)
     request.fence = job->claim->fence;
     request.outcome = (char *)(uintptr_t)outcome;
     request.failure = (char *)(uintptr_t)why;
-    move(job, JOB_CONCLUDING);
+    move(job, SW_JOB_CONCLUDING);
     say(job, SW_LOG_INFO, outcome, "why", why);
-    if (sw_errand_start(&job->call, &sw_errand_finish, &request.base, on_concluded) != SW_OK)
+    if (sw_service_call_start(&job->call, &sw_method_finish_deployment, &request.base, on_concluded) != SW_OK)
         sw_lease_lose(&job->lease, "out of memory");
 }
 
@@ -113,9 +86,9 @@ static void on_concluded(ProtobufCMessage **reply, const sw_error *error, void *
 {
     sw_job *job = context;
     if (*reply != NULL) {
-        move(job, JOB_OVER);
+        move(job, SW_JOB_OVER);
     } else if (error->code == SW_FAILED_PRECONDITION || error->code == SW_INVALID_ARGUMENT) {
-        /* DONE that the registry refuses is a failure; one that cannot even fail is left to its lease. */
+        /* If the registry refuses DONE, the deployment failed; if it refuses FAILED, the lease runs out. */
         if (job->stop == NULL) {
             job->stop = "FAILED";
             conclude(job, job->stop, error->message);
@@ -127,7 +100,7 @@ static void on_concluded(ProtobufCMessage **reply, const sw_error *error, void *
     }
 }
 
-/* A refusal that ends everything, or this deployment. */
+/* The service refused a call for good: the lease is gone, or the deployment fails. */
 static void refuse(sw_job *job, const char *what, const sw_error *error)
 {
     char why[WHY_SIZE + 64];
@@ -144,25 +117,25 @@ static void on_lost(const char *reason, void *context)
 {
     sw_job *job = context;
     say(job, SW_LOG_WARNING, "lost", "why", reason);
-    if (job->state == JOB_RUNNING) {
-        move(job, JOB_LOST);
-        sw_errand_cancel(&job->append);
+    if (job->state == SW_JOB_RUNNING) {
+        move(job, SW_JOB_LOST);
+        sw_output_cancel(&job->output);
         sw_attempt_stop(&job->attempt, true);
-        job->deaf = true;
+        sw_output_close(&job->output);
         send_output(job);
-    } else if (job->state != JOB_LOST && job->state != JOB_OVER) {
-        move(job, JOB_OVER);
+    } else if (job->state != SW_JOB_LOST && job->state != SW_JOB_OVER) {
+        move(job, SW_JOB_OVER);
     }
 }
 
 static void stop(sw_job *job, const char *outcome, const char *why)
 {
-    if (job->stop != NULL || job->state >= JOB_CONCLUDING)
+    if (job->stop != NULL || job->state >= SW_JOB_CONCLUDING)
         return;
     job->stop = outcome;
     snprintf(job->stop_why, sizeof(job->stop_why), "%s", why);
     say(job, SW_LOG_INFO, "stopping", "why", why);
-    if (job->state == JOB_RUNNING)
+    if (job->state == SW_JOB_RUNNING)
         sw_attempt_stop(&job->attempt, false);
 }
 
@@ -171,101 +144,63 @@ static void on_abort(const char *reason, void *context)
     stop(context, "ABORTED", reason);
 }
 
-/* The lease is held: if StartCommand was refused, and not for an abort, then for good. */
+/* The lease is ours. If StartCommand was refused before this renewal, and not for an abort, the refusal is final. */
 static void on_lease_renewed(void *context)
 {
     sw_job *job = context;
     sw_process_allow(&job->attempt.process, job->lease.until_ms);
-    if (job->state != JOB_STARTING || *job->doubt == '\0')
+    if (job->state != SW_JOB_STARTING || *job->refusal == '\0')
         return;
     if (job->stop != NULL)
         conclude(job, job->stop, job->stop_why);
-    else if (job->lease.renewal.sent_ms < job->doubt_ms)
+    else if (job->lease.renewal.sent_ms < job->refused_ms)
         sw_lease_ask(&job->lease);
     else
-        conclude(job, "FAILED", job->doubt);
+        conclude(job, "FAILED", job->refusal);
 }
 
 static const sw_lease_events lease_events = {.renewed = on_lease_renewed, .lost = on_lost, .abort = on_abort};
 
 /* --- output --- */
 
-static void on_appended(ProtobufCMessage **reply, const sw_error *error, void *context)
-{
-    sw_job *job = context;
-    sw_spool_taken(&job->spool);
-    if (*reply == NULL && (error->code == SW_ABORTED || error->code == SW_NOT_FOUND)) {
-        sw_lease_lose(&job->lease, error->message);
-        return;
-    }
-    if (*reply == NULL) {
-        char why[WHY_SIZE];
-        snprintf(why, sizeof(why), "output could not be stored: %.400s", error->message);
-        job->deaf = true;
-        stop(job, "FAILED", why);
-    }
-    send_output(job);
-}
-
 static void report(sw_job *job);
 
 static void send_output(sw_job *job)
 {
-    sw_spool *spool = &job->spool;
-    if (job->deaf) {
-        sw_spool_discard(spool);
-    } else if (!spool->is_flying && sw_spool_waiting(spool) > 0) {
-        int64_t now = sw_now_ms();
-        if (now < job->send_ms && sw_spool_waiting(spool) < SEND_AT_ONCE && job->state == JOB_RUNNING) {
-            sw_timer_start(job->send_timer, job->send_ms);
-            return;
-        }
-        size_t size;
-        uint8_t *packed = sw_spool_take(spool, sw_job_deployment(job), job->claim->fence, &size);
-        job->send_ms = now + SEND_EVERY_MS;
-        if (packed == NULL ||
-            sw_errand_start_packed(&job->append, &sw_errand_append, packed, size, on_appended) != SW_OK) {
-            sw_lease_lose(&job->lease, "out of memory");
-            return;
-        }
-    }
+    if (!sw_output_send(&job->output, job->state == SW_JOB_RUNNING))
+        return;
     if (job->attempt.running)
         sw_attempt_go_on(&job->attempt);
-    if (job->state == JOB_FLUSHING && sw_spool_is_empty(spool))
+    if (job->state == SW_JOB_FLUSHING && sw_spool_is_empty(&job->output.spool))
         report(job);
 }
 
-static void on_send_timer(void *context)
+static void on_output_due(void *context)
 {
     send_output(context);
 }
 
+static void on_output_refused(const char *reason, void *context)
+{
+    stop(context, "FAILED", reason);
+}
+
+static void on_output_lost(const char *reason, void *context)
+{
+    sw_lease_lose(&((sw_job *)context)->lease, reason);
+}
+
+static const sw_output_events output_events = {
+    .due = on_output_due, .refused = on_output_refused, .lost = on_output_lost};
+
 static void on_output(void *context)
 {
     sw_job *job = context;
-    if (!job->spool.is_flying || job->deaf)
+    if (!sw_output_is_busy(&job->output))
         send_output(job);
 }
 
 /* --- the attempt that is over --- */
-
-static void describe(const sw_attempt *attempt, int64_t timeout_s, char *text, size_t size)
-{
-    const sw_process_end *end = &attempt->end;
-    if (*end->failure != '\0')
-        snprintf(text, size, "could not be started: %s", end->failure);
-    else if (attempt->timed_out)
-        snprintf(text, size, "was ended after %" PRId64 " s, its timeout", timeout_s);
-    else if (end->signal != 0)
-        snprintf(text, size, "was ended by signal %d (%s)", end->signal, strsignal(end->signal));
-    else
-        snprintf(text, size, "exited with %d", end->exit_code);
-}
-
-static bool succeeded(const sw_attempt *attempt)
-{
-    return attempt->end.exit_code == 0 && !attempt->timed_out && *attempt->end.failure == '\0';
-}
 
 static void on_reported(ProtobufCMessage **reply, const sw_error *error, void *context)
 {
@@ -280,16 +215,17 @@ static void on_reported(ProtobufCMessage **reply, const sw_error *error, void *c
         conclude(job, job->stop, job->stop_why);
         return;
     }
-    if (succeeded(&job->attempt) || (job->tries > command->retries && command->continue_on_failure)) {
+    if (sw_attempt_succeeded(&job->attempt) ||
+        (job->tries > command->retries && command->continue_on_failure)) {
         job->index++;
         job->tries = 0;
     } else if (job->tries > command->retries) {
-        describe(&job->attempt, command->timeout_s, how, sizeof(how));
+        sw_attempt_describe(&job->attempt, how, sizeof(how));
         snprintf(why, sizeof(why), "command %d of %s %s", command->number, command->step, how);
         conclude(job, "FAILED", why);
         return;
     }
-    move(job, JOB_NEXT);
+    move(job, SW_JOB_NEXT);
     next(job);
 }
 
@@ -298,7 +234,7 @@ static void report(sw_job *job)
     const sw_attempt *attempt = &job->attempt;
     const sw_process_end *end = &attempt->end;
     Sw__FinishCommandRequest request = SW__FINISH_COMMAND_REQUEST__INIT;
-    move(job, JOB_REPORTING);
+    move(job, SW_JOB_REPORTING);
     request.has_id = request.has_fence = request.has_number = request.has_attempt = true;
     request.id = sw_job_deployment(job);
     request.fence = job->claim->fence;
@@ -314,23 +250,23 @@ static void report(sw_job *job)
     request.truncated = attempt->truncated;
     request.stdout_bytes = attempt->streams[0].written;
     request.stderr_bytes = attempt->streams[1].written;
-    request.failure = *end->failure != '\0'                      ? (char *)(uintptr_t)end->failure
-                      : job->stop != NULL && !succeeded(attempt) ? job->stop_why
+    request.failure = *end->failure != '\0'                                 ? (char *)(uintptr_t)end->failure
+                      : job->stop != NULL && !sw_attempt_succeeded(attempt) ? job->stop_why
                       : request.has_exit_code || request.has_signal
                           ? NULL
-                          : (char *)(uintptr_t) "it did not end as commands do";
-    if (sw_errand_start(&job->call, &sw_errand_finish_command, &request.base, on_reported) != SW_OK)
+                          : (char *)(uintptr_t) "the command ended in an unknown way";
+    if (sw_service_call_start(&job->call, &sw_method_finish_command, &request.base, on_reported) != SW_OK)
         sw_lease_lose(&job->lease, "out of memory");
 }
 
 static void on_end(void *context)
 {
     sw_job *job = context;
-    if (job->state == JOB_LOST) {
-        move(job, JOB_OVER);
+    if (job->state == SW_JOB_LOST) {
+        move(job, SW_JOB_OVER);
         return;
     }
-    move(job, JOB_FLUSHING);
+    move(job, SW_JOB_FLUSHING);
     send_output(job);
 }
 
@@ -339,26 +275,10 @@ static void on_end(void *context)
 static void launch(sw_job *job, int32_t number)
 {
     const Sw__DeploymentCommand *command = command_of(job);
-    const char *const shell[] = {"/bin/sh", "-c", command->shell, NULL};
-    const char **argv = calloc(command->n_argv + 1, sizeof(*argv));
-    char **environment = sw_environment_new(job->host->settings, job->secrets, job->claim, command, number);
-    sw_error error = {.code = SW_RESOURCE_EXHAUSTED, .message = "out of memory"};
-    sw_code code = SW_RESOURCE_EXHAUSTED;
-    if (argv != NULL && environment != NULL) {
-        for (size_t i = 0; i < command->n_argv; i++)
-            argv[i] = command->argv[i];
-        const sw_process_spec spec = {.argv = command->n_argv > 0 ? argv : shell,
-                                      .directory = job->directory,
-                                      .environment = (const char *const *)environment,
-                                      .user = job->host->settings->user,
-                                      .until_ms = job->lease.until_ms};
-        code = sw_attempt_start(&job->attempt, &spec, command->number, number,
-                                (int64_t)command->timeout_s * 1000, &error);
-    }
-    free(argv);
-    sw_environment_free(&environment);
-    if (code == SW_OK) {
-        move(job, JOB_RUNNING);
+    const sw_launch launch = {job->host->settings, job->claim, job->secrets, job->directory};
+    sw_error error;
+    if (sw_launch_start(&launch, &job->attempt, command, number, job->lease.until_ms, &error) == SW_OK) {
+        move(job, SW_JOB_RUNNING);
         return;
     }
     sw_attempt_fail(&job->attempt, command->number, number, error.message);
@@ -376,10 +296,9 @@ static void on_started(ProtobufCMessage **reply, const sw_error *error, void *co
             sw_attempt_fail(&job->attempt, command_of(job)->number, number, job->stop_why);
             report(job);
         }
-    } else if (error->code == SW_FAILED_PRECONDITION &&
-               job->stop == NULL) { /* perhaps an abort was asked for */
-        snprintf(job->doubt, sizeof(job->doubt), "%s", error->message);
-        job->doubt_ms = sw_lease_now_ms();
+    } else if (error->code == SW_FAILED_PRECONDITION && job->stop == NULL) { /* perhaps for an abort */
+        snprintf(job->refusal, sizeof(job->refusal), "%s", error->message);
+        job->refused_ms = sw_lease_now_ms();
         sw_lease_ask(&job->lease);
     } else if (job->stop != NULL && error->code == SW_FAILED_PRECONDITION) {
         conclude(job, job->stop, job->stop_why);
@@ -388,7 +307,7 @@ static void on_started(ProtobufCMessage **reply, const sw_error *error, void *co
     }
 }
 
-/* An earlier runner, which was lost, was done with it. */
+/* Whether an earlier runner, which was lost, finished the command. */
 static bool is_done(const sw_job *job, const Sw__DeploymentCommand *command)
 {
     for (size_t i = 0; i < job->claim->n_results; i++) {
@@ -420,8 +339,8 @@ static void next(sw_job *job)
     request.fence = job->claim->fence;
     request.number = command_of(job)->number;
     job->tries++;
-    move(job, JOB_STARTING);
-    if (sw_errand_start(&job->call, &sw_errand_start_command, &request.base, on_started) != SW_OK)
+    move(job, SW_JOB_STARTING);
+    if (sw_service_call_start(&job->call, &sw_method_start_command, &request.base, on_started) != SW_OK)
         sw_lease_lose(&job->lease, "out of memory");
 }
 
@@ -448,16 +367,18 @@ sw_job *sw_job_new(const sw_job_host *host, Sw__Claim *claim, int64_t asked_ms)
     job->lease.fence = claim->fence;
     job->lease.length_ms = claim->lease_ms;
     job->lease.pause_ms = host->renew_ms;
-    job->attempt.spool = &job->spool;
+    job->output.deployment = claim->deployment->id;
+    job->output.fence = claim->fence;
+    job->output.events = &output_events;
+    job->output.context = job;
+    job->attempt.spool = &job->output.spool;
     job->attempt.limits = &host->settings->limits;
     job->attempt.on_output = on_output;
     job->attempt.on_end = on_end;
     job->attempt.context = job;
     if (sw_attempt_init(&job->attempt, host->loop) != SW_OK ||
-        sw_spool_init(&job->spool, claim->log_offset, NULL) != SW_OK ||
-        sw_errand_init(&job->call, host->loop, host->client, job) != SW_OK ||
-        sw_errand_init(&job->append, host->loop, host->client, job) != SW_OK ||
-        (job->send_timer = sw_loop_timer(host->loop, on_send_timer, job)) == NULL ||
+        sw_output_init(&job->output, host->loop, host->client, claim->log_offset) != SW_OK ||
+        sw_service_call_init(&job->call, host->loop, host->client, job) != SW_OK ||
         sw_lease_start(&job->lease, host->loop, host->client, &lease_events, job, asked_ms) != SW_OK) {
         job->claim = NULL;
         sw_job_destroy(&job);
@@ -480,10 +401,8 @@ void sw_job_destroy(sw_job **pointer)
         return;
     sw_attempt_clear(&job->attempt);
     sw_lease_clear(&job->lease);
-    sw_errand_clear(&job->call);
-    sw_errand_clear(&job->append);
-    sw_timer_destroy(&job->send_timer);
-    sw_spool_clear(&job->spool);
+    sw_service_call_clear(&job->call);
+    sw_output_clear(&job->output);
     sw_secrets_destroy(&job->secrets);
     if (job->claim != NULL)
         sw__claim__free_unpacked(job->claim, NULL);
@@ -498,7 +417,7 @@ int64_t sw_job_deployment(const sw_job *job)
 
 bool sw_job_is_over(const sw_job *job)
 {
-    return job->state == JOB_OVER;
+    return job->state == SW_JOB_OVER;
 }
 
 void sw_job_ask(sw_job *job)

@@ -1,6 +1,7 @@
-/* The keeper of one command (process.h). It adopts every process of the command that loses its parent, so all of them
- * are among its children in the end. */
+/* The keeper of one command, see process.h. As a subreaper it adopts every process of the command whose parent ends, so in
+ * the end all of them are its children. */
 #include "runner/keeper.h"
+#include "runner/lease_clock.h"
 #include "runner/process.h"
 
 #include <errno.h>
@@ -23,10 +24,10 @@
 enum { USER = 2, DIRECTORY, UNTIL, ARGV };
 
 typedef struct keeper {
-    pid_t command;    /* its process group, too */
+    pid_t command;    /* also the process group */
     bool over;        /* the command has ended */
-    bool asked;       /* its group was asked to end */
-    int64_t until_ms; /* nothing may run from then on, CLOCK_BOOTTIME */
+    bool asked;       /* the group was sent SIGTERM */
+    int64_t until_ms; /* lease time: nothing may run from then on */
     sw_keeper_report report;
 } keeper;
 
@@ -40,7 +41,7 @@ static void say(int fd, const char *what, const char *name, const char *why)
     _exit(127);
 }
 
-/* Never returns. What fails is said on `failed`, which closes when the command runs. */
+/* Never returns. Writes what failed to `failed`, which closes when the command runs. */
 static void become_command(char **argv, int failed, pid_t parent)
 {
     sigset_t none;
@@ -53,14 +54,14 @@ static void become_command(char **argv, int failed, pid_t parent)
         const struct passwd *user = getpwnam(argv[USER]);
         if (user == NULL)
             say(failed, "cannot become user", argv[USER], errno == 0 ? "there is none" : strerror(errno));
-        /* One's own identity needs no privilege. */
+        /* Keeping one's own identity needs no privilege. */
         if (geteuid() != user->pw_uid && (initgroups(user->pw_name, user->pw_gid) != 0 ||
                                           setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
             say(failed, "cannot become user", argv[USER], strerror(errno));
     }
     if (chdir(argv[DIRECTORY]) != 0)
         say(failed, "cannot enter", argv[DIRECTORY], strerror(errno));
-    /* No way back to privileges through setuid programs. Without its keeper it is nobody's. */
+    /* Setuid programs give no privileges back, and the command dies with its keeper. */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
         getppid() != parent)
         say(failed, "prctl for", argv[ARGV], strerror(errno));
@@ -68,7 +69,7 @@ static void become_command(char **argv, int failed, pid_t parent)
     say(failed, "cannot run", argv[ARGV], strerror(errno));
 }
 
-/* False if it could not be started: the report says why. */
+/* False if the command could not be started; the report says why. */
 static bool start(keeper *k, char **argv)
 {
     int failed[2];
@@ -79,11 +80,11 @@ static bool start(keeper *k, char **argv)
     }
     if (k->command == 0)
         become_command(argv, failed[1], self);
-    setpgid(k->command, k->command); /* whoever is first: signals go to the group */
+    setpgid(k->command, k->command); /* parent and child both do it, as signals go to the group */
     close(failed[1]);
     ssize_t size = read(failed[0], k->report.failure, sizeof(k->report.failure) - 1);
     close(failed[0]);
-    /* Only the others hold the output open from now on. */
+    /* From now on only the command and its children hold the output open. */
     close(STDOUT_FILENO);
     close(STDERR_FILENO);
     k->report.failure[size > 0 ? size : 0] = '\0';
@@ -92,7 +93,7 @@ static bool start(keeper *k, char **argv)
 
 /* --- its end --- */
 
-/* All that are dead, and with 0 instead of WNOHANG at least one. False if there is no child. */
+/* Collects all dead children; with how = 0 it waits for one. False if there is no child. */
 static bool reap(keeper *k, int how)
 {
     int status;
@@ -106,7 +107,7 @@ static bool reap(keeper *k, int how)
     return how == WNOHANG || errno != ECHILD;
 }
 
-/* Kills every child. False when there is none. */
+/* Kills every child. False if there is none. */
 static bool kill_children(void)
 {
     char name[64];
@@ -121,7 +122,7 @@ static bool kill_children(void)
     return any;
 }
 
-/* Those that die leave their children to us, so it goes on until there are none. */
+/* The children of those that die become ours, so it goes on until there are none. */
 static void kill_all(keeper *k)
 {
     if (!k->over && k->command > 0)
@@ -131,15 +132,13 @@ static void kill_all(keeper *k)
     reap(k, WNOHANG);
 }
 
-/* How long it may still run; the runner says so anew each time that its lease is renewed. */
+/* How long the command may still run. The runner extends this with each renewal of its lease. */
 static int64_t left_ms(const keeper *k)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return k->until_ms - ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    return k->until_ms - sw_lease_now_ms();
 }
 
-/* A timer of that clock, as poll's stands still while the machine is suspended. */
+/* A timer on that clock, since poll's timeout stops while the machine is suspended. */
 static void arm(int timer, int64_t until_ms)
 {
     const int64_t ms = until_ms > 0 ? until_ms : 1;
@@ -147,13 +146,13 @@ static void arm(int timer, int64_t until_ms)
     timerfd_settime(timer, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-/* The command; or, once they were asked to end, any of its group: a shell is mostly gone before what it has run. */
+/* Whether the command runs; after SIGTERM, whether any of its group does: a shell often ends before what it started. */
 static bool is_running(const keeper *k)
 {
     return !k->over || (k->asked && (kill(-k->command, 0) == 0 || errno != ESRCH));
 }
 
-/* Until what runs is over or shall be no more. */
+/* Returns when the command is over, or must be killed. */
 static void watch(keeper *k, int signals, int timer)
 {
     while (is_running(k) && left_ms(k) > 0) {
@@ -166,13 +165,13 @@ static void watch(keeper *k, int signals, int timer)
         if (poll(items, 3, -1) < 0)
             continue;
         if (items[0].revents != 0 && read(signals, &info, sizeof(info)) > 0 && info.ssi_signo != SIGCHLD)
-            return; /* somebody ends the keeper */
+            return; /* somebody stops the keeper */
         reap(k, WNOHANG);
         if (items[1].revents == 0)
             continue;
         if (recv(SW_KEEPER_CONTROL, &order, sizeof(order), MSG_DONTWAIT) != (ssize_t)sizeof(order) ||
             order.word == SW_KEEPER_KILL)
-            return; /* the runner says so, or is gone */
+            return; /* the runner wants it, or is gone */
         if (order.word == SW_KEEPER_ALLOW) {
             k->until_ms = order.until_ms;
         } else if (!k->over) {
@@ -201,11 +200,11 @@ int sw_keeper_main(int argc, char **argv)
         return 127;
     k.until_ms = strtoll(argv[UNTIL], NULL, 10);
     if (left_ms(&k) <= 0)
-        snprintf(k.report.failure, sizeof(k.report.failure), "the lease was over");
+        snprintf(k.report.failure, sizeof(k.report.failure), "the lease had ended");
     else if (start(&k, argv))
         watch(&k, signals, timer);
     kill_all(&k);
-    if (*k.report.failure != '\0') /* as a shell says it */
+    if (*k.report.failure != '\0') /* as a shell reports it */
         k.report.exit_code = 127, k.report.signal = 0;
     send(SW_KEEPER_CONTROL, &k.report, sizeof(k.report), MSG_NOSIGNAL);
     return 0;

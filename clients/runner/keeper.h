@@ -1,4 +1,4 @@
-/* What runner and keeper say to each other, over a socket that is descriptor SW_KEEPER_CONTROL of the keeper.
+/* The messages between runner and keeper, over a socket that is descriptor SW_KEEPER_CONTROL of the keeper.
  * Used by process.c and keeper.c. */
 #ifndef SW_RUNNER_KEEPER_H
 #define SW_RUNNER_KEEPER_H
@@ -6,17 +6,17 @@
 #include <stdint.h>
 
 #define SW_KEEPER_CONTROL 3
-#define SW_KEEPER_TERM    'T' /* from the runner: ask the command to end */
-#define SW_KEEPER_KILL    'K' /* end everything */
-#define SW_KEEPER_ALLOW   'A' /* it may run until `until_ms` */
+#define SW_KEEPER_TERM    'T' /* from the runner: send SIGTERM to the command */
+#define SW_KEEPER_KILL    'K' /* kill everything */
+#define SW_KEEPER_ALLOW   'A' /* the command may run until `until_ms` */
 
 /* A message to the keeper. */
 typedef struct sw_keeper_order {
-    int64_t until_ms; /* of ALLOW, on CLOCK_BOOTTIME */
+    int64_t until_ms; /* of ALLOW: lease time */
     char word;
 } sw_keeper_order;
 
-/* The keeper's last message. */
+/* The keeper's only message, its last act. */
 typedef struct sw_keeper_report {
     int exit_code, signal; /* as in sw_process_end */
     char failure[200];

@@ -1,12 +1,13 @@
-/* Renewals, and the end of a lease (lease.h). */
+/* Renewals, and the end of a lease, see lease.h. */
 #include "runner/lease.h"
 
 #include "base/clock.h"
 #include <sitewire/deployment/v1/deployment.pb-c.h>
 
-#define MARGIN 20 /* a twentieth of the lease */
+#define MARGIN 20 /* the runner gives up a twentieth of the lease early */
 
-/* Of a lease that was asked for at `asked_ms`: early enough for what runs to be dead before the service gives it to others. */
+/* The end of a lease that was asked for at `asked_ms`: early enough for everything to be dead before the service gives the
+ * deployment to another runner. */
 static int64_t end_of(const sw_lease *lease, int64_t asked_ms)
 {
     return asked_ms + lease->length_ms - lease->length_ms / MARGIN;
@@ -28,7 +29,7 @@ void sw_lease_lose(sw_lease *lease, const char *reason)
         return;
     lease->lost = true;
     sw_timer_stop(lease->timer);
-    sw_errand_cancel(&lease->renewal);
+    sw_service_call_cancel(&lease->renewal);
     lease->events->lost(reason, lease->context);
 }
 
@@ -39,15 +40,15 @@ static void on_renewed(ProtobufCMessage **reply, const sw_error *error, void *co
         sw_lease_lose(lease, error->message);
         return;
     }
-    const Sw__Lease *told = (Sw__Lease *)*reply;
+    const Sw__Lease *answer = (Sw__Lease *)*reply;
     int64_t until = end_of(lease, lease->renewal.sent_ms);
     if (until > lease->until_ms)
         lease->until_ms = until;
     set_timer(lease);
-    bool again = lease->again && !told->abort;
+    bool again = lease->again && !answer->abort;
     lease->again = false;
-    if (told->abort)
-        lease->events->abort(told->abort_reason == NULL ? "" : told->abort_reason, lease->context);
+    if (answer->abort)
+        lease->events->abort(answer->abort_reason == NULL ? "" : answer->abort_reason, lease->context);
     lease->events->renewed(lease->context);
     if (again)
         sw_lease_ask(lease);
@@ -66,16 +67,15 @@ void sw_lease_ask(sw_lease *lease)
     request.id = lease->id;
     request.fence = lease->fence;
     request.lease_ms = lease->length_ms;
-    sw_errand_start(&lease->renewal, &sw_errand_renew, &request.base, on_renewed);
-    set_timer(lease); /* without memory it is asked again, or over */
+    sw_service_call_start(&lease->renewal, &sw_method_renew_lease, &request.base, on_renewed);
+    set_timer(lease); /* when out of memory: asks again then, or ends */
 }
 
 static void on_timer(void *context)
 {
     sw_lease *lease = context;
     if (sw_lease_now_ms() >= lease->until_ms)
-        sw_lease_lose(lease,
-                      "the lease ran out: the service could not be told in time that the runner is there");
+        sw_lease_lose(lease, "the lease ran out: it could not be renewed in time");
     else
         sw_lease_ask(lease);
 }
@@ -88,7 +88,7 @@ sw_code sw_lease_start(sw_lease *lease, sw_loop *loop, sw_client *client, const 
     lease->context = context;
     lease->until_ms = end_of(lease, asked_ms);
     lease->timer = sw_loop_timer(loop, on_timer, lease);
-    if (lease->timer == NULL || sw_errand_init(&lease->renewal, loop, client, lease) != SW_OK) {
+    if (lease->timer == NULL || sw_service_call_init(&lease->renewal, loop, client, lease) != SW_OK) {
         sw_timer_destroy(&lease->timer);
         return SW_RESOURCE_EXHAUSTED;
     }
@@ -101,12 +101,12 @@ void sw_lease_end(sw_lease *lease)
     lease->ended = true;
     if (lease->timer != NULL)
         sw_timer_stop(lease->timer);
-    sw_errand_cancel(&lease->renewal);
+    sw_service_call_cancel(&lease->renewal);
 }
 
 void sw_lease_clear(sw_lease *lease)
 {
     sw_lease_end(lease);
-    sw_errand_clear(&lease->renewal);
+    sw_service_call_clear(&lease->renewal);
     sw_timer_destroy(&lease->timer);
 }

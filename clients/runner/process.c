@@ -1,4 +1,4 @@
-/* The runner's side of a command (process.h): makes the pipes, starts the keeper, hears how it ended. */
+/* The runner's side of a command, see process.h: makes the pipes, starts the keeper, learns how the command ended. */
 #include "runner/process.h"
 
 #include "base/error.h"
@@ -24,13 +24,13 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* In the child: only async-signal-safe calls. */
+/* Runs in the forked child, so it makes only async-signal-safe calls. */
 static void become_keeper(char *const *argv, const char *const *environment, int control, const int *output)
 {
     sigset_t none;
     sigemptyset(&none);
     int null = open("/dev/null", O_RDONLY);
-    /* Out of the way first: any of them may be one of the others' targets. */
+    /* First moves them out of the way: each may have the number of another's target. */
     control = fcntl(control, F_DUPFD, SW_KEEPER_CONTROL + 1);
     int out = fcntl(output[0], F_DUPFD, SW_KEEPER_CONTROL + 1),
         err = fcntl(output[1], F_DUPFD, SW_KEEPER_CONTROL + 1);
@@ -146,7 +146,7 @@ bool sw_process_ended(sw_process *process, sw_process_end *end)
 void sw_process_close(sw_process *process)
 {
     if (process->keeper > 0) {
-        close_fd(&process->control); /* the keeper takes it for the runner's end */
+        close_fd(&process->control); /* to the keeper this means that the runner is gone */
         reap(process);
     }
     close_fd(&process->control);

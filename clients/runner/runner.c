@@ -1,10 +1,10 @@
-/* Claims and jobs (runner.h). One claim is under way at a time; an event of a deployment makes it ask at once. */
+/* Claims and jobs, see runner.h. One claim is under way at a time; an event of a deployment causes the next one at once. */
 #include "runner/runner.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "runner/errand.h"
+#include "runner/service_call.h"
 #include <inttypes.h>
 #include <sitewire/watch.h>
 #include <stdio.h>
@@ -12,22 +12,23 @@
 #include <string.h>
 #include <zmq.h>
 
-#define RENEW_MS 5000  /* between two renewals of a lease, with events or without */
-#define WATCH_MS 30000 /* from a watch that failed to the next one */
+#define RENEW_MS 5000  /* longest pause between two renewals of a lease */
+#define WATCH_MS 30000 /* from a failed watch to the next one */
 
 struct sw_runner {
     sw_loop *loop;
     sw_client *client;
     sw_runner_options options;
     sw_job_host host;
-    sw_watch *watch;  /* of states; NULL: it asks now and then */
-    int64_t watch_ms; /* no other watch before that */
-    int fd;           /* of the watch, or the client */
-    sw_errand claim;
+    sw_watch *watch;  /* of states; NULL: the runner only polls */
+    int64_t watch_ms; /* no new watch before that */
+    int fd;           /* the descriptor of the watch, or of the client */
+    sw_service_call claim;
     sw_timer *timer; /* the next claim */
     bool again;      /* something happened while a claim was under way */
-    bool draining, told;
-    sw_job **jobs; /* settings->jobs places */
+    bool draining;
+    bool idle_reported; /* on_idle was called */
+    sw_job **jobs;      /* settings->jobs slots; NULL: free */
 };
 
 size_t sw_runner_jobs(const sw_runner *runner)
@@ -38,7 +39,7 @@ size_t sw_runner_jobs(const sw_runner *runner)
     return count;
 }
 
-static sw_job **free_place(const sw_runner *runner)
+static sw_job **free_slot(const sw_runner *runner)
 {
     for (int64_t i = 0; i < runner->options.settings->jobs; i++)
         if (runner->jobs[i] == NULL)
@@ -59,9 +60,9 @@ static void on_claimed(ProtobufCMessage **reply, const sw_error *error, void *co
     if (claim != NULL)
         watch_again(runner);
     if (claim != NULL && claim->deployment != NULL) {
-        sw_job **place = free_place(runner);
-        *place = sw_job_new(&runner->host, claim, runner->claim.began_ms);
-        if (*place != NULL)
+        sw_job **slot = free_slot(runner);
+        *slot = sw_job_new(&runner->host, claim, runner->claim.started_ms);
+        if (*slot != NULL)
             *reply = NULL;
         else
             sw_log(SW_LOG_ERROR, "out of memory", NULL);
@@ -75,7 +76,7 @@ static void claim(void *context)
 {
     sw_runner *runner = context;
     const sw_settings *settings = runner->options.settings;
-    if (runner->claim.active || runner->draining || free_place(runner) == NULL)
+    if (runner->claim.active || runner->draining || free_slot(runner) == NULL)
         return;
     Sw__ClaimDeploymentRequest request = SW__CLAIM_DEPLOYMENT_REQUEST__INIT;
     request.runner = (char *)(uintptr_t)settings->name;
@@ -87,11 +88,11 @@ static void claim(void *context)
     request.projects = (char **)(uintptr_t)settings->projects.codes;
     request.has_lease_ms = true;
     request.lease_ms = (int32_t)settings->lease_ms;
-    if (sw_errand_start(&runner->claim, &sw_errand_claim, &request.base, on_claimed) != SW_OK)
+    if (sw_service_call_start(&runner->claim, &sw_method_claim, &request.base, on_claimed) != SW_OK)
         sw_timer_start(runner->timer, sw_now_ms() + settings->poll_ms);
 }
 
-/* Something may be due. */
+/* Claims at once, or again after the claim under way: something may be due. */
 static void claim_soon(sw_runner *runner)
 {
     if (runner->claim.active)
@@ -117,24 +118,24 @@ static void sweep(void *context)
             sw_job_destroy(&runner->jobs[i]);
             claim_soon(runner);
         }
-    if (runner->draining && runner->claim.failures > 0) /* nobody there who would answer it */
-        sw_errand_cancel(&runner->claim);
-    if (runner->draining && !runner->told && !runner->claim.active && sw_runner_jobs(runner) == 0) {
-        runner->told = true;
+    if (runner->draining && runner->claim.failures > 0) /* nobody answers it */
+        sw_service_call_cancel(&runner->claim);
+    if (runner->draining && !runner->idle_reported && !runner->claim.active && sw_runner_jobs(runner) == 0) {
+        runner->idle_reported = true;
         runner->options.on_idle(runner->options.context);
     }
 }
 
-/* --- what is heard --- */
+/* --- events --- */
 
-/* What makes nobody's turn come. Whatever else it says, a claim finds out. */
+/* Whether the new state lets no other deployment start. In any other case a claim finds out. */
 static bool is_idle(const char *payload)
 {
     return strstr(payload, "\"status\": \"REQUESTED\"") != NULL ||
            strstr(payload, "\"status\": \"IN_PROGRESS\"") != NULL;
 }
 
-/* A state changed: of one that we hold, or of one that we may claim now. */
+/* The state of a deployment changed: one that runs here, or one that may be claimed now. */
 static void on_event(const sw_event *event, void *context)
 {
     sw_runner *runner = context;
@@ -156,14 +157,14 @@ static void on_readable(void *context, short events)
     process(context);
 }
 
-/* Of leases from now on. */
+/* For the leases of future claims. */
 static void set_renewals(sw_runner *runner)
 {
     int64_t poll_ms = runner->options.settings->poll_ms;
     runner->host.renew_ms = runner->watch == NULL && poll_ms < RENEW_MS ? poll_ms : RENEW_MS;
 }
 
-static sw_code look_at(sw_runner *runner, int fd)
+static sw_code listen_to(sw_runner *runner, int fd)
 {
     if (runner->fd >= 0)
         sw_loop_remove_fd(runner->loop, runner->fd);
@@ -179,14 +180,15 @@ static void process(sw_runner *runner)
     }
     if (sw_watch_process(runner->watch, 0) >= 0)
         return;
-    sw_log(SW_LOG_WARNING, "events cannot be heard", "reason", sw_watch_error(runner->watch)->message, NULL);
-    look_at(runner, sw_client_fd(runner->client));
+    sw_log(SW_LOG_WARNING, "events cannot be received", "reason", sw_watch_error(runner->watch)->message,
+           NULL);
+    listen_to(runner, sw_client_fd(runner->client));
     sw_watch_close(&runner->watch);
     set_renewals(runner);
     runner->watch_ms = sw_now_ms() + WATCH_MS;
 }
 
-/* Calls that were started in this round leave with its end. */
+/* Calls that were started in this round of the loop leave at its end. */
 static void on_idle(void *context)
 {
     sweep(context);
@@ -198,7 +200,7 @@ static sw_code open_watch(sw_runner *runner, sw_error *error)
     const sw_settings *settings = runner->options.settings;
     set_renewals(runner);
     if (*runner->options.events == '\0')
-        return look_at(runner, sw_client_fd(runner->client));
+        return listen_to(runner, sw_client_fd(runner->client));
     const sw_watch_options options = {.size = sizeof(options),
                                       .endpoints = runner->options.events,
                                       .projects = (const char *const *)settings->projects.codes,
@@ -208,10 +210,10 @@ static sw_code open_watch(sw_runner *runner, sw_error *error)
                                       .context = runner};
     sw_code code = sw_watch_open(runner->client, &options, &runner->watch, error);
     set_renewals(runner);
-    return code == SW_OK ? look_at(runner, sw_watch_fd(runner->watch)) : code;
+    return code == SW_OK ? listen_to(runner, sw_watch_fd(runner->watch)) : code;
 }
 
-/* The services answer; so may the events that failed: the rights are back, or the database is another one. */
+/* The services answer again, so a watch that failed may work now: the rights are back, or the database was restored. */
 static void watch_again(sw_runner *runner)
 {
     if (runner->watch != NULL || *runner->options.events == '\0' || sw_now_ms() < runner->watch_ms)
@@ -220,13 +222,13 @@ static void watch_again(sw_runner *runner)
     runner->watch_ms = sw_now_ms() + WATCH_MS;
     if (open_watch(runner, &error) == SW_OK)
         return;
-    sw_log(SW_LOG_WARNING, "events cannot be heard", "reason", error.message, NULL);
+    sw_log(SW_LOG_WARNING, "events cannot be received", "reason", error.message, NULL);
     sw_watch_close(&runner->watch);
-    look_at(runner, sw_client_fd(runner->client));
+    listen_to(runner, sw_client_fd(runner->client));
     set_renewals(runner);
 }
 
-/* --- its life --- */
+/* --- life --- */
 
 sw_code sw_runner_new(sw_loop *loop, sw_client *client, const sw_runner_options *options, sw_runner **result,
                       sw_error *error)
@@ -244,7 +246,7 @@ sw_code sw_runner_new(sw_loop *loop, sw_client *client, const sw_runner_options 
     if (error != NULL)
         *error = (sw_error){.code = code, .local = true, .message = "out of memory or descriptors"};
     if (runner->jobs != NULL && runner->timer != NULL &&
-        sw_errand_init(&runner->claim, loop, client, runner) == SW_OK &&
+        sw_service_call_init(&runner->claim, loop, client, runner) == SW_OK &&
         sw_loop_idle(loop, on_idle, runner) == SW_OK)
         code = open_watch(runner, error);
     if (code != SW_OK) {
@@ -265,7 +267,7 @@ void sw_runner_destroy(sw_runner **pointer)
     for (int64_t i = 0; runner->jobs != NULL && i < runner->options.settings->jobs; i++)
         sw_job_destroy(&runner->jobs[i]);
     free(runner->jobs);
-    sw_errand_clear(&runner->claim);
+    sw_service_call_clear(&runner->claim);
     sw_timer_destroy(&runner->timer);
     if (runner->fd >= 0)
         sw_loop_remove_fd(runner->loop, runner->fd);

@@ -1,4 +1,4 @@
-/* The file of secrets, and the mask (secrets.h). */
+/* The file of secrets, and the mask, see secrets.h. */
 #include "runner/secrets.h"
 
 #include "base/error.h"
@@ -9,7 +9,7 @@
 
 static const char mask[] = "***";
 
-/* As POSIX has names of variables, and none that would change what the runner itself says to commands. */
+/* A name as POSIX allows it, but none that the runner sets itself or that changes how programs are loaded. */
 static bool is_name(const char *name)
 {
     if (!isalpha((unsigned char)*name) && *name != '_')
@@ -31,11 +31,10 @@ static sw_code read_lines(sw_secrets *secrets, const char *path, sw_error *error
         size_t size = value != NULL ? strlen(value) : 0;
         if (!is_name(name))
             return sw_fail_field(error, SW_FAILED_PRECONDITION, "secrets",
-                                 "%s:%d: `%.64s` is not the name of a variable that commands may be given",
-                                 path, line, name);
+                                 "%s:%d: `%.64s` is not a name that a secret may have", path, line, name);
         if (size < SW_SECRET_SIZE_MIN || size > SW_SECRET_SIZE_MAX)
             return sw_fail_field(error, SW_FAILED_PRECONDITION, "secrets",
-                                 "%s:%d: the value of %.64s has %zu bytes: one of %d to %d can be masked",
+                                 "%s:%d: the value of %.64s has %zu bytes; only %d to %d bytes can be masked",
                                  path, line, name, size, SW_SECRET_SIZE_MIN, SW_SECRET_SIZE_MAX);
         if (secrets->count == SW_SECRETS_MAX)
             return sw_fail_field(error, SW_FAILED_PRECONDITION, "secrets",
@@ -71,7 +70,7 @@ void sw_secrets_destroy(sw_secrets **secrets)
     *secrets = NULL;
 }
 
-/* Bytes of the longest value that stands at `at`, 0 if none does. *may_come: one that is longer may, with more bytes. */
+/* The size of the longest value at `at`, 0 if there is none. *may_come: with more bytes a longer value may be there. */
 static size_t match(const sw_secrets *secrets, const uint8_t *at, size_t size, bool *may_come)
 {
     size_t longest = 0;

@@ -1,4 +1,4 @@
-/* Two batches, one that fills and one that is under way (spool.h). */
+/* Two batches: one fills while the other is under way, see spool.h. */
 #include "runner/spool.h"
 
 #include "base/error.h"
@@ -12,7 +12,7 @@ sw_code sw_spool_init(sw_spool *spool, int64_t offset, sw_error *error)
 {
     *spool = (sw_spool){.offset = offset};
     spool->filling = &spool->batches[0];
-    spool->flying = &spool->batches[1];
+    spool->sent = &spool->batches[1];
     for (int i = 0; i < 2; i++)
         if ((spool->batches[i].bytes = malloc(SW_SPOOL_BATCH_SIZE)) == NULL) {
             sw_spool_clear(spool);
@@ -32,9 +32,8 @@ void sw_spool_clear(sw_spool *spool)
 size_t sw_spool_room(const sw_spool *spool)
 {
     const sw_spool_batch *batch = spool->filling;
-    return batch->count == SW_SPOOL_CHUNKS_MAX
-               ? 0
-               : SW_SPOOL_BATCH_SIZE - batch->size; /* who adds may begin a chunk */
+    /* Whatever is added next may begin a new chunk. */
+    return batch->count == SW_SPOOL_CHUNKS_MAX ? 0 : SW_SPOOL_BATCH_SIZE - batch->size;
 }
 
 void sw_spool_add(sw_spool *spool, int32_t command, int32_t attempt, int stream, const uint8_t *bytes,
@@ -69,12 +68,12 @@ void sw_spool_discard(sw_spool *spool)
 
 bool sw_spool_is_empty(const sw_spool *spool)
 {
-    return !spool->is_flying && spool->filling->size == 0;
+    return !spool->in_flight && spool->filling->size == 0;
 }
 
 uint8_t *sw_spool_take(sw_spool *spool, int64_t id, int64_t fence, size_t *size)
 {
-    assert(!spool->is_flying);
+    assert(!spool->in_flight);
     sw_spool_batch *batch = spool->filling;
     Sw__LogChunk chunks[SW_SPOOL_CHUNKS_MAX], *list[SW_SPOOL_CHUNKS_MAX];
     Sw__AppendLogRequest request = SW__APPEND_LOG_REQUEST__INIT;
@@ -99,16 +98,16 @@ uint8_t *sw_spool_take(sw_spool *spool, int64_t id, int64_t fence, size_t *size)
     if (packed == NULL)
         return NULL;
     *size = sw__append_log_request__pack(&request, packed);
-    spool->filling = spool->flying;
-    spool->flying = batch;
-    spool->is_flying = true;
+    spool->filling = spool->sent;
+    spool->sent = batch;
+    spool->in_flight = true;
     return packed;
 }
 
-void sw_spool_taken(sw_spool *spool)
+void sw_spool_acknowledge(sw_spool *spool)
 {
-    assert(spool->is_flying);
-    spool->offset += (int64_t)spool->flying->size;
-    spool->flying->size = spool->flying->count = 0;
-    spool->is_flying = false;
+    assert(spool->in_flight);
+    spool->offset += (int64_t)spool->sent->size;
+    spool->sent->size = spool->sent->count = 0;
+    spool->in_flight = false;
 }

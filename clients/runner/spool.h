@@ -1,52 +1,58 @@
-/* Output of commands on its way to the service: collected while an AppendLog is under way, and kept until it is
- * acknowledged. Bounded: who adds asks for room first. Touches no socket. Used by job.c. */
+/* Output of commands on its way to the service: collects what is written while an AppendLog call is under way, and keeps
+ * what was sent until it is acknowledged. Bounded: ask for room before adding. Touches no socket. Used by output.c and
+ * attempt.c. Not thread-safe. */
 #ifndef SW_RUNNER_SPOOL_H
 #define SW_RUNNER_SPOOL_H
 
 #include <sitewire/deployment/v1/deployment.pb-c.h>
 #include <sitewire/status.h>
 
-#define SW_SPOOL_BATCH_SIZE (1U << 20) /* bytes of one AppendLog, and the most that a chunk may have */
-#define SW_SPOOL_CHUNKS_MAX 256        /* of one AppendLog: each is a row and an event */
+#define SW_SPOOL_BATCH_SIZE (1U << 20) /* bytes of one AppendLog, and of the largest chunk */
+#define SW_SPOOL_CHUNKS_MAX 256        /* chunks of one AppendLog: each becomes a row and an event */
 #define SW_SPOOL_STREAMS    2
 extern const char *const sw_spool_stream_names[SW_SPOOL_STREAMS]; /* stdout, stderr */
+
+/* Consecutive bytes of one stream of one attempt at a command. */
+typedef struct sw_spool_chunk {
+    int32_t command, attempt;
+    int stream;
+    size_t size;
+} sw_spool_chunk;
 
 typedef struct sw_spool_batch {
     uint8_t *bytes;
     size_t size, count;
-    struct {
-        int32_t command, attempt;
-        int stream;
-        size_t size;
-    } chunks[SW_SPOOL_CHUNKS_MAX];
+    sw_spool_chunk chunks[SW_SPOOL_CHUNKS_MAX];
 } sw_spool_batch;
 
 typedef struct sw_spool {
-    sw_spool_batch batches[2], *filling, *flying;
-    bool is_flying;
-    int64_t offset; /* where the batch that flies, or else the one that is filled, begins */
-    int64_t stored; /* bytes added in this claim, which the limit counts */
+    sw_spool_batch batches[2], *filling, *sent;
+    bool in_flight; /* `sent` is not acknowledged yet */
+    int64_t
+        offset; /* in the deployment's output: where `sent` begins, or `filling` if nothing is in flight */
+    int64_t stored; /* bytes added so far, which the limit counts */
 } sw_spool;
 
-/* From byte `offset` of the deployment's output on. RESOURCE_EXHAUSTED without memory. */
+/* Starts at byte `offset` of the deployment's output. RESOURCE_EXHAUSTED: out of memory. */
 sw_code sw_spool_init(sw_spool *spool, int64_t offset, sw_error *error);
 void sw_spool_clear(sw_spool *spool);
 
-/* Bytes that can be added now. */
+/* How many bytes can be added now. */
 size_t sw_spool_room(const sw_spool *spool);
-/* At least one byte, at most sw_spool_room. */
+/* Adds `size` bytes, from 1 to sw_spool_room. */
 void sw_spool_add(sw_spool *spool, int32_t command, int32_t attempt, int stream, const uint8_t *bytes,
                   size_t size);
-/* Bytes that no request has taken yet. */
+/* How many bytes wait to be sent. */
 size_t sw_spool_waiting(const sw_spool *spool);
-/* Forgets what no request has taken. */
+/* Drops what waits to be sent. */
 void sw_spool_discard(sw_spool *spool);
-/* Everything was acknowledged. */
+/* True if everything was acknowledged. */
 bool sw_spool_is_empty(const sw_spool *spool);
 
-/* What waits becomes a request of deployment `id`, packed for the caller, who frees it; none may be under way. NULL without memory. */
+/* Packs what waits as an AppendLogRequest for deployment `id`, malloc'ed for the caller; nothing may be in flight. NULL when out
+ * of memory. */
 uint8_t *sw_spool_take(sw_spool *spool, int64_t id, int64_t fence, size_t *size);
-/* The request was acknowledged. */
-void sw_spool_taken(sw_spool *spool);
+/* The request was answered: what it had is dropped. */
+void sw_spool_acknowledge(sw_spool *spool);
 
 #endif

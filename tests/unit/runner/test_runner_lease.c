@@ -1,4 +1,4 @@
-/* The lease of a deployment: when the service is asked, and what is made of its answers. Errands are the test's own. */
+/* The lease of a deployment: when the service is asked, and what is made of its answers. The calls are the test's own. */
 #include "runner/lease.h"
 
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-const sw_errand_method sw_errand_renew = {.path = "RenewLease"};
+const sw_service_method sw_method_renew_lease = {.path = "RenewLease"};
 static int64_t now_ms = 1000000;
 static int asked, aborted, renewed, lost;
 
@@ -18,34 +18,34 @@ int64_t sw_lease_now_ms(void)
     return now_ms;
 }
 
-sw_code sw_errand_init(sw_errand *errand, sw_loop *loop, sw_client *client, void *context)
+sw_code sw_service_call_init(sw_service_call *call, sw_loop *loop, sw_client *client, void *context)
 {
     (void)loop;
-    *errand = (sw_errand){.client = client, .context = context};
+    *call = (sw_service_call){.client = client, .context = context};
     return SW_OK;
 }
 
-sw_code sw_errand_start(sw_errand *errand, const sw_errand_method *method, const ProtobufCMessage *request,
-                        sw_errand_fn *fn)
+sw_code sw_service_call_start(sw_service_call *call, const sw_service_method *method,
+                              const ProtobufCMessage *request, sw_service_call_fn *fn)
 {
     (void)request;
-    assert_ptr_equal(method, &sw_errand_renew);
-    assert_false(errand->active);
-    errand->active = true;
-    errand->fn = fn;
-    errand->sent_ms = now_ms;
+    assert_ptr_equal(method, &sw_method_renew_lease);
+    assert_false(call->active);
+    call->active = true;
+    call->fn = fn;
+    call->sent_ms = now_ms;
     asked++;
     return SW_OK;
 }
 
-void sw_errand_cancel(sw_errand *errand)
+void sw_service_call_cancel(sw_service_call *call)
 {
-    errand->active = false;
+    call->active = false;
 }
 
-void sw_errand_clear(sw_errand *errand)
+void sw_service_call_clear(sw_service_call *call)
 {
-    errand->active = false;
+    call->active = false;
 }
 
 static void on_renewed(void *context)

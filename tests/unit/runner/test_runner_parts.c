@@ -147,14 +147,14 @@ static void test_output(void **state)
     sw_spool_add(&spool, 1, 2, 0, bytes, sizeof(bytes));
     assert_int_equal(sw_spool_room(&spool), 0);
     assert_false(sw_spool_is_empty(&spool));
-    sw_spool_taken(&spool);
+    sw_spool_acknowledge(&spool);
     request = take(&spool);
     assert_int_equal(request->n_chunks, 1);
     assert_int_equal(request->chunks[0]->offset, 1006);
     assert_int_equal(request->chunks[0]->bytes.len, SW_SPOOL_BATCH_SIZE);
     assert_int_equal(request->chunks[0]->attempt, 2);
     sw__append_log_request__free_unpacked(request, NULL);
-    sw_spool_taken(&spool);
+    sw_spool_acknowledge(&spool);
     /* Streams that take turns with each byte are bounded, too. */
     int added = 0;
     while (sw_spool_room(&spool) > 0)
@@ -163,9 +163,36 @@ static void test_output(void **state)
     request = take(&spool);
     assert_int_equal(request->n_chunks, added);
     sw__append_log_request__free_unpacked(request, NULL);
-    sw_spool_taken(&spool);
+    sw_spool_acknowledge(&spool);
     assert_true(sw_spool_is_empty(&spool));
     assert_int_equal(spool.stored, 6 + (int64_t)SW_SPOOL_BATCH_SIZE + added);
+    sw_spool_clear(&spool);
+}
+
+/* Each stream, attempt and command has chunks of its own, so that nobody mistakes one attempt's output for another's. */
+static void test_chunks(void **state)
+{
+    (void)state;
+    static const sw_spool_chunk added[] = {
+        {1, 1, 0, 2}, {1, 2, 0, 3}, {2, 2, 0, 1}, {2, 2, 1, 4}, {2, 3, 1, 5}};
+    sw_spool spool;
+    assert_int_equal(sw_spool_init(&spool, 0, NULL), SW_OK);
+    for (size_t i = 0; i < 5; i++)
+        sw_spool_add(&spool, added[i].command, added[i].attempt, added[i].stream, (const uint8_t *)"abcde",
+                     added[i].size);
+    Sw__AppendLogRequest *request = take(&spool);
+    assert_int_equal(request->n_chunks, 5);
+    int64_t offset = 0;
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(request->chunks[i]->command, added[i].command);
+        assert_int_equal(request->chunks[i]->attempt, added[i].attempt);
+        assert_string_equal(request->chunks[i]->stream, sw_spool_stream_names[added[i].stream]);
+        assert_int_equal(request->chunks[i]->bytes.len, added[i].size);
+        assert_int_equal(request->chunks[i]->offset, offset);
+        offset += (int64_t)added[i].size;
+    }
+    sw__append_log_request__free_unpacked(request, NULL);
+    sw_spool_acknowledge(&spool);
     sw_spool_clear(&spool);
 }
 
@@ -180,11 +207,11 @@ static void test_directory(void **state)
     assert_string_equal(path, "/srv/main/x-prod");
     assert_int_equal(sw_environment_directory("/srv/{docroot}", "..", "prod", path, sizeof(path), &error),
                      SW_FAILED_PRECONDITION);
-    assert_string_equal(error.message, "the docroot `..` is no name of a folder");
+    assert_string_equal(error.message, "the docroot `..` cannot be the name of a folder");
     assert_int_equal(
         sw_environment_directory("/srv/{docroot}/{environment}", "main", ".", path, sizeof(path), &error),
         SW_FAILED_PRECONDITION);
-    assert_string_equal(error.message, "the environment `.` is no name of a folder");
+    assert_string_equal(error.message, "the environment `.` cannot be the name of a folder");
     assert_int_equal(sw_environment_directory("/srv/{website}", "main", "prod", path, sizeof(path), &error),
                      SW_INVALID_ARGUMENT);
     assert_int_equal(sw_environment_directory("/{docroot}/{docroot}", "twenty-eight-characters-long", "prod",
@@ -195,9 +222,8 @@ static void test_directory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file_of_secrets),
-        cmocka_unit_test(test_mask),
-        cmocka_unit_test(test_output),
+        cmocka_unit_test(test_file_of_secrets), cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_output),          cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,7 +227,7 @@ static void test_its_lease_is_over(void **state)
     spec.until_ms = boot_ms() - 1;
     assert_int_equal(sw_process_start(&process, &spec, NULL), SW_OK);
     sw_process_end end = end_of(&process);
-    assert_string_equal(end.failure, "the lease was over");
+    assert_string_equal(end.failure, "the lease had ended");
     sw_process_close(&process);
     /* A renewal counts, and so does one that takes it back. */
     spec.until_ms = boot_ms() + 60000;
