@@ -19,7 +19,7 @@ static inline uint64_t sw_hash_mix(uint64_t a, uint64_t b)
 
 static inline uint64_t sw_hash_pair(uint64_t seed, uint64_t a, uint64_t b)
 {
-    return sw_hash_mix(a ^ seed, b ^ 0x9e3779b97f4a7c15U ^ seed << 1) * 0xd6e8feb86659fd93U;
+    return sw_hash_mix(a ^ seed ^ SW_HASH_FACTOR, b ^ 0x9e3779b97f4a7c15U ^ seed << 1) * 0xd6e8feb86659fd93U;
 }
 
 /* All 64 bits of the result are usable. `data` may be NULL if size is 0. */

@@ -3,9 +3,9 @@
 #ifndef SW_BASE_HEAP_H
 #define SW_BASE_HEAP_H
 
+#include "base/deadline.h"
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 /* All zeros is a node that is in no heap. */
 typedef struct sw_heap_node {
@@ -42,10 +42,10 @@ static inline sw_heap_node *sw_heap_first(const sw_heap *heap)
     return heap->count == 0 ? NULL : heap->entries[0].node;
 }
 
-/* Its time; INT64_MAX in an empty heap. */
+/* Its time; SW_NEVER in an empty heap. */
 static inline int64_t sw_heap_first_at(const sw_heap *heap)
 {
-    return heap->count == 0 ? INT64_MAX : heap->entries[0].at;
+    return heap->count == 0 ? SW_NEVER : heap->entries[0].at;
 }
 
 static inline bool sw_heap_has(const sw_heap_node *node)

@@ -1,11 +1,11 @@
-/* One call, from its handler's side: what it was asked, replies, streams, cancellation. */
-#include "rpc/call.h"
+/* A call from its handler's side (call.h). */
+#include "rpc/calls.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include <string.h>
 
-/* --- what was asked --- */
+/* --- The request --- */
 
 sw_arena *sw_call_arena(sw_call *call)
 {
@@ -37,7 +37,7 @@ const ProtobufCMethodDescriptor *sw_call_method(const sw_call *call)
     return call->method->descriptor;
 }
 
-/* --- cancellation and credit --- */
+/* --- Cancellation and credit --- */
 
 void sw_call_on_cancel(sw_call *call, sw_call_fn *fn, void *context)
 {
@@ -70,7 +70,7 @@ void sw_call_on_credit(sw_call *call, sw_call_fn *fn, void *context)
     call->credit_context = context;
 }
 
-/* --- replies --- */
+/* --- Replies --- */
 
 void sw_call_add_trailer(sw_call *call, const char *key, const char *value)
 {
@@ -97,7 +97,8 @@ void sw_call_add_sql_us(sw_call *call, int64_t us)
     call->timing.sql_us = saturate((int64_t)call->timing.sql_us + us);
 }
 
-/* The part of a header that every message of a reply has. Not the whole struct: it is large. */
+/* Sets what every message of a reply has in its header. The rest of the struct, which is large, stays as it
+ * is. */
 static void begin_header(sw_call *call, sw_reply_header *header, int64_t service_us)
 {
     header->call_id = call->header.call_id;
@@ -115,7 +116,7 @@ bool sw_call_partial(sw_call *call, const ProtobufCMessage *message)
     sw_reply_header header;
     begin_header(call, &header, sw_now_us() - call->started_us);
     if (!call->transport->send(call->transport, &call->route, false, &header, message)) {
-        /* Leaving one out would break the stream's promise; its maker learns of it as of a cancel. */
+        /* A stream must not have gaps: the handler has to end it, as after a cancel. */
         sw_call_cancel(call, SW_RESOURCE_EXHAUSTED);
         return false;
     }
@@ -123,24 +124,14 @@ bool sw_call_partial(sw_call *call, const ProtobufCMessage *message)
     return true;
 }
 
-static void count(sw_method_entry *method, sw_code code, int64_t service_us, uint32_t sql_us)
-{
-    size_t bucket = service_us <= 0 ? 0 : 64 - (size_t)__builtin_clzll((uint64_t)service_us);
-    method->calls++;
-    method->codes[code]++;
-    method->latency[bucket < SW_LATENCY_BUCKETS ? bucket : SW_LATENCY_BUCKETS - 1]++;
-    method->total_us += saturate(service_us);
-    method->sql_us += sql_us;
-}
-
-/* A final message in place of one that could not be encoded. */
+/* Replaces a final message that could not be encoded. */
 static void send_failure(sw_call *call, sw_reply_header *header, sw_code *code)
 {
     *code = SW_RESOURCE_EXHAUSTED;
     header->code = SW_RESOURCE_EXHAUSTED;
     header->message =
-        SW_VIEW("the reply is larger than 64 MiB, or than memory or the broker can take now; ask "
-                "for less at once, or later");
+        SW_VIEW("the reply is larger than 64 MiB, or too large for the memory that is free now; ask for less "
+                "at once, or try again later");
     header->detail_count = header->trailer_count = 0;
     call->transport->send(call->transport, &call->route, true, header, NULL);
 }
@@ -161,10 +152,10 @@ static void end(sw_call *call, const ProtobufCMessage *message, const sw_error *
             send_failure(call, &header, &code);
     }
     if (call->method != NULL)
-        count(call->method, code, service_us, call->timing.sql_us);
+        sw_method_count(call->method, code, service_us, call->timing.sql_us);
     call->ended = true;
     if (!call->in_handler)
-        sw_dispatch_release(call->dispatch, call);
+        sw_calls_give(call);
 }
 
 void sw_call_reply(sw_call *call, const ProtobufCMessage *message)
@@ -179,6 +170,6 @@ void sw_call_fail(sw_call *call, const sw_error *error)
         return;
     }
     sw_error internal = {.code = SW_INTERNAL};
-    sw_fail(&internal, SW_INTERNAL, "the method failed without saying how");
+    sw_fail(&internal, SW_INTERNAL, "the method failed without an error code");
     end(call, NULL, &internal);
 }

@@ -1,95 +1,43 @@
-/* What a call is, inside rpc/: serve.c makes it, call.c is what handlers do with it, calls.c finds it
- * again. */
+/* A call as its handler sees it: the request's circumstances, replies, streams, cancellation. The call belongs
+ * to its dispatch. One thread. */
 #ifndef SW_RPC_CALL_H
 #define SW_RPC_CALL_H
 
-#include "rpc/transport.h"
+#include "base/arena.h"
+#include "wire/header.h"
+#include <protobuf-c/protobuf-c.h>
 
-#define SW_LATENCY_BUCKETS 40
-
-/* A method with its handler, and what became of its calls. */
-typedef struct sw_method_entry {
-    sw_method method;
-    const ProtobufCMethodDescriptor *descriptor;
-    char *path; /* `/package.Service/Method` */
-    size_t path_size;
-    uint64_t calls, codes[SW_CODE_COUNT], latency[SW_LATENCY_BUCKETS], total_us, sql_us;
-} sw_method_entry;
-
+typedef struct sw_call sw_call;
 typedef void sw_call_fn(sw_call *call, void *context);
 
-struct sw_call {
-    sw_call *next;            /* in the pool, or in the bucket of calls.c */
-    sw_call *earlier, *later; /* in the list of calls.c */
-    size_t place;             /* in the heap of calls.c */
-    int64_t expires_ms;       /* key of the heap: deadline_ms, or SW_NEVER once that has passed */
-    sw_dispatch *dispatch;
-    sw_method_entry *method; /* NULL until it is known */
-    sw_transport *transport; /* NULL once it is abandoned */
-    sw_route route;          /* the address lives in the arena */
-    sw_arena *arena;
-    sw_view caller, key;
-    int64_t started_us, deadline_ms;
-    sw_timing timing;
-    uint32_t credit;
-    uint32_t trailer_count;
-    sw_pair *trailers; /* SW_METADATA_MAX of them once there is one */
-    sw_code cancel_code;
-    bool in_handler; /* dispatch is still on the stack: it frees the call */
-    bool ended;
-    bool shared; /* calls.c knows it: it lives longer than its handler's first return */
-    sw_call_fn *on_cancel, *on_credit;
-    void *cancel_context, *credit_context;
-    sw_call_header header; /* last: large, and mostly not used */
-};
+/* The views and the arena live as long as the call. */
+sw_arena *sw_call_arena(sw_call *call);
+const sw_call_header *sw_call_get_header(const sw_call *call);
+sw_view sw_call_caller(const sw_call *call);
+sw_view sw_call_key(const sw_call *call);         /* the caller's public key, Z85; empty on ipc */
+int64_t sw_call_deadline_ms(const sw_call *call); /* monotonic clock */
+const ProtobufCMethodDescriptor *sw_call_method(const sw_call *call);
 
-/* The calls in flight: found by route, ordered by deadline. */
-typedef struct sw_calls {
-    sw_call **heap; /* by expires_ms */
-    size_t count, capacity;
-    sw_call **buckets;
-    size_t bucket_count; /* a power of two */
-    sw_call *first;      /* every call, newest first */
-    sw_call *cursor;     /* the next call of a walk over the list, kept right when calls are removed */
-} sw_calls;
+/* `fn` is called at most once: when the client cancels or goes away, or when the deadline passes while the
+ * call is being served. The handler must still end the call. NULL removes it. */
+void sw_call_on_cancel(sw_call *call, sw_call_fn *fn, void *context);
+bool sw_call_is_cancelled(const sw_call *call);
+/* How a cancelled call must end: CANCELLED, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED after a message of a
+ * stream that is too large to send. OK for a call that is not cancelled. */
+sw_code sw_call_cancel_code(const sw_call *call);
 
-/* False when out of memory. */
-bool sw_calls_add(sw_calls *calls, sw_call *call);
-void sw_calls_remove(sw_calls *calls, sw_call *call);
-sw_call *sw_calls_find(const sw_calls *calls, const sw_transport *transport, const sw_route *route);
-/* Gives the call another key in the heap. */
-void sw_calls_move(sw_calls *calls, sw_call *call, int64_t expires_ms);
-void sw_calls_clear(sw_calls *calls);
+/* Go into the reply's header. Texts are copied. A trailer beyond SW_METADATA_MAX, or without memory for it, is
+ * left out. */
+void sw_call_add_trailer(sw_call *call, const char *key, const char *value);
+void sw_call_add_sql_us(sw_call *call, int64_t us);
 
-/* The methods of a process and its calls: dispatch.c has the former, serve.c the latter. */
-struct sw_dispatch {
-    sw_method_entry **methods; /* in the order in which they were added */
-    size_t method_count;
-    sw_method_entry **table; /* by hash of the path, open addressing, at most half full */
-    size_t table_size;
-    const char **services; /* names of services with handlers, without the built-in ones */
-    size_t service_count;
-    sw_calls calls;
-    sw_call *pool;
-    size_t pool_count;
-    size_t payload_max, calls_max;
-    uint64_t unknown_methods;
-};
+/* Sends a message of a stream; it costs one unit of credit. False if nothing is sent: there is no credit
+ * (`fn` of sw_call_on_credit is called when there is some), or the call is cancelled. */
+bool sw_call_partial(sw_call *call, const ProtobufCMessage *message);
+void sw_call_on_credit(sw_call *call, sw_call_fn *fn, void *context);
 
-/* The method with this path, or NULL. */
-sw_method_entry *sw_dispatch_find(const sw_dispatch *dispatch, sw_view path);
-/* Frees the calls in flight and in the pool. */
-void sw_dispatch_free_calls(sw_dispatch *dispatch);
-
-/* Ends the call for its handler: code CANCELLED or DEADLINE_EXCEEDED. At most once; the call may be gone
- * then. */
-void sw_call_cancel(sw_call *call, sw_code code);
-/* Gives a call that has ended back to its dispatch. */
-void sw_dispatch_release(sw_dispatch *dispatch, sw_call *call);
-
-/* Methods in the order in which they were added. */
-size_t sw_dispatch_methods(const sw_dispatch *dispatch, const sw_method_entry *const **methods);
-/* Calls that named no method of the process. */
-const uint64_t *sw_dispatch_unknown(const sw_dispatch *dispatch);
+/* End the call, which is gone afterwards. A stream ends with message NULL. */
+void sw_call_reply(sw_call *call, const ProtobufCMessage *message);
+void sw_call_fail(sw_call *call, const sw_error *error);
 
 #endif

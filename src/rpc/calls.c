@@ -1,132 +1,179 @@
-/* The calls in flight of a dispatch: a hash table by route, a heap by deadline, a list of all. All intrusive;
- * only the two arrays are allocated, and they only grow. */
-#include "rpc/call.h"
+/* The calls of a dispatch (calls.h). A call in flight has a slot, whose number the hash table knows. */
+#include "rpc/calls.h"
 
-#include "base/clock.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_CAPACITY 256
+#define SLOTS_FIRST 256
+#define SPARE_MAX   1024                /* calls kept for reuse */
+#define ARENA_MAX   (64U * 1024 * 1024) /* bytes of one call */
 
-static size_t bucket_of(const sw_calls *calls, const sw_transport *transport, const sw_route *route)
+/* --- Made and kept --- */
+
+static sw_call *make_call(void)
 {
-    uint64_t hash = (uint64_t)(uintptr_t)transport ^ route->tag;
-    for (size_t i = 0; i < route->address.size; i++)
-        hash = (hash ^ (uint8_t)route->address.data[i]) * 0x100000001b3U;
-    hash *= 0x9e3779b97f4a7c15U;
-    return (hash >> 32) & (calls->bucket_count - 1);
-}
-
-/* --- the heap: the first is the first to expire --- */
-
-static void put(sw_calls *calls, size_t place, sw_call *call)
-{
-    calls->heap[place] = call;
-    call->place = place;
-}
-
-static void sift(sw_calls *calls, size_t place)
-{
-    sw_call *call = calls->heap[place];
-    for (; place > 0; place = (place - 1) / 2) {
-        sw_call *parent = calls->heap[(place - 1) / 2];
-        if (parent->expires_ms <= call->expires_ms)
-            break;
-        put(calls, place, parent);
+    sw_call *call = malloc(sizeof(*call));
+    sw_arena *arena = call == NULL ? NULL : sw_arena_new(ARENA_MAX);
+    if (arena == NULL) {
+        free(call);
+        return NULL;
     }
-    for (size_t child; (child = 2 * place + 1) < calls->count; place = child) {
-        if (child + 1 < calls->count && calls->heap[child + 1]->expires_ms < calls->heap[child]->expires_ms)
-            child++;
-        if (calls->heap[child]->expires_ms >= call->expires_ms)
-            break;
-        put(calls, place, calls->heap[child]);
+    call->arena = arena;
+    return call;
+}
+
+sw_call *sw_calls_take(sw_calls *calls)
+{
+    sw_call *call = calls->spare;
+    if (call != NULL) {
+        calls->spare = call->later;
+        calls->spare_count--;
+    } else if ((call = make_call()) == NULL) {
+        return NULL;
     }
-    put(calls, place, call);
+    sw_arena *arena = call->arena;
+    memset(call, 0, offsetof(sw_call, header));
+    call->calls = calls;
+    call->arena = arena;
+    call->number = SW_NONE;
+    call->header.call_id = 0;
+    call->header.metadata_count = 0;
+    return call;
 }
 
-void sw_calls_move(sw_calls *calls, sw_call *call, int64_t expires_ms)
+static void free_call(sw_call *call)
 {
-    call->expires_ms = expires_ms;
-    sift(calls, call->place);
+    sw_arena_destroy(&call->arena);
+    free(call);
 }
 
-/* --- the table --- */
-
-static void link_bucket(sw_calls *calls, sw_call *call)
+void sw_calls_give(sw_call *call)
 {
-    sw_call **bucket = &calls->buckets[bucket_of(calls, call->transport, &call->route)];
-    call->next = *bucket;
-    *bucket = call;
+    sw_calls *calls = call->calls;
+    sw_calls_remove(call);
+    if (calls->spare_count == SPARE_MAX) {
+        free_call(call);
+        return;
+    }
+    sw_arena_reset(call->arena);
+    call->later = calls->spare;
+    calls->spare = call;
+    calls->spare_count++;
 }
 
-static bool grow(sw_calls *calls)
+static void free_list(sw_call *first)
 {
-    size_t capacity = calls->capacity == 0 ? FIRST_CAPACITY : calls->capacity * 2;
-    sw_call **heap = realloc(calls->heap, capacity * sizeof(sw_call *));
-    if (heap == NULL)
+    for (sw_call *call = first, *later; call != NULL; call = later) {
+        later = call->later;
+        free_call(call);
+    }
+}
+
+void sw_calls_clear(sw_calls *calls)
+{
+    free_list(calls->first);
+    free_list(calls->spare);
+    free(calls->slots);
+    sw_heap_clear(&calls->deadlines);
+    sw_hash_table_clear(&calls->table);
+    *calls = (sw_calls){0};
+}
+
+/* --- In flight --- */
+
+static uint32_t hash_of(const sw_transport *transport, const sw_route *route)
+{
+    uint64_t owner = (uintptr_t)transport;
+    return route->address.size == 0
+               ? sw_hash_numbers(0, owner, route->tag)
+               : sw_hash_bytes(owner ^ route->tag, route->address.data, route->address.size);
+}
+
+static bool reserve_slot(sw_calls *calls)
+{
+    if (calls->slot_free != 0 || calls->slot_count < calls->slot_capacity)
+        return true;
+    uint32_t capacity = calls->slot_capacity == 0 ? SLOTS_FIRST : calls->slot_capacity * 2;
+    sw_call_slot *slots = reallocarray(calls->slots, capacity, sizeof(*slots));
+    if (slots == NULL)
         return false;
-    calls->heap = heap; /* larger than it says, if the next one fails: no harm */
-    sw_call **buckets = calloc(capacity, sizeof(sw_call *));
-    if (buckets == NULL)
-        return false;
-    free(calls->buckets);
-    calls->buckets = buckets;
-    calls->bucket_count = calls->capacity = capacity;
-    for (size_t i = 0; i < calls->count; i++)
-        link_bucket(calls, heap[i]);
+    calls->slots = slots;
+    calls->slot_capacity = capacity;
     return true;
 }
 
-bool sw_calls_add(sw_calls *calls, sw_call *call)
+static uint32_t take_slot(sw_calls *calls)
 {
-    if (calls->count == calls->capacity && !grow(calls))
-        return false;
-    link_bucket(calls, call);
+    if (calls->slot_free == 0)
+        return calls->slot_count++;
+    uint32_t number = calls->slot_free - 1;
+    calls->slot_free = calls->slots[number].next_free;
+    return number;
+}
+
+static void give_slot(sw_calls *calls, uint32_t number)
+{
+    calls->slots[number].next_free = calls->slot_free;
+    calls->slot_free = number + 1;
+}
+
+static void link_call(sw_calls *calls, sw_call *call)
+{
     call->earlier = NULL;
     call->later = calls->first;
     if (calls->first != NULL)
         calls->first->earlier = call;
     calls->first = call;
-    call->expires_ms = call->deadline_ms;
-    put(calls, calls->count++, call);
-    sift(calls, call->place);
-    call->shared = true;
+    calls->count++;
+}
+
+bool sw_calls_add(sw_call *call)
+{
+    sw_calls *calls = call->calls;
+    if (!reserve_slot(calls) || !sw_heap_reserve(&calls->deadlines, calls->count + 1))
+        return false;
+    uint32_t number = take_slot(calls);
+    if (!sw_hash_table_insert(&calls->table, hash_of(call->transport, &call->route), number)) {
+        give_slot(calls, number);
+        return false;
+    }
+    call->number = number;
+    calls->slots[number].call = call;
+    sw_heap_put(&calls->deadlines, &call->deadline, call->deadline_ms);
+    link_call(calls, call);
     return true;
 }
 
-void sw_calls_remove(sw_calls *calls, sw_call *call)
+static void unlink_call(sw_calls *calls, sw_call *call)
 {
-    sw_call **at = &calls->buckets[bucket_of(calls, call->transport, &call->route)];
-    while (*at != call)
-        at = &(*at)->next;
-    *at = call->next;
     if (calls->cursor == call)
         calls->cursor = call->later;
     if (call->later != NULL)
         call->later->earlier = call->earlier;
     *(call->earlier != NULL ? &call->earlier->later : &calls->first) = call->later;
-    sw_call *last = calls->heap[--calls->count];
-    if (last != call) {
-        put(calls, call->place, last);
-        sift(calls, last->place);
-    }
-    call->shared = false;
+    calls->count--;
+}
+
+void sw_calls_remove(sw_call *call)
+{
+    if (call->number == SW_NONE)
+        return;
+    sw_calls *calls = call->calls;
+    unlink_call(calls, call);
+    sw_heap_remove(&calls->deadlines, &call->deadline);
+    sw_hash_table_remove(&calls->table, hash_of(call->transport, &call->route), call->number);
+    give_slot(calls, call->number);
+    call->number = SW_NONE;
 }
 
 sw_call *sw_calls_find(const sw_calls *calls, const sw_transport *transport, const sw_route *route)
 {
-    if (calls->count == 0)
-        return NULL;
-    sw_call *call = calls->buckets[bucket_of(calls, transport, route)];
-    while (call != NULL && (call->transport != transport || call->route.tag != route->tag ||
-                            !sw_view_equal(call->route.address, route->address)))
-        call = call->next;
-    return call;
-}
-
-void sw_calls_clear(sw_calls *calls)
-{
-    free(calls->heap);
-    free(calls->buckets);
-    *calls = (sw_calls){0};
+    uint32_t hash = hash_of(transport, route), at = hash, number;
+    while ((number = sw_hash_table_next(&calls->table, hash, &at)) != SW_NONE) {
+        sw_call *call = calls->slots[number].call;
+        if (call->transport == transport && call->route.tag == route->tag &&
+            sw_view_equal(call->route.address, route->address))
+            return call;
+    }
+    return NULL;
 }

@@ -1,63 +1,33 @@
-/* Methods and the calls that are being served: what a service author sees. A transport (worker/server.h for
- * workers, the broker for itself) feeds requests in; handlers answer now or later. One thread. */
+/* A dispatch has the methods of a process and the calls that are being served. A transport (rpc/transport.h)
+ * feeds requests in; handlers answer now or later. One thread. */
 #ifndef SW_RPC_DISPATCH_H
 #define SW_RPC_DISPATCH_H
 
-#include "base/arena.h"
-#include "wire/header.h"
-#include <protobuf-c/protobuf-c.h>
+#include "rpc/call.h"
+#include "rpc/method.h"
 
 typedef struct sw_dispatch sw_dispatch;
-typedef struct sw_call sw_call;
 
-/* Called with the unpacked, validated request (it lives in the call's arena). Must end in exactly one
- * sw_call_reply or sw_call_fail, now or later. */
-typedef void sw_handler(sw_call *call, const ProtobufCMessage *request, void *context);
-
-typedef struct sw_method {
-    const ProtobufCServiceDescriptor *service;
-    const char *name; /* `GetWebsite` */
-    sw_handler *handler;
-    void *context;
-} sw_method;
-
+/* NULL when out of memory. */
 sw_dispatch *sw_dispatch_new(void);
+/* Ends all calls in flight without a reply; their handlers are not called. */
 void sw_dispatch_destroy(sw_dispatch **dispatch);
 
-/* Registers a method. INTERNAL by name if the service has no such rpc or it has a handler already. */
+/* Registers a method. INTERNAL by name if the service has no such method or it has a handler already. */
 sw_code sw_dispatch_add(sw_dispatch *dispatch, const sw_method *method, sw_error *error);
-/* FAILED_PRECONDITION by name if an rpc of a service with at least one handler has none. */
+/* FAILED_PRECONDITION by name if a service with at least one handler has a method without one. */
 sw_code sw_dispatch_check(const sw_dispatch *dispatch, sw_error *error);
-/* Full names of services with handlers, the built-in ones excluded; *names lives as long as the dispatch. */
+/* Full names of the services with handlers, without the built-in ones; *names lives as long as the dispatch. */
 size_t sw_dispatch_services(const sw_dispatch *dispatch, const char *const **names);
+/* Methods in the order in which they were added. */
+size_t sw_dispatch_methods(const sw_dispatch *dispatch, const sw_method_entry *const **methods);
+/* A counter: calls that named no method of the process. */
+const uint64_t *sw_dispatch_unknown(const sw_dispatch *dispatch);
+/* Calls being served. */
+size_t sw_dispatch_in_flight(const sw_dispatch *dispatch);
 
-/* Of a call. Views live as long as the call. */
-sw_arena *sw_call_arena(sw_call *call);
-const sw_call_header *sw_call_get_header(const sw_call *call);
-sw_view sw_call_caller(const sw_call *call);
-sw_view sw_call_key(const sw_call *call);         /* the public key it came with, Z85; empty on ipc */
-int64_t sw_call_deadline_ms(const sw_call *call); /* monotonic clock */
-const ProtobufCMethodDescriptor *sw_call_method(const sw_call *call);
-
-/* Called at most once, when the client cancels, goes away or the deadline passes while the call is being
- * served. The handler still ends the call. NULL removes it. */
-void sw_call_on_cancel(sw_call *call, void (*fn)(sw_call *call, void *context), void *context);
-bool sw_call_is_cancelled(const sw_call *call);
-/* How a cancelled call shall end: CANCELLED, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED after a message of a stream
- * that is too large to send; OK for a call that is not cancelled. */
-sw_code sw_call_cancel_code(const sw_call *call);
-
-/* What the reply's header will say. Texts are copied. */
-void sw_call_add_trailer(sw_call *call, const char *key, const char *value);
-void sw_call_add_sql_us(sw_call *call, int64_t us);
-
-/* Streams: PARTIAL messages, one unit of credit each. False: nothing is sent, for want of credit (on_credit
- * is called when there is) or because the call is cancelled. */
-bool sw_call_partial(sw_call *call, const ProtobufCMessage *message);
-void sw_call_on_credit(sw_call *call, void (*fn)(sw_call *call, void *context), void *context);
-
-/* The end of a call; the call is gone afterwards. A stream ends with message NULL. */
-void sw_call_reply(sw_call *call, const ProtobufCMessage *message);
-void sw_call_fail(sw_call *call, const sw_error *error);
+/* Bounds: bytes of a request (0: 4 MiB) and calls at once (0: 65535). What exceeds them is refused with
+ * RESOURCE_EXHAUSTED. */
+void sw_dispatch_set_bounds(sw_dispatch *dispatch, size_t payload_max, size_t calls_max);
 
 #endif

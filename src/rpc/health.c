@@ -3,7 +3,6 @@
 #include "rpc/health.h"
 
 #include "base/error.h"
-#include "rpc/call.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "rpc/call.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,6 +5,7 @@
 
 #include "net/dealer.h"
 #include "rpc/transport.h"
+#include "wire/batch.h"
 
 typedef struct sw_connection sw_connection;
 

@@ -1,6 +1,7 @@
 /* The messages of a connection to a broker: requests in, replies out, in both framings. */
 #include "worker/connection.h"
 
+#include "rpc/reply.h"
 #include "sitewire/rpc/v1/rpc.pb-c.h"
 #include <errno.h>
 #include <stdlib.h>

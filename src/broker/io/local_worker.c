@@ -2,6 +2,7 @@
 #include "broker/io/local_worker.h"
 
 #include "base/error.h"
+#include "rpc/reply.h"
 #include <stdlib.h>
 #include <string.h>
 

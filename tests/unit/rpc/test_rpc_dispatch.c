@@ -4,6 +4,7 @@
 #include "echo.h"
 #include "echo.pb-c.h"
 #include "rpc/builtin.h"
+#include "rpc/reply.h"
 #include "rpc/transport.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -268,6 +269,64 @@ static void test_deaf_handler(void **state)
     sw_dispatch_destroy(&dispatch);
 }
 
+/* Calls that end each other while their transport is abandoned: each must be cancelled once, in any order. */
+typedef struct {
+    sw_call *calls[4]; /* by their position in the queue, the newest last; NULL: ended */
+    size_t count, cancelled;
+} chain;
+
+static void fail_cancelled(chain *c, size_t index)
+{
+    const sw_error error = {.code = SW_CANCELLED};
+    sw_call *call = c->calls[index];
+    c->calls[index] = NULL;
+    sw_call_on_cancel(call, NULL, NULL);
+    sw_call_fail(call, &error);
+}
+
+/* Ends the call, and with it the one that arrived before it. */
+static void end_two(sw_call *call, void *context)
+{
+    chain *c = context;
+    c->cancelled++;
+    for (size_t i = 1; i < c->count; i++)
+        if (c->calls[i] == call) {
+            fail_cancelled(c, i - 1);
+            fail_cancelled(c, i);
+            return;
+        }
+    fail_msg("a call was cancelled that had ended");
+}
+
+static void join_chain(sw_call *call, const ProtobufCMessage *request, void *context)
+{
+    (void)request;
+    chain *c = context;
+    c->calls[c->count++] = call;
+    sw_call_on_cancel(call, end_two, c);
+}
+
+static void test_calls_end_each_other(void **state)
+{
+    fixture *f = *state;
+    chain c = {0};
+    sw_error error;
+    sw_dispatch *ours = f->dispatch;
+    f->dispatch = sw_dispatch_new();
+    const sw_method method = {&sw__echo__descriptor, "Echo", join_chain, &c};
+    assert_int_equal(sw_dispatch_add(f->dispatch, &method, &error), SW_OK);
+    for (uint64_t tag = 1; tag <= 4; tag++)
+        call_bytes(f, tag, ECHO "Echo", "", 0, 0, 1000);
+    sw_dispatch_abandon(f->dispatch, &f->out.transport); /* looks at the newest first */
+    assert_int_equal(c.cancelled, 2);
+    for (size_t i = 0; i < c.count; i++)
+        assert_null(c.calls[i]);
+    assert_int_equal(sw_dispatch_in_flight(f->dispatch), 0);
+    assert_true(sw_dispatch_deadline_ms(f->dispatch) == SW_NEVER);
+    sw_dispatch_destroy(&f->dispatch);
+    f->dispatch = ours;
+}
+
 static void test_stream(void **state)
 {
     fixture *f = *state;
@@ -472,9 +531,18 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_reply),  TEST(test_bad_requests), TEST(test_failure),  TEST(test_deadline),
-        TEST(test_cancel), TEST(test_deaf_handler), TEST(test_stream),   TEST(test_reply_too_large),
-        TEST(test_health), TEST(test_stats),        TEST(test_encoding),
+        TEST(test_reply),
+        TEST(test_bad_requests),
+        TEST(test_failure),
+        TEST(test_deadline),
+        TEST(test_cancel),
+        TEST(test_deaf_handler),
+        TEST(test_calls_end_each_other),
+        TEST(test_stream),
+        TEST(test_reply_too_large),
+        TEST(test_health),
+        TEST(test_stats),
+        TEST(test_encoding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

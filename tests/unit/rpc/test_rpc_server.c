@@ -5,6 +5,7 @@
 #include "echo.pb-c.h"
 #include "rpc/transport.h"
 #include "sitewire/rpc/v1/rpc.pb-c.h"
+#include "wire/batch.h"
 #include "wire/frame.h"
 #include "worker/server.h"
 #include <setjmp.h>
