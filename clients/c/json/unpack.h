@@ -7,8 +7,8 @@
 #include <protobuf-c/protobuf-c.h>
 #include <sitewire/status.h>
 
-/* DATA_LOSS says what is wrong: cut off, nested deeper than SW_JSON_DEPTH_MAX, text that is not UTF-8. The caller
- * frees *message with protobuf_c_message_free_unpacked(message, allocator); an arena frees it by itself. */
+/* DATA_LOSS if sw_message_validate refuses the bytes, or without memory. The caller frees *message with
+ * protobuf_c_message_free_unpacked(message, allocator); an arena frees it by itself. */
 sw_code sw_unpack(const ProtobufCMessageDescriptor *type, sw_view bytes, ProtobufCAllocator *allocator,
                   ProtobufCMessage **message, sw_error *error);
 

@@ -108,7 +108,7 @@ static void test_message(void **state)
     assert_non_null(strstr(to.error.message, "UTF-8"));
     answer_read(f, &to, SW_OK, "\x12\x7f", 2);
     assert_int_equal(to.error.code, SW_DATA_LOSS);
-    assert_non_null(strstr(to.error.message, "cut off"));
+    assert_non_null(strstr(to.error.message, "cut short"));
     answer_read(f, &to, SW_NOT_FOUND, "", 0);
     assert_int_equal(to.error.code, SW_NOT_FOUND);
     assert_string_equal(to.error.message, "not today");
