@@ -298,11 +298,18 @@ class System:
         self.broker_key = Key(os.path.join(self.folder, "broker.key"))
         self.service_key = self.key("service.key")
         self.service_keys = os.path.join(self.folder, "service-keys")
-        with open(self.service_keys, "w", encoding="ascii") as file:
-            file.write(f"# who may serve\n{self.service_key.public} the services\n")
+        os.mkdir(self.service_keys, 0o755)
+        self.let_serve(self.service_key)
         self.tcp_backend = f"tcp://127.0.0.1:{free_port()}"
         self.curve = ("--key", self.broker_key.path, "--service-keys", self.service_keys, "--backend",
                       f"{self.backend},{self.tcp_backend}")
+
+    def let_serve(self, key):
+        """Puts the key's public certificate, as pyzmq writes it, into the folder of those who may serve."""
+        name = os.path.join(self.service_keys, os.urandom(4).hex())
+        with open(name + ".new", "w", encoding="ascii") as file:
+            file.write(f'metadata\ncurve\n    public-key = "{key.public}"\n')
+        os.rename(name + ".new", name)
 
     def key(self, name):
         """A new key of a client of this broker, known to nobody yet."""

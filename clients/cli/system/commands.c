@@ -28,7 +28,7 @@ static const sw_flag audit_flags[] = {
 static const sw_flag key_flags[] = {
     {"file", 0, "FILE", "the key file to make, enroll or rotate (default: that of --key)"},
     {"user", 0, "E-MAIL", "enroll: whose key it is (default: yours)"},
-    {"label", 0, "TEXT", "new, enroll: a name for people (default: this host's name)"},
+    {"label", 0, "TEXT", "new, enroll, public: a name for people (default: this host's name)"},
     {"expires", 0, "TIME",
      "enroll, rotate: when it ends, as a time or from now: 2027-12-31, 90d (default: never)"},
     {"server-key", 0, "KEY",
@@ -100,7 +100,7 @@ const sw_command sw_system_commands[] = {
      "# do it\n"
      "sitewire migrate --database 'host=/run/postgresql dbname=sitewire'\n",
      false},
-    {"key", sw_cmd_key, "Keys: who you are to brokers on tcp.", "new [FILE] | enroll | list [FILTER]... | rotate | revoke KEY",
+    {"key", sw_cmd_key, "Keys: who you are to brokers on tcp.", "new [FILE] | enroll | list [FILTER]... | rotate | revoke KEY | public KEY FILE",
      key_flags,
      "A key is a pair. The private half is made here, stays in a file that nobody else may read (mode 0600), and\n"
      "is never sent; the public half is enrolled for a user, who calls with that key from then on.\n"
@@ -110,7 +110,11 @@ const sw_command sw_system_commands[] = {
      "           broker's machine, or by tcp with a key that you have already\n"
      "  list     the keys that you may see\n"
      "  rotate   makes a new key, enrolls it with the old one, changes the file over and revokes the old one\n"
-     "  revoke   KEY is refused from the next second on, for good: a public key, a key file or a label\n",
+     "  revoke   KEY is refused from the next second on, for good: a public key, a key file or a label\n"
+     "  public   writes the public half of KEY (a key file or a public key) to FILE, as a certificate: in the folder\n"
+     "           of a broker's --service-keys it lets a service in\n"
+     "\n"
+     "A key file is a certificate as CZMQ and pyzmq write and read it (zcert_load, zmq.auth.load_certificate).\n",
      "# a key for yourself, on the broker's machine\n"
      "sitewire key enroll --user ann@example.com --label laptop\n"
      "# from another machine: make it there, and let an admin enroll its public half\n"
@@ -118,6 +122,8 @@ const sw_command sw_system_commands[] = {
      "sitewire key enroll --user ann@example.com --public-key 'KEY OF ANN'\n"
      "# a new one every year\n"
      "sitewire key rotate --expires 400d\n"
+     "# a service on another machine may serve here\n"
+     "sitewire key public 'KEY OF THE SERVICE' /etc/sitewire/service-keys/web2\n"
      "# it was lost\n"
      "sitewire key revoke laptop\n",
      false},

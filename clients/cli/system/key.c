@@ -222,6 +222,28 @@ static sw_code key_new(sw_cli *cli, sw_error *error)
     return code;
 }
 
+/* The public half as a certificate, for a broker's --service-keys. */
+static sw_code key_public(sw_cli *cli, sw_error *error)
+{
+    sw_key_file key = {0};
+    const sw_args *args = &cli->args;
+    if (args->word_count != 3)
+        return sw_cli_usage(cli, error, "key public takes a KEY (a key file or a public key) and a FILE");
+    sw_code code = SW_OK;
+    if (sw_key_is_valid(args->words[1]))
+        memcpy(key.public_key, args->words[1], SW_KEY_SIZE);
+    else
+        code = sw_key_file_read(args->words[1], &key, error);
+    const char *label = sw_args_value(args, "label");
+    if (code == SW_OK && label != NULL &&
+        snprintf(key.label, sizeof(key.label), "%s", label) >= (int)sizeof(key.label))
+        code = sw_fail(error, SW_INVALID_ARGUMENT, "--label: at most %d bytes", SW_KEY_LABEL_SIZE - 1);
+    if (code == SW_OK)
+        code = sw_cert_write_public(args->words[2], &key, error);
+    sw_key_file_wipe(&key);
+    return code;
+}
+
 /* The public key to enroll: given, of a file that is there, or of a new one (*made). */
 static sw_code key_to_enroll(sw_cli *cli, const char *path, sw_key_file *key, bool *made, sw_error *error)
 {
@@ -438,11 +460,8 @@ sw_code sw_cmd_key(sw_cli *cli, sw_error *error)
         const char *word;
         sw_code (*run)(sw_cli *cli, sw_error *error);
         bool takes_word;
-    } verbs[] = {{"enroll", key_enroll, false},
-                 {"list", key_list, true},
-                 {"new", key_new, true},
-                 {"revoke", key_revoke, true},
-                 {"rotate", key_rotate, false}};
+    } verbs[] = {{"enroll", key_enroll, false}, {"list", key_list, true},     {"new", key_new, true},
+                 {"public", key_public, true},  {"revoke", key_revoke, true}, {"rotate", key_rotate, false}};
     const sw_args *args = &cli->args;
     for (size_t i = 0; args->word_count > 0 && i < sizeof(verbs) / sizeof(*verbs); i++)
         if (strcmp(verbs[i].word, args->words[0]) == 0) {
@@ -450,5 +469,5 @@ sw_code sw_cmd_key(sw_cli *cli, sw_error *error)
                 return sw_cli_usage(cli, error, "key %s takes no further word", args->words[0]);
             return verbs[i].run(cli, error);
         }
-    return sw_cli_usage(cli, error, "which one? key enroll, list, new, revoke or rotate");
+    return sw_cli_usage(cli, error, "which one? key enroll, list, new, public, revoke or rotate");
 }

@@ -1,11 +1,10 @@
-/* Key files of broker and services, and the list of who may serve. Each is made whole or not at all. */
+/* Key files of broker and services, and the certificates of those who may serve. Each is made whole or not at all. */
 #include "cli/system/up_keys.h"
 
 #include "base/error.h"
 #include "base/keyring.h"
 #include "cert/cert.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,28 +35,57 @@ static sw_code ensure_master_key(const char *name, sw_error *error)
     return access(name, F_OK) == 0 ? SW_OK : sw_keyring_add(name, id, error);
 }
 
-/* Others may be added to the list by hand; it is written once. */
-static sw_code ensure_list(const char *name, const char *public_key, sw_error *error)
+/* --- the folder of those who may serve --- */
+
+static sw_code add_certificate(const char *folder, const char *name, const char *public_key, sw_error *error)
 {
-    char fresh[PATH_MAX + 8];
-    if (access(name, F_OK) == 0)
-        return SW_OK;
-    snprintf(fresh, sizeof(fresh), "%s.new", name);
-    unlink(fresh);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool good =
-        fd >= 0 &&
-        dprintf(fd,
-                "# The public keys of those who may serve by tcp, one a line.\n%s services of this system\n",
-                public_key) > 0 &&
-        fsync(fd) == 0;
-    int failure = errno;
-    if (fd >= 0)
-        close(fd);
-    if (good && rename(fresh, name) == 0)
-        return SW_OK;
-    return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", name,
-                   strerror(good ? errno : failure));
+    char at[PATH_MAX];
+    sw_key_file key = {0};
+    snprintf(key.public_key, sizeof(key.public_key), "%s", public_key);
+    snprintf(key.label, sizeof(key.label), "%s", name);
+    sw_code code = path(at, folder, name, error);
+    if (code == SW_OK)
+        code = sw_cert_write_public(at, &key, error);
+    return code == SW_ALREADY_EXISTS ? SW_OK : code;
+}
+
+/* A file of public keys, one a line, as sitewire 0.1 had it: each becomes a certificate. */
+static sw_code add_lines(const char *folder, FILE *list, sw_error *error)
+{
+    char line[512], name[32];
+    sw_code code = SW_OK;
+    for (int number = 1; code == SW_OK && fgets(line, sizeof(line), list) != NULL; number++) {
+        line[strcspn(line, " \t\r\n")] = '\0';
+        snprintf(name, sizeof(name), "line-%d", number);
+        if (sw_key_is_valid(line))
+            code = add_certificate(folder, name, line, error);
+    }
+    return code;
+}
+
+/* Takes over what DATA/keys had before: safe to repeat, as it only adds. */
+static sw_code take_over_list(const char *folder, const char *keys_folder, sw_error *error)
+{
+    char old[PATH_MAX];
+    sw_code code = path(old, keys_folder, "services", error);
+    FILE *list = code == SW_OK ? fopen(old, "re") : NULL;
+    if (list == NULL)
+        return code;
+    code = add_lines(folder, list, error);
+    fclose(list);
+    if (code == SW_OK && unlink(old) != 0)
+        code = sw_fail(error, SW_FAILED_PRECONDITION, "cannot remove %s: %s", old, strerror(errno));
+    return code;
+}
+
+/* Others may be added by `sitewire key public`. */
+static sw_code ensure_folder(const char *folder, const char *keys_folder, const char *public_key,
+                             sw_error *error)
+{
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", folder, strerror(errno));
+    sw_code code = add_certificate(folder, "sitewire", public_key, error);
+    return code == SW_OK ? take_over_list(folder, keys_folder, error) : code;
 }
 
 sw_code sw_keys_open(sw_keys *keys, const char *folder, sw_error *error)
@@ -69,11 +97,11 @@ sw_code sw_keys_open(sw_keys *keys, const char *folder, sw_error *error)
     if ((code = path(keys->broker, folder, "broker.key", error)) == SW_OK &&
         (code = path(keys->service, folder, "service.key", error)) == SW_OK &&
         (code = path(keys->secrets, folder, "secrets", error)) == SW_OK &&
-        (code = path(keys->service_keys, folder, "services", error)) == SW_OK &&
+        (code = path(keys->service_keys, folder, "service-keys", error)) == SW_OK &&
         (code = ensure_key(keys->broker, "broker", "", &broker, error)) == SW_OK &&
         (code = ensure_key(keys->service, "services", broker.public_key, &service, error)) == SW_OK &&
         (code = ensure_master_key(keys->secrets, error)) == SW_OK)
-        code = ensure_list(keys->service_keys, service.public_key, error);
+        code = ensure_folder(keys->service_keys, folder, service.public_key, error);
     snprintf(keys->server_key, sizeof(keys->server_key), "%s", broker.public_key);
     sw_key_file_wipe(&broker);
     sw_key_file_wipe(&service);

@@ -9,7 +9,7 @@ typedef struct sw_keys {
     char broker[PATH_MAX];        /* the broker's key file */
     char service[PATH_MAX];       /* that of the services */
     char secrets[PATH_MAX];       /* the master keys of secrets */
-    char service_keys[PATH_MAX];  /* the public keys that may serve, one a line */
+    char service_keys[PATH_MAX];  /* the folder of certificates that may serve */
     char server_key[SW_KEY_SIZE]; /* the broker's public key */
 } sw_keys;
 

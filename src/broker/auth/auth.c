@@ -266,9 +266,11 @@ static sw_code read_key(sw_auth *auth, const sw_broker_options *options, sw_erro
     if (backend && sw_view_of(options->service_keys).size == 0)
         return sw_fail(
             error, SW_FAILED_PRECONDITION,
-            "a backend on tcp needs --service-keys FILE: the public keys that may serve, one per line");
+            "a backend on tcp needs --service-keys FOLDER: the certificates of the services that may serve");
     auth->is_curve = true;
-    return sw_key_file_read(options->key, &auth->key, error);
+    sw_code code = sw_key_file_read(options->key, &auth->key, error);
+    return code == SW_OK && backend ? sw_cert_store_new(options->service_keys, &auth->zap.services, error)
+                                    : code;
 }
 
 static sw_code read_options(sw_auth *auth, const sw_broker_options *options, sw_error *error)
@@ -292,8 +294,7 @@ sw_code sw_auth_open(sw_auth *auth, const sw_auth_owner *owner, const sw_broker_
     auth->zap = (sw_zap){.loop = loop,
                          .identities = &auth->identities,
                          .refusals = &auth->refusals,
-                         .local_users = &auth->local_users,
-                         .service_keys = options->service_keys};
+                         .local_users = &auth->local_users};
     sw_code code = read_options(auth, options, error);
     if (code == SW_OK && (auth->is_curve || sw_view_of(options->events).size > 0))
         code = sw_zap_open(&auth->zap, context, error);
@@ -308,6 +309,7 @@ void sw_auth_close(sw_auth *auth)
         sw_zap_release(&auth->zap, each, auth->now_us);
     }
     sw_zap_close(&auth->zap);
+    sw_cert_store_destroy(&auth->zap.services);
     sw_identities_clear(&auth->identities);
     sw_key_file_wipe(&auth->key);
 }

@@ -5,15 +5,11 @@
 #include "base/error.h"
 #include "net/keyfile.h"
 #include "wire/frame.h"
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define FRESH_US         1000000 /* a younger verdict is not asked for again */
-#define SERVICE_KEYS_MAX 65536   /* bytes of the file */
+#define FRESH_US 1000000 /* a younger verdict is not asked for again */
 
 enum { ROUTE, EMPTY, VERSION, REQUEST_ID, DOMAIN, ADDRESS, ROUTING_ID, MECHANISM, KEY, FRAMES };
 
@@ -43,42 +39,6 @@ static void answer(sw_zap *zap, const sw_zap_request *request, outcome result, s
     if (!built || sw_message_send(zap->socket, &out) != 0)
         sw_message_close(&out);
     zap->unread = true;
-}
-
-/* --- services --- */
-
-/* NULL, or why this key may not serve. The file has one public key per line, optionally followed by a space and a name;
- * a line that begins with `# ` is a comment. It is read each time: services connect rarely, and a new key counts at
- * once. */
-static const char *check_service(const char *path, const char *key)
-{
-    static const char unreadable[] = "the file of --service-keys cannot be read, or is too large",
-                      writable[] = "the file of --service-keys can be written by others: chmod go-w";
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return unreadable;
-    char *text = NULL, *rest;
-    const char *wrong = "it is not among --service-keys";
-    ssize_t size = -1;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && (text = malloc(SERVICE_KEYS_MAX)) != NULL)
-        size = read(fd, text, SERVICE_KEYS_MAX);
-    close(fd);
-    if (size < 0 || size == SERVICE_KEYS_MAX)
-        wrong = unreadable;
-    else if ((status.st_mode & 022) != 0 || (status.st_uid != geteuid() && status.st_uid != 0))
-        wrong = writable;
-    else {
-        text[size] = '\0';
-        rest = text;
-        for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
-            line[strcspn(line, " \t\r")] = '\0';
-            if (strcmp(line, key) == 0)
-                wrong = NULL;
-        }
-    }
-    free(text);
-    return wrong;
 }
 
 /* --- requests --- */
@@ -157,14 +117,15 @@ static int64_t uid_of(sw_view address)
 
 static void handle_service(sw_zap *zap, sw_zap_request *request, const char *key, sw_view from)
 {
-    const char *wrong = check_service(zap->service_keys, key);
-    if (wrong != NULL) {
+    sw_error error = {.message = "no --service-keys were given"};
+    bool good = zap->services != NULL && sw_cert_store_find(zap->services, key, &error) == SW_OK;
+    if (!good) {
         char address[64];
         snprintf(address, sizeof(address), "%.*s", (int)(from.size < 60 ? from.size : 60), from.data);
-        sw_refusals_connection(zap->refusals, "service refused", sw_view_of(key), address, wrong,
+        sw_refusals_connection(zap->refusals, "service refused", sw_view_of(key), address, error.message,
                                sw_now_us());
     }
-    answer(zap, request, wrong == NULL ? GOOD : REFUSED, sw_view_of(key));
+    answer(zap, request, good ? GOOD : REFUSED, sw_view_of(key));
     free(request);
 }
 

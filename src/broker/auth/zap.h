@@ -7,6 +7,7 @@
 
 #include "broker/auth/local_users.h"
 #include "broker/auth/refusals.h"
+#include "cert/cert_store.h"
 #include "net/loop.h"
 
 /* ZAP domains: which kind of socket a handshake is for. */
@@ -20,8 +21,8 @@ typedef struct sw_zap {
     sw_identities *identities;
     sw_refusals *refusals;
     const sw_local_users *local_users;
-    const char *service_keys; /* path */
-    void *socket;             /* NULL: not open */
+    sw_cert_store *services; /* the keys that may serve; NULL: none */
+    void *socket;            /* NULL: not open */
     bool unread; /* something was sent since the socket was last read to its end, which may hide its signal */
 } sw_zap;
 

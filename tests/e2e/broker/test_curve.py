@@ -275,8 +275,7 @@ class Curve(Base):
 
     def test_key_of_a_service_that_is_added_later(self):
         key = self.system.key("later.key")
-        with open(self.system.service_keys, "a", encoding="ascii") as file:
-            file.write(key.public + "\n")
+        self.system.let_serve(key)
         good = Mirror(self.system.tcp_backend, "test.later", key)
         wait_for(lambda: self.registered(good), "it serves")
         good.end()

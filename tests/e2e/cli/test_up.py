@@ -96,8 +96,9 @@ class TestUp(unittest.TestCase):
             client = Client(f"tcp://127.0.0.1:{port}", own)
             self.assertEqual(client.health(SERVICE), health)
             client.close()
-        for name in ("broker.key", "service.key", "services"):
-            self.assertEqual(os.stat(f"{self.data}/keys/{name}").st_mode & 0o777, 0o600)
+        for name, mode in (("broker.key", 0o600), ("service.key", 0o600), ("service-keys", 0o700),
+                           ("service-keys/sitewire", 0o644)):
+            self.assertEqual(os.stat(f"{self.data}/keys/{name}").st_mode & 0o777, mode)
         self.assertIn("tcp://127.0.0.1", up.ready)
         for name in ("ENDPOINT", "BACKEND", "EVENTS", "PUBLISH", "DATABASE", "DATA"):
             self.assertTrue(up.setting(f"SITEWIRE_{name}"), name)
@@ -113,8 +114,13 @@ class TestUp(unittest.TestCase):
         self.assertEqual(up.end(signal.SIGINT), 0)
         self.assert_ended(pids)
         self.assertEqual(os.path.getsize(f"{self.data}/lock"), 0)  # what a second `kill $(cat lock)` reads
+        with open(f"{self.data}/keys/services", "w", encoding="ascii") as file:  # as sitewire had it at first
+            file.write(f"# who may serve\n{key.public} a service elsewhere\n")
         again = self.up()
         again.serves()
+        self.assertFalse(os.path.exists(f"{self.data}/keys/services"))
+        with open(f"{self.data}/keys/service-keys/line-2", encoding="ascii") as file:
+            self.assertIn(f'public-key = "{key.public}"', file.read())
         self.assertEqual(again.end(signal.SIGTERM), 0)
 
     def test_one_runner(self):
