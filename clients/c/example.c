@@ -1,4 +1,5 @@
-/* A tour of libsitewire: one call, many calls at once, a call with JSON, a stream, events. Explained in docs/client.md.
+/* A tour of libsitewire: one call, many calls at once, a call with JSON, a stream, events.
+ * docs/client.md explains it.
  *   cc example.c $(pkg-config --cflags --libs sitewire) -o example && ./example WEBSITE */
 #include <sitewire/referential.h>
 #include <sitewire/rpc.h>
@@ -34,11 +35,11 @@ static int show_website(sw_client *client, const char *code)
 }
 
 /* Many calls at once: start them all, then let the client work. */
-static void count_reply(const sw_reply *reply, void *context)
+static void on_reply(const sw_reply *reply, void *context)
 {
-    int *good = context;
+    int *ok = context;
     if (reply->code == SW_OK)
-        ++*good;
+        ++*ok;
     else
         fail("Check", reply->error);
 }
@@ -48,14 +49,14 @@ static int check_many(sw_client *client)
     Sw__HealthCheckRequest request = SW__HEALTH_CHECK_REQUEST__INIT;
     sw_call_options options = {.size = sizeof(options), .timeout_ms = 5000};
     sw_error error;
-    int good = 0;
+    int ok = 0;
     for (int i = 0; i < PARALLEL; i++)
-        if (sw_health_check_start(client, &request, &options, count_reply, &good, NULL, &error) != SW_OK)
+        if (sw_health_check_start(client, &request, &options, on_reply, &ok, NULL, &error) != SW_OK)
             return fail("Check", &error);
     while (sw_client_in_flight(client) > 0)
         sw_client_process(client, -1);
-    printf("%d of %d calls went well\n", good, PARALLEL);
-    return good == PARALLEL ? 0 : 1;
+    printf("%d of %d calls went well\n", ok, PARALLEL);
+    return ok == PARALLEL ? 0 : 1;
 }
 
 /* Any method by its name: neither generated code nor .proto files are needed. */
@@ -117,7 +118,12 @@ static void on_event(const sw_event *event, void *context)
 static int watch_events(sw_client *client)
 {
     int count = 0;
-    sw_watch_options options = {.size = sizeof(options), .cursor = "0", .fn = on_event, .context = &count};
+    sw_watch_options options = {
+        .size = sizeof(options),
+        .cursor = "0",
+        .fn = on_event,
+        .context = &count,
+    };
     sw_watch *events;
     sw_error error;
     if (sw_watch_open(client, &options, &events, &error) != SW_OK) /* where $SITEWIRE_EVENTS says */
