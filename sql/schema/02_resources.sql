@@ -45,7 +45,9 @@ DECLARE
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = name AND t.tgenabled = 'O'
                    AND obj_description(t.oid, 'pg_trigger') = definition) THEN
-        EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', name, sitewire.name_of(relation));
+        IF EXISTS (SELECT FROM pg_trigger x WHERE x.tgrelid = relation AND x.tgname = name) THEN
+            EXECUTE format('DROP TRIGGER %I ON %s', name, sitewire.name_of(relation));
+        END IF;
         EXECUTE definition;
     END IF;
     EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', name, sitewire.name_of(relation), definition);
@@ -60,7 +62,9 @@ DECLARE
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = relation AND p.polname = name
                    AND obj_description(p.oid, 'pg_policy') = definition) THEN
-        EXECUTE format('DROP POLICY IF EXISTS %I ON %s', name, sitewire.name_of(relation));
+        IF EXISTS (SELECT FROM pg_policy x WHERE x.polrelid = relation AND x.polname = name) THEN
+            EXECUTE format('DROP POLICY %I ON %s', name, sitewire.name_of(relation));
+        END IF;
         EXECUTE definition;
     END IF;
     EXECUTE format('COMMENT ON POLICY %I ON %s IS %L', name, sitewire.name_of(relation), definition);
@@ -72,8 +76,7 @@ END $$;
 -- one list of duties. A registration may exempt a table from `timestamps`, `guard`, `history` and
 -- `as-of`, in plain sight (12_access.sql). For a view the duties are those of the table behind it.
 CREATE OR REPLACE FUNCTION sitewire.duties(relation regclass)
-RETURNS TABLE (duty text, met boolean, remedy text)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (duty text, met boolean, remedy text) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     r sitewire.resource;
     it regclass := relation;
@@ -86,38 +89,45 @@ BEGIN
         RETURN;
     END IF;
     it := to_regclass(r.relation);
-    call := format('call sitewire.keep_resource(''%s'', ...) again: `sitewire migrate` does so when sql/schema changes', r.relation);
+    call := 'run `sitewire migrate`, which attaches it again';
     RETURN QUERY
     SELECT d.duty, d.met OR d.duty = ANY (r.exempt), d.remedy FROM (VALUES
         ('timestamps',
          3 = (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = it AND NOT a.attisdropped
               AND a.attname IN ('created_at', 'updated_at', 'revision'))
          AND sitewire.has_trigger(it, 'touch', 'sitewire.touch'),
-         'give the table the columns created_at, updated_at and revision, and ' || call),
+         'give the table the columns created_at, updated_at and revision if it has none, and ' || call),
         ('guard', sitewire.has_trigger(it, 'guard', 'users.guard') OR NOT sitewire.is_writable(it), call),
         ('row security',
          (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = it)
          AND (r.listing IS NOT NULL OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = it AND p.polname = 'read'))
          AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = it AND p.polpermissive
                          AND (r.listing IS NOT NULL OR obj_description(p.oid, 'pg_policy') IS NULL)),
-         'drop policies that were made by hand, and ' || call),
+         call),
         ('rules',
          NOT EXISTS (SELECT FROM (VALUES ('SELECT', 'read'), ('INSERT', 'create'), ('UPDATE', 'update'), ('DELETE', 'delete'))
                                  n (privilege, action)
                      WHERE n.privilege = ANY (r.privileges)
                        AND NOT EXISTS (SELECT FROM users.rule u WHERE u.resource = r.name AND u.action = n.action)),
-         'say what each granted action needs: ' || call),
+         call),
         ('history',
          sitewire.has_trigger(it, 'record', 'users.record') AND sitewire.has_trigger(it, 'record_update', 'users.record')
          AND sitewire.has_trigger(it, 'record_truncate', 'users.record_truncate'), call),
         ('as-of', EXISTS (SELECT FROM users.history h WHERE h.resource = r.name), call),
         ('grants', sitewire.has_grants(r),
-         format('revoke what others than %s were granted, and ', r.service) || call)) d (duty, met, remedy);
+         format('only %s may have privileges on it: ', r.service) || call)) d (duty, met, remedy);
 END $$;
 
 CREATE OR REPLACE FUNCTION sitewire.missing_duties(relation regclass)
-RETURNS TABLE (duty text, remedy text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (duty text, remedy text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT d.duty, d.remedy FROM sitewire.duties(relation) d WHERE d.met IS NOT TRUE
+$$;
+
+-- The name under which a table, or the view in front of it, is registered.
+CREATE OR REPLACE FUNCTION sitewire.resource_at(relation regclass) RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.name FROM sitewire.resource r WHERE $1 IN (to_regclass(r.relation), to_regclass(r.listing))
 $$;
 
 -- Whether the trigger is there, made by sitewire.keep_trigger, and switched on.

@@ -70,7 +70,7 @@ BEGIN
         why := format('%s has the permission manage on %s project', email, CASE WHEN met THEN 'a' ELSE 'no' END);
     ELSIF projects = '{}' THEN
         met := needs = 'read';
-        why := CASE WHEN resource = 'Secret' THEN 'not all that it serves belongs to a project: only admins may'
+        why := CASE WHEN resource = 'Secret' THEN 'not everything that it serves belongs to a project: only admins may'
                     WHEN met THEN 'it belongs to no project: everybody with a profile may'
                     ELSE 'it belongs to no project: only admins may' END;
     ELSIF before IS NOT NULL AND was = '{}' OR after IS NOT NULL AND shall_be = '{}' THEN
@@ -79,7 +79,7 @@ BEGIN
     ELSIF resource = 'Domain' AND after->>'certificate' <> coalesce(before->>'certificate', '')
           AND NOT users.manages_certificate(email, after->>'certificate') THEN
         met := false;
-        why := format('to give a domain the certificate %s takes manage on every project that this serves already, or an admin',
+        why := format('giving a domain the certificate %s takes manage on every project that it already serves, or an admin',
                       after->>'certificate');
     ELSE
         needed := ARRAY[CASE needs WHEN 'grant' THEN 'manage' ELSE needs END];
@@ -94,7 +94,7 @@ BEGIN
                 why := format('it needs %s on %s, where %s has %s',
                               (SELECT string_agg(DISTINCT n, ', ') FROM unnest(needed) n), project, email,
                               coalesce(nullif(array_to_string(has, ', '), ''), 'no permission'));
-                IF resource = 'Secret' AND NOT 'read' = ANY (has) THEN -- what one may not read has no name
+                IF resource = 'Secret' AND NOT 'read' = ANY (has) THEN -- what one may not read is not named
                     why := format('it needs manage on every project that it serves, and %s may not even read one of them',
                                   email);
                 END IF;
@@ -115,7 +115,7 @@ BEGIN
     IF users.is_admin() THEN
         RETURN;
     ELSIF coalesce(users.me(), '') = '' THEN
-        PERFORM sitewire.fail('SW004', '', 'nobody vouches for the caller');
+        PERFORM sitewire.fail('SW004', '', 'the caller is not identified');
     END IF;
     SELECT string_agg(m.why, '; ') INTO reason
     FROM users.rule r, users.meets(users.me(), r.needs, r.resource, before, after) m
@@ -282,7 +282,7 @@ BEGIN
     refused := CASE WHEN identify.key <> '' AND k.public_key IS NULL THEN 'this key is not enrolled'
                     WHEN k.revoked_at <= now() THEN format('this key of %s was revoked', u.email)
                     WHEN k.expires_at <= now() THEN format('this key of %s has expired', u.email)
-                    WHEN identify.key = '' AND identify.email = '' THEN 'nobody vouches for the caller'
+                    WHEN identify.key = '' AND identify.email = '' THEN 'the caller is not identified'
                     WHEN u.email IS NULL THEN format('there is no user "%s"', identify.email)
                     WHEN NOT u.active THEN format('the user %s is not active', u.email)
                     ELSE '' END;
@@ -354,11 +354,11 @@ BEGIN
     IF action NOT IN ('read', 'create', 'update', 'delete', 'deploy', 'approve', 'manage') THEN
         PERFORM sitewire.fail('SW002', 'action', 'an action is read, create, update, delete, deploy, approve or manage');
     ELSIF resource = 'Change' THEN
-        PERFORM sitewire.fail('SW002', 'type', 'who may read a row may read its changes: ask about the row');
+        PERFORM sitewire.fail('SW002', 'type', 'whoever may read a row may read its changes: ask about the row');
     END IF;
     SELECT i.profile, i.refused INTO who FROM users.identify('', email) i;
     IF who.refused <> '' THEN
-        RETURN QUERY VALUES (false, who.refused), (false, format('no: %s is not let in', email));
+        RETURN QUERY VALUES (false, who.refused), (false, format('no: %s is refused', email));
         RETURN;
     END IF;
     allowed := NULL;
@@ -376,7 +376,7 @@ BEGIN
     IF who.profile <> 'ADMIN' AND NOT users.is_admin() AND NOT EXISTS (
         SELECT FROM users.rule r, users.meets(email, r.needs, r.resource, coalesce(it, would_be), coalesce(it, would_be)) m
         WHERE r.resource = explain.resource AND r.action = 'read' AND m.met) THEN
-        it := CASE resource WHEN 'Secret' THEN would_be END; -- why not is said without looking whether it is there
+        it := CASE resource WHEN 'Secret' THEN would_be END; -- says why not, whether or not it exists
     END IF;
     IF action = 'create' THEN
         it := coalesce(it, would_be);

@@ -175,7 +175,7 @@ DECLARE
     since timestamptz := (SELECT h.since FROM users.history h WHERE h.resource = latest.resource);
 BEGIN
     IF since IS NULL OR read_time < since THEN
-        PERFORM sitewire.fail('SW006', 'read_time', format('the history of %s begins at %s: nobody knows what was before',
+        PERFORM sitewire.fail('SW006', 'read_time', format('the history of %s begins at %s: nothing older is known',
             resource, coalesce(to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'no time')));
     END IF;
     RETURN QUERY
@@ -184,7 +184,7 @@ BEGIN
             SELECT c.key, c.id, c.after IS NULL AS gone FROM users.change c
             WHERE c.resource = latest.resource AND c.at <= read_time AND c.operation <> 'READ'
               AND (first IS NULL OR c.key >= first) AND (last IS NULL OR c.key <= last)
-            UNION ALL -- a renaming leaves nothing under the old key
+            UNION ALL -- a rename leaves nothing under the old key
             SELECT c.old_key, c.id, true FROM users.change c
             WHERE c.resource = latest.resource AND c.at <= read_time AND c.old_key IS NOT NULL
               AND (first IS NULL OR c.old_key >= first) AND (last IS NULL OR c.old_key <= last)) k

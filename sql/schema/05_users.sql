@@ -36,7 +36,7 @@ BEGIN
        OR EXISTS (SELECT FROM referential.drupal_docroot_core WHERE code = OLD.drupal_docroot_core) THEN
         RAISE EXCEPTION USING ERRCODE = 'restrict_violation', SCHEMA = 'users', TABLE = 'project',
             CONSTRAINT = 'project__code__ref',
-            MESSAGE = format('project "%s" goes with what it stands for', OLD.code),
+            MESSAGE = format('project "%s" exists as long as what it stands for', OLD.code),
             HINT = 'Delete the website or the core itself.';
     END IF;
     RETURN OLD;
@@ -63,7 +63,7 @@ SELECT sitewire.keep_trigger('keep_admin', 'users."user"', 'BEFORE UPDATE OR DEL
 CREATE OR REPLACE FUNCTION users.keep_key() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.public_key <> OLD.public_key THEN
-        PERFORM sitewire.fail('SW002', 'key.public_key', 'a key is what it is: create the other one');
+        PERFORM sitewire.fail('SW002', 'key.public_key', 'a key cannot be changed: create another one');
     ELSIF NEW."user" <> OLD."user" AND EXISTS (SELECT FROM users."user" WHERE email = OLD."user") THEN
         PERFORM sitewire.fail('SW002', 'key.user', 'a key stays with its user: create another key');
     ELSIF OLD.revoked_at <= now() AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at THEN

@@ -72,7 +72,7 @@ BEGIN
     PERFORM referential.need_secret('update', type, key, field);
     SELECT o.owner, o.owner_revision INTO now_is FROM referential.owner_of_secret(type, key, true) o;
     IF (now_is.owner, now_is.owner_revision) IS DISTINCT FROM (set_secret.owner, set_secret.owner_revision) THEN
-        PERFORM sitewire.fail('SW001', '', format('the %s "%s" was changed meanwhile: try again', type, key));
+        PERFORM sitewire.fail('SW001', '', format('the %s "%s" was changed in the meantime: try again', type, key));
     ELSIF nullif(expected, 0) IS NOT NULL AND NOT EXISTS (
         SELECT FROM referential.secret s
         WHERE (s.type, s.key, s.field) = (set_secret.type, set_secret.key, set_secret.field)) THEN
@@ -134,7 +134,7 @@ CREATE OR REPLACE FUNCTION referential.reseal_secrets(key_id text, items referen
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     PERFORM referential.need_admin();
-    -- In the order of their ids: two who do this at once do not wait for each other in a circle.
+    -- In the order of their ids, so that two sessions doing this at once cannot deadlock.
     PERFORM FROM referential.secret s WHERE s.id IN (SELECT i.id FROM unnest(items) i) ORDER BY s.id FOR UPDATE;
     UPDATE referential.secret s SET ciphertext = i.ciphertext, key_id = reseal_secrets.key_id
     FROM unnest(items) i WHERE s.id = i.id AND s.revision = i.revision;

@@ -70,7 +70,7 @@ END $$;
 CREATE OR REPLACE FUNCTION deployment.caller() RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF coalesce(users.me(), '') = '' THEN
-        PERFORM sitewire.fail('SW004', '', 'nobody vouches for the caller');
+        PERFORM sitewire.fail('SW004', '', 'the caller is not identified');
     END IF;
     RETURN users.me();
 END $$;
@@ -172,7 +172,7 @@ BEGIN
     ELSIF d.approver IS NULL THEN
         RETURN format('the environment %s is protected now, and nobody has approved this: request it again', d.environment);
     ELSIF deployment.hash_of(d) <> d.plan_hash THEN
-        RETURN format('the plan is not the one any more that %s approved: request it again', d.approver);
+        RETURN format('the plan is no longer the one that %s approved: request it again', d.approver);
     END IF;
     RETURN NULL;
 END $$;

@@ -16,7 +16,7 @@ BEGIN
            AND EXISTS (SELECT FROM referential.docroot_environment e
                        WHERE (e.docroot, e.environment) = (old->>'docroot', old->>'environment'))
        OR old->>'requester' <> new->>'requester' AND EXISTS (SELECT FROM users."user" WHERE email = old->>'requester') THEN
-        PERFORM sitewire.fail('SW006', 'status', 'what was asked for stays as it is: request another deployment');
+        PERFORM sitewire.fail('SW006', 'status', 'a request cannot be changed: request another deployment');
     END IF;
     FOREACH who IN ARRAY '{approver,runner_user,aborter}'::text[] LOOP
         CONTINUE WHEN old->>who IS NOT DISTINCT FROM new->>who
@@ -26,7 +26,7 @@ BEGIN
                         WHEN 'runner_user' THEN (old->>'status', new->>'status') IN (('ACCEPTED', 'IN_PROGRESS'),
                                                                                      ('IN_PROGRESS', 'ACCEPTED'))
                         ELSE old->>'aborter' IS NULL END;
-        PERFORM sitewire.fail('SW006', who, 'it is set by what that user does, and stays as it is');
+        PERFORM sitewire.fail('SW006', who, 'it is set by the action of that user, and cannot be changed');
     END LOOP;
 END $$;
 
@@ -35,13 +35,13 @@ CREATE OR REPLACE FUNCTION deployment.accept(old deployment.deployment, INOUT d 
 BEGIN
     IF old.status = 'IN_PROGRESS' THEN
         IF d.on_lost_lease <> 'RETRY' OR old.lease_until >= clock_timestamp() THEN
-            PERFORM sitewire.fail('SW006', 'status', 'what is IN_PROGRESS is claimed again only where the request says RETRY, '
-                                                     'and after its lease was lost');
+            PERFORM sitewire.fail('SW006', 'status', 'a deployment that is IN_PROGRESS can be claimed again only if its '
+                                                     'request says RETRY and its lease has run out');
         END IF;
         d.lease_until := NULL;
         RETURN;
     END IF;
-    -- The queue of a target has one order, also for those that come at the same time.
+    -- The queue of a target has one order, even for deployments that are accepted at the same time.
     PERFORM pg_advisory_xact_lock(hashtextextended(format('deployment %s/%s', d.docroot, d.environment), 0));
     d.queue := nextval('deployment.queue');
     d.accepted_at := clock_timestamp();
@@ -50,7 +50,7 @@ BEGIN
             PERFORM sitewire.fail('SW006', 'status', format('%s is protected: somebody other than %s must approve this',
                                                             d.environment, d.requester));
         ELSIF deployment.hash_of(d) <> d.plan_hash THEN
-            PERFORM sitewire.fail('SW007', 'plan_hash', 'the plan is another one now: read it again, and decide again');
+            PERFORM sitewire.fail('SW007', 'plan_hash', 'the plan has changed: read it again, then decide again');
         END IF;
     END IF;
 END $$;
@@ -97,7 +97,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION deployment.keep_state() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    -- Set by the moves and the methods; all else is what was asked for.
+    -- Set by moves and methods; everything else is what was asked for.
     moving text[] := '{status,approver,accepted_at,started_at,finished_at,runner,runner_user,lease_until,fence,failure,'
                      'plan_hash,replaces,queue,aborter,abort_reason,abort_requested_at,updated_at,revision,created_at}';
     renamed text[] := '{project,docroot,environment,requester,approver,runner_user,aborter,rollback_of}';
@@ -120,7 +120,7 @@ BEGIN
     new_row := to_jsonb(NEW);
     IF old_row - moving - renamed IS DISTINCT FROM new_row - moving - renamed
        OR OLD.rollback_of <> NEW.rollback_of OR OLD.rollback_of IS NULL AND NEW.rollback_of IS NOT NULL THEN
-        PERFORM sitewire.fail('SW006', 'status', 'what was asked for stays as it is: request another deployment');
+        PERFORM sitewire.fail('SW006', 'status', 'a request cannot be changed: request another deployment');
     END IF;
     PERFORM deployment.keep_references(old_row, new_row);
     IF NEW.status <> OLD.status THEN
@@ -136,12 +136,12 @@ BEGIN
     ELSIF OLD.status = ANY (over) THEN
         IF old_row - renamed - '{updated_at,revision}'::text[] IS DISTINCT FROM new_row - renamed - '{updated_at,revision}'::text[]
         THEN
-            PERFORM sitewire.fail('SW006', 'status', format('deployment %s is %s: it stays as it is', OLD.id, OLD.status));
+            PERFORM sitewire.fail('SW006', 'status', format('deployment %s is %s: it cannot be changed', OLD.id, OLD.status));
         END IF;
     ELSIF (NEW.fence, NEW.runner, NEW.started_at, NEW.accepted_at, NEW.replaces) IS DISTINCT FROM
           (OLD.fence, OLD.runner, OLD.started_at, OLD.accepted_at, OLD.replaces) OR NEW.queue IS DISTINCT FROM OLD.queue
           OR NEW.plan_hash <> OLD.plan_hash AND OLD.status <> 'REQUESTED' THEN
-        PERFORM sitewire.fail('SW006', 'status', 'these are set by a change of status only');
+        PERFORM sitewire.fail('SW006', 'status', 'these fields are set only by a change of status');
     ELSIF NEW.lease_until IS DISTINCT FROM OLD.lease_until AND OLD.lease_until < clock_timestamp() THEN
         PERFORM sitewire.fail('SW007', 'fence', format('the lease of deployment %s ran out', OLD.id));
     END IF;
@@ -158,7 +158,7 @@ BEGIN
         UPDATE deployment.deployment_command_result r
         SET finished_at = clock_timestamp(), failure = CASE
             WHEN OLD.lease_until < clock_timestamp() THEN format('the runner %s was lost', OLD.runner)
-            ELSE format('not over when the deployment was %s', NEW.status) END
+            ELSE format('unfinished when the deployment was %s', NEW.status) END
         WHERE r.deployment = NEW.id AND r.finished_at IS NULL;
     END IF;
     IF TG_OP = 'UPDATE' AND NEW.status = 'DONE' AND OLD.status <> 'DONE' THEN
@@ -199,7 +199,7 @@ BEGIN
     ELSIF TG_OP = 'DELETE' AND NOT EXISTS (SELECT FROM deployment.deployment d WHERE d.id = OLD.deployment) THEN
         RETURN OLD;
     END IF;
-    PERFORM sitewire.fail('SW006', 'commands', 'the commands of a deployment stay as they were asked for');
+    PERFORM sitewire.fail('SW006', 'commands', 'the commands of a deployment cannot be changed');
     RETURN NULL;
 END $$;
 SELECT sitewire.keep_trigger('state', 'deployment.deployment_command', 'BEFORE INSERT OR UPDATE OR DELETE',
@@ -213,7 +213,7 @@ DECLARE
 BEGIN
     IF TG_OP = 'DELETE' THEN
         IF EXISTS (SELECT FROM deployment.deployment d WHERE d.id = OLD.deployment) THEN
-            PERFORM sitewire.fail('SW006', 'deployment', 'results and output go with their deployment only');
+            PERFORM sitewire.fail('SW006', 'deployment', 'results and output are deleted only with their deployment');
         END IF;
         RETURN OLD;
     END IF;
@@ -223,7 +223,7 @@ BEGIN
         IF to_jsonb(OLD)->'finished_at' IS DISTINCT FROM 'null'::jsonb
            OR (NEW.deployment, NEW.command, NEW.attempt, NEW.started_at, NEW.fence, NEW.runner) IS DISTINCT FROM
               (OLD.deployment, OLD.command, OLD.attempt, OLD.started_at, OLD.fence, OLD.runner) THEN
-            PERFORM sitewire.fail('SW006', 'attempt', 'a result stays as it is');
+            PERFORM sitewire.fail('SW006', 'attempt', 'a result cannot be changed');
         END IF;
         held := held OR NEW.exit_code IS NULL AND NEW.failure <> ''
                 AND NOT EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment AND d.status = 'IN_PROGRESS'
@@ -264,7 +264,7 @@ BEGIN
     ELSIF TG_OP = 'INSERT' THEN
         PERFORM sitewire.fail('SW007', 'fence', format('deployment %s is not held with fence %s', NEW.deployment, NEW.fence));
     END IF;
-    PERFORM sitewire.fail('SW006', 'deployment', 'output stays as it is, and goes with its deployment only');
+    PERFORM sitewire.fail('SW006', 'deployment', 'output cannot be changed, and is deleted only with its deployment');
     RETURN NULL;
 END $$;
 SELECT sitewire.keep_trigger('state', 'deployment.deployment_log', 'BEFORE INSERT OR UPDATE OR DELETE',
@@ -288,7 +288,7 @@ SELECT sitewire.keep_truncate('deployment.deployment_log', '{bytes}');
 -- Admins may change the texts, but nobody adds or removes a row, or changes the moves.
 CREATE OR REPLACE FUNCTION deployment.keep_words() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM sitewire.fail('SW006', '', 'what there is is fixed: it can be changed, not added to or removed');
+    PERFORM sitewire.fail('SW006', '', 'these rows are fixed: they can be changed, but neither added nor removed');
     RETURN NULL;
 END $$;
 SELECT sitewire.keep_trigger('words', relation, 'AFTER INSERT OR DELETE',

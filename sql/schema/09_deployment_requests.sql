@@ -82,7 +82,7 @@ BEGIN
         PERFORM sitewire.fail('SW006', 'environment', format('the docroot %s has no environment %s', d.docroot, d.environment));
     END IF;
     IF (d.type = 'WEBSITE') <> (p.kind = 'website') AND d.type <> 'CORE' THEN
-        PERFORM sitewire.fail('SW002', 'type', format('a %s is no deployment of %s', d.type, p.code));
+        PERFORM sitewire.fail('SW002', 'type', format('a deployment of type %s does not fit the project %s', d.type, p.code));
     END IF;
     IF p.kind = 'drupaldocrootcore' AND r.drupal_docroot_core IS DISTINCT FROM p.drupal_docroot_core THEN
         PERFORM sitewire.fail('SW006', 'docroot', format('the docroot %s has %s', d.docroot,
@@ -119,14 +119,14 @@ BEGIN
         field := format('commands[%s]', i - 1);
         IF NOT EXISTS (SELECT FROM deployment.deployment_step s
                        WHERE s.code = coalesce(nullif(c.step, ''), 'DEPLOYMENT') AND s.enabled) THEN
-            PERFORM sitewire.fail('SW002', field || '.step', format('there is no step "%s" in use: one of %s', c.step,
+            PERFORM sitewire.fail('SW002', field || '.step', format('there is no enabled step "%s": choose one of %s', c.step,
                 (SELECT string_agg(s.code, ', ' ORDER BY s.rank) FROM deployment.deployment_step s WHERE s.enabled)));
         ELSIF (coalesce(cardinality(c.argv), 0) > 0) = (coalesce(c.shell, '') <> '') THEN
             PERFORM sitewire.fail('SW002', field || '.argv', 'a command has either argv or shell');
         ELSIF c.argv[1] = '' THEN
-            PERFORM sitewire.fail('SW002', field || '.argv', 'the first of argv is the program: it is empty');
+            PERFORM sitewire.fail('SW002', field || '.argv', 'the first element of argv is the program and must not be empty');
         ELSIF cardinality(c.argv) > 256 OR octet_length(c.argv::text) > 131072 OR octet_length(c.shell) > 65536 THEN
-            PERFORM sitewire.fail('SW002', field, 'at most 256 arguments of 128 KiB, or a line of 64 KiB');
+            PERFORM sitewire.fail('SW002', field, 'a command has at most 256 arguments of 128 KiB in all, or a line of 64 KiB');
         ELSIF coalesce(c.timeout_s, 0) NOT BETWEEN 0 AND 86400 THEN
             PERFORM sitewire.fail('SW002', field || '.timeout_s', 'timeout_s is 1 to 86400, 0 for 3600');
         ELSIF coalesce(c.retries, 0) NOT BETWEEN 0 AND 10 THEN
@@ -168,7 +168,7 @@ BEGIN
         PERFORM sitewire.fail('SW002', 'type', format('there is no deployment type "%s" in use', d.type));
     END IF;
     IF coalesce(on_environment, '') = '' THEN
-        PERFORM sitewire.fail('SW002', 'environment', 'required: where it shall run');
+        PERFORM sitewire.fail('SW002', 'environment', 'required: where it is to run');
     ELSIF NOT EXISTS (SELECT FROM referential.environment e WHERE e.code = on_environment) THEN
         PERFORM sitewire.fail('SW003', 'environment', format('there is no environment "%s"', on_environment));
     END IF;
@@ -176,15 +176,15 @@ BEGIN
     d.docroot := coalesce(nullif(on_docroot, ''), deployment.choose_docroot(p, on_environment));
     PERFORM deployment.check_target(d, p);
     IF coalesce(to_version, '') = '' OR NOT sitewire.is_text(to_version, 128) THEN
-        PERFORM sitewire.fail('SW002', 'version', 'a version is 1 to 128 characters, none of them a control character');
+        PERFORM sitewire.fail('SW002', 'version', 'a version is 1 to 128 characters, without control characters');
     ELSIF NOT sitewire.is_text(coalesce(why, ''), 1000) THEN
-        PERFORM sitewire.fail('SW002', 'reason', 'a reason has at most 1000 characters, none of them a control character');
+        PERFORM sitewire.fail('SW002', 'reason', 'a reason has at most 1000 characters, and no control characters');
     ELSIF coalesce(when_lost, '') NOT IN ('', 'FAIL', 'RETRY') THEN
         PERFORM sitewire.fail('SW002', 'on_lost_lease', 'on_lost_lease is FAIL or RETRY');
     END IF;
     lacks := (deployment.rights_of(d.requester, deployment.projects_of(d), deployment.needs_of(d))).lacks;
     IF lacks IS NOT NULL THEN
-        PERFORM sitewire.fail('SW005', '', format('to deploy to %s%s takes %s, which %s has not', d.environment,
+        PERFORM sitewire.fail('SW005', '', format('deploying to %s%s takes %s, which %s does not have', d.environment,
             CASE WHEN deployment.is_protected(d) THEN ', which is protected,' ELSE '' END, lacks, d.requester));
     END IF;
     INSERT INTO deployment.deployment (project, type, docroot, environment, version, requester, reason, on_lost_lease, rollback_of)
@@ -218,17 +218,17 @@ DECLARE
     lacks text := (deployment.rights_of(users.me(), deployment.projects_of(d), '{approve}')).lacks;
 BEGIN
     IF lacks IS NOT NULL THEN
-        PERFORM sitewire.fail('SW005', '', format('to approve this takes %s, which %s has not', lacks, users.me()));
+        PERFORM sitewire.fail('SW005', '', format('approving this takes %s, which %s does not have', lacks, users.me()));
     ELSIF d.requester = users.me() THEN
-        PERFORM sitewire.fail('SW005', '', format('%s has requested it: somebody else must approve it', users.me()));
+        PERFORM sitewire.fail('SW005', '', format('%s requested it: somebody else must approve it', users.me()));
     ELSIF d.approver = users.me() AND d.plan_hash = hash THEN
-        RETURN d; -- by an earlier try
+        RETURN d; -- by an earlier request
     ELSIF d.status <> 'REQUESTED' THEN
         PERFORM sitewire.fail('SW006', 'id', format('deployment %s is %s: there is nothing to approve', d.id, d.status));
     ELSIF coalesce(hash, '') = '' THEN
-        PERFORM sitewire.fail('SW002', 'plan_hash', 'required: it names the plan that you have read');
+        PERFORM sitewire.fail('SW002', 'plan_hash', 'required: the hash of the plan that you have read');
     ELSIF deployment.hash_of(d) <> hash THEN
-        PERFORM sitewire.fail('SW007', 'plan_hash', 'the plan is another one now: read it again, and decide again');
+        PERFORM sitewire.fail('SW007', 'plan_hash', 'the plan has changed: read it again, then decide again');
     END IF;
     UPDATE deployment.deployment x SET status = 'ACCEPTED', approver = users.me(), plan_hash = hash WHERE x.id = d.id
     RETURNING * INTO d;
@@ -242,9 +242,9 @@ DECLARE
     lacks text := (deployment.rights_of(users.me(), ARRAY[d.project], '{deploy|approve|manage}')).lacks;
 BEGIN
     IF lacks IS NOT NULL AND d.requester <> users.me() THEN
-        PERFORM sitewire.fail('SW005', '', format('to abort this takes %s, which %s has not', lacks, users.me()));
+        PERFORM sitewire.fail('SW005', '', format('aborting this takes %s, which %s does not have', lacks, users.me()));
     ELSIF NOT sitewire.is_text(coalesce(why, ''), 1000) THEN
-        PERFORM sitewire.fail('SW002', 'reason', 'a reason has at most 1000 characters, none of them a control character');
+        PERFORM sitewire.fail('SW002', 'reason', 'a reason has at most 1000 characters, and no control characters');
     ELSIF d.status IN ('DONE', 'FAILED') THEN
         PERFORM sitewire.fail('SW006', 'id', format('deployment %s is %s: there is nothing to abort', d.id, d.status));
     ELSIF d.status = 'ABORTED' OR d.abort_requested_at IS NOT NULL THEN
@@ -277,7 +277,7 @@ BEGIN
         PERFORM sitewire.fail('SW006', 'id', format('deployment %s is %s, and %s: there is nothing to roll back', d.id, d.status,
             CASE WHEN d.started_at IS NULL THEN 'did not start' ELSE 'is not over' END));
     ELSIF d.replaces = '' THEN
-        PERFORM sitewire.fail('SW006', 'id', format('nothing was there before deployment %s', d.id));
+        PERFORM sitewire.fail('SW006', 'id', format('there was no version before deployment %s', d.id));
     END IF;
     SELECT max(o.id) INTO later FROM deployment.deployment o
     WHERE o.docroot = d.docroot AND o.environment = d.environment AND o.type = d.type

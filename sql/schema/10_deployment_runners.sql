@@ -13,7 +13,7 @@ BEGIN
     ELSIF d.runner_user IS DISTINCT FROM users.me() THEN
         PERFORM sitewire.fail('SW005', '', format('deployment %s was claimed by another user', d.id));
     ELSIF d.status <> 'IN_PROGRESS' THEN
-        PERFORM sitewire.fail('SW007', 'fence', format('deployment %s is %s%s: nothing is accepted for it any more', d.id, d.status,
+        PERFORM sitewire.fail('SW007', 'fence', format('deployment %s is %s%s: it accepts nothing from runners any more', d.id, d.status,
                                                        coalesce(' (' || nullif(d.failure, '') || ')', '')));
     ELSIF d.lease_until < clock_timestamp() THEN
         PERFORM sitewire.fail('SW007', 'fence', format('the lease of deployment %s ran out', d.id));
@@ -65,7 +65,7 @@ BEGIN
         IF FOUND THEN
             RETURN NEXT deployment.claim_of(d, for_ms);
         END IF;
-        RETURN; -- what was claimed then is lost
+        RETURN; -- the lease of what it claimed has run out
     END IF;
     IF NOT sitewire.is_code(coalesce(by_runner, '')) THEN
         PERFORM sitewire.fail('SW002', 'runner', 'the name of a runner is 1 to 128 characters of A-Z a-z 0-9 . _ : -');
@@ -74,8 +74,8 @@ BEGIN
         serves := (SELECT coalesce(array_agg(DISTINCT p.project), '{}') FROM users.permission p
                    WHERE 'deploy' = ANY (p.permissions));
         IF serves = '{}' OR coalesce(cardinality(of_projects), 0) > 0 AND NOT of_projects <@ serves THEN
-            PERFORM sitewire.fail('SW005', 'projects', format('a runner takes deploy on the projects that it serves, which %s has '
-                                                              'not', me));
+            PERFORM sitewire.fail('SW005', 'projects', format('a runner needs deploy on the projects that it serves, which %s does '
+                                                              'not have', me));
         END IF;
     END IF;
     LOOP
@@ -85,7 +85,8 @@ BEGIN
           AND (coalesce(cardinality(in_docroots), 0) = 0 OR x.docroot = ANY (in_docroots))
           AND (coalesce(cardinality(of_projects), 0) = 0 OR x.project = ANY (of_projects))
           AND (serves IS NULL OR x.project = ANY (serves))
-          -- What comes first is all that counts, but this is known of all that wait behind one that runs at the price of a hash.
+          -- Only the first of a target can run. A hash excludes, at little cost, all that wait
+          -- behind one that runs.
           AND (x.docroot, x.environment) NOT IN (SELECT r.docroot, r.environment FROM deployment.deployment r
                                                  WHERE r.status = 'IN_PROGRESS')
           AND NOT EXISTS (SELECT FROM deployment.deployment o
@@ -141,16 +142,16 @@ BEGIN
     WHERE x.deployment = d.id AND x.command = c.number ORDER BY x.attempt DESC LIMIT 1;
     IF last.fence = d.fence AND last.finished_at IS NULL AND last.attempt IS NOT NULL
        AND coalesce(nullif(try, 0), last.attempt) = last.attempt THEN
-        RETURN last; -- by an earlier try
+        RETURN last; -- by an earlier request
     ELSIF coalesce(nullif(try, 0), coalesce(last.attempt, 0) + 1) <> coalesce(last.attempt, 0) + 1 THEN
         PERFORM sitewire.fail('SW006', 'attempt', format('the next attempt at command %s is %s', c.number,
                                                          coalesce(last.attempt, 0) + 1));
     ELSIF d.abort_requested_at IS NOT NULL THEN
-        PERFORM sitewire.fail('SW006', 'id', format('deployment %s is to be aborted', d.id));
+        PERFORM sitewire.fail('SW006', 'id', format('deployment %s is being aborted', d.id));
     END IF;
     SELECT x.command INTO other FROM deployment.deployment_command_result x WHERE x.deployment = d.id AND x.finished_at IS NULL;
     IF FOUND THEN
-        PERFORM sitewire.fail('SW006', 'number', format('command %s of deployment %s is not over', other, d.id));
+        PERFORM sitewire.fail('SW006', 'number', format('command %s of deployment %s is still running', other, d.id));
     END IF;
     SELECT x.number INTO other FROM deployment.deployment_command x
     WHERE x.deployment = d.id AND x.number < c.number AND NOT EXISTS (
@@ -163,7 +164,7 @@ BEGIN
     SELECT count(*) INTO tries FROM deployment.deployment_command_result x
     WHERE x.deployment = d.id AND x.command = c.number AND x.fence = d.fence;
     IF tries > c.retries THEN
-        PERFORM sitewire.fail('SW006', 'attempt', format('command %s has had its %s', c.number,
+        PERFORM sitewire.fail('SW006', 'attempt', format('command %s has used its %s', c.number,
             CASE c.retries WHEN 0 THEN 'attempt' ELSE format('%s attempts', c.retries + 1) END));
     END IF;
     INSERT INTO deployment.deployment_command_result (deployment, command, attempt, runner, fence)
@@ -182,10 +183,10 @@ BEGIN
     SELECT * INTO r FROM deployment.deployment_command_result x
     WHERE x.deployment = d.id AND x.command = number AND x.attempt = try AND x.fence = d.fence;
     IF NOT FOUND THEN
-        PERFORM sitewire.fail('SW003', 'attempt', format('attempt %s at command %s of deployment %s has not begun',
+        PERFORM sitewire.fail('SW003', 'attempt', format('attempt %s at command %s of deployment %s has not started',
                                                          coalesce(try, 0), coalesce(number, 0), d.id));
     ELSIF exited IS NULL AND coalesce(killed, 0) = 0 AND NOT coalesce(late, false) AND coalesce(why, '') = '' THEN
-        PERFORM sitewire.fail('SW002', 'exit_code', 'how did it end? set exit_code, signal, timed_out or failure');
+        PERFORM sitewire.fail('SW002', 'exit_code', 'say how it ended: set exit_code, signal, timed_out or failure');
     ELSIF least(out_bytes, err_bytes) < 0 THEN
         PERFORM sitewire.fail('SW002', 'stdout_bytes', 'sizes are 0 or more');
     END IF;
@@ -193,7 +194,7 @@ BEGIN
         same := (r.exit_code, r.signal, r.timed_out, r.failure) IS NOT DISTINCT FROM
                 (exited, nullif(killed, 0), coalesce(late, false), left(coalesce(why, ''), 1000));
         IF NOT same THEN
-            PERFORM sitewire.fail('SW006', 'attempt', format('attempt %s at command %s is over, and ended otherwise', try, number));
+            PERFORM sitewire.fail('SW006', 'attempt', format('attempt %s at command %s is over, and has another result', try, number));
         END IF;
         RETURN r;
     END IF;
@@ -240,7 +241,7 @@ BEGIN
     IF coalesce(outcome, '') NOT IN ('DONE', 'FAILED', 'ABORTED') THEN
         PERFORM sitewire.fail('SW002', 'outcome', 'an outcome is DONE, FAILED or ABORTED');
     ELSIF d.status = outcome AND d.fence = by_fence AND d.runner_user = users.me() THEN
-        RETURN d; -- by an earlier try
+        RETURN d; -- by an earlier request
     END IF;
     d := deployment.held(id, by_fence);
     UPDATE deployment.deployment x
@@ -257,7 +258,7 @@ CREATE OR REPLACE FUNCTION deployment.sweep() RETURNS integer LANGUAGE plpgsql S
 DECLARE
     d deployment.deployment;
     ended integer := 0;
-    lost_max bigint := 5; -- a deployment that takes its runners along is given up
+    lost_max bigint := 5; -- a deployment that brings down its runners is given up
 BEGIN
     PERFORM set_config('sitewire.user', '@lease', true);
     FOR d IN SELECT * FROM deployment.deployment x WHERE x.status = 'IN_PROGRESS' AND x.lease_until < clock_timestamp()

@@ -39,7 +39,7 @@ BEGIN
         RETURN;
     END IF;
     IF last.holder <> pg_backend_pid() THEN
-        -- Restored from a dump, the numbers of transactions are another cluster's.
+        -- In a database that was restored from a dump, transaction numbers are another cluster's.
         UPDATE deployment.outbox SET transaction = '0' WHERE transaction >= pg_snapshot_xmax(pg_current_snapshot());
         last.since := '0';
     END IF;
@@ -88,7 +88,7 @@ END $$;
 CREATE OR REPLACE FUNCTION deployment.rename_events() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(deployment.relay_key());
-    -- Of one that had that name before.
+    -- Those of an earlier project with that name.
     DELETE FROM deployment.event_head WHERE project = NEW.code;
     DELETE FROM deployment.event WHERE project = NEW.code;
     UPDATE deployment.outbox SET project = NEW.code WHERE project = OLD.code;
@@ -102,7 +102,7 @@ SELECT sitewire.keep_trigger('rename_events', 'users.project', 'AFTER UPDATE',
 -- Events do not change; only a renamed project takes them along.
 CREATE OR REPLACE FUNCTION deployment.keep_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM sitewire.fail('SW006', '', 'events stay as they were told');
+    PERFORM sitewire.fail('SW006', '', 'events cannot be changed');
     RETURN NULL;
 END $$;
 SELECT sitewire.keep_trigger('keep', 'deployment.event', 'BEFORE UPDATE OR DELETE',

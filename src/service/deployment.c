@@ -1,5 +1,5 @@
-/* The deployment package's service: its resources and its methods, one row each (see referential.c). States, rights and
- * what a method does are in the schema. */
+/* The service of the deployment package: its resources and its methods, one row each (see referential.c). The schema
+ * holds states, rights and what a method does (sql/schema/07 to 11). */
 #include "service/service.h"
 #include "sitewire/deployment/v1/deployment.pb-c.h"
 
@@ -27,7 +27,7 @@ extern const unsigned char sw_sql_read_event_position[];
 #define METHOD(method_, sql_, writes_)                                                                       \
     {                                                                                                        \
         .service = &sw__deployments__descriptor, .method = method_, .sql = (const char *)sw_sql_##sql_,      \
-        .writes = writes_                                                                                    \
+        .writes = writes_, .requires = SW_REQUIRES_PROFILE                                                   \
     }
 
 static const sw_resource resources[] = {RESOURCE(deployment_status, "DeploymentStatuses", 1),
@@ -59,10 +59,10 @@ static const sw_query queries[] = {METHOD("RequestDeployment", request_deploymen
 const sw_service sw_service_deployment = {
     .program = "sitewire-deployment",
     .process = "deployment",
-    .summary = "Deployments: asked for, approved, run by runners, true in the registry.",
+    .summary = "Requests, approves and tracks deployments, which runners carry out.",
     .resources = resources,
     .queries = queries,
     .chore = "SELECT deployment.sweep()",
     .relays = true,
-    .schema_minimum = 11,
+    .schema_minimum = 21,
 };

@@ -1,5 +1,5 @@
-/* The registry's service: its resources and its questions, one row each. All else comes from the descriptors,
- * the schema (sql) and the queries (sql/queries). */
+/* The service of the registry: its resources and its queries, one row each. Everything else comes from the
+ * descriptors, the schema (sql/schema/12_access.sql says who may do what) and sql/queries. */
 #include "service/certificate.h"
 #include "service/secret.h"
 #include "service/secret.pb-c.h"
@@ -48,20 +48,20 @@ static const sw_resource resources[] = {
              "docroot_environment_certificate", 3),
     RESOURCE(docroot_environment_load_balancer, "DocrootEnvironmentLoadBalancers",
              "docroot_environment_load_balancer", 3),
-    RESOURCE(secret, "Secrets", "secret_listing", 3), /* what may be known of them; the rest are methods */
+    RESOURCE(secret, "Secrets", "secret_listing", 3), /* what may be known about them; methods do the rest */
     {0},
 };
 
 static const sw_query queries[] = {
-    QUERY("FindVersions", find_versions),
-    QUERY("ListImpact", list_impact),
-    QUERY("CompareEnvironments", compare_environments),
-    QUERY("ListExpirations", list_expirations),
-    QUERY("SetSecret", set_secret, .writes = true, .secret = true, .inner = &sw__one_secret__descriptor,
-          LOOK(set_secret), .middle = sw_secret_seal),
-    QUERY("ReadSecret", read_secret, .writes = true, .secret = true, .inner = &sw__one_secret__descriptor,
-          .begin = sw_secret_check_reader, .end = sw_secret_open),
-    QUERY("RotateSecrets", rotate_secrets, .writes = true, .secret = true,
+    QUERY("FindVersions", find_versions, .requires = SW_REQUIRES_PROFILE),
+    QUERY("ListImpact", list_impact, .requires = SW_REQUIRES_PROFILE),
+    QUERY("CompareEnvironments", compare_environments, .requires = SW_REQUIRES_PROFILE),
+    QUERY("ListExpirations", list_expirations, .requires = SW_REQUIRES_PROFILE),
+    QUERY("SetSecret", set_secret, .requires = SW_REQUIRES_PROFILE, .writes = true, .secret = true,
+          .inner = &sw__one_secret__descriptor, LOOK(set_secret), .middle = sw_secret_seal),
+    QUERY("ReadSecret", read_secret, .requires = SW_REQUIRES_PROFILE, .writes = true, .secret = true,
+          .inner = &sw__one_secret__descriptor, .begin = sw_secret_check_reader, .end = sw_secret_open),
+    QUERY("RotateSecrets", rotate_secrets, .requires = SW_REQUIRES_ADMIN, .writes = true, .secret = true,
           .inner = &sw__many_secrets__descriptor, LOOK(rotate_secrets), .begin = sw_secret_begin_rotation,
           .middle = sw_secret_reseal),
     {0},
@@ -74,5 +74,5 @@ const sw_service sw_service_referential = {
     .resources = resources,
     .queries = queries,
     .secrets = true,
-    .schema_minimum = 12,
+    .schema_minimum = 21,
 };

@@ -1,5 +1,4 @@
-/* The user package's service: its resources and its questions, one row each (see referential.c). Who may do what
- * is in the schema. */
+/* The service of the user package: its resources and its queries, one row each (see referential.c). */
 #include "service/service.h"
 #include "sitewire/user/v1/user.pb-c.h"
 
@@ -28,10 +27,10 @@ static const sw_resource resources[] = {RESOURCE(role, "Roles", "role", 1),
                                         RESOURCE(change, "Changes", "change", 1, .added_at = "at"),
                                         {0}};
 
-static const sw_query queries[] = {QUERY("WhoAmI", who_am_i, .open = true),
-                                   QUERY("GetProfile", get_profile),
-                                   QUERY("Explain", explain),
-                                   QUERY("Authenticate", authenticate, .internal = true),
+static const sw_query queries[] = {QUERY("WhoAmI", who_am_i, .requires = SW_REQUIRES_OPEN),
+                                   QUERY("GetProfile", get_profile, .requires = SW_REQUIRES_PROFILE),
+                                   QUERY("Explain", explain, .requires = SW_REQUIRES_PROFILE),
+                                   QUERY("Authenticate", authenticate, .requires = SW_REQUIRES_INTERNAL),
                                    {0}};
 
 const sw_service sw_service_user = {
@@ -41,5 +40,5 @@ const sw_service sw_service_user = {
     .resources = resources,
     .queries = queries,
     .chore = "SELECT users.seal_changes()",
-    .schema_minimum = 11,
+    .schema_minimum = 21,
 };

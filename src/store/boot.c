@@ -1,6 +1,7 @@
-/* What a store must know of the database before it serves, read through the control lane: that the schema fits, the
- * page token key, columns, foreign keys, and what each query takes and gives. Looks again now and then, as a schema
- * may move on under a running service, and prunes old records of requests on the way. Used by store.c. */
+/* What a store must know of the database before it serves, read through the control lane: that the schema fits
+ * and guards every table that is served, the page token key, columns, foreign keys, and the parameters and
+ * columns of each query. It looks again every minute, because the schema may change under a running service, and
+ * deletes old records of requests on the way. Used by store.c. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "store/engine.h"
@@ -116,6 +117,20 @@ static void add_tables(sw_boot *boot, sw_sql *sql)
     sw_sql_bind(sql, &value);
 }
 
+static void add_types(sw_boot *boot, sw_sql *sql)
+{
+    const sw_store *store = boot->store;
+    char **names = sw_arena_alloc(boot->arena, (store->table_count + 1) * sizeof(*names));
+    if (!names) {
+        sql->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < store->table_count; i++)
+        names[i] = (char *)store->tables[i]->type;
+    sw_value value = sw_value_texts(boot->arena, names, store->table_count);
+    sw_sql_bind(sql, &value);
+}
+
 static void ask_columns(sw_boot *boot, sw_sql *sql)
 {
     if (is_known(boot))
@@ -145,6 +160,36 @@ static sw_code take_columns(sw_boot *boot, const PGresult *result, sw_error *err
         first = end;
     }
     return code;
+}
+
+/* --- Duties --- */
+
+/* A table that lacks a duty is not served, and neither is anything else while a service can change a table that
+ * nobody registered: whoever made it in a hurry learns of it at once. */
+static void ask_duties(sw_boot *boot, sw_sql *sql)
+{
+    sw_sql_add(
+        sql, "SELECT m.name, string_agg(m.duty, ', '), (array_agg(m.remedy))[1] FROM ("
+             "SELECT n.i, n.name, d.duty, d.remedy FROM unnest($1) WITH ORDINALITY n (name, i), "
+             "sitewire.missing_duties(to_regclass(n.name)) d "
+             "UNION ALL SELECT n.i, n.name, 'name', 'name table and message alike: it is registered as ' || "
+             "s.name "
+             "FROM unnest($1, $2) WITH ORDINALITY n (name, type, i), "
+             "sitewire.resource_at(to_regclass(n.name)) s (name) "
+             "WHERE s.name <> n.type "
+             "UNION ALL SELECT 1000, u.relation, 'registration', u.remedy FROM sitewire.unregistered() u) m "
+             "GROUP BY m.i, m.name ORDER BY m.i, m.name LIMIT 1");
+    add_tables(boot, sql);
+    add_types(boot, sql);
+}
+
+static sw_code take_duties(sw_boot *boot, const PGresult *result, sw_error *error)
+{
+    (void)boot;
+    return PQntuples(result) == 0
+               ? SW_OK
+               : sw_fail(error, SW_FAILED_PRECONDITION, "%s is not guarded: it lacks %s; %s",
+                         PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
 }
 
 static void ask_references(sw_boot *boot, sw_sql *sql)
@@ -315,12 +360,13 @@ static const sw_boot_step steps[] = {
     {ask_schema, take_schema, "schema version"},
     {ask_key, take_key, "page token key"},
     {ask_columns, take_columns, "columns"},
+    {ask_duties, take_duties, "duties"},
     {ask_references, take_references, "foreign keys"},
     {ask_attributes, take_attributes, "composite types"},
     {ask_query, take_query, "query"},
     {ask_prune, take_prune, "old records"},
 };
-enum { PRUNE = 6, STEPS = 7 };
+enum { PRUNE = 7, STEPS = 8 };
 
 /* --- Running them --- */
 
@@ -379,13 +425,15 @@ static void step_failed(sw_boot *boot, const PGresult *result)
     char reason[400];
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    const char *query = boot->query < boot->store->plan_count ? boot->store->plans[boot->query]->path : "";
+    const char *query = steps[boot->step].ask == ask_query && boot->query < boot->store->plan_count
+                            ? boot->store->plans[boot->query]->path
+                            : "";
     bool absent = state && (strncmp(state, "42P01", 5) == 0 || strncmp(state, "3F000", 5) == 0);
     if (boot->step == 0 && absent)
         snprintf(reason, sizeof(reason), "the database has no sitewire schema: run `sitewire migrate`");
     else
-        snprintf(reason, sizeof(reason), "%s%s%s: %s", steps[boot->step].what, *query ? " of " : "",
-                 boot->step + 1 == PRUNE ? query : "", text ? text : "the statement failed");
+        snprintf(reason, sizeof(reason), "%s%s%s: %s", steps[boot->step].what, *query ? " of " : "", query,
+                 text ? text : "the statement failed");
     refuse(boot, reason);
 }
 

@@ -33,7 +33,7 @@ typedef struct sw_plan {
     sw_store *store;
     sw_verb verb;
     bool writes;
-    bool open, internal; /* as in sw_query */
+    sw_requirement requires;
     const ProtobufCMethodDescriptor *method;
     char *path; /* `/package.Service/Method` */
     sw_table *table;

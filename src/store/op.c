@@ -243,16 +243,19 @@ static const char *hex(sw_arena *arena, uint64_t number)
     return sw_arena_strndup(arena, at, (size_t)(text + sizeof(text) - at));
 }
 
-/* What sitewire.enter is told. False when out of memory, or where a text is longer than any name. */
+/* The arguments of sitewire.enter. False when out of memory, or where a text is longer than any name. */
 static bool identify(sw_op *op)
 {
+    static const char *const requirements[] = {[SW_REQUIRES_ADMIN] = "admin",
+                                               [SW_REQUIRES_PROFILE] = "profile",
+                                               [SW_REQUIRES_OPEN] = "open",
+                                               [SW_REQUIRES_INTERNAL] = "internal"};
     const sw_call_header *header = sw_call_get_header(op->call);
     sw_view trace = metadata(header, "traceparent"), reason = metadata(header, "reason");
     sw_view key = sw_call_key(op->call), caller = sw_call_caller(op->call);
     op->enter[SW_ENTER_KEY] = sw_arena_strndup(op->arena, key.data, key.size);
     op->enter[SW_ENTER_USER] = sw_arena_strndup(op->arena, caller.data, caller.size);
-    op->enter[SW_ENTER_OPEN] = op->plan->open ? "t" : "f";
-    op->enter[SW_ENTER_INTERNAL] = op->plan->internal ? "t" : "f";
+    op->enter[SW_ENTER_REQUIRES] = requirements[op->plan->requires];
     op->enter[SW_ENTER_CALL_ID] =
         trace.size ? sw_arena_strndup(op->arena, trace.data, trace.size) : hex(op->arena, header->call_id);
     op->enter[SW_ENTER_REQUEST_ID] =

@@ -290,6 +290,7 @@ static sw_code add_resource(sw_store *store, sw_dispatch *dispatch, const sw_res
         plan->verb = (sw_verb)verb;
         plan->writes = verbs[verb].writes;
         plan->table = table;
+        plan->requires = SW_REQUIRES_PROFILE;
         code = find_fields(plan, error);
         if (code == SW_OK)
             code = add_method(dispatch, resource->service, plan, error);
@@ -307,8 +308,7 @@ static sw_code add_query(sw_store *store, sw_dispatch *dispatch, const sw_query 
         return sw_fail(error, SW_INTERNAL, "%s has no method %s", query->service->name, query->method);
     plan->verb = SW_VERB_QUERY;
     plan->writes = query->writes;
-    plan->open = query->open;
-    plan->internal = query->internal;
+    plan->requires = query->requires;
     plan->validate_only = query->writes ? field_of(plan->method->input, "validate_only") : NULL;
     plan->query = query;
     if (query->look)

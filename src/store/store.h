@@ -40,7 +40,7 @@ struct sw_resource {
         *computed; /* space-separated fields that a caller may not set (besides created_at ...), or NULL */
     sw_resource_hook *hook; /* or NULL */
     /* Of rows that are added and never changed, the column that says when; NULL where the table is under history
-     * (sitewire.keep_history), from which the rows as of a time come. */
+     * (sitewire.keep_resource), which provides the rows as of a time. */
     const char *added_at;
 };
 
@@ -56,6 +56,16 @@ typedef struct sw_hooked {
 /* An error ends the call. */
 typedef sw_code sw_query_hook(const sw_hooked *hooked, sw_error *error);
 
+/* What a caller must be for a method to run; sitewire.enter checks it, in the same transaction, before the
+ * statement runs. A method that declares nothing is for admins. Resources require a profile, and the rules of
+ * their rows decide (sql/schema/12_access.sql). */
+typedef enum sw_requirement {
+    SW_REQUIRES_ADMIN,
+    SW_REQUIRES_PROFILE,  /* any user with a right on some project; the statement decides the rest */
+    SW_REQUIRES_OPEN,     /* any known user */
+    SW_REQUIRES_INTERNAL, /* brokers only */
+} sw_requirement;
+
 /* One method with a statement of its own: parameters `:name` name request fields, columns name fields of the
  * reply (one row) or, if the reply has a repeated message field `items`, of its items. Messages within go with composite types. One that
  * writes and whose request has a field `validate_only` is rolled back if that is set. No record is kept of its
@@ -70,9 +80,8 @@ typedef struct sw_query {
     const char *method;
     const char *sql; /* text of sql/queries/<name>.sql, embedded */
     bool writes;
-    bool open;     /* answers callers without a profile, too */
-    bool internal; /* answers brokers only */
-    bool secret;   /* the memory of its calls is wiped after use */
+    sw_requirement requires; /* unset: admins only */
+    bool secret;             /* the memory of its calls is wiped after use */
     const ProtobufCMessageDescriptor *inner;
     const char *look;
     sw_query_hook *begin, *middle, *end;

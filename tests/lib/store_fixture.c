@@ -87,15 +87,9 @@ void test_store_turn(test_store *test)
         fail_msg("loop: %s", error.message);
 }
 
-void test_store_open_bare(test_store *test, const char *name, const sw_query *queries)
+static void start_store(test_store *test)
 {
     sw_error error;
-    *test = (test_store){.transport = {on_send}, .hook_context = test->hook_context};
-    test->conninfo = db_create(name);
-    test->conn = db_open(test->conninfo);
-    /* The migrations would make it; without it the store could not even ask for the schema. */
-    db_run(test->conn, "DO $$ BEGIN IF to_regrole('sitewire_referential') IS NULL THEN "
-                       "CREATE ROLE sitewire_referential LOGIN; END IF; END $$");
     test->loop = sw_loop_new();
     test->dispatch = sw_dispatch_new();
     snprintf(test->service_conninfo, sizeof(test->service_conninfo), "%s user=sitewire_referential",
@@ -107,9 +101,24 @@ void test_store_open_bare(test_store *test, const char *name, const sw_query *qu
                                 .context = test,
                                 .hook_context = test->hook_context};
     if (sw_store_new(test->loop, &options, &test->store, &error) != SW_OK ||
-        sw_store_add(test->store, test->dispatch, test_resources, queries, &error) != SW_OK ||
+        sw_store_add(test->store, test->dispatch, test->resources ? test->resources : test_resources,
+                     test->queries, &error) != SW_OK ||
         sw_store_start(test->store, &error) != SW_OK)
         fail_msg("store: %s", error.message);
+}
+
+void test_store_open_bare(test_store *test, const char *name, const sw_query *queries)
+{
+    *test = (test_store){.transport = {on_send},
+                         .hook_context = test->hook_context,
+                         .resources = test->resources,
+                         .queries = queries};
+    test->conninfo = db_create(name);
+    test->conn = db_open(test->conninfo);
+    /* The migrations would make it; without it the store could not even ask for the schema. */
+    db_run(test->conn, "DO $$ BEGIN IF to_regrole('sitewire_referential') IS NULL THEN "
+                       "CREATE ROLE sitewire_referential LOGIN; END IF; END $$");
+    start_store(test);
 }
 
 void test_store_migrate(test_store *test)
@@ -126,11 +135,24 @@ void test_store_open(test_store *test, const char *name, const sw_query *queries
     test_store_wait(test, true);
 }
 
-void test_store_close(test_store *test)
+static void stop_store(test_store *test)
 {
     sw_store_destroy(&test->store);
     sw_dispatch_destroy(&test->dispatch);
     sw_loop_destroy(&test->loop);
+}
+
+void test_store_restart(test_store *test)
+{
+    stop_store(test);
+    test->told = test->serving = false;
+    test->reason[0] = '\0';
+    start_store(test);
+}
+
+void test_store_close(test_store *test)
+{
+    stop_store(test);
     PQfinish(test->conn);
     free(test->conninfo);
     test_call_clear(&last);
@@ -142,6 +164,17 @@ void test_store_wait(test_store *test, bool serving)
     while (!test->told || test->serving != serving) {
         if (sw_now_ms() > until)
             fail_msg("the store is%s serving: %s", serving ? " not" : "", test->reason);
+        test_store_turn(test);
+    }
+}
+
+void test_store_wait_reason(test_store *test, const char *text)
+{
+    int64_t until = sw_now_ms() + 10000;
+    while (test->serving || !strstr(test->reason, text)) {
+        if (sw_now_ms() > until)
+            fail_msg("expected the reason \"%s\", got \"%s\"", text,
+                     test->serving ? "serving" : test->reason);
         test_store_turn(test);
     }
 }

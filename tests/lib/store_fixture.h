@@ -27,7 +27,9 @@ typedef struct test_store {
     sw_store *store;
     PGconn *conn; /* for looking into the database */
     char *conninfo;
-    void *hook_context;          /* set before it is opened */
+    void *hook_context;           /* set before it is opened */
+    const sw_resource *resources; /* the same; NULL: test_resources */
+    const sw_query *queries;
     const char *caller;          /* of the calls to come; NULL: the seeded admin */
     char service_conninfo[1024]; /* of the role that the service logs in as */
     bool serving, told;
@@ -42,11 +44,15 @@ extern const sw_resource test_resources[];
 void test_store_open(test_store *test, const char *name, const sw_query *queries);
 /* The same without migrating and without waiting until it serves. */
 void test_store_open_bare(test_store *test, const char *name, const sw_query *queries);
+/* A new store on the same database, which looks at the schema as it is now. */
+void test_store_restart(test_store *test);
 void test_store_close(test_store *test);
 void test_store_migrate(test_store *test);
 
 /* Waits until the store serves, or does not; fails the test after ten seconds. */
 void test_store_wait(test_store *test, bool serving);
+/* Waits until it does not serve for a reason with this text in it; fails the test after ten seconds. */
+void test_store_wait_reason(test_store *test, const char *text);
 /* One round of the loop. */
 void test_store_turn(test_store *test);
 

@@ -38,7 +38,7 @@ static void enter(const char *role, const char *user)
     db_run(conn, "RESET ROLE");
     snprintf(text, sizeof(text), "SET ROLE %s", role);
     db_run(conn, text);
-    snprintf(text, sizeof(text), "SELECT sitewire.enter('', '%s', false, false, '', '', '')", user);
+    snprintf(text, sizeof(text), "SELECT sitewire.enter('', '%s', 'profile', '', '', '')", user);
     db_run(conn, text);
 }
 
@@ -357,7 +357,7 @@ static void test_explain(void **state)
     }
     assert_string_equal(
         db_rows(conn, "SELECT step FROM users.explain('deploy', 'Website', 'mine', 'gone@x.org')"),
-        "the user gone@x.org is not active\nno: gone@x.org is not let in");
+        "the user gone@x.org is not active\nno: gone@x.org is refused");
     db_fails(conn, "SELECT users.explain('deploy', 'Webstie', 'mine', 'ann@x.org')", "SW002", NULL);
     /* Whether a change may be read does not follow from the rules alone. */
     db_fails(conn, "SELECT users.explain('read', 'Change', '1', 'ann@x.org')", "SW002", NULL);

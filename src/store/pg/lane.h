@@ -21,8 +21,7 @@ typedef void sw_work_fn(sw_work *work, const PGresult *result);
 enum {
     SW_ENTER_KEY,
     SW_ENTER_USER,
-    SW_ENTER_OPEN,
-    SW_ENTER_INTERNAL,
+    SW_ENTER_REQUIRES,
     SW_ENTER_SESSION,
     SW_ENTER_CALL_ID = SW_ENTER_SESSION,
     SW_ENTER_REQUEST_ID,

@@ -53,6 +53,9 @@ static const char record[] = "INSERT INTO sitewire.migration (version, name, che
 
 static const char list_files[] =
     "SELECT name, checksum, " ISO_TIME " FROM sitewire.schema_file ORDER BY name";
+static const char has_duties[] = "SELECT to_regprocedure('sitewire.missing_duties(regclass)') IS NOT NULL";
+static const char list_missing[] = "SELECT r.name FROM sitewire.resource r, "
+                                   "sitewire.missing_duties(to_regclass(r.relation)) d LIMIT 1";
 static const char forget_files[] = "DELETE FROM sitewire.schema_file";
 static const char record_file[] =
     "INSERT INTO sitewire.schema_file (name, checksum) VALUES ($1, $2) RETURNING " ISO_TIME;
@@ -336,7 +339,30 @@ static bool is_current(const migrator *m)
     return current;
 }
 
-static sw_code apply_files(const migrator *m)
+/* Reads a table into *result, or leaves it NULL if the table does not exist. */
+static sw_code read_if(const migrator *m, const char *test, const char *statement, PGresult **result)
+{
+    PGresult *there;
+    sw_code code = run(m, test, NULL, &there);
+    if (code)
+        return code;
+    bool any = *PQgetvalue(there, 0, 0) == 't';
+    PQclear(there);
+    return any ? run(m, statement, NULL, result) : SW_OK;
+}
+
+/* Does a resource lack what the schema files attach? Somebody has removed it by hand. */
+static sw_code find_damage(const migrator *m, bool *damaged)
+{
+    PGresult *result = NULL;
+    sw_code code = read_if(m, has_duties, list_missing, &result);
+    *damaged = PQntuples(result) > 0;
+    PQclear(result);
+    return code;
+}
+
+/* Shows those that have changed, or all of them. */
+static sw_code apply_files(const migrator *m, bool show_all)
 {
     sw_code code = run(m, forget_files, NULL, NULL);
     for (int i = 0; !code && i < m->set->file_count; i++) {
@@ -347,7 +373,7 @@ static sw_code apply_files(const migrator *m)
         code = run_source(m, &text);
         if (!code)
             code = record_as(m, record_file, 2, values, at);
-        if (!code && !applied_at(m, file))
+        if (!code && (show_all || !applied_at(m, file)))
             show_file(m, file->name, at);
     }
     return code;
@@ -369,22 +395,12 @@ static sw_code apply(migrator *m, bool dry_run)
     for (int i = 0; !code && i < m->set->count; i++)
         if (m->set->items[i].version > from)
             code = apply_migration(m, &m->set->items[i]);
-    bool pending = from < latest(m->set) || (from == latest(m->set) && !is_current(m));
-    if (!code && pending)
-        code = apply_files(m);
+    bool pending = from < latest(m->set) || !is_current(m), damaged = false;
+    if (!code && from == latest(m->set))
+        code = find_damage(m, &damaged);
+    if (!code && from <= latest(m->set) && (pending || damaged))
+        code = apply_files(m, !pending);
     return code ? code : run(m, dry_run ? "ROLLBACK" : "COMMIT", NULL, NULL);
-}
-
-/* Reads a table into *result, or leaves it NULL if the table does not exist. */
-static sw_code read_if(const migrator *m, const char *test, const char *statement, PGresult **result)
-{
-    PGresult *there;
-    sw_code code = run(m, test, NULL, &there);
-    if (code)
-        return code;
-    bool any = *PQgetvalue(there, 0, 0) == 't';
-    PQclear(there);
-    return any ? run(m, statement, NULL, result) : SW_OK;
 }
 
 static sw_code status(migrator *m)

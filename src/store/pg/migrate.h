@@ -8,7 +8,8 @@
  * programs go first, if they know the version before (sw_service.schema_minimum).
  *
  * Schema files (sql/schema) hold everything else: functions, views, triggers, policies and grants. If one of them
- * differs from what was applied last (sitewire.schema_file), all of them are applied again.
+ * differs from what was applied last (sitewire.schema_file), all of them are applied again; also if a
+ * resource lacks something that they attach (sitewire.missing_duties).
  *
  * Version 20 is the baseline. A database of an older version needs a sitewire of that time to get to
  * version 20 first. */

@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const int64_t tick_ms = 100;
-static const char enter_text[] = "SELECT sitewire.enter($1, $2, $3, $4, $5, $6, $7)";
-static const Oid enter_types[SW_ENTER_COUNT] = {SW_OID_TEXT, SW_OID_TEXT, SW_OID_BOOL, SW_OID_BOOL,
+static const char enter_text[] = "SELECT sitewire.enter($1, $2, $3, $4, $5, $6)";
+static const Oid enter_types[SW_ENTER_COUNT] = {SW_OID_TEXT, SW_OID_TEXT, SW_OID_TEXT,
                                                 SW_OID_TEXT, SW_OID_TEXT, SW_OID_TEXT};
 
 typedef struct sw_queue {

@@ -14,8 +14,8 @@ from sitewire.deployment.v1 import deployment_pb2 as pb  # noqa: E402
 class Claims(DeploymentTest):
     def test_who_may_claim(self):
         self.request()
-        self.refused(PERMISSION_DENIED, "takes deploy", "ClaimDeployment", by="reader@x.org", runner="r")
-        self.refused(PERMISSION_DENIED, "takes deploy", "ClaimDeployment", "projects", by="stranger@x.org", runner="r",
+        self.refused(PERMISSION_DENIED, "needs deploy", "ClaimDeployment", by="reader@x.org", runner="r")
+        self.refused(PERMISSION_DENIED, "needs deploy", "ClaimDeployment", "projects", by="stranger@x.org", runner="r",
                      projects=[self.project])
         self.refused(INVALID_ARGUMENT, "name of a runner", "ClaimDeployment", "runner", runner="")
         self.refused(INVALID_ARGUMENT, "1000 to 600000", "ClaimDeployment", "lease_ms", runner="r", lease_ms=999)
@@ -100,7 +100,7 @@ class Claims(DeploymentTest):
         self.refused(FAILED_PRECONDITION, "ended otherwise", "FinishCommand", "attempt", **held, number=1, attempt=1, exit_code=0)
         self.refused(FAILED_PRECONDITION, "it has not succeeded", "StartCommand", "number", **held, number=2)
         self.attempt(claim, 1, exit_code=4)
-        self.refused(FAILED_PRECONDITION, "has had its 2 attempts", "StartCommand", "attempt", **held, number=1)
+        self.refused(FAILED_PRECONDITION, "has used its 2 attempts", "StartCommand", "attempt", **held, number=1)
         self.refused(FAILED_PRECONDITION, "command 1 of deployment", "FinishDeployment", "outcome", **held, outcome="DONE")
         self.refused(INVALID_ARGUMENT, "DONE, FAILED or ABORTED", "FinishDeployment", "outcome", **held, outcome="REQUESTED")
         self.assertEqual(self.finish(claim, "FAILED", failure="command 1 failed").failure, "command 1 failed")

@@ -118,7 +118,7 @@ class Deciding(DeployCliTest):
         self.assertRegex(self.cli("deployment", number).stdout, rf"approval     needed(.|\n)*plan hash    {plan['plan_hash']}")
         self.fails(INVALID_ARGUMENT, "--plan-hash HASH", "approve", number, by="other@x.org", field="plan_hash")
         self.fails(INVALID_ARGUMENT, "64 hexadecimal digits", "approve", number, "--plan-hash", "abc", by="other@x.org", field="plan_hash")
-        self.fails(ABORTED, "another one now", "approve", number, "--plan-hash", "0" * 64, by="other@x.org", field="plan_hash")
+        self.fails(ABORTED, "plan has changed", "approve", number, "--plan-hash", "0" * 64, by="other@x.org", field="plan_hash")
         self.fails(PERMISSION_DENIED, "somebody else", "approve", number, "--yes", by="owner@x.org")
         self.fails(PERMISSION_DENIED, "takes approve", "approve", number, "--yes", by="ext@x.org")
         done = self.cli("approve", number, "--plan-hash", plan["plan_hash"], by="other@x.org")

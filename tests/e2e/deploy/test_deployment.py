@@ -116,7 +116,7 @@ class Deployments(DeploymentTest):
                 (INVALID_ARGUMENT, "environment", "required", {"environment": ""}),
                 (NOT_FOUND, "docroot", "no docroot", {"docroot": "nowhere"}),
                 (INVALID_ARGUMENT, "type", "no deployment type", {"type": "ROCKET"}),
-                (INVALID_ARGUMENT, "type", "is no deployment of", {"type": "DRUPALDOCROOTCORE"}),
+                (INVALID_ARGUMENT, "type", "does not fit the project", {"type": "DRUPALDOCROOTCORE"}),
                 (INVALID_ARGUMENT, "version", "1 to 128", {"version": ""}),
                 (INVALID_ARGUMENT, "version", "1 to 128", {"version": "a\nb"}),
                 (INVALID_ARGUMENT, "version", "1 to 128", {"version": "x" * 129}),
@@ -183,7 +183,7 @@ class Deployments(DeploymentTest):
         approval = {"id": plan.deployment.id, "plan_hash": plan.plan_hash}
         for code, words, method, fields in (
                 (PERMISSION_DENIED, "takes deploy on a project that you may not see, approve or manage on a project that you may not see, "
-                 "which owner@x.org has not", "RequestDeployment", core),
+                 "which owner@x.org does not have", "RequestDeployment", core),
                 (PERMISSION_DENIED, "takes approve on a project that you may not see, which", "ApproveDeployment", approval),
                 (FAILED_PRECONDITION, "and is not shared: an admin", "RequestDeployment",
                  {"project": self.project, "docroot": "theirs", "environment": "dev", "version": "2"})):
@@ -229,7 +229,7 @@ class Deployments(DeploymentTest):
         self.refused(PERMISSION_DENIED, "somebody else must", "ApproveDeployment", by="owner@x.org", **good)
         self.refused(PERMISSION_DENIED, "takes approve on", "ApproveDeployment", by="ext@x.org", **good)
         self.refused(INVALID_ARGUMENT, "required", "ApproveDeployment", "plan_hash", by="other@x.org", id=number)
-        self.refused(ABORTED, "another one now", "ApproveDeployment", "plan_hash", by="other@x.org", id=number, plan_hash="x")
+        self.refused(ABORTED, "plan has changed", "ApproveDeployment", "plan_hash", by="other@x.org", id=number, plan_hash="x")
         for _ in range(2):  # a second try answers the same
             d = self.call("ApproveDeployment", "other@x.org", **good)
             self.assertEqual((d.status, d.approver, d.plan_hash), ("ACCEPTED", "other@x.org", plan.plan_hash))
@@ -248,7 +248,7 @@ class Deployments(DeploymentTest):
         plan = self.request("owner@x.org", environment="prod")
         number = plan.deployment.id
         self.sql(f"UPDATE referential.website SET home_directory = 'moved' WHERE code = '{self.w}'")
-        self.refused(ABORTED, "another one now", "ApproveDeployment", "plan_hash", by="other@x.org", id=number,
+        self.refused(ABORTED, "plan has changed", "ApproveDeployment", "plan_hash", by="other@x.org", id=number,
                      plan_hash=plan.plan_hash)
         now = self.call("GetDeploymentPlan", "other@x.org", id=number)
         self.assertNotEqual(now.plan_hash, plan.plan_hash)
@@ -258,7 +258,7 @@ class Deployments(DeploymentTest):
         self.assertFalse(self.claim().HasField("deployment"))
         d = self.get(number)
         self.assertEqual(d.status, "ABORTED")
-        self.assertIn("not the one any more that other@x.org approved", d.failure)
+        self.assertIn("no longer the one that other@x.org approved", d.failure)
 
     def test_accepted_before_its_environment_was_protected(self):
         self.sql("INSERT INTO referential.environment (code) VALUES ('later'); INSERT INTO referential.docroot_environment "
@@ -354,7 +354,7 @@ class Deployments(DeploymentTest):
     def test_abort(self):
         waiting = self.request("owner@x.org", environment="prod").deployment.id
         queued = self.request().deployment.id
-        self.refused(PERMISSION_DENIED, "to abort this takes", "AbortDeployment", by="reader@x.org", id=queued)
+        self.refused(PERMISSION_DENIED, "aborting this takes", "AbortDeployment", by="reader@x.org", id=queued)
         for number in (waiting, queued):
             for _ in range(2):
                 d = self.call("AbortDeployment", "owner@x.org", id=number, reason="wrong version")
@@ -370,7 +370,7 @@ class Deployments(DeploymentTest):
         lease = self.call("RenewLease", **held)
         self.assertEqual((lease.abort, lease.abort_reason), (True, "aborted by ext@x.org: stop"))
         self.call("FinishCommand", **held, number=1, attempt=1, signal=15)
-        self.refused(FAILED_PRECONDITION, "is to be aborted", "StartCommand", "id", **held, number=1)
+        self.refused(FAILED_PRECONDITION, "is being aborted", "StartCommand", "id", **held, number=1)
         d = self.finish(claim, "ABORTED")
         self.assertEqual((d.status, d.failure), ("ABORTED", "aborted by ext@x.org: stop"))
         done = self.deploy()
@@ -476,7 +476,7 @@ class Deployments(DeploymentTest):
                      f"request('{self.project}', '', '', 'dev', '2', NULL, '', '', false, NULL)",
                      "claim_next('r', NULL, NULL, NULL, 0)"):
             with self.subTest(text=text):
-                self.assertIn("nobody vouches", refused("SELECT deployment." + text))
+                self.assertIn("not identified", refused("SELECT deployment." + text))
         self.assertEqual(self.get(number).status, "ACCEPTED")
 
 

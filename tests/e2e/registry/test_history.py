@@ -136,7 +136,7 @@ class History(unittest.TestCase):
         for text in statements:
             self.assertIn("history is permanent", self.refused("postgres", text))
         # A service that has not said for whom it works changes nothing.
-        self.assertIn("nobody vouches", self.refused("sitewire_referential", "INSERT INTO referential.cms (code) VALUES ('x')"))
+        self.assertIn("not identified", self.refused("sitewire_referential", "INSERT INTO referential.cms (code) VALUES ('x')"))
 
     def test_rights(self):
         for code in ("hers", "others"):
@@ -169,7 +169,7 @@ class History(unittest.TestCase):
         self.run_cli("create", "website", "told")
         self.system.sql("INSERT INTO deployment.event (position, project, project_sequence, deployment, kind, at, payload, previous_position) "
                         "VALUES (1, 'website:told', 1, 1, 'state', now(), '{}', 0)")
-        for table, words in (("deployment.event", "as they were told"), ("users.history", "history is permanent")):
+        for table, words in (("deployment.event", "events cannot be changed"), ("users.history", "history is permanent")):
             column = {"deployment.event": "payload = '{\"x\": 1}'", "users.history": "since = now()"}[table]
             for text in (f"UPDATE {table} SET {column}", f"DELETE FROM {table}", f"TRUNCATE {table}"):
                 self.assertIn(words, self.refused("postgres", text))

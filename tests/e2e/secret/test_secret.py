@@ -286,7 +286,7 @@ class Attacks(SecretTest):
         for role in ("sitewire_user", "sitewire_deployment"):
             self.assertIn("permission denied", attempt(role, read))
             self.assertIn("permission denied", attempt(role, "SELECT * FROM referential.secret_listing"))
-        self.assertIn("nobody vouches", attempt("sitewire_referential", read))
+        self.assertIn("not identified", attempt("sitewire_referential", read))
 
 
 class Rights(SecretTest):

@@ -1,0 +1,404 @@
+/* A resource is guarded by default. An entity that is registered has every duty of a resource; without one of them, and
+ * for every table that nobody registered, the store refuses to serve by name; and a query that declares nothing
+ * is for admins. */
+#include "db.h"
+#include "service/service.h"
+#include "store/pg/migrate.h"
+#include "store_fixture.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SERVICE &sw__referential__descriptor
+
+static test_store test;
+
+/* The entity: the message Registrar over a table that this test makes from nothing. */
+static const sw_resource entity[] = {
+    {SERVICE, &sw__registrar__descriptor, "Registrars", "referential.registrar", 1, NULL, NULL, NULL},
+    {0},
+};
+static const sw_query queries[] = {
+    {.service = SERVICE, .method = "FindVersions", .sql = "SELECT 'undeclared' AS type"},
+    {.service = SERVICE,
+     .method = "ListImpact",
+     .sql = "SELECT 'admin' AS type",
+     .requires = SW_REQUIRES_ADMIN},
+    {.service = SERVICE,
+     .method = "CompareEnvironments",
+     .sql = "SELECT 'profile' AS type",
+     .requires = SW_REQUIRES_PROFILE},
+    {.service = SERVICE,
+     .method = "ListExpirations",
+     .sql = "SELECT 'open' AS type",
+     .requires = SW_REQUIRES_OPEN},
+    {0},
+};
+
+/* The registry without it, as before somebody added the entity. */
+static const char table[] =
+    "DROP TABLE referential.registrar CASCADE; DELETE FROM sitewire.resource WHERE name = 'Registrar';"
+    "DELETE FROM users.rule WHERE resource = 'Registrar';"
+    "CREATE TABLE referential.registrar (code text PRIMARY KEY, name text NOT NULL DEFAULT '',"
+    " created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now(),"
+    " revision bigint NOT NULL DEFAULT 1)";
+static const char registration[] =
+    "SELECT sitewire.keep_resource('referential.registrar', 'sitewire_referential', read => 'profile')";
+static const char people[] =
+    "INSERT INTO referential.website (code) VALUES ('w');"
+    "INSERT INTO users.\"user\" (email) VALUES ('external@x.org'), ('stranger@x.org');"
+    "INSERT INTO users.access_right VALUES ('website:w', 'external@x.org', 'External')";
+
+/* A store that looks at the schema as it is now refuses, and says this. */
+static void refused(const char *text)
+{
+    test_store_restart(&test);
+    test_store_wait_reason(&test, text);
+    assert_false(test.serving);
+}
+
+static void served(void)
+{
+    test_store_restart(&test);
+    test_store_wait(&test, true);
+}
+
+/* --- The entity --- */
+
+static const Sw__Registrar *create(const char *code)
+{
+    Sw__Registrar row = SW__REGISTRAR__INIT;
+    Sw__CreateRegistrarRequest request = SW__CREATE_REGISTRAR_REQUEST__INIT;
+    row.code = (char *)code;
+    request.registrar = &row;
+    return test_store_call(&test, "CreateRegistrar", &request.base, NULL);
+}
+
+static const void *delete_row(const char *code)
+{
+    Sw__DeleteRegistrarRequest request = SW__DELETE_REGISTRAR_REQUEST__INIT;
+    request.code = (char *)code;
+    return test_store_call(&test, "DeleteRegistrar", &request.base, NULL);
+}
+
+static const Sw__Registrar *rename_to(const char *code, const char *name)
+{
+    Sw__Registrar row = SW__REGISTRAR__INIT;
+    Sw__UpdateRegistrarRequest request = SW__UPDATE_REGISTRAR_REQUEST__INIT;
+    row.code = (char *)code;
+    row.name = (char *)name;
+    request.registrar = &row;
+    return test_store_call(&test, "UpdateRegistrar", &request.base, NULL);
+}
+
+static const Sw__Registrar *get(const char *code, Google__Protobuf__Timestamp *read_time)
+{
+    Sw__GetRegistrarRequest request = SW__GET_REGISTRAR_REQUEST__INIT;
+    request.code = (char *)code;
+    request.read_time = read_time;
+    return test_store_call(&test, "GetRegistrar", &request.base, NULL);
+}
+
+/* One call has made a whole resource of the table. */
+static void complete_entity(void **state)
+{
+    (void)state;
+    served();
+    assert_non_null(create("one"));
+    Google__Protobuf__Timestamp then = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+    sscanf(db_rows(test.conn, "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint || ' ' || "
+                              "(extract(microseconds FROM clock_timestamp())::bigint % 1000000) * 1000"),
+           "%" SCNd64 " %" SCNd32, &then.seconds, &then.nanos);
+    const Sw__Registrar *row = rename_to("one", "One");
+    assert_int_equal(row->revision, 2);
+    assert_string_equal(db_rows(test.conn, "SELECT updated_at > created_at FROM referential.registrar"), "t");
+    assert_string_equal(get("one", NULL)->name, "One");
+    assert_string_equal(get("one", &then)->name, "");
+    assert_string_equal(db_rows(test.conn,
+                                "SELECT string_agg(concat_ws(' ', operation, key, actor), ', ' ORDER BY id) "
+                                "FROM users.change WHERE resource = 'Registrar'"),
+                        "INSERT one admin@localhost, UPDATE one admin@localhost");
+    /* Who is no admin reads, and does nothing else. */
+    test.caller = "external@x.org";
+    assert_non_null(get("one", NULL));
+    assert_null(create("two"));
+    test_store_failed(SW_PERMISSION_DENIED, NULL,
+                      "external@x.org may not create this Registrar: only admins may");
+    assert_null(rename_to("one", "Mine"));
+    test_store_failed(SW_PERMISSION_DENIED, NULL, "only admins may");
+    assert_null(delete_row("one"));
+    test_store_failed(SW_PERMISSION_DENIED, NULL, "only admins may");
+    test.caller = "stranger@x.org";
+    assert_null(get("one", NULL));
+    test_store_failed(SW_PERMISSION_DENIED, NULL, "no access right");
+    test.caller = NULL;
+    assert_non_null(delete_row("one"));
+    assert_string_equal(db_rows(test.conn, "SELECT count(*) FROM users.change WHERE resource = 'Registrar'"),
+                        "3");
+    db_run(test.conn,
+           "INSERT INTO referential.registrar (code) VALUES ('x'); TRUNCATE referential.registrar");
+    assert_string_equal(db_rows(test.conn, "SELECT operation FROM users.change ORDER BY id DESC LIMIT 1"),
+                        "DELETE");
+    /* What lists types reads the registration. */
+    db_run(test.conn, "INSERT INTO referential.registrar (code) VALUES ('x')");
+    assert_string_equal(db_rows(test.conn, "SELECT referential.find('Registrar', 'x', 'key')"), "{x}");
+    assert_string_equal(db_rows(test.conn, "SELECT sitewire.row_of('Registrar', 'x')->>'code'"), "x");
+    db_run(test.conn, "DELETE FROM referential.registrar");
+}
+
+/* Without words of its own a registration opens nothing, not even for reading. */
+static void closed_by_default(void **state)
+{
+    (void)state;
+    db_run(test.conn, "SELECT sitewire.keep_resource('referential.registrar', 'sitewire_referential')");
+    served();
+    assert_non_null(create("one"));
+    test.caller = "external@x.org";
+    assert_null(get("one", NULL));
+    test_store_failed(SW_NOT_FOUND, NULL, NULL);
+    assert_null(create("two"));
+    test_store_failed(SW_PERMISSION_DENIED, NULL, "only admins may");
+    test.caller = NULL;
+    assert_non_null(delete_row("one"));
+    db_run(test.conn, registration);
+}
+
+/* --- Duties --- */
+
+static void duties_removed_in_turn(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *removal, *duty;
+    } cases[] = {
+        {"DROP TRIGGER touch ON referential.registrar", "timestamps;"},
+        {"ALTER TABLE referential.registrar DISABLE TRIGGER touch", "timestamps;"},
+        {"DROP TRIGGER guard ON referential.registrar", "guard;"},
+        {"ALTER TABLE referential.registrar DISABLE TRIGGER guard", "guard;"},
+        {"DROP TRIGGER record ON referential.registrar", "history;"},
+        {"DROP TRIGGER record_update ON referential.registrar", "history;"},
+        {"DROP TRIGGER record_truncate ON referential.registrar", "history;"},
+        {"ALTER TABLE referential.registrar DISABLE TRIGGER ALL", "timestamps, guard, history;"},
+        {"ALTER TABLE referential.registrar DISABLE ROW LEVEL SECURITY", "row security;"},
+        {"DROP POLICY read ON referential.registrar", "row security;"},
+        {"CREATE POLICY everybody ON referential.registrar FOR SELECT USING (true)", "row security;"},
+        {"DELETE FROM users.rule WHERE resource = 'Registrar' AND action = 'delete'", "rules;"},
+        {"REVOKE INSERT ON referential.registrar FROM sitewire_referential", "grants;"},
+        {"GRANT SELECT ON referential.registrar TO PUBLIC", "grants;"},
+        {"GRANT UPDATE (name) ON referential.registrar TO sitewire_user", "grants;"},
+        {"SET session_replication_role = replica; DELETE FROM users.history WHERE resource = 'Registrar';"
+         "RESET session_replication_role",
+         "as-of;"},
+        {"DELETE FROM sitewire.resource WHERE name = 'Registrar'",
+         "registration; register it with sitewire.keep_resource('referential.registrar', ...)"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char text[200];
+        snprintf(text, sizeof(text), "referential.registrar is not guarded: it lacks %s", cases[i].duty);
+        db_run(test.conn, cases[i].removal);
+        refused(text);
+        db_run(test.conn, "DROP POLICY IF EXISTS everybody ON referential.registrar");
+        db_run(test.conn, registration);
+        assert_string_equal(
+            db_rows(test.conn, "SELECT * FROM sitewire.missing_duties('referential.registrar')"), "");
+    }
+    served();
+}
+
+/* History and rights know a resource by the name of its table, so a row with another message is refused. */
+static void names_agree(void **state)
+{
+    (void)state;
+    static const sw_resource other[] = {
+        {SERVICE, &sw__registrar__descriptor, "Registrars", "referential.cms", 1, NULL, NULL, NULL}, {0}};
+    test.resources = other;
+    refused("referential.cms is not guarded: it lacks name; ");
+    test.resources = entity;
+    served();
+}
+
+/* Every duty was removed above, so a new one needs a case there. */
+static void all_duties_are_known(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        db_rows(test.conn,
+                "SELECT string_agg(duty, ' ' ORDER BY duty) FROM sitewire.duties('referential.registrar')"),
+        "as-of grants guard history row security rules timestamps");
+    assert_string_equal(db_rows(test.conn, "SELECT r.name, d.duty FROM sitewire.resource r, "
+                                           "sitewire.missing_duties(r.relation::regclass) d"),
+                        "");
+}
+
+/* A column of the bookkeeping that is gone cannot be made up for by a call. */
+static void columns_are_a_duty(void **state)
+{
+    (void)state;
+    db_run(test.conn, "CREATE TABLE referential.bare (code text PRIMARY KEY)");
+    db_fails(test.conn, "SELECT sitewire.keep_resource('referential.bare', 'sitewire_referential')", "P0001",
+             NULL);
+    db_run(test.conn, "ALTER TABLE referential.bare ADD created_at timestamptz, ADD updated_at timestamptz,"
+                      " ADD revision bigint NOT NULL DEFAULT 1;"
+                      "SELECT sitewire.keep_resource('referential.bare', 'sitewire_referential')");
+    db_fails(test.conn,
+             "SELECT sitewire.keep_resource('referential.bare', 'sitewire_referential', "
+             "project => '''website:'' || {website}')",
+             "P0001", NULL);
+    db_fails(test.conn,
+             "SELECT sitewire.keep_resource('referential.bare', 'sitewire_referential', "
+             "exempt => '{grants}')",
+             "P0001", NULL);
+    db_run(test.conn, "DROP TABLE referential.bare; DELETE FROM sitewire.resource WHERE name = 'Bare'");
+}
+
+/* What somebody made in a hurry, wherever it is. */
+static void tables_of_nobody(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql, *name;
+    } cases[] = {
+        {"CREATE TABLE referential.hasty (code text); GRANT ALL ON referential.hasty TO sitewire_referential",
+         "referential.hasty"},
+        {"CREATE TABLE users.hasty (code text); GRANT INSERT ON users.hasty TO sitewire_service",
+         "users.hasty"},
+        {"CREATE TABLE public.hasty (code text); GRANT DELETE ON public.hasty TO PUBLIC", "public.hasty"},
+        {"CREATE TABLE deployment.hasty (code text); GRANT UPDATE (code) ON deployment.hasty TO "
+         "sitewire_user",
+         "deployment.hasty"},
+        {"CREATE VIEW referential.hasty AS SELECT * FROM referential.cms;"
+         "GRANT UPDATE ON referential.hasty TO sitewire_referential",
+         "referential.hasty"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char text[200];
+        db_run(test.conn, cases[i].sql);
+        snprintf(text, sizeof(text),
+                 "%s is not guarded: it lacks registration; register it with "
+                 "sitewire.keep_resource('%s', ...) in sql/schema/12_access.sql",
+                 cases[i].name, cases[i].name);
+        refused(text);
+        snprintf(text, sizeof(text), "DROP %s %s", strstr(cases[i].sql, "VIEW") ? "VIEW" : "TABLE",
+                 cases[i].name);
+        db_run(test.conn, text);
+    }
+    served();
+}
+
+/* What was removed by hand from a resource of ours comes back with a migration. */
+static void migrating_repairs(void **state)
+{
+    (void)state;
+    sw_error error;
+    db_run(test.conn, "DROP TRIGGER guard ON referential.website; DROP POLICY read ON users.key;"
+                      "ALTER TABLE referential.domain DISABLE ROW LEVEL SECURITY;"
+                      "GRANT SELECT ON users.key TO sitewire_referential");
+    assert_string_equal(db_rows(test.conn, "SELECT r.name, d.duty FROM sitewire.resource r, "
+                                           "sitewire.missing_duties(r.relation::regclass) d ORDER BY 1, 2"),
+                        "Domain|row security\nKey|grants\nKey|row security\nWebsite|guard");
+    if (sw_migrate_apply(test.conninfo, false, NULL, NULL, &error) != SW_OK)
+        fail_msg("%s", error.message);
+    assert_string_equal(db_rows(test.conn, "SELECT r.name, d.duty FROM sitewire.resource r, "
+                                           "sitewire.missing_duties(r.relation::regclass) d"),
+                        "");
+}
+
+/* --- Queries --- */
+
+static void ask(const char *caller, const char *method, const ProtobufCMessage *request, sw_code code)
+{
+    test.caller = caller;
+    test_store_call(&test, method, request, NULL);
+    test.caller = NULL;
+    if (test_store_last()->error.code != code)
+        fail_msg("%s by %s: %s", method, caller, test_store_last()->error.message);
+}
+
+static void queries_require(void **state)
+{
+    (void)state;
+    Sw__FindVersionsRequest undeclared = SW__FIND_VERSIONS_REQUEST__INIT;
+    Sw__ListImpactRequest admin = SW__LIST_IMPACT_REQUEST__INIT;
+    Sw__CompareEnvironmentsRequest profile = SW__COMPARE_ENVIRONMENTS_REQUEST__INIT;
+    Sw__ListExpirationsRequest open = SW__LIST_EXPIRATIONS_REQUEST__INIT;
+    served();
+    static const char *const callers[] = {"admin@localhost", "external@x.org", "stranger@x.org",
+                                          "nobody@x.org"};
+    static const sw_code codes[][4] = {
+        {SW_OK, SW_OK, SW_OK, SW_OK},
+        {SW_PERMISSION_DENIED, SW_PERMISSION_DENIED, SW_OK, SW_OK},
+        {SW_PERMISSION_DENIED, SW_PERMISSION_DENIED, SW_PERMISSION_DENIED, SW_OK},
+        {SW_UNAUTHENTICATED, SW_UNAUTHENTICATED, SW_UNAUTHENTICATED, SW_UNAUTHENTICATED},
+    };
+    for (size_t i = 0; i < 4; i++) {
+        ask(callers[i], "FindVersions", &undeclared.base, codes[i][0]);
+        ask(callers[i], "ListImpact", &admin.base, codes[i][1]);
+        ask(callers[i], "CompareEnvironments", &profile.base, codes[i][2]);
+        ask(callers[i], "ListExpirations", &open.base, codes[i][3]);
+    }
+    ask("external@x.org", "FindVersions", &undeclared.base, SW_PERMISSION_DENIED);
+    test_store_failed(SW_PERMISSION_DENIED, NULL, "external@x.org may not do this: only admins may");
+}
+
+/* The services' own queries have declared theirs: one is for admins. */
+static void services_declare(void **state)
+{
+    (void)state;
+    static const sw_service *const services[] = {&sw_service_referential, &sw_service_user,
+                                                 &sw_service_deployment};
+    char admin[200] = "", internal[200] = "", open[200] = "";
+    for (size_t i = 0; i < 3; i++)
+        for (const sw_query *query = services[i]->queries; query->service; query++) {
+            char *list = query->requires == SW_REQUIRES_ADMIN      ? admin
+                         : query->requires == SW_REQUIRES_INTERNAL ? internal
+                         : query->requires == SW_REQUIRES_OPEN     ? open
+                                                                   : NULL;
+            if (list)
+                snprintf(list + strlen(list), 200 - strlen(list), "%s ", query->method);
+        }
+    assert_string_equal(admin, "RotateSecrets ");
+    assert_string_equal(internal, "Authenticate ");
+    assert_string_equal(open, "WhoAmI ");
+}
+
+static int open_store(void **state)
+{
+    (void)state;
+    test.resources = entity;
+    test_store_open_bare(&test, "duties", queries);
+    test_store_migrate(&test);
+    db_run(test.conn, table);
+    db_run(test.conn, registration);
+    db_run(test.conn, people);
+    return 0;
+}
+
+static int close_store(void **state)
+{
+    (void)state;
+    test_store_close(&test);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(complete_entity),
+        cmocka_unit_test(closed_by_default),
+        cmocka_unit_test(duties_removed_in_turn),
+        cmocka_unit_test(all_duties_are_known),
+        cmocka_unit_test(names_agree),
+        cmocka_unit_test(columns_are_a_duty),
+        cmocka_unit_test(tables_of_nobody),
+        cmocka_unit_test(queries_require),
+        cmocka_unit_test(services_declare),
+        cmocka_unit_test(migrating_repairs),
+    };
+    return cmocka_run_group_tests(tests, open_store, close_store);
+}
