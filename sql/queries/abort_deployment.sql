@@ -1,2 +1,2 @@
--- Deployments.AbortDeployment: ends it, or asks its runner to.
+-- Deployments.AbortDeployment: ends a deployment, or asks its runner to end it.
 SELECT d.* FROM deployment.abort(:id, :reason) d

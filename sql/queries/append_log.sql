@@ -1,2 +1,2 @@
--- Deployments.AppendLog: output, each chunk where the one before it ends.
+-- Deployments.AppendLog: output; each chunk begins where the previous one ends.
 SELECT deployment.append_log(:id, :fence, :chunks) AS "offset"

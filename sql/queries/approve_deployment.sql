@@ -1,2 +1,3 @@
--- Deployments.ApproveDeployment: somebody else than the requester agrees to the plan that has this hash.
+-- Deployments.ApproveDeployment: somebody other than the requester approves the plan with this
+-- hash.
 SELECT d.* FROM deployment.approve(:id, :plan_hash) d

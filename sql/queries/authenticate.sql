@@ -1,4 +1,5 @@
--- Users.Authenticate: whose keys these are and who these users are, and why they are refused, if they are.
+-- Users.Authenticate: which users these keys belong to, who these users are, and why they are
+-- refused, if they are.
 SELECT asked.public_key, i."user", i.profile, i.refused, i.expires_at,
        CASE WHEN i.profile = 'USER' AND (asked.public_key = ANY (:subscribers::text[]) OR asked.email = ANY (:subscribers::text[]))
             THEN users.readable(i."user") END AS projects

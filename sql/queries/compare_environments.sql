@@ -1,5 +1,6 @@
--- Referential.CompareEnvironments: how two environments of a docroot differ. Both sides become rows of (type, key, field,
--- value), where an empty field stands for the whole, and a full join leaves the differences.
+-- Referential.CompareEnvironments: how two environments of a docroot differ. Both sides become rows
+-- of (type, key, field, value), where an empty field stands for the whole, and a full join leaves
+-- the differences.
 WITH argument AS MATERIALIZED (
     SELECT (referential.find('Docroot', coalesce(:docroot, ''), 'docroot'))[1] AS docroot,
            CASE WHEN coalesce(:environment, '') = ''
@@ -53,6 +54,6 @@ SELECT type, key, field,
        coalesce(r.value, CASE field WHEN '' THEN 'absent' ELSE '' END) AS right
 FROM left_side l FULL JOIN right_side r USING (type, key, field)
 WHERE l.value IS DISTINCT FROM r.value
-  AND (field = '' OR num_nulls(l.value, r.value) = 0) -- where the whole is absent, its fields say nothing
+  AND (field = '' OR num_nulls(l.value, r.value) = 0) -- if the whole is absent, its fields are not listed
 ORDER BY type <> 'DocrootEnvironment', type, key, field
-LIMIT (SELECT 100000 FROM argument) -- comes first, so arguments are checked even where there is no row
+LIMIT (SELECT 100000 FROM argument) -- comes first, so arguments are checked even if no row is found

@@ -1,4 +1,4 @@
--- Users.Explain: may somebody do something, and why?
+-- Users.Explain: whether somebody may do something, and why.
 SELECT e.allowed, e.step
 FROM users.explain(coalesce(:action, ''), coalesce(:type, ''), coalesce(:key, ''),
                    CASE WHEN coalesce(:user, '') IN ('', users.me()) THEN users.me()

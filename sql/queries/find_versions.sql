@@ -28,4 +28,4 @@ SELECT r.type, r.code, r.version, r.docroot, r.environment,
 FROM running r
 WHERE r.version <> ''
 ORDER BY r.code, r.version, r.docroot, r.environment
-LIMIT (SELECT 100000 FROM argument) -- comes first, so arguments are checked even where there is no row
+LIMIT (SELECT 100000 FROM argument) -- comes first, so arguments are checked even if no row is found

@@ -1,2 +1,2 @@
--- Deployments.FinishDeployment: its outcome, as its runner has it.
+-- Deployments.FinishDeployment: the outcome, as the runner reports it.
 SELECT d.* FROM deployment.conclude(:id, :fence, :outcome, :failure) d

@@ -1,4 +1,5 @@
--- Deployments.GetDeploymentPlan: what a deployment will do. Whoever may read the deployment may read this.
+-- Deployments.GetDeploymentPlan: what a deployment will do, for everybody who may read the
+-- deployment.
 SELECT p.*
 FROM (SELECT coalesce(:id, 0) AS id) asked
 LEFT JOIN deployment.deployment d USING (id)

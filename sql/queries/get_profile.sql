@@ -1,4 +1,4 @@
--- Users.GetProfile: what a user is. Whoever may read the user may read this.
+-- Users.GetProfile: the profile of a user, for everybody who may read the user.
 SELECT u.email, i.profile, u.active, u.first_name, u.last_name, u.company,
        (SELECT count(DISTINCT project) FROM users.access_right a WHERE a."user" = u.email)::integer AS projects
 FROM (SELECT coalesce(:email, '') AS email) asked

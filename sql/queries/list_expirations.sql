@@ -1,4 +1,5 @@
--- Referential.ListExpirations: certificates and domains that expire within some days, and the websites that need them.
+-- Referential.ListExpirations: certificates and domains that expire within some days, and the
+-- websites that need them.
 WITH RECURSIVE argument AS MATERIALIZED (
     SELECT now() + CASE WHEN :within_days NOT BETWEEN 0 AND 36500
                         THEN sitewire.fail('SW002', 'within_days', 'within_days is 0 to 36500')
@@ -10,7 +11,7 @@ WITH RECURSIVE argument AS MATERIALIZED (
     SELECT 'Domain', d.fqdn, d.expires_at
     FROM argument a JOIN referential.domain d ON d.expires_at <= a.until
 ), reached AS (
-    -- A certificate is needed by the domains that show it; a domain by itself and by those below it.
+    -- A certificate is needed by the domains that use it, a domain by itself and those below it.
     (SELECT e.type, e.key, d.fqdn, d.website
     FROM expiring e JOIN referential.domain d ON d.fqdn = e.key
     WHERE e.type = 'Domain'
@@ -36,4 +37,4 @@ SELECT type, key, e.expires_at, floor(extract(epoch FROM e.expires_at - now()) /
        coalesce(n.websites, '{}') AS websites
 FROM expiring e LEFT JOIN needed n USING (type, key)
 ORDER BY e.expires_at, type, key
-LIMIT (SELECT 100000 FROM argument) -- comes first, so arguments are checked even where there is no row
+LIMIT (SELECT 100000 FROM argument) -- comes first, so arguments are checked even if no row is found

@@ -1,8 +1,9 @@
 -- Referential.ListImpact: what would be hit if a resource went away.
 --
--- A walk from the resource to what refers to it, to what runs on it and to what is reached through it, one
--- step at a time. The steps follow from the schema (referential.next_hits). Keys are carried in parts, so each
--- step finds its rows by index. There are no cycles, and of several ways to a resource the shortest is kept.
+-- A walk from the resource to what refers to it, to what runs on it and to what is reached through
+-- it, one step at a time. The steps follow from the schema (referential.next_hits). Keys are
+-- carried in parts, so each step finds its rows by index. There are no cycles, and of several ways
+-- to a resource the shortest is kept.
 WITH RECURSIVE argument AS MATERIALIZED (
     SELECT referential.find(coalesce(:type, ''), coalesce(:key, ''), 'key') AS part,
            CASE WHEN :depth < 0 THEN sitewire.fail('SW002', 'depth', 'depth is 0 or more')

@@ -1,4 +1,5 @@
--- Deployments.ReadLog: output from a byte on. At most 1024 chunks, of which those after the first one stay within the limit.
+-- Deployments.ReadLog: output from a byte on. At most 1024 chunks, of which those after the first
+-- one stay within the limit.
 WITH asked AS MATERIALIZED (
     SELECT coalesce(:id, 0) AS id, coalesce(:command, 0) AS command,
            CASE WHEN coalesce(:offset, 0) < 0 THEN sitewire.fail('SW002', 'offset', 'offset is 0 or more')::bigint

@@ -1,2 +1,2 @@
--- Deployments.RenewLease: its runner keeps it for a while more.
+-- Deployments.RenewLease: the runner keeps its deployment for longer.
 SELECT l.* FROM deployment.renew(:id, :fence, :lease_ms) l
