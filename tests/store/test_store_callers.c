@@ -16,6 +16,7 @@ static test_store test;
 static const sw_query queries[] = {
     {.service = &sw__referential__descriptor,
      .method = "FindVersions",
+     .requires = SW_REQUIRES_PROFILE,
      .sql = "SELECT current_setting('sitewire.user', true) AS type, (SELECT count(*) FROM "
             "referential.website)::text AS code,"
             " CASE WHEN :type = 'fail' THEN sitewire.fail('SW002', 'code', 'bad') END AS version"},

@@ -89,7 +89,7 @@ class Claims(DeploymentTest):
         self.refused(NOT_FOUND, "no command 3", "StartCommand", "number", **held, number=3)
         self.refused(FAILED_PRECONDITION, "command 1 comes first", "StartCommand", "number", **held, number=2)
         self.refused(FAILED_PRECONDITION, "next attempt at command 1 is 1", "StartCommand", "attempt", **held, number=1, attempt=2)
-        self.refused(NOT_FOUND, "has not begun", "FinishCommand", "attempt", **held, number=1, attempt=1, exit_code=0)
+        self.refused(NOT_FOUND, "has not started", "FinishCommand", "attempt", **held, number=1, attempt=1, exit_code=0)
         for _ in range(2):
             self.assertEqual(self.call("StartCommand", **held, number=1).attempt, 1)
         self.refused(INVALID_ARGUMENT, "how did it end", "FinishCommand", "exit_code", **held, number=1, attempt=1)

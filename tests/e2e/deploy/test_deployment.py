@@ -122,10 +122,10 @@ class Deployments(DeploymentTest):
                 (INVALID_ARGUMENT, "version", "1 to 128", {"version": "x" * 129}),
                 (INVALID_ARGUMENT, "reason", "at most 1000", {"reason": "x" * 1001}),
                 (INVALID_ARGUMENT, "on_lost_lease", "FAIL or RETRY", {"on_lost_lease": "PANIC"}),
-                (INVALID_ARGUMENT, "commands[1].step", "no step", {"commands": [{"argv": ["a"]}, {"step": "X", "argv": ["a"]}]}),
+                (INVALID_ARGUMENT, "commands[1].step", "no enabled step", {"commands": [{"argv": ["a"]}, {"step": "X", "argv": ["a"]}]}),
                 (INVALID_ARGUMENT, "commands[0].argv", "either", {"commands": [{}]}),
                 (INVALID_ARGUMENT, "commands[0].argv", "either", {"commands": [{"argv": ["a"], "shell": "a"}]}),
-                (INVALID_ARGUMENT, "commands[0].argv", "is empty", {"commands": [{"argv": ["", "a"]}]}),
+                (INVALID_ARGUMENT, "commands[0].argv", "must not be empty", {"commands": [{"argv": ["", "a"]}]}),
                 (INVALID_ARGUMENT, "commands[0].timeout_s", "1 to 86400", {"commands": [{"shell": "a", "timeout_s": -1}]}),
                 (INVALID_ARGUMENT, "commands[0].retries", "0 to 10", {"commands": [{"shell": "a", "retries": 11}]}),
                 (INVALID_ARGUMENT, "commands[0]", "256 arguments", {"commands": [{"argv": ["a"] * 257}]}),
@@ -390,7 +390,7 @@ class Deployments(DeploymentTest):
         first = self.deploy(version="2", commands=[{"argv": ["switch"], "retries": 1}])
         second = self.deploy(version="3")
         self.refused(FAILED_PRECONDITION, f"deployment {second} came after", "RollbackDeployment", "id", id=first)
-        self.refused(PERMISSION_DENIED, "to deploy", "RollbackDeployment", by="reader@x.org", id=second)
+        self.refused(PERMISSION_DENIED, "deploying to dev", "RollbackDeployment", by="reader@x.org", id=second)
         plan = self.call("RollbackDeployment", "ext@x.org", id=second, reason="it broke", validate_only=True)
         self.assertEqual((plan.deployment.id, plan.deployment.version), (0, "2"))
         plan = self.call("RollbackDeployment", "ext@x.org", id=second, reason="it broke", commands=[pb.Command(shell="back")])
@@ -404,7 +404,7 @@ class Deployments(DeploymentTest):
 
     def test_rollback_of_the_first(self):
         self.sql(f"UPDATE referential.website_deployed SET website_version = '' WHERE website = '{self.w}'")
-        self.refused(FAILED_PRECONDITION, "nothing was there before", "RollbackDeployment", "id", id=self.deploy())
+        self.refused(FAILED_PRECONDITION, "no version before", "RollbackDeployment", "id", id=self.deploy())
 
     def test_registry(self):
         def versions():

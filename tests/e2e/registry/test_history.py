@@ -173,7 +173,7 @@ class History(unittest.TestCase):
             column = {"deployment.event": "payload = '{\"x\": 1}'", "users.history": "since = now()"}[table]
             for text in (f"UPDATE {table} SET {column}", f"DELETE FROM {table}", f"TRUNCATE {table}"):
                 self.assertIn(words, self.refused("postgres", text))
-        self.assertIn("is fixed", self.refused("postgres", "TRUNCATE deployment.transition"))
+        self.assertIn("are fixed", self.refused("postgres", "TRUNCATE deployment.transition"))
         self.run_cli("rename", "website", "told", "told-anew")
         self.assertEqual(self.system.sql("SELECT project FROM deployment.event"), [["website:told-anew"]])
 
