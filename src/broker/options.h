@@ -9,18 +9,20 @@ typedef struct sw_broker_options {
     const char *frontend, *backend; /* endpoints, comma-separated */
     const char *events, *publish;   /* the same; NULL or "": no events */
     const char *instance;           /* NULL or "": made from the process id */
-    const char *caller;             /* the caller of every unencrypted call; NULL or "": see auth/auth.h */
-    const char *local_users;        /* UID=USER,...: the user of each process that connects over ipc */
-    const char *curve;              /* "on" or "off": encryption of tcp; NULL: on */
-    const char *key;                /* file with the broker's key */
-    const char *service_keys;       /* folder of certificates that may serve and publish on tcp */
-    int64_t auth_cache_ms;          /* how long a verdict holds while the user service is away */
-    int64_t handshake_ms;           /* time limit of a handshake */
-    int64_t message_max;            /* bytes of a message */
-    int64_t replies_max;            /* unsent messages to a client before it is cut off */
-    int64_t replies_bytes;          /* unsent bytes to a client; the next message cuts it off */
-    int64_t events_max;             /* unsent events to a subscriber before it misses some */
-    int64_t drain_ms;               /* time limit of a drain that names none */
+    /* the caller of every unencrypted call; NULL or "": see auth/auth.h */
+    const char *caller;
+    /* UID=USER,...: the user of each process that connects over ipc */
+    const char *local_users;
+    const char *curve;        /* "on" or "off": encryption of tcp; NULL: on */
+    const char *key;          /* file with the broker's key */
+    const char *service_keys; /* folder of certificates that may serve and publish on tcp */
+    int64_t auth_cache_ms;    /* how long a verdict holds while the user service is away */
+    int64_t handshake_ms;     /* time limit of a handshake */
+    int64_t message_max;      /* bytes of a message */
+    int64_t replies_max;      /* unsent messages to a client before it is cut off */
+    int64_t replies_bytes;    /* unsent bytes to a client; the next message cuts it off */
+    int64_t events_max;       /* unsent events to a subscriber before it misses some */
+    int64_t drain_ms;         /* time limit of a drain that names none */
 } sw_broker_options;
 
 #endif

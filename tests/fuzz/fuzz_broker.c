@@ -1,6 +1,7 @@
-/* Whole messages as hostile peers would send them: the broker with its sockets, frontend and backend, in one process. The input is a script: per message a byte (who speaks: bit 0 worker,
- * bit 1 another peer, bits 2 to 4 frames less one) and per frame a two-byte length and that many bytes. A frame of
- * length 0xffff is the route of the last call handed over. */
+/* Whole messages as a hostile peer could send them, to a broker with its frontend and backend in
+ * one process. The input is a script. Each message begins with a byte: bit 0 means a worker, bit 1
+ * another peer, and bits 2 to 4 are the number of frames minus one. Each frame is a two-byte length
+ * and that many bytes; the length 0xffff stands for the route of the last call handed over. */
 #include "broker/io/state.h"
 
 #include "base/clock.h"
@@ -10,7 +11,7 @@
 
 static sw_broker_options options;
 
-/* One broker for all inputs: what one leaves behind, the next one meets. */
+/* One broker for all inputs, so that each meets the state that earlier ones left. */
 static sw_broker *broker_of_run(void)
 {
     static sw_broker *broker;
@@ -47,7 +48,7 @@ static void *peer_of(sw_broker *broker, int who)
     return sockets[who];
 }
 
-/* What the broker says is read, and the last route kept. */
+/* Reads what the broker sends and keeps the last route. */
 static void listen(sw_broker *broker, uint8_t route[8], size_t *route_size)
 {
     for (int who = 0; who < 4; who++) {

@@ -1,4 +1,5 @@
-/* The broker's core, simulated: clients, workers and the clock are numbers here. Used by the tests of the core. */
+/* A simulation around the broker's core: clients, workers and the clock are numbers. Used by the
+ * tests of the core. */
 #ifndef SW_TESTS_CORE_SIM_H
 #define SW_TESTS_CORE_SIM_H
 
@@ -17,9 +18,9 @@ static sw_core *core;
 static int64_t now;
 static sw_action actions[ACTIONS];
 static size_t action_count;
-static int bodies; /* tokens that the core holds or has handed out */
+static int bodies; /* tokens that the core holds */
 
-/* Carries out nothing, but keeps account of the bodies. */
+/* Collects the actions and counts the bodies that come back. */
 static inline size_t settle(void)
 {
     sw_action action;
@@ -63,7 +64,7 @@ static inline int end(void **state)
     settle();
     int left = bodies;
     sw_core_destroy(&core);
-    return left; /* every body was given back */
+    return left; /* 0: every body came back */
 }
 
 static inline void restart(void)
@@ -75,7 +76,7 @@ static inline void restart(void)
     settle();
 }
 
-static char tokens[256]; /* addresses of peers */
+static char tokens[256]; /* their addresses stand for peers */
 
 static inline uint32_t client(int token)
 {
@@ -90,7 +91,7 @@ static inline bool ready(uint32_t *worker, int token, const char *instance, uint
                            .capacity = capacity,
                            .service_count = 1,
                            .services = {SW_VIEW("echo")}};
-    return sw_core_ready(core, worker, &hello, &tokens[token], now);
+    return sw_core_worker_ready(core, worker, &hello, &tokens[token], now);
 }
 
 static inline uint32_t worker(int token, const char *instance, uint32_t capacity)
@@ -104,7 +105,7 @@ static inline uint32_t plain_worker(int token, const char *service)
 {
     uint32_t number = SW_NONE;
     sw_core_hello hello = {.service_count = 1, .services = {sw_view_of(service)}};
-    assert_true(sw_core_ready(core, &number, &hello, &tokens[token], now));
+    assert_true(sw_core_worker_ready(core, &number, &hello, &tokens[token], now));
     return number;
 }
 
@@ -119,7 +120,7 @@ static inline uint64_t call_for(const char *service, uint32_t from, uint64_t id,
                                .service = sw_view_of(service),
                                .body = &tokens[255],
                                .bytes = bytes};
-    return sw_core_request_in(core, &request, now);
+    return sw_core_client_request(core, &request, now);
 }
 
 static inline uint64_t call(uint32_t from, uint64_t id)
@@ -130,7 +131,7 @@ static inline uint64_t call(uint32_t from, uint64_t id)
 static inline void reply(uint32_t from, uint64_t route, bool final, bool good)
 {
     bodies++;
-    assert_int_equal(sw_core_reply(core, from, route, final, &tokens[255], now), good);
+    assert_int_equal(sw_core_worker_reply(core, from, route, final, &tokens[255], now), good);
 }
 
 static inline void expect_answer(size_t at, uint64_t id, sw_answer answer)

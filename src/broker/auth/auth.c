@@ -1,5 +1,6 @@
-/* Who a caller is, what it may call, and what services learn about it (auth.h). A refused caller may stay for a moment,
- * in which its calls are answered with the reason: libzmq's handshake cannot carry one. */
+/* Who a caller is, what it may call, and what services learn about it (auth.h). A refused caller
+ * may stay for a moment, in which its calls are answered with the reason: libzmq's handshake
+ * cannot carry one. */
 #include "broker/auth/auth.h"
 
 #include "base/clock.h"
@@ -16,7 +17,8 @@
 
 /* --- callers --- */
 
-/* Whether a caller must have an identity. Without --local-users, everybody unencrypted is the user of --caller. */
+/* Whether a caller must have an identity. Without --local-users, everybody unencrypted is the
+ * user of --caller. */
 static bool is_checked(const sw_auth *auth, const sw_caller *caller)
 {
     return caller->is_curve || (auth->local_users.caller.size == 0 && auth->local_users.count > 0);
@@ -31,7 +33,7 @@ void sw_auth_meet(sw_auth *auth, sw_caller *caller, int64_t now_us)
     bool is_user = !caller->is_curve;
     sw_view name = is_user ? sw_local_users_find(&auth->local_users, caller->uid) : sw_view_of(caller->key);
     sw_identity *identity =
-        name.size == 0 ? NULL : sw_identities_need(&auth->identities, name, is_user, now_us);
+        name.size == 0 ? NULL : sw_identities_find_or_add(&auth->identities, name, is_user, now_us);
     if (identity == NULL)
         return;
     sw_caller_attach(caller, identity);
@@ -41,7 +43,8 @@ void sw_auth_meet(sw_auth *auth, sw_caller *caller, int64_t now_us)
 
 /* --- calls --- */
 
-typedef enum { PUBLIC, IDENTIFIED, PROFILED, ADMIN } access; /* what a service requires of its callers */
+/* what a service requires of its callers */
+typedef enum { PUBLIC, IDENTIFIED, PROFILED, ADMIN } access;
 
 static bool begins(sw_view text, const char *with)
 {
@@ -49,8 +52,8 @@ static bool begins(sw_view text, const char *with)
     return text.size >= size && memcmp(text.data, with, size) == 0;
 }
 
-/* Not one of ours. Foreign services do not check profiles, so the broker does it for them; ours check for themselves,
- * also behind an `@instance`. */
+/* Not one of ours. Foreign services do not check profiles, so the broker does it for them; ours
+ * check for themselves, also behind an `@instance`. */
 static bool is_foreign(sw_view service)
 {
     return !begins(service, "sitewire.") && !begins(service, "@") && !begins(service, SW_MMI_PREFIX);
@@ -144,7 +147,7 @@ void sw_auth_hand_over(const sw_auth *auth, const sw_caller *caller, sw_handover
     } else if (identity != NULL && identity->is_user) {
         handover->caller = sw_view_of(identity->name);
     } else if (identity != NULL) {
-        /* If the key has been refused meanwhile, the service finds the reason by it. */
+        /* If the key has been refused meanwhile, the service looks up the reason by the key. */
         handover->key = sw_view_of(identity->name);
         if (sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD)
             handover->caller = sw_view_of(identity->user);
@@ -201,7 +204,8 @@ static void check_identities(sw_auth *auth)
         if (each->callers != NULL || each->subscribers != NULL) {
             each->used_us = auth->now_us;
             sw_identity_ask(&auth->identities, each);
-            auth->owner.changed(auth->owner.context, each); /* its verdict may have ended with its time */
+            /* its verdict may have ended with its time */
+            auth->owner.changed(auth->owner.context, each);
             if (each->verdict == SW_VERDICT_REFUSED)
                 cut_refused(auth, each);
         } else if (is_absent(auth, each)) {

@@ -1,6 +1,7 @@
-/* Who calls, and what they may call. On tcp a caller is identified by its public key, on ipc by its uid; the user service
- * says which user that is. auth.c judges callers, user_query.c asks the user service, zap.c answers libzmq's question
- * whether a connection may come in. Pure functions of time: callers pass `now_us`. Used by the files of io/. */
+/* Who calls, and what they may call. On tcp a caller is identified by its public key, on ipc by
+ * its uid; the user service says which user that is. auth.c judges callers, user_query.c asks
+ * the user service, zap.c answers libzmq's question whether a connection may come in. Pure
+ * functions of time: callers pass `now_us`. Used by the files of io/. */
 #ifndef SW_BROKER_AUTH_H
 #define SW_BROKER_AUTH_H
 
@@ -32,20 +33,23 @@ typedef struct sw_auth {
     sw_refusals refusals;
     sw_user_query query;
     sw_zap zap;
-    int64_t check_us;              /* when to ask again about identities that are connected */
-    uint64_t epoch;                /* of the core, when it was last seen whether the user service is there */
+    int64_t check_us; /* when to ask again about identities that are connected */
+    /* of the core, when it was last seen whether the user service is there */
+    uint64_t epoch;
     uint64_t calls_refused, known; /* for Stats; known: identities */
     char said[128];                /* the last reason that was put together */
 } sw_auth;
 
-/* Reads the options and opens the ZAP handler, before any socket is bound. INVALID_ARGUMENT or FAILED_PRECONDITION
- * names the option at fault. `context` is ZeroMQ's, `secret` seeds hashes; the options must outlive the auth. */
+/* Reads the options and opens the ZAP handler, before any socket is bound. INVALID_ARGUMENT or
+ * FAILED_PRECONDITION names the option at fault. `context` is ZeroMQ's, `secret` seeds hashes;
+ * the options must outlive the auth. */
 sw_code sw_auth_open(sw_auth *auth, const sw_auth_owner *owner, const sw_broker_options *options,
                      const sw_core *core, sw_loop *loop, void *context, uint64_t secret, sw_error *error);
-/* After all other sockets are closed: without a ZAP handler libzmq accepts everybody. Accepts what open left half-built,
- * and an auth of zeros. */
+/* After all other sockets are closed: without a ZAP handler libzmq accepts everybody. Accepts
+ * what open left half-built, and an auth of zeros. */
 void sw_auth_close(sw_auth *auth);
-/* Once per round: asks the user service about what is due, cuts off the refused, forgets the absent. */
+/* Once per round: asks the user service about what is due, cuts off the refused, forgets the
+ * absent. */
 void sw_auth_idle(sw_auth *auth, int64_t now_us);
 /* When sw_auth_idle has something to do at the latest. */
 int64_t sw_auth_next_us(const sw_auth *auth);
@@ -55,13 +59,15 @@ void sw_auth_failed(sw_auth *auth, uint64_t call_id, int64_t now_us);
 
 /* The caller's first message: finds its identity. */
 void sw_auth_meet(sw_auth *auth, sw_caller *caller, int64_t now_us);
-/* Whether the user service is being asked about the caller and nothing is known yet: its calls wait. */
+/* Whether the user service is being asked about the caller and nothing is known yet: its calls
+ * wait. */
 bool sw_auth_is_pending(const sw_auth *auth, const sw_caller *caller, int64_t now_us);
-/* Whether the caller may call a service at a target (usually the service itself, or an instance). SW_ANSWER_NONE if so,
- * otherwise the answer to give. */
+/* Whether the caller may call a service at a target (usually the service itself, or an
+ * instance). SW_ANSWER_NONE if so, otherwise the answer to give. */
 sw_answer sw_auth_judge(sw_auth *auth, const sw_caller *caller, sw_view service, sw_view target,
                         int64_t now_us);
-/* What the text of an answer of sw_auth_judge quotes; `otherwise` for other answers. Valid until the next call. */
+/* What the text of an answer of sw_auth_judge quotes; `otherwise` for other answers. Valid until
+ * the next call. */
 sw_view sw_auth_reason(sw_auth *auth, const sw_caller *caller, sw_answer answer, sw_view otherwise);
 /* Fills in what a service learns about the caller; NULL: the broker itself. */
 void sw_auth_hand_over(const sw_auth *auth, const sw_caller *caller, sw_handover *handover, int64_t now_us);

@@ -38,7 +38,7 @@ sw_identity *sw_identities_find(const sw_identities *all, sw_view name, bool is_
     return NULL;
 }
 
-sw_identity *sw_identities_need(sw_identities *all, sw_view name, bool is_user, int64_t now_us)
+sw_identity *sw_identities_find_or_add(sw_identities *all, sw_view name, bool is_user, int64_t now_us)
 {
     sw_identity *identity = sw_identities_find(all, name, is_user);
     if (identity == NULL) {

@@ -1,6 +1,6 @@
-/* The identities that the broker knows: public keys and local users, what the user service last said about each, and
- * the connections that have it. Bounded: an identity without a connection is forgotten after a while. Pure. Used by the
- * files of this folder. */
+/* The identities that the broker knows: public keys and local users, what the user service last
+ * said about each, and the connections that have it. Bounded: an identity without a connection
+ * is forgotten after a while. Pure. Used by the files of this folder. */
 #ifndef SW_BROKER_IDENTITY_H
 #define SW_BROKER_IDENTITY_H
 
@@ -65,10 +65,11 @@ void sw_identities_clear(sw_identities *all);
 /* NULL if there is none. */
 sw_identity *sw_identities_find(const sw_identities *all, sw_view name, bool is_user);
 /* Finds or adds. NULL when out of memory, at the bound, or if the name is empty or too long. */
-sw_identity *sw_identities_need(sw_identities *all, sw_view name, bool is_user, int64_t now_us);
+sw_identity *sw_identities_find_or_add(sw_identities *all, sw_view name, bool is_user, int64_t now_us);
 /* Walks through all with *at from 0; NULL at the end. The one just returned may be forgotten. */
 sw_identity *sw_identities_next(const sw_identities *all, uint32_t *at);
-/* Only for an identity without callers, subscribers and handshakes that is neither due nor asked. */
+/* Only for an identity without callers, subscribers and handshakes that is neither due nor
+ * asked. */
 void sw_identities_forget(sw_identities *all, sw_identity *identity);
 
 /* Whether to ask for its projects: it has a subscriber, or expects one soon. */
@@ -94,10 +95,11 @@ typedef struct sw_identity_report {
     size_t project_count;
 } sw_identity_report;
 
-/* Takes over a report. Texts are cut at their bounds. A user name that is empty, too long or begins with @ (reserved
- * for the system) is refused. */
+/* Takes over a report. Texts are cut at their bounds. A user name that is empty, too long or
+ * begins with @ (reserved for the system) is refused. */
 void sw_identity_update(sw_identity *identity, const sw_identity_report *report, int64_t now_us);
-/* The verdict now: an expired key is refused, a verdict that nobody confirmed has become SW_VERDICT_NONE. */
+/* The verdict now: an expired key is refused, a verdict that nobody confirmed has become
+ * SW_VERDICT_NONE. */
 sw_verdict sw_identity_verdict(sw_identity *identity, int64_t now_us);
 
 #endif

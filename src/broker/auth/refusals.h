@@ -1,5 +1,6 @@
-/* Log lines about identities and refusals. They are limited to a rate, so that a flood of strangers cannot fill the
- * disk; the counters of Stats include what was not logged. Used by auth.c, zap.c and subscribers.c. */
+/* Log lines about identities and refusals. They are limited to a rate, so that a flood of
+ * strangers cannot fill the disk; the counters of Stats include what was not logged. Used by
+ * auth.c, zap.c and subscribers.c. */
 #ifndef SW_BROKER_REFUSALS_H
 #define SW_BROKER_REFUSALS_H
 

@@ -1,5 +1,6 @@
-/* Connections of subscribers by descriptor (subscribers.h). As in io/peer.c, the monitor is read up to now whenever an
- * unknown connection speaks: it reported the connection before the first message could be read. */
+/* Connections of subscribers by descriptor (subscribers.h). As in io/peer.c, the monitor is read
+ * up to now whenever an unknown connection speaks: it reported the connection before the first
+ * message could be read. */
 #include "broker/auth/subscribers.h"
 
 #include "base/error.h"
@@ -10,8 +11,9 @@
 #include <sys/socket.h>
 
 #define CONNECTIONS_MAX   (1 << 20)
-#define SUBSCRIPTIONS_MAX 8192    /* of a connection */
-#define GRANTS_MAX        2000000 /* of a connection: beyond that it is ended and must start again */
+#define SUBSCRIPTIONS_MAX 8192 /* of a connection */
+/* of a connection: beyond that it is ended and must start again */
+#define GRANTS_MAX 2000000
 
 /* --- connections --- */
 
@@ -114,8 +116,8 @@ static sw_subscriber *add(sw_subscribers *all, int fd, sw_identity *identity)
     return all->by_fd[fd] = added;
 }
 
-/* The subscriber that sent a message. NULL: its connection has ended, or is ended now because its rights are not those
- * it came with. */
+/* The subscriber that sent a message. NULL: its connection has ended, or is ended now because
+ * its rights are not those it came with. */
 static sw_subscriber *subscriber_of(sw_subscribers *all, zmq_msg_t *frame, int64_t now_us)
 {
     int fd = zmq_msg_get(frame, ZMQ_SRCFD);

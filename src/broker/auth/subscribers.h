@@ -1,7 +1,8 @@
-/* The subscribers of events and what they subscribe to: the connections of an XPUB socket in manual mode, so that a
- * subscription becomes the topics that its user may read (rights.h). libzmq allows changes to these only while it hands
- * over a message of the connection. So a connection whose user's rights have changed is ended, and gets its new rights
- * when it comes again. Used by io/events.c. */
+/* The subscribers of events and what they subscribe to: the connections of an XPUB socket in
+ * manual mode, so that a subscription becomes the topics that its user may read (rights.h).
+ * libzmq allows changes to these only while it hands over a message of the connection. So a
+ * connection whose user's rights have changed is ended, and gets its new rights when it comes
+ * again. Used by io/events.c. */
 #ifndef SW_BROKER_SUBSCRIBERS_H
 #define SW_BROKER_SUBSCRIBERS_H
 
@@ -32,8 +33,8 @@ typedef struct sw_subscribers {
     uint64_t cut;          /* connections ended, for Stats */
 } sw_subscribers;
 
-/* Opens the monitor and sets manual mode. The caller has filled in identities, refusals, socket and is_curve; the
- * socket is not bound yet. `context` is ZeroMQ's. */
+/* Opens the monitor and sets manual mode. The caller has filled in identities, refusals, socket
+ * and is_curve; the socket is not bound yet. `context` is ZeroMQ's. */
 sw_code sw_subscribers_open(sw_subscribers *all, void *context, sw_error *error);
 /* Before the socket is closed. */
 void sw_subscribers_close(sw_subscribers *all);

@@ -1,5 +1,6 @@
-/* Asks the user service about identities: which user has this key, what is that user's profile, which projects may it
- * read? One call at a time, about all identities that wait for an answer. Used by auth.c. */
+/* Asks the user service about identities: which user has this key, what is that user's profile,
+ * which projects may it read? One call at a time, about all identities that wait for an answer.
+ * Used by auth.c. */
 #ifndef SW_BROKER_USER_QUERY_H
 #define SW_BROKER_USER_QUERY_H
 
@@ -12,10 +13,11 @@
 /* Whoever owns the query. `context` is passed to both functions. */
 typedef struct sw_user_query_owner {
     void *context;
-    /* Sends a call of the broker itself; false if that failed. The reply comes back through sw_user_query_reply or
-     * sw_user_query_failed, never during this function. */
+    /* Sends a call of the broker itself; false if that failed. The reply comes back through
+     * sw_user_query_reply or sw_user_query_failed, never during this function. */
     bool (*call)(void *context, const sw_call_header *header, const ProtobufCMessage *request);
-    /* The service has answered about this identity, or cannot be asked: whatever waited for the verdict goes on. */
+    /* The service has answered about this identity, or cannot be asked: whatever waited for the
+     * verdict goes on. */
     void (*decided)(void *context, sw_identity *identity);
 } sw_user_query_owner;
 

@@ -13,7 +13,8 @@
 
 enum { ROUTE, EMPTY, VERSION, REQUEST_ID, DOMAIN, ADDRESS, ROUTING_ID, MECHANISM, KEY, FRAMES };
 
-typedef enum { GOOD, REFUSED, UNKNOWN } outcome; /* UNKNOWN: nobody could be asked; the peer tries again */
+/* UNKNOWN: nobody could be asked; the peer tries again */
+typedef enum { GOOD, REFUSED, UNKNOWN } outcome;
 
 /* A handshake that waits for its answer. */
 typedef struct sw_zap_request {
@@ -47,7 +48,7 @@ static void wait_for_verdict(sw_zap *zap, sw_zap_request *request, sw_view name,
 {
     int64_t now_us = sw_now_us();
     sw_identity *identity =
-        name.size == 0 ? NULL : sw_identities_need(zap->identities, name, is_user, now_us);
+        name.size == 0 ? NULL : sw_identities_find_or_add(zap->identities, name, is_user, now_us);
     if (identity == NULL) {
         answer(zap, request, REFUSED, name);
         free(request);

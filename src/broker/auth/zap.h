@@ -1,7 +1,9 @@
-/* The ZAP handler (ZeroMQ RFC 27): libzmq asks it whether a connection may come in, after a CURVE handshake has proved
- * that the peer holds its key. At the backend only the keys of --service-keys come in. At the frontend the handshake
- * waits for the user service's verdict and is then accepted in any case: a refused caller's calls are answered with the
- * reason, which a handshake cannot carry. Subscribers, which cannot be answered, are refused here. Used by auth.c. */
+/* The ZAP handler (ZeroMQ RFC 27): libzmq asks it whether a connection may come in, after a
+ * CURVE handshake has proved that the peer holds its key. At the backend only the keys of
+ * --service-keys come in. At the frontend the handshake waits for the user service's verdict and
+ * is then accepted in any case: a refused caller's calls are answered with the reason, which a
+ * handshake cannot carry. Subscribers, which cannot be answered, are refused here. Used by
+ * auth.c. */
 #ifndef SW_BROKER_ZAP_H
 #define SW_BROKER_ZAP_H
 
@@ -23,7 +25,8 @@ typedef struct sw_zap {
     const sw_local_users *local_users;
     sw_cert_store *services; /* the keys that may serve; NULL: none */
     void *socket;            /* NULL: not open */
-    bool unread; /* something was sent since the socket was last read to its end, which may hide its signal */
+    /* something was sent since the socket was last read to its end, which may hide its signal */
+    bool unread;
 } sw_zap;
 
 /* The caller has filled in everything but `socket`. `context` is ZeroMQ's. */

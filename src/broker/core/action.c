@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-sw_action *sw_core_act(sw_core *core, sw_action_kind kind)
+sw_action *sw_core_action_add(sw_core *core, sw_action_kind kind)
 {
     sw_actions *actions = kind <= SW_ACTION_ANSWER ? &core->to_clients : &core->to_workers;
     if (actions->count == actions->room) {
@@ -39,9 +39,9 @@ bool sw_core_has_actions(const sw_core *core)
     return core->to_clients.first < core->to_clients.count || core->to_workers.first < core->to_workers.count;
 }
 
-sw_action *sw_core_act_worker(sw_core *core, sw_action_kind kind, sw_core_worker *worker, int64_t now_us)
+sw_action *sw_core_action_add_for(sw_core *core, sw_action_kind kind, sw_core_worker *worker, int64_t now_us)
 {
-    sw_action *action = sw_core_act(core, kind);
+    sw_action *action = sw_core_action_add(core, kind);
     action->peer = worker->token;
     action->rpc = worker->rpc;
     action->framing = !worker->rpc ? SW_FRAMING_PLAIN : worker->compact ? SW_FRAMING_COMPACT : SW_FRAMING_MDP;

@@ -1,4 +1,4 @@
-/* Calls: their slots, their states and the one function that moves them. */
+/* Calls: their slots, their states, and the one function that changes these. */
 #include "broker/core/state.h"
 
 #include <stdlib.h>
@@ -11,13 +11,13 @@ static const bool moves[SW_CALL_STATES][SW_CALL_STATES] = {
     [SW_CALL_ABANDONED] = {[SW_CALL_DONE] = true},
 };
 
-uint64_t sw_core_route_of(const sw_core *core, uint32_t index)
+uint64_t sw_core_call_route(const sw_core *core, uint32_t index)
 {
     /* Never 0: the slot counts from 1. */
     return (uint64_t)sw_core_call_at(core, index)->slot.generation << 32 | (index + 1);
 }
 
-uint32_t sw_core_call_of(const sw_core *core, uint64_t route)
+uint32_t sw_core_call_by_route(const sw_core *core, uint64_t route)
 {
     uint32_t index = (uint32_t)route - 1;
     const sw_core_call *call = sw_slab_get(&core->calls, index);
@@ -94,7 +94,7 @@ void sw_core_call_forget_client(sw_core *core, uint32_t index)
     call->client = SW_NONE;
 }
 
-/* --- what hangs on RUNNING and ABANDONED: a place at a worker --- */
+/* --- a place at a worker: while RUNNING or ABANDONED --- */
 
 static void take_place(sw_core *core, sw_core_call *call, uint32_t index, uint32_t number)
 {
@@ -139,7 +139,8 @@ static void set_timer(sw_core *core, const sw_core_call *call, uint32_t index, i
     else if (call->state == SW_CALL_ABANDONED)
         sw_wheel_start(&core->wheel, index, now_us + core->config.abandoned_ms * 1000);
     else
-        sw_wheel_stop(&core->wheel, index); /* a plain call that runs has no deadline: MDP knows none */
+        /* plain calls have no deadline while they run: MDP knows none */
+        sw_wheel_stop(&core->wheel, index);
 }
 
 void sw_core_call_move(sw_core *core, uint32_t index, sw_call_state to, uint32_t worker, int64_t now_us)
@@ -147,7 +148,7 @@ void sw_core_call_move(sw_core *core, uint32_t index, sw_call_state to, uint32_t
     sw_core_call *call = sw_core_call_at(core, index);
     sw_call_state from = call->state;
     if (!moves[from][to])
-        abort(); /* our bug: better no broker than one that loses count */
+        abort(); /* our bug: better no broker than one with wrong counts */
     if (from == SW_CALL_QUEUED)
         sw_core_queue_remove(core, index);
     if (has_place(from) && !has_place(to))
@@ -164,7 +165,7 @@ void sw_core_call_move(sw_core *core, uint32_t index, sw_call_state to, uint32_t
         sw_slab_give(&core->calls, index);
 }
 
-/* --- the broker's own words --- */
+/* --- the broker's own answers --- */
 
 static uint32_t elapsed(int64_t from_us, int64_t now_us)
 {
@@ -177,14 +178,15 @@ void sw_core_call_answer(sw_core *core, uint32_t index, sw_answer answer, int64_
     sw_core_call *call = sw_core_call_at(core, index);
     void *body = call->body;
     call->body = NULL;
-    /* MDP has no way to say why; only who must not use it at all is told. */
+    /* MDP has no answer for errors. Only a plain request to an RPC service gets one, because it
+     * can never work. */
     bool plain = call->framing == SW_FRAMING_PLAIN;
     bool told = call->client != SW_NONE && (!plain || answer == SW_ANSWER_NOT_RPC);
     if (call->client != SW_NONE && !told)
         core->counters.plain_dropped++;
     if (!told && body == NULL)
         return;
-    sw_action *action = sw_core_act(core, told ? SW_ACTION_ANSWER : SW_ACTION_DISCARD);
+    sw_action *action = sw_core_action_add(core, told ? SW_ACTION_ANSWER : SW_ACTION_DISCARD);
     action->body = body;
     if (!told)
         return;
@@ -192,7 +194,7 @@ void sw_core_call_answer(sw_core *core, uint32_t index, sw_answer answer, int64_
     action->framing = plain ? SW_FRAMING_MDP : call->framing;
     action->call_id = call->call_id;
     action->peer = sw_core_client_at(core, call->client)->token;
-    action->service = sw_core_service_view_of(core, call->service);
+    action->service = sw_core_service_name(core, call->service);
     action->queue_us = elapsed(call->arrived_us, now_us);
 }
 
@@ -201,6 +203,7 @@ void sw_core_call_abandon(sw_core *core, uint32_t index, int64_t now_us)
     sw_core_call *call = sw_core_call_at(core, index);
     sw_core_worker *worker = sw_core_worker_at(core, call->worker);
     if (worker->rpc)
-        sw_core_act_worker(core, SW_ACTION_CANCEL, worker, now_us)->route = sw_core_route_of(core, index);
+        sw_core_action_add_for(core, SW_ACTION_CANCEL, worker, now_us)->route =
+            sw_core_call_route(core, index);
     sw_core_call_move(core, index, SW_CALL_ABANDONED, SW_NONE, now_us);
 }

@@ -27,17 +27,17 @@ void sw_core_client_lost(sw_core *core, uint32_t number, int64_t now_us)
             sw_core_call_abandon(core, index, now_us);
             continue;
         }
-        sw_core_act(core, SW_ACTION_DISCARD)->body = call->body;
+        sw_core_action_add(core, SW_ACTION_DISCARD)->body = call->body;
         sw_core_call_move(core, index, SW_CALL_DONE, SW_NONE, now_us);
     }
     sw_slab_give(&core->clients, number);
 }
 
-void sw_core_refuse(sw_core *core, const sw_core_request *request, sw_answer answer)
+void sw_core_client_refuse(sw_core *core, const sw_core_request *request, sw_answer answer)
 {
     bool plain = request->framing == SW_FRAMING_PLAIN;
     bool told = !plain || answer == SW_ANSWER_NOT_RPC;
-    sw_action *action = sw_core_act(core, told ? SW_ACTION_ANSWER : SW_ACTION_DISCARD);
+    sw_action *action = sw_core_action_add(core, told ? SW_ACTION_ANSWER : SW_ACTION_DISCARD);
     action->body = request->body;
     core->counters.plain_dropped += !told;
     if (!told)
@@ -49,8 +49,9 @@ void sw_core_refuse(sw_core *core, const sw_core_request *request, sw_answer ans
     action->service = request->service;
 }
 
-/* Finds the service of a request, or says why there is none. A name that nobody knows gets a place to wait at
- * in the grace after the start, and for plain requests always. */
+/* Finds the service of a request, or the answer if there is none. An unknown name is added, so
+ * that calls can wait for it: during the grace time after the start, and always for plain
+ * requests. */
 static bool find_service(sw_core *core, const sw_core_request *request, uint32_t *index, sw_answer *answer)
 {
     sw_view name = request->service;
@@ -66,11 +67,12 @@ static bool find_service(sw_core *core, const sw_core_request *request, uint32_t
     *answer = SW_ANSWER_UNKNOWN_SERVICE;
     if (!plain && !core->in_grace)
         return false;
-    *index = sw_core_service_need(core, name, false);
+    *index = sw_core_service_find_or_add(core, name, false);
     return *index != SW_NONE;
 }
 
-/* The answer that keeps a request out, or SW_ANSWER_NONE: it goes to the worker, or waits if there is none. */
+/* The answer to a request that is refused, or SW_ANSWER_NONE: it goes to *worker, or waits if
+ * that is SW_NONE. */
 static sw_answer admit(sw_core *core, const sw_core_request *request, uint32_t *number, uint32_t *worker)
 {
     bool plain = request->framing == SW_FRAMING_PLAIN;
@@ -93,38 +95,38 @@ static sw_answer admit(sw_core *core, const sw_core_request *request, uint32_t *
     return answer;
 }
 
-uint64_t sw_core_request_in(sw_core *core, const sw_core_request *request, int64_t now_us)
+uint64_t sw_core_client_request(sw_core *core, const sw_core_request *request, int64_t now_us)
 {
     uint32_t service, worker;
     core->counters.calls++;
     sw_answer answer = admit(core, request, &service, &worker);
     if (answer != SW_ANSWER_NONE) {
-        sw_core_refuse(core, request, answer);
+        sw_core_client_refuse(core, request, answer);
         return 0;
     }
     uint32_t index = sw_core_call_new(core, request, service, now_us);
     if (index != SW_NONE && worker != SW_NONE) {
-        sw_core_hand(core, index, worker, now_us);
+        sw_core_call_hand_over(core, index, worker, now_us);
         return 0;
     }
-    if (index != SW_NONE && sw_core_queue_ensure(core, index)) {
+    if (index != SW_NONE && sw_core_queue_find_or_add(core, index)) {
         sw_core_call_move(core, index, SW_CALL_QUEUED, SW_NONE, now_us);
-        return sw_core_route_of(core, index);
+        return sw_core_call_route(core, index);
     }
     if (index != SW_NONE)
         sw_core_call_move(core, index, SW_CALL_DONE, SW_NONE, now_us);
-    sw_core_refuse(core, request, SW_ANSWER_BROKER_FULL);
+    sw_core_client_refuse(core, request, SW_ANSWER_BROKER_FULL);
     return 0;
 }
 
-void sw_core_hold(sw_core *core, uint64_t route, void *body)
+void sw_core_call_set_body(sw_core *core, uint64_t route, void *body)
 {
-    uint32_t index = sw_core_call_of(core, route);
+    uint32_t index = sw_core_call_by_route(core, route);
     if (index != SW_NONE)
         sw_core_call_at(core, index)->body = body;
 }
 
-void sw_core_cancel(sw_core *core, uint32_t client, uint64_t call_id, int64_t now_us)
+void sw_core_client_cancel(sw_core *core, uint32_t client, uint64_t call_id, int64_t now_us)
 {
     uint32_t index = sw_core_call_find(core, client, call_id);
     if (index == SW_NONE)
@@ -141,15 +143,15 @@ void sw_core_cancel(sw_core *core, uint32_t client, uint64_t call_id, int64_t no
         return;
     call->cancelled = true;
     core->counters.cancelled++;
-    if (!worker->rpc) { /* it knows no CANCEL */
+    if (!worker->rpc) { /* a plain worker knows no CANCEL */
         sw_core_call_answer(core, index, SW_ANSWER_CANCELLED_RUNNING, now_us);
         sw_core_call_abandon(core, index, now_us);
         return;
     }
-    sw_core_act_worker(core, SW_ACTION_CANCEL, worker, now_us)->route = sw_core_route_of(core, index);
+    sw_core_action_add_for(core, SW_ACTION_CANCEL, worker, now_us)->route = sw_core_call_route(core, index);
 }
 
-void sw_core_credit(sw_core *core, uint32_t client, uint64_t call_id, uint32_t credit, int64_t now_us)
+void sw_core_client_credit(sw_core *core, uint32_t client, uint64_t call_id, uint32_t credit, int64_t now_us)
 {
     uint32_t index = sw_core_call_find(core, client, call_id);
     if (index == SW_NONE)
@@ -164,8 +166,8 @@ void sw_core_credit(sw_core *core, uint32_t client, uint64_t call_id, uint32_t c
     sw_core_worker *worker = sw_core_worker_at(core, call->worker);
     if (more == 0 || !worker->rpc)
         return;
-    sw_action *action = sw_core_act_worker(core, SW_ACTION_CREDIT, worker, now_us);
-    action->route = sw_core_route_of(core, index);
+    sw_action *action = sw_core_action_add_for(core, SW_ACTION_CREDIT, worker, now_us);
+    action->route = sw_core_call_route(core, index);
     action->call_id = call_id;
     action->credit = more;
 }

@@ -83,17 +83,17 @@ static void expire(sw_core *core, uint32_t index, int64_t now_us)
         sw_core_call_answer(core, index, SW_ANSWER_EXPIRED_RUNNING, now_us);
         sw_core_call_abandon(core, index, now_us);
         break;
-    case SW_CALL_ABANDONED: /* its worker has forgotten it */
+    case SW_CALL_ABANDONED: /* its worker never answered */
         sw_core_call_move(core, index, SW_CALL_DONE, SW_NONE, now_us);
-        sw_core_dispatch_worker(core, worker, now_us);
+        sw_core_worker_dispatch(core, worker, now_us);
         break;
     default:
         break;
     }
 }
 
-/* While the broker drains nobody new may come for what waits without a worker. */
-static void flush_forsaken(sw_core *core, int64_t now_us)
+/* While the broker drains, calls without a worker are answered: no new worker can be expected. */
+static void flush_without_worker(sw_core *core, int64_t now_us)
 {
     for (uint32_t i = 0; core->queued > 0 && i < core->services.top; i++) {
         const sw_core_service *service = sw_slab_get(&core->services, i);
@@ -112,9 +112,9 @@ int64_t sw_core_tick(sw_core *core, int64_t now_us)
         sw_core_service_end_grace(core, now_us);
     }
     if (now_us >= core->liveness_us)
-        sw_core_liveness(core, now_us);
+        sw_core_check_liveness(core, now_us);
     if (core->draining)
-        flush_forsaken(core, now_us);
+        flush_without_worker(core, now_us);
     sw_core_service_sweep(core);
     core->tick_us = now_us;
     return sw_core_next_us(core);
@@ -156,7 +156,7 @@ void sw_core_stop(sw_core *core, int64_t now_us)
         const sw_core_worker *worker = sw_slab_get(&core->workers, i);
         if (worker == NULL)
             continue;
-        sw_core_act(core, SW_ACTION_DISCONNECT)->peer = worker->token;
+        sw_core_action_add(core, SW_ACTION_DISCONNECT)->peer = worker->token;
         sw_core_worker_lost(core, i, now_us);
     }
 }

@@ -1,11 +1,11 @@
 /* Heartbeats to workers, and the loss of workers that stay silent. */
 #include "broker/core/state.h"
 
-/* Heartbeats that may be missing before a worker is lost. */
+/* Missing heartbeats after which a worker is lost. */
 #define LIVENESS 4
 
-/* A plain worker that is busy may be too busy to send heartbeats: many have one thread. Its connection tells.
- */
+/* When silence makes a worker lost. A busy plain worker may be unable to send heartbeats, as
+ * many have a single thread; the end of its connection is reported anyway. */
 static int64_t silence_end(const sw_core *core, const sw_core_worker *worker)
 {
     if (worker->rpc)
@@ -13,10 +13,11 @@ static int64_t silence_end(const sw_core *core, const sw_core_worker *worker)
     return worker->in_flight > 0 ? SW_NEVER : worker->seen_us + core->config.plain_silence_ms * 1000;
 }
 
-void sw_core_liveness(sw_core *core, int64_t now_us)
+void sw_core_check_liveness(sw_core *core, int64_t now_us)
 {
     int64_t interval_us = core->config.heartbeat_ms * 1000, next_us = SW_NEVER;
-    /* If we slept ourselves, silence proves nothing: what the workers sent may not be read yet. */
+    /* If the broker itself was suspended, silence proves nothing: the workers' messages may
+     * still be unread. */
     bool slept = now_us - core->tick_us > 2 * interval_us;
     for (uint32_t i = 0; i < core->workers.top; i++) {
         sw_core_worker *worker = sw_slab_get(&core->workers, i);
@@ -30,7 +31,7 @@ void sw_core_liveness(sw_core *core, int64_t now_us)
             continue;
         }
         if (worker->sent_us + interval_us <= now_us)
-            sw_core_act_worker(core, SW_ACTION_HEARTBEAT, worker, now_us);
+            sw_core_action_add_for(core, SW_ACTION_HEARTBEAT, worker, now_us);
         int64_t look_us = worker->sent_us + interval_us;
         if (silence_end(core, worker) < look_us)
             look_us = silence_end(core, worker);

@@ -1,6 +1,6 @@
-/* What waits: for each service a ring of clients' queues, so that calls are taken from the clients in turn,
- * and a client that floods waits behind itself. Bounded for a service, a client and the broker, in calls and
- * bytes. */
+/* Waiting calls. Each service has a ring with a queue per client, so that calls are taken from
+ * the clients in turn, and a client that floods the service delays only itself. Bounded per
+ * service, per client and in all, in calls and bytes. */
 #include "broker/core/state.h"
 
 bool sw_core_queue_admits(const sw_core *core, uint32_t client, uint32_t service, size_t bytes,
@@ -27,7 +27,7 @@ static void ring_insert(sw_core *core, sw_core_service *service, uint32_t index)
         service->ring = queue->ring_next = queue->ring_previous = index;
         return;
     }
-    /* Last in turn: before the queue whose turn it is. */
+    /* Its turn comes last: before the queue whose turn it is. */
     sw_core_queue *first = sw_core_queue_at(core, service->ring);
     queue->ring_next = service->ring;
     queue->ring_previous = first->ring_previous;
@@ -56,11 +56,11 @@ static void drop_queue(sw_core *core, uint32_t index)
     sw_slab_give(&core->queues, index);
 }
 
-bool sw_core_queue_ensure(sw_core *core, uint32_t index)
+bool sw_core_queue_find_or_add(sw_core *core, uint32_t index)
 {
     sw_core_call *call = sw_core_call_at(core, index);
     sw_core_client *client = sw_core_client_at(core, call->client);
-    /* A client rarely waits for more than a service or two. */
+    /* A client rarely waits for more than one or two services. */
     for (uint32_t at = client->queues; at != SW_NONE; at = sw_core_queue_at(core, at)->client_next)
         if (sw_core_queue_at(core, at)->service == call->service) {
             call->queue = at;
@@ -100,7 +100,7 @@ void sw_core_queue_add(sw_core *core, uint32_t index)
 {
     sw_core_call *call = sw_core_call_at(core, index);
     sw_core_queue *queue = sw_core_queue_at(core, call->queue);
-    /* In the order of arrival: what a lost worker never got was here before. */
+    /* In order of arrival: a call that never reached its worker goes before younger ones. */
     uint32_t after = queue->tail;
     while (after != SW_NONE && sw_core_call_at(core, after)->arrived_us > call->arrived_us)
         after = sw_core_call_at(core, after)->previous;

@@ -1,5 +1,5 @@
-/* Services: names, who serves them, and who is the least busy of those. `@instance` is a service of one
- * worker. */
+/* Services: their names, their workers, and which of these is the least busy. `@instance` is a
+ * service with one worker. */
 #include "broker/core/state.h"
 
 #include <stdlib.h>
@@ -9,19 +9,20 @@ uint32_t sw_core_service_find(const sw_core *core, sw_view name)
 {
     uint32_t hash = sw_hash_bytes(core->secret, name.data, name.size), at = hash, index;
     while ((index = sw_hash_table_next(&core->service_names, hash, &at)) != SW_NONE)
-        if (sw_view_equal(sw_core_service_view_of(core, index), name))
+        if (sw_view_equal(sw_core_service_name(core, index), name))
             return index;
     return SW_NONE;
 }
 
-uint32_t sw_core_service_need(sw_core *core, sw_view name, bool worker)
+uint32_t sw_core_service_find_or_add(sw_core *core, sw_view name, bool worker)
 {
     uint32_t index = sw_core_service_find(core, name);
     /* Instances are bounded by the number of workers. */
     bool instance = name.size > 0 && name.data[0] == '@';
-    uint32_t bound = worker
-                         ? core->config.services + (instance ? core->config.workers : 0)
-                         : core->config.services / 2; /* names that clients make up leave room for workers */
+    /* Names that clients invent leave room for workers. */
+    uint32_t bound = core->config.services / 2;
+    if (worker)
+        bound = core->config.services + (instance ? core->config.workers : 0);
     if (index != SW_NONE || name.size == 0 || name.size > SW_NAME_MAX || core->services.used >= bound)
         return index;
     uint32_t hash = sw_hash_bytes(core->secret, name.data, name.size);
@@ -80,7 +81,8 @@ uint32_t sw_core_service_pick(sw_core *core, sw_core_service *service)
         const sw_core_worker *worker = sw_core_worker_at(core, service->workers[at]);
         if (worker->state != SW_WORKER_READY || worker->in_flight >= worker->capacity)
             continue;
-        /* Shares compared without division; on a tie the first after the cursor wins, so ties go round. */
+        /* Compares shares without division. On a tie the first one after the cursor wins, so
+         * ties go round. */
         if (best == NULL ||
             (uint64_t)worker->in_flight * best->capacity < (uint64_t)best->in_flight * worker->capacity) {
             best = worker;
@@ -113,7 +115,7 @@ void sw_core_service_flush(sw_core *core, uint32_t index, sw_answer answer, int6
     }
 }
 
-/* Plain requests stay: they may wait for a service as long as MDP's clients do. */
+/* Answers the RPC calls. Plain requests stay: MDP clients wait for a service to appear. */
 static void flush_unknown(sw_core *core, uint32_t index, int64_t now_us)
 {
     const sw_core_service *service = sw_core_service_at(core, index);

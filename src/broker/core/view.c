@@ -1,4 +1,4 @@
-/* What the core knows, to be looked at: for Health, Stats and mmi.service. */
+/* What others may see of the core: for Health, Stats and mmi.service. */
 #include "broker/core/state.h"
 
 bool sw_core_is_known(const sw_core *core, sw_view name)

@@ -1,4 +1,5 @@
-/* A hashed wheel: a timer hangs at its time modulo one turn; those of later turns are passed over. */
+/* A hashed timer wheel: a timer's list is its time modulo one turn; timers of later turns are
+ * skipped (wheel.h). */
 #include "broker/core/wheel.h"
 
 #include "base/deadline.h"
@@ -8,7 +9,7 @@ static sw_wheel_node *node_at(const sw_wheel *wheel, uint32_t index)
     return (sw_wheel_node *)(void *)((char *)sw_slab_at(wheel->slab, index) + wheel->offset);
 }
 
-/* Rounded up: a timer fires when its whole tick is over. */
+/* Rounded up: a timer fires when its tick is over. */
 static int64_t tick_of(int64_t at_us)
 {
     return at_us / SW_WHEEL_TICK_US + 1;
@@ -16,7 +17,7 @@ static int64_t tick_of(int64_t at_us)
 
 static uint32_t *head_of(sw_wheel *wheel, int64_t at_us)
 {
-    /* What is overdue hangs where the wheel looks next. */
+    /* An overdue timer goes where the wheel looks next. */
     int64_t tick = tick_of(at_us);
     return &wheel->heads[(uint64_t)(tick < wheel->tick ? wheel->tick : tick) % SW_WHEEL_SLOTS];
 }
@@ -64,7 +65,7 @@ void sw_wheel_stop(sw_wheel *wheel, uint32_t index)
     wheel->running--;
 }
 
-/* Looks one turn ahead; timers of later turns make it the end of this turn. */
+/* The next tick with timers, which may belong to a later turn. */
 static int64_t find_earliest(const sw_wheel *wheel)
 {
     if (wheel->running == 0)
@@ -80,7 +81,7 @@ uint32_t sw_wheel_due(sw_wheel *wheel, int64_t now_us)
     if (now_us < wheel->earliest_us)
         return SW_NONE;
     int64_t last = now_us / SW_WHEEL_TICK_US;
-    /* After a long sleep one turn sees everything. */
+    /* After a long pause, one turn visits every timer. */
     if (last - wheel->tick > (int64_t)SW_WHEEL_SLOTS)
         wheel->tick = last - (int64_t)SW_WHEEL_SLOTS;
     for (; wheel->tick <= last; wheel->tick++) {

@@ -1,14 +1,14 @@
-/* A timer wheel over slots of a slab: starting and stopping a timer costs the same however many there are.
- * Timers fire up to one tick late, never early. Used by the core for the deadlines of calls. */
+/* A timer wheel over the slots of a slab: starting and stopping a timer costs the same however
+ * many there are. Timers fire up to one tick late, never early. Used by the core for the
+ * deadlines of calls. */
 #ifndef SW_BROKER_WHEEL_H
 #define SW_BROKER_WHEEL_H
 
 #include "base/slab.h"
 
 #define SW_WHEEL_SLOTS 4096U
-#define SW_WHEEL_TICK_US                                                                                     \
-    8192 /* a turn of the wheel is 33 s, a little more than the default time of a call  \
-                               */
+/* A turn of the wheel takes 33 s, a little more than the default time limit of a call. */
+#define SW_WHEEL_TICK_US 8192
 
 /* Embedded in the slab's slots. `at_us` is 0 for a timer that is not running. */
 typedef struct sw_wheel_node {
@@ -18,8 +18,8 @@ typedef struct sw_wheel_node {
 
 typedef struct sw_wheel {
     const sw_slab *slab;
-    size_t offset;       /* of the node in a slot */
-    int64_t tick;        /* the first that has not been looked at */
+    size_t offset;       /* of the node in a slot, bytes */
+    int64_t tick;        /* the first one not yet handled */
     int64_t earliest_us; /* no timer fires before it; SW_NEVER without timers */
     uint32_t running;
     uint32_t heads[SW_WHEEL_SLOTS];
@@ -29,7 +29,7 @@ void sw_wheel_init(sw_wheel *wheel, const sw_slab *slab, size_t offset, int64_t 
 /* Starts the timer of a slot, or starts it again for another time. */
 void sw_wheel_start(sw_wheel *wheel, uint32_t index, int64_t at_us);
 void sw_wheel_stop(sw_wheel *wheel, uint32_t index);
-/* A slot whose time has come, its timer stopped; SW_NONE if there is none (any more). */
+/* Returns a slot whose time has come and stops its timer; SW_NONE if there is none left. */
 uint32_t sw_wheel_due(sw_wheel *wheel, int64_t now_us);
 
 #endif

@@ -17,7 +17,7 @@ static const bool moves[SW_WORKER_STATES][SW_WORKER_STATES] = {
 static void move(sw_core *core, sw_core_worker *worker, sw_worker_state to)
 {
     if (!moves[worker->state][to])
-        abort(); /* our bug: better no broker than one that loses count */
+        abort(); /* our bug: better no broker than one with wrong counts */
     worker->state = (uint8_t)to;
     core->epoch++;
 }
@@ -49,7 +49,7 @@ static bool hello_is_good(const sw_core_hello *hello)
         sw_view name = hello->services[i];
         if (!printable(name, SW_NAME_MAX) || name.data[0] == '@' || starts_with(name, SW_MMI_PREFIX))
             return false;
-        /* These are each process's own, and the broker's where no instance is named. */
+        /* Every process has these; without an instance, they are the broker's. */
         if (!hello->local && starts_with(name, "sitewire.rpc.v1."))
             return false;
     }
@@ -67,7 +67,7 @@ static bool serves(const sw_core_worker *worker, uint32_t service)
 static bool join(sw_core *core, uint32_t number, sw_view name)
 {
     sw_core_worker *worker = sw_core_worker_at(core, number);
-    uint32_t service = sw_core_service_need(core, name, true);
+    uint32_t service = sw_core_service_find_or_add(core, name, true);
     if (service == SW_NONE)
         return false;
     if (serves(worker, service))
@@ -91,18 +91,19 @@ static void leave_all(sw_core *core, uint32_t number)
 /* The core's own decision: the peer is told to go. */
 void sw_core_worker_dismiss(sw_core *core, uint32_t number, int64_t now_us)
 {
-    sw_core_act_worker(core, SW_ACTION_DISCONNECT, sw_core_worker_at(core, number), now_us);
+    sw_core_action_add_for(core, SW_ACTION_DISCONNECT, sw_core_worker_at(core, number), now_us);
     sw_core_worker_lost(core, number, now_us);
 }
 
-/* A process that was restarted under its old name comes before its old connection is known to be dead. */
+/* A restarted process may register under its old name before its old connection is known to be
+ * dead. */
 static void displace(sw_core *core, uint32_t number, sw_view name, int64_t now_us)
 {
     const sw_core_service *service = sw_core_service_at(core, sw_core_service_find(core, name));
     for (uint32_t i = 0; i < service->worker_count; i++)
         if (service->workers[i] != number) {
             sw_core_worker_dismiss(core, service->workers[i], now_us);
-            return; /* there was one at the most */
+            return; /* at most one other has that name */
         }
 }
 
@@ -114,7 +115,7 @@ static void copy(char *to, size_t room, sw_view from)
     to[size] = '\0';
 }
 
-static bool settle(sw_core *core, uint32_t number, const sw_core_hello *hello, int64_t now_us)
+static bool apply_hello(sw_core *core, uint32_t number, const sw_core_hello *hello, int64_t now_us)
 {
     sw_core_worker *worker = sw_core_worker_at(core, number);
     leave_all(core, number);
@@ -137,7 +138,8 @@ static bool settle(sw_core *core, uint32_t number, const sw_core_hello *hello, i
     return true;
 }
 
-bool sw_core_ready(sw_core *core, uint32_t *number, const sw_core_hello *hello, void *token, int64_t now_us)
+bool sw_core_worker_ready(sw_core *core, uint32_t *number, const sw_core_hello *hello, void *token,
+                          int64_t now_us)
 {
     bool fresh = *number == SW_NONE;
     if (fresh && core->workers.used < core->config.workers) {
@@ -150,7 +152,7 @@ bool sw_core_ready(sw_core *core, uint32_t *number, const sw_core_hello *hello, 
     }
     if (*number == SW_NONE)
         return false;
-    if (!hello_is_good(hello) || !settle(core, *number, hello, now_us)) {
+    if (!hello_is_good(hello) || !apply_hello(core, *number, hello, now_us)) {
         sw_core_worker_lost(core, *number, now_us);
         *number = SW_NONE;
         return false;
@@ -164,7 +166,7 @@ bool sw_core_ready(sw_core *core, uint32_t *number, const sw_core_hello *hello, 
     if (look_us < core->liveness_us)
         core->liveness_us = look_us;
     for (uint32_t i = 0; i < worker->service_count; i++)
-        sw_core_dispatch(core, worker->services[i], now_us);
+        sw_core_service_dispatch(core, worker->services[i], now_us);
     return true;
 }
 
@@ -188,7 +190,7 @@ void sw_core_worker_lost(sw_core *core, uint32_t number, int64_t now_us)
     while (worker->calls != SW_NONE) {
         uint32_t call = worker->calls;
         sw_core_call_answer(core, call, SW_ANSWER_WORKER_LOST,
-                            now_us); /* says nothing for an abandoned one */
+                            now_us); /* does nothing for an abandoned call */
         sw_core_call_move(core, call, SW_CALL_DONE, SW_NONE, now_us);
     }
     move(core, worker, SW_WORKER_GONE);
@@ -198,6 +200,7 @@ void sw_core_worker_lost(sw_core *core, uint32_t number, int64_t now_us)
         if (service->instance && service->worker_count == 0)
             sw_core_service_flush(core, services[i], SW_ANSWER_NO_INSTANCE, now_us);
         else if (service->queued > 0)
-            sw_core_dispatch(core, services[i], now_us); /* what could not be delivered goes to others */
+            /* undelivered calls go to other workers */
+            sw_core_service_dispatch(core, services[i], now_us);
     }
 }

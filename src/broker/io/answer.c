@@ -1,4 +1,4 @@
-/* One row per answer. docs/protocol.md, section 3, is the same table for readers. */
+/* One row per answer (answer.h). docs/protocol.md, section 3, has the same table for readers. */
 #include "broker/io/answer.h"
 
 #include "base/utf8.h"
@@ -6,64 +6,68 @@
 
 typedef enum { NOTHING, NOT_RUN, MAY_HAVE_RUN, RETRY } detail;
 
-#define RETRY_MS 100 /* a full queue of 20 000 calls is a matter of a second or so */
+#define RETRY_MS 100 /* a full queue of 20 000 calls empties within about a second */
 
 static const struct {
     sw_code code;
     detail detail;
     const char *text; /* %s: the service or instance */
 } answers[SW_ANSWER_COUNT] = {
-    [SW_ANSWER_BAD_HEADER] =
-        {SW_INVALID_ARGUMENT, NOTHING,
-         "the call's header is no CallHeader of at most 16 KiB with at most 64 metadata entries"},
+    [SW_ANSWER_BAD_HEADER] = {SW_INVALID_ARGUMENT, NOTHING,
+                              "the call's header must be a CallHeader of at most 16 KiB with at most 64 "
+                              "metadata entries"},
     [SW_ANSWER_BAD_CALL_ID] = {SW_INVALID_ARGUMENT, NOTHING,
-                               "the call's call_id is 0, or not that of its frame; count from 1"},
+                               "the call's call_id is 0 or differs from that of its frame; count from 1"},
     [SW_ANSWER_BAD_METHOD] = {SW_INVALID_ARGUMENT, NOTHING,
-                              "the call's method has not the form /package.Service/Method"},
+                              "the call's method must have the form /package.Service/Method"},
     [SW_ANSWER_NOT_RPC] = {SW_INVALID_ARGUMENT, NOTHING,
                            "%s is an RPC service: send two body frames, a CallHeader and the payload"},
-    [SW_ANSWER_TOO_LARGE] = {SW_RESOURCE_EXHAUSTED, NOTHING, "the message is larger than 64 MiB"},
+    [SW_ANSWER_TOO_LARGE] = {SW_RESOURCE_EXHAUSTED, NOTHING,
+                             "the message is larger than this broker accepts (--message-size)"},
     [SW_ANSWER_CALL_EXISTS] = {SW_ALREADY_EXISTS, NOTHING,
                                "a call of this client with the same call_id is in flight; use another"},
     [SW_ANSWER_UNKNOWN_SERVICE] = {SW_UNIMPLEMENTED, NOT_RUN,
                                    "no worker has registered the service %s; check its name, or start it"},
     [SW_ANSWER_NO_INSTANCE] = {SW_NOT_FOUND, NOT_RUN,
                                "the instance %s is not connected; `sitewire status` lists those that are"},
-    [SW_ANSWER_NO_WORKER] = {SW_UNAVAILABLE, NOT_RUN, "no live worker for %s within the call's time"},
+    [SW_ANSWER_NO_WORKER] = {SW_UNAVAILABLE, NOT_RUN, "no live worker of %s appeared within the call's time"},
     [SW_ANSWER_SERVICE_FULL] = {SW_RESOURCE_EXHAUSTED, RETRY, "the queue of %s is full"},
     [SW_ANSWER_CLIENT_FULL] = {SW_RESOURCE_EXHAUSTED, RETRY,
                                "this client has too many calls waiting; let some end first"},
-    [SW_ANSWER_BROKER_FULL] = {SW_RESOURCE_EXHAUSTED, RETRY, "the broker holds as many calls as it may"},
+    [SW_ANSWER_BROKER_FULL] = {SW_RESOURCE_EXHAUSTED, RETRY, "the queues of the broker are full"},
     [SW_ANSWER_EXPIRED_QUEUED] = {SW_DEADLINE_EXCEEDED, NOT_RUN,
-                                  "the call's time was over before a worker of %s was free"},
+                                  "the call's time ended before a worker of %s was free"},
     [SW_ANSWER_EXPIRED_RUNNING] = {SW_DEADLINE_EXCEEDED, MAY_HAVE_RUN,
-                                   "the call's time is over and the worker of %s has not answered"},
-    [SW_ANSWER_WORKER_LOST] = {SW_UNAVAILABLE, MAY_HAVE_RUN, "the worker of %s was lost with the call"},
+                                   "the call's time ended before the worker of %s answered"},
+    [SW_ANSWER_WORKER_LOST] = {SW_UNAVAILABLE, MAY_HAVE_RUN,
+                               "the worker of %s was lost while it had the call"},
     [SW_ANSWER_CANCELLED_QUEUED] = {SW_CANCELLED, NOT_RUN, "cancelled before a worker of %s took the call"},
     [SW_ANSWER_CANCELLED_RUNNING] = {SW_CANCELLED, MAY_HAVE_RUN,
-                                     "cancelled; the worker of %s cannot be told"},
-    [SW_ANSWER_DRAINING] = {SW_UNAVAILABLE, NOT_RUN, "the broker is about to end; use another"},
+                                     "cancelled; the worker of %s cannot be notified and may go on"},
+    [SW_ANSWER_DRAINING] = {SW_UNAVAILABLE, NOT_RUN, "the broker is shutting down; use another one"},
     [SW_ANSWER_CREDIT] = {SW_RESOURCE_EXHAUSTED, MAY_HAVE_RUN,
-                          "the worker of %s sent more messages than the client takes"},
+                          "the worker of %s sent more messages than the client's credit allows"},
     [SW_ANSWER_BAD_REPLY] = {SW_INTERNAL, MAY_HAVE_RUN,
-                             "the worker of %s answered with something that is no reply of two frames"},
-    /* What is quoted is the reason: auth.c. */
+                             "the worker of %s sent a malformed reply: it must have two frames"},
+    /* These quote the reason instead: auth/auth.c. */
     [SW_ANSWER_REFUSED] = {SW_UNAUTHENTICATED, NOT_RUN, "%s"},
     [SW_ANSWER_UNCHECKED] = {SW_UNAVAILABLE, NOT_RUN, "cannot check the key of the caller: %s"},
-    [SW_ANSWER_NOT_ADMIN] = {SW_PERMISSION_DENIED, NOT_RUN, "only admins may drain a process; %s is none"},
-    [SW_ANSWER_NO_PROFILE] =
-        {SW_PERMISSION_DENIED, NOT_RUN,
-         "%s has no access right yet: ask an admin, or somebody who manages a project, for "
-         "a role on it"},
+    [SW_ANSWER_NOT_ADMIN] = {SW_PERMISSION_DENIED, NOT_RUN,
+                             "only admins may drain a process, and %s is not one"},
+    [SW_ANSWER_NO_PROFILE] = {SW_PERMISSION_DENIED, NOT_RUN,
+                              "%s has no access right yet; ask an admin, or the manager of a project, for a "
+                              "role on it"},
 };
 
 void sw_answer_fill(sw_answer answer, uint64_t call_id, uint32_t queue_us, sw_view service,
                     char text[SW_ANSWER_TEXT_SIZE], sw_reply_header *header)
 {
-    /* The name is as the client sent it: text must be UTF-8. */
-    sw_view name = sw_utf8_valid(service.data, service.size) ? service : SW_VIEW("(a name that is no text)");
+    /* The client may have sent any bytes as the name, but the text must be UTF-8. */
+    sw_view name =
+        sw_utf8_valid(service.data, service.size) ? service : SW_VIEW("(a name that is not UTF-8)");
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the rows above take one string at the most */
+/* each row takes at most one string */
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
     char quoted[SW_NAME_MAX + 1];
     snprintf(quoted, sizeof(quoted), "%.*s", (int)sw_utf8_cut(name.data, name.size, SW_NAME_MAX), name.data);
     int size = snprintf(text, SW_ANSWER_TEXT_SIZE, answers[answer].text, quoted);

@@ -27,7 +27,7 @@ static void register_worker(sw_broker *broker, sw_peer *peer, const sw_core_hell
     uint32_t before = peer->number;
     peer->rpc = hello->rpc;
     peer->compact = hello->rpc && hello->compact;
-    bool ready = sw_core_ready(broker->core, &peer->number, hello, peer, broker->now_us);
+    bool ready = sw_core_worker_ready(broker->core, &peer->number, hello, peer, broker->now_us);
     char name[SW_INSTANCE_MAX + 1];
     snprintf(name, sizeof(name), "%.*s", (int)(hello->instance.size % sizeof(name)), hello->instance.data);
     if (!ready) {
@@ -38,12 +38,14 @@ static void register_worker(sw_broker *broker, sw_peer *peer, const sw_core_hell
         sw_log(SW_LOG_INFO, hello->rpc && hello->capacity == 0 ? "worker draining" : "worker ready",
                "instance", name, NULL);
     }
-    /* This may have displaced a worker of the same name: its peer must learn that before its next message is read. */
+    /* This may have displaced a worker of the same name: its peer must learn that before its
+     * next message is read. */
     sw_broker_flush(broker);
 }
 
-/* A plain worker sent a command that MDP does not expect now. RFC 18 asks for a DISCONNECT "and then no further
- * commands". RPC workers may send READY again, and may answer a call that is over. */
+/* A plain worker sent a command that MDP does not expect now. RFC 18 asks for a DISCONNECT "and
+ * then no further commands". RPC workers may send READY again, and may answer a call that is
+ * over. */
 static void refuse_unexpected(sw_broker *broker, sw_peer *peer)
 {
     sw_broker_lost(broker, peer);
@@ -111,7 +113,8 @@ static const char *mdp_reply(sw_broker *broker, sw_peer *peer, sw_received *rece
         body->payload = sw_message_view(message, BODY + 1);
         body->payload_frame = 1;
     }
-    bool expected = sw_core_reply(broker->core, peer->number, route_of(address), final, body, broker->now_us);
+    bool expected =
+        sw_core_worker_reply(broker->core, peer->number, route_of(address), final, body, broker->now_us);
     if (!expected && !peer->rpc)
         refuse_unexpected(broker, peer);
     return NULL;
@@ -123,7 +126,7 @@ static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_received *
     sw_message *message = &received->message;
     sw_body *body = &received->body;
     if (!peer->compact)
-        return "compact framing of a worker that did not announce it";
+        return "compact framing from a worker that did not announce it";
     if (!sw_compact_decode(frame.data, frame.size, &compact) || compact.handover.size > 0)
         return "a broken compact frame";
     if (message->count != (compact.payload_follows ? 3 : 2))
@@ -141,18 +144,19 @@ static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_received *
         body->payload_frame = 0;
         body->payload = sw_message_view(message, 2);
     }
-    sw_core_reply(broker->core, peer->number, compact.tag, compact.command == SW_COMPACT_FINAL, body,
-                  broker->now_us);
+    sw_core_worker_reply(broker->core, peer->number, compact.tag, compact.command == SW_COMPACT_FINAL, body,
+                         broker->now_us);
     return NULL;
 }
 
-/* Each reply of a batch is read as if it had come alone. All share the frame. Does not consume the message. */
+/* Each reply of a batch is read as if it had come alone. All share the frame. Does not consume
+ * the message. */
 static const char *batch_reply(sw_broker *broker, sw_peer *peer, sw_received *received)
 {
     sw_view rest = sw_message_view(&received->message, 1), frame;
     for (; sw_batch_next(&rest, &frame); broker->read++) {
         sw_received *part = sw_body_pool_share(&broker->pool, received);
-        const char *wrong = part == NULL ? "a message for which there is no memory"
+        const char *wrong = part == NULL ? "out of memory for a message of a batch"
                                          : compact_reply(broker, peer, part, frame);
         if (wrong == NULL)
             continue;
@@ -165,7 +169,8 @@ static const char *batch_reply(sw_broker *broker, sw_peer *peer, sw_received *re
 static sw_peer *find_worker(sw_broker *broker, sw_side *side, sw_message *message)
 {
     sw_peer *peer = message->count < 2 ? NULL : sw_reader_peer(broker, side, message);
-    /* The ZAP handler accepts nobody without a key; this is a second lock, should it not be asked. */
+    /* The ZAP handler accepts nobody without a key; this is a second lock, should it not be
+     * asked. */
     if (peer != NULL && side->is_curve && peer->caller.key[0] == '\0')
         sw_side_cut(side, peer);
     return peer == NULL || peer->cut ? NULL : peer;
@@ -191,13 +196,14 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_received *r
         sw_broker_lost(broker, peer);
         return NULL;
     }
-    if (peer->number == SW_NONE) { /* it registered before the broker was restarted, or was declared lost */
+    /* it registered before the broker was restarted, or was declared lost */
+    if (peer->number == SW_NONE) {
         sw_send_disconnect(&broker->outbox, peer);
         return NULL;
     }
     sw_core_worker_seen(broker->core, peer->number, broker->now_us);
     if (sw_received_size(received) > (size_t)broker->options->message_max)
-        return "a message over 64 MiB";
+        return "a message larger than --message-size";
     if (sw_batch_is(protocol))
         return batch_reply(broker, peer, received);
     if (compact)

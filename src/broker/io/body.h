@@ -1,5 +1,6 @@
-/* The body of a message on its way through the broker: the core's opaque token. It is live while it is in the frames that
- * were received, and packed while its call waits. Used by the files that receive and send. */
+/* The body of a message on its way through the broker: the core's opaque token. It is live while
+ * it is in the frames that were received, and packed while its call waits. Used by the files
+ * that receive and send. */
 #ifndef SW_BROKER_BODY_H
 #define SW_BROKER_BODY_H
 
@@ -8,7 +9,8 @@
 
 typedef struct sw_body {
     sw_view header, payload; /* of an RPC body */
-    zmq_msg_t *frames;    /* of a plain body: all its frames; otherwise those that `payload_frame` counts */
+    /* of a plain body: all its frames; otherwise those that `payload_frame` counts */
+    zmq_msg_t *frames;
     uint8_t count;        /* of `frames` */
     uint8_t framing;      /* sw_framing: how it came */
     int8_t payload_frame; /* the frame that holds the payload and nothing else, or -1 */
@@ -36,7 +38,8 @@ typedef struct sw_body_pool {
 
 /* With an empty message. NULL when out of memory. */
 sw_received *sw_body_pool_take(sw_body_pool *pool);
-/* One that shares the second frame of `received`: for a message in a batch. NULL when out of memory. */
+/* One that shares the second frame of `received`: for a message in a batch. NULL when out of
+ * memory. */
 sw_received *sw_body_pool_share(sw_body_pool *pool, sw_received *received);
 void sw_body_pool_clear(sw_body_pool *pool);
 /* Bytes of the frames after the identity. */
@@ -46,8 +49,9 @@ size_t sw_received_size(const sw_received *received);
 void sw_body_free(sw_body_pool *pool, sw_body *body);
 /* Sets a payload that is in a frame of its own; the body borrows the frame. */
 void sw_body_set_payload(sw_body *body, zmq_msg_t *frame);
-/* The same body in as little memory as possible: live frames share the 8 KiB buffers that ZeroMQ receives into, so a
- * small message that waits would keep a large buffer. Consumes the body on success; NULL when out of memory. */
+/* The same body in as little memory as possible: live frames share the 8 KiB buffers that ZeroMQ
+ * receives into, so a small message that waits would keep a large buffer. Consumes the body on
+ * success; NULL when out of memory. */
 sw_body *sw_body_pack(sw_body_pool *pool, sw_body *body);
 
 #endif

@@ -7,12 +7,13 @@
 
 typedef struct sw_broker sw_broker;
 
-/* Binds the sockets; the loop does the rest. Options and loop are borrowed and must outlive the broker. *broker is NULL
- * on failure. The error names the option at fault. */
+/* Binds the sockets; the loop does the rest. Options and loop are borrowed and must outlive the
+ * broker. *broker is NULL on failure. The error names the option at fault. */
 sw_code sw_broker_new(sw_loop *loop, const sw_broker_options *options, sw_broker **broker, sw_error *error);
 /* Answers the calls that are left, disconnects the workers and closes. */
 void sw_broker_destroy(sw_broker **broker);
-/* Accepts no new calls. The loop is stopped once no call is in flight or the time is over (0: options->drain_ms). */
+/* Accepts no new calls. The loop is stopped once no call is in flight or the time is over (0:
+ * options->drain_ms). */
 void sw_broker_drain(sw_broker *broker, int64_t time_ms);
 /* The broker's unique name, valid as long as the broker. */
 const char *sw_broker_instance(const sw_broker *broker);

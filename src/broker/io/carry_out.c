@@ -1,4 +1,5 @@
-/* Actions of the core, and to whom they go: a peer, the broker's own services, or the broker as a client. */
+/* Actions of the core, and to whom they go: a peer, the broker's own services, or the broker as
+ * a client. */
 #include "broker/io/carry_out.h"
 
 #include "broker/io/send.h"
@@ -54,7 +55,8 @@ static void fill_handover(const sw_broker *broker, const sw_action *action, sw_h
     sw_auth_hand_over(&broker->auth, caller, handover, broker->now_us);
 }
 
-/* The body is the core's again if the call could not be sent. A live one would keep its buffer while it waits. */
+/* The body is the core's again if the call could not be sent. A live one would keep its buffer
+ * while it waits. */
 static void request(sw_broker *broker, const sw_action *action)
 {
     sw_peer *peer = action->peer;
@@ -67,7 +69,7 @@ static void request(sw_broker *broker, const sw_action *action)
         return;
     }
     sw_body *packed = body->live ? sw_body_pack(&broker->pool, body) : body;
-    sw_core_undelivered(broker->core, action->route, packed == NULL ? body : packed, broker->now_us);
+    sw_core_call_undelivered(broker->core, action->route, packed == NULL ? body : packed, broker->now_us);
 }
 
 static void to_worker(sw_broker *broker, const sw_action *action)

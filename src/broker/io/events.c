@@ -1,5 +1,5 @@
-/* Events one way (events.h). The XSUBs subscribe to everything: an event without subscribers costs little, and a new
- * subscriber gets events at once. */
+/* Events one way (events.h). The XSUBs subscribe to everything: an event without subscribers
+ * costs little, and a new subscriber gets events at once. */
 #include "broker/io/events.h"
 
 #include "base/clock.h"
@@ -31,7 +31,8 @@ static void forward(sw_events *events, sw_message *message)
             sw_message_close(&copy);
     }
     void *first = sockets[0] != NULL ? sockets[0] : sockets[1];
-    /* An XPUB never blocks. A subscriber that does not read misses events, and sees that by their numbers. */
+    /* An XPUB never blocks. A subscriber that does not read misses events, and sees that by
+     * their numbers. */
     if (first == NULL || sw_message_send(first, message) != 0)
         sw_message_close(message);
 }
@@ -41,8 +42,9 @@ static int receive(void *socket, sw_message *message)
     return socket == NULL ? EAGAIN : sw_message_recv(socket, message);
 }
 
-/* Reads all sockets to their end, because sending on one may hide the signal that it has something to read. Only then may
- * the loop watch their descriptors instead of polling the sockets in every round. */
+/* Reads all sockets to their end, because sending on one may hide the signal that it has
+ * something to read. Only then may the loop watch their descriptors instead of polling the
+ * sockets in every round. */
 static void read_all(void *context, short ready)
 {
     (void)ready;
@@ -114,7 +116,8 @@ static bool set_options(const sw_events *events, void *socket, bool publishers, 
                 set_int(socket, ZMQ_SNDHWM, (int)events->options->events_max);
     if (network && events->auth->is_curve)
         return good && sw_key_use_as_server(socket, &events->auth->key, domain);
-    /* Without encryption, ZAP identifies subscribers; anyone who reaches a socket for publishers may publish. */
+    /* Without encryption, ZAP identifies subscribers; anyone who reaches a socket for publishers
+     * may publish. */
     return good && (publishers || zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) == 0);
 }
 

@@ -1,5 +1,6 @@
-/* Events pass through the broker one way: publishers connect to XSUBs, subscribers to XPUBs, one of each for ipc and one
- * for tcp. auth/subscribers.c decides what subscribers get. Used by listen.c and broker.c. */
+/* Events pass through the broker one way: publishers connect to XSUBs, subscribers to XPUBs, one
+ * of each for ipc and one for tcp. auth/subscribers.c decides what subscribers get. Used by
+ * listen.c and broker.c. */
 #ifndef SW_BROKER_EVENTS_H
 #define SW_BROKER_EVENTS_H
 
@@ -22,7 +23,8 @@ typedef struct sw_events {
 /* Everything is borrowed. `context` is ZeroMQ's. */
 sw_code sw_events_open(sw_events *events, sw_loop *loop, void *context, const sw_broker_options *options,
                        sw_auth *auth, sw_error *error);
-/* The socket of publishers or subscribers for a transport, made at the first call. The caller binds it. */
+/* The socket of publishers or subscribers for a transport, made at the first call. The caller
+ * binds it. */
 sw_code sw_events_socket(sw_events *events, bool publishers, bool network, void **socket, sw_error *error);
 /* Accepts events of zeros, and what open left half-built. */
 void sw_events_close(sw_events *events);

@@ -10,7 +10,7 @@ enum { IDENTITY, PROTOCOL, COMMAND, SERVICE, BODY }; /* frames of an MDP message
 
 static void refuse(sw_broker *broker, const sw_core_request *request, sw_answer answer)
 {
-    sw_core_refuse(broker->core, request, answer);
+    sw_core_client_refuse(broker->core, request, answer);
 }
 
 /* A request whose header has been decoded. `called` is the service of its method. */
@@ -25,12 +25,12 @@ static void request_in(sw_broker *broker, const sw_peer *peer, sw_core_request *
     int64_t left_ms = (int64_t)header->time_left_ms - broker->held_ms;
     request->time_left_ms = header->time_left_ms == 0 ? 0 : left_ms > 1 ? (uint32_t)left_ms : 1;
     request->credit = header->credit;
-    uint64_t route = sw_core_request_in(broker->core, request, broker->now_us);
+    uint64_t route = sw_core_client_request(broker->core, request, broker->now_us);
     if (route == 0)
         return;
     sw_body *packed = sw_body_pack(&broker->pool, request->body);
     if (packed != NULL)
-        sw_core_hold(broker->core, route, packed);
+        sw_core_call_set_body(broker->core, route, packed);
 }
 
 /* --- compact framing --- */
@@ -55,7 +55,8 @@ static void compact_request(sw_broker *broker, const sw_peer *peer, sw_received 
         request_in(broker, peer, request, &header, service);
 }
 
-/* Functions of this kind return NULL, or what is wrong with the message. They consume it only in the first case. */
+/* Functions of this kind return NULL, or what is wrong with the message. They consume it only in
+ * the first case. */
 static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_received *received, sw_view frame)
 {
     sw_compact compact;
@@ -67,13 +68,13 @@ static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_received *r
     sw_call_header header;
     switch (compact.command) {
     case SW_COMPACT_CANCEL:
-        sw_core_cancel(broker->core, peer->number, compact.tag, broker->now_us);
+        sw_core_client_cancel(broker->core, peer->number, compact.tag, broker->now_us);
         sw_body_free(&broker->pool, &received->body);
         return NULL;
     case SW_COMPACT_CREDIT:
         if (!sw_call_header_decode(compact.header.data, compact.header.size, &header))
             return "a CREDIT without a CallHeader";
-        sw_core_credit(broker->core, peer->number, compact.tag, header.credit, broker->now_us);
+        sw_core_client_credit(broker->core, peer->number, compact.tag, header.credit, broker->now_us);
         sw_body_free(&broker->pool, &received->body);
         return NULL;
     case SW_COMPACT_REQUEST:
@@ -105,7 +106,7 @@ static const char *read_batch(sw_broker *broker, sw_peer *peer, sw_received *rec
     for (; sw_batch_next(&rest, &frame); broker->read++) {
         sw_received *part = sw_body_pool_share(&broker->pool, received);
         const char *wrong =
-            part == NULL ? "a message for which there is no memory" : read_compact(broker, peer, part, frame);
+            part == NULL ? "out of memory for a message of a batch" : read_compact(broker, peer, part, frame);
         if (wrong == NULL)
             continue;
         sw_reader_malformed(broker, peer, wrong);
@@ -200,9 +201,9 @@ static const char *read_mdp(sw_broker *broker, sw_peer *peer, sw_received *recei
     if (message->count != BODY + 1 || !sw_call_header_decode(view.data, view.size, &header))
         return "a CANCEL or CREDIT without a CallHeader";
     if (command.data[0] == SW_MDP_CLIENT_CANCEL)
-        sw_core_cancel(broker->core, peer->number, header.call_id, broker->now_us);
+        sw_core_client_cancel(broker->core, peer->number, header.call_id, broker->now_us);
     else
-        sw_core_credit(broker->core, peer->number, header.call_id, header.credit, broker->now_us);
+        sw_core_client_credit(broker->core, peer->number, header.call_id, header.credit, broker->now_us);
     sw_body_free(&broker->pool, &received->body);
     return NULL;
 }
@@ -220,7 +221,7 @@ static sw_peer *find_client(sw_broker *broker, sw_side *side, sw_message *messag
     if (peer->number == SW_NONE)
         peer->number = sw_core_client_open(broker->core, peer);
     if (peer->number == SW_NONE)
-        sw_reader_malformed(broker, peer, "one client too many");
+        sw_reader_malformed(broker, peer, "too many clients");
     return peer->number == SW_NONE ? NULL : peer;
 }
 

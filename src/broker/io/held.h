@@ -1,6 +1,6 @@
-/* Messages of clients that wait for the user service's verdict on their caller: a key that has been quiet for long is
- * asked about with its first call. Bounded; beyond that, calls are answered as unchecked. Used by frontend.c and
- * carry_out.c. */
+/* Messages of clients that wait for the user service's verdict on their caller: a key that has
+ * been quiet for long is asked about with its first call. Bounded; beyond that, calls are
+ * answered as unchecked. Used by frontend.c and carry_out.c. */
 #ifndef SW_BROKER_HELD_H
 #define SW_BROKER_HELD_H
 

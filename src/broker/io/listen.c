@@ -15,7 +15,8 @@
 
 /* --- endpoints --- */
 
-/* Removes the socket file of a broker that was killed: nobody listens on it. One that accepts is another broker's. */
+/* Removes the socket file of a broker that was killed: nobody listens on it. One that accepts is
+ * another broker's. */
 static void remove_stale(const char *endpoint)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -43,7 +44,8 @@ static bool is_for_services(const char *option)
     return strcmp(option, "backend") == 0 || strcmp(option, "publish") == 0;
 }
 
-/* For services on ipc, only the file mode keeps others out. So whatever the umask, the file is not open to everybody. */
+/* For services on ipc, only the file mode keeps others out. So whatever the umask, the file is
+ * not open to everybody. */
 static int bind_guarded(void *socket, const char *option, const char *endpoint)
 {
     mode_t before = umask(0);
@@ -88,7 +90,8 @@ typedef struct socket_maker {
 typedef sw_code socket_fn(const socket_maker *maker, const char *option, bool network, void **socket,
                           sw_error *error);
 
-/* Binds each endpoint of the list to the socket for its transport, which is made for the first one. */
+/* Binds each endpoint of the list to the socket for its transport, which is made for the first
+ * one. */
 static sw_code bind_all(const socket_maker *maker, const char *option, const char *endpoints,
                         socket_fn *socket_for, sw_error *error)
 {
@@ -120,11 +123,12 @@ static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_erro
     /* At most a worker's capacity is unsent, each call with a CREDIT and a CANCEL. */
     const int unsent_max = side->is_frontend ? (int)broker->options->replies_max : 4 * SW_CAPACITY_MAX;
     const int mandatory = 1, linger = GOODBYE_MS, backlog = 1024;
-    /* Messages that ZeroMQ has read ahead are memory beside the queues, up to 32 KiB for a batch. The kernel holds the
-     * rest back. */
+    /* Messages that ZeroMQ has read ahead are memory beside the queues, up to 32 KiB for a
+     * batch. The kernel holds the rest back. */
     const int read_max = 16, handshake = (int)broker->options->handshake_ms;
-    /* The kernel finds a machine that has vanished, and so do pings. These are for peers that surely have libzmq, which
-     * answers in a thread of its own; a peer with its own ZMTP may be busy for longer. */
+    /* The kernel finds a machine that has vanished, and so do pings. These are for peers that
+     * surely have libzmq, which answers in a thread of its own; a peer with its own ZMTP may be
+     * busy for longer. */
     const int keepalive = 1, interval = 2, probes = 3, timeout = 8000, heartbeat = side->is_curve ? 2000 : 0;
     const int64_t message_max = broker->options->message_max;
     const struct {
@@ -133,7 +137,8 @@ static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_erro
         size_t size;
     } settings[] = {
         {ZMQ_ROUTER_MANDATORY, &mandatory,
-         sizeof(int)}, /* sending to a peer that is gone or full fails instead of dropping the message */
+         /* sending to a peer that is gone or full fails instead of dropping the message */
+         sizeof(int)},
         {ZMQ_SNDHWM, &unsent_max, sizeof(int)},
         {ZMQ_RCVHWM, &read_max, sizeof(int)},
         {ZMQ_LINGER, &linger, sizeof(int)},
@@ -164,7 +169,8 @@ static sw_code side_for(const socket_maker *maker, const char *option, bool netw
 {
     sw_broker *broker = maker->broker;
     bool is_frontend = strcmp(option, "frontend") == 0;
-    sw_side *side = &broker->sides[2 * is_frontend + network]; /* replies are read before requests */
+    /* replies are read before requests */
+    sw_side *side = &broker->sides[2 * is_frontend + network];
     if (side->socket != NULL) {
         *socket = side->socket;
         return SW_OK;

@@ -122,7 +122,8 @@ static void stats(void *context, sw_arena *arena, Sw__GetStatsResponse *reply)
 static uint32_t drain(void *context, uint32_t timeout_ms)
 {
     sw_local_worker *local = context;
-    local->drain_in_ms = timeout_ms; /* begins when the reply is on its way: sw_local_worker_take_drain */
+    /* begins when the reply is on its way: sw_local_worker_take_drain */
+    local->drain_in_ms = timeout_ms;
     return sw_core_in_flight(local->core);
 }
 
@@ -155,7 +156,7 @@ static bool send_reply(sw_transport *transport, const sw_route *route, bool fina
     body->frames = &frames->frames[2];
     body->count = (uint8_t)(count - 1);
     body->payload_frame = count == 2 ? 0 : -1;
-    sw_core_reply(local->core, local->worker, route->tag, final, body, local->now_us);
+    sw_core_worker_reply(local->core, local->worker, route->tag, final, body, local->now_us);
     return true;
 }
 
@@ -217,7 +218,7 @@ sw_code sw_local_worker_open(sw_local_worker *local, sw_core *core, sw_body_pool
                            .services = {SW_VIEW("sitewire.rpc.v1.Health"),
                                         SW_VIEW("sitewire.rpc.v1.Reflection"),
                                         SW_VIEW("sitewire.rpc.v1.Stats"), SW_VIEW("sitewire.rpc.v1.Drain")}};
-    if (!sw_core_ready(core, &local->worker, &hello, local, now_us))
+    if (!sw_core_worker_ready(core, &local->worker, &hello, local, now_us))
         return sw_fail(error, SW_INVALID_ARGUMENT,
                        "--instance: a name has 1 to 128 printable characters without spaces");
     return SW_OK;

@@ -1,5 +1,6 @@
-/* The broker's own services: Health, Reflection, Stats and Drain. To the core they are a worker like others, whose calls
- * go to an rpc dispatch instead of a socket. Used by carry_out.c and broker.c. */
+/* The broker's own services: Health, Reflection, Stats and Drain. To the core they are a worker
+ * like others, whose calls go to an rpc dispatch instead of a socket. Used by carry_out.c and
+ * broker.c. */
 #ifndef SW_BROKER_LOCAL_WORKER_H
 #define SW_BROKER_LOCAL_WORKER_H
 
@@ -36,7 +37,8 @@ void sw_local_worker_carry_out(sw_local_worker *local, const sw_action *action, 
 void sw_local_worker_idle(sw_local_worker *local, int64_t now_us);
 /* When sw_local_worker_idle has something to do at the latest. */
 int64_t sw_local_worker_next_ms(const sw_local_worker *local);
-/* True once after a call of Drain, when its reply is on its way; *time_ms is what the call gave, 0: nothing. */
+/* True once after a call of Drain, when its reply is on its way; *time_ms is what the call gave,
+ * 0: nothing. */
 bool sw_local_worker_take_drain(sw_local_worker *local, int64_t *time_ms);
 
 #endif

@@ -1,7 +1,8 @@
 /* A call built as if it had been received (own_call.h). */
 #include "broker/io/own_call.h"
 
-/* The message that a client would have sent in compact framing, its payload in a frame of its own. */
+/* The message that a client would have sent in compact framing, its payload in a frame of its
+ * own. */
 static bool build(sw_received *received, const sw_call_header *header, const ProtobufCMessage *request)
 {
     uint8_t bytes[256];
@@ -36,9 +37,9 @@ bool sw_own_call(sw_core *core, sw_body_pool *pool, uint32_t client, const sw_ca
                             .service = sw_method_service(header->method),
                             .body = body,
                             .bytes = body->header.size + body->payload.size};
-    uint64_t route = sw_core_request_in(core, &call, now_us);
+    uint64_t route = sw_core_client_request(core, &call, now_us);
     sw_body *packed = route == 0 ? NULL : sw_body_pack(pool, body);
     if (packed != NULL)
-        sw_core_hold(core, route, packed);
+        sw_core_call_set_body(core, route, packed);
     return true;
 }

@@ -1,7 +1,8 @@
-/* Peers and connections (peer.h). The kernel reuses descriptors soon after they are closed, so a message's descriptor
- * identifies its connection only together with the events of the monitor. ZeroMQ reports these in order, "accepted"
- * before the first message of a connection can be read. The monitor is therefore read up to now whenever a new peer
- * speaks. With one I/O thread (broker.c sets it) nothing is missing then. */
+/* Peers and connections (peer.h). The kernel reuses descriptors soon after they are closed, so a
+ * message's descriptor identifies its connection only together with the events of the monitor.
+ * ZeroMQ reports these in order, "accepted" before the first message of a connection can be
+ * read. The monitor is therefore read up to now whenever a new peer speaks. With one I/O thread
+ * (broker.c sets it) nothing is missing then. */
 #include "broker/io/peer.h"
 
 #include "base/error.h"
@@ -147,8 +148,8 @@ static sw_peer *find(const sw_side *side, uint32_t hash, const void *id, size_t 
     return NULL;
 }
 
-/* libzmq records the credentials of an ipc connection when it accepts it, as HOST:UID:GID:PID. By the time the message
- * is read, the descriptor may belong to another connection. */
+/* libzmq records the credentials of an ipc connection when it accepts it, as HOST:UID:GID:PID.
+ * By the time the message is read, the descriptor may belong to another connection. */
 static int64_t uid_of(const sw_side *side, zmq_msg_t *frame)
 {
     const char *address = side->is_network ? NULL : zmq_msg_gets(frame, "Peer-Address");
@@ -212,7 +213,8 @@ sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **
         return NULL;
     uint32_t hash = sw_hash_bytes(side->secret, bytes, size);
     sw_peer *peer = find(side, hash, bytes, size);
-    /* Routing ids made by ZeroMQ begin with 0 and are never reused; others may return with a new connection. */
+    /* Routing ids made by ZeroMQ begin with 0 and are never reused; others may return with a new
+     * connection. */
     if (peer != NULL && bytes[0] == 0)
         return peer;
     int fd = zmq_msg_get(frame, ZMQ_SRCFD);

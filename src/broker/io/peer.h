@@ -1,6 +1,7 @@
-/* The peers of a ROUTER socket, by routing id and by connection. The socket's monitor reports at once when a connection
- * ends. A ROUTER has one mechanism, so the frontend and the backend each have one socket for ipc and one for tcp: four
- * sides. Used by the files that read from peers and send to them. */
+/* The peers of a ROUTER socket, by routing id and by connection. The socket's monitor reports at
+ * once when a connection ends. A ROUTER has one mechanism, so the frontend and the backend each
+ * have one socket for ipc and one for tcp: four sides. Used by the files that read from peers
+ * and send to them. */
 #ifndef SW_BROKER_PEER_H
 #define SW_BROKER_PEER_H
 
@@ -55,14 +56,14 @@ typedef struct sw_side {
     size_t lost_count, lost_room;
 } sw_side;
 
-/* Makes the socket and its monitor. The caller has filled in the first members, sets options and binds. `context` is
- * ZeroMQ's, `secret` seeds hashes. */
+/* Makes the socket and its monitor. The caller has filled in the first members, sets options and
+ * binds. `context` is ZeroMQ's, `secret` seeds hashes. */
 sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *error);
 void sw_side_close(sw_side *side);
 
-/* The peer that sent a message, added if it is new: `id` is the identity frame, `frame` any other. NULL when out of
- * memory. If *displaced is not NULL, that peer had the same identity and its connection has ended: the caller forgets it
- * and asks again. */
+/* The peer that sent a message, added if it is new: `id` is the identity frame, `frame` any
+ * other. NULL when out of memory. If *displaced is not NULL, that peer had the same identity and
+ * its connection has ended: the caller forgets it and asks again. */
 sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **displaced);
 /* The peer's memory may be reused afterwards. */
 void sw_side_forget(sw_side *side, sw_peer *peer);

@@ -1,4 +1,5 @@
-/* What frontend.c and backend.c share: which peer a message is from, and what to do with malformed ones. */
+/* What frontend.c and backend.c share: which peer a message is from, and what to do with
+ * malformed ones. */
 #ifndef SW_BROKER_READER_H
 #define SW_BROKER_READER_H
 
@@ -8,8 +9,8 @@
 
 /* Receives the next message of a side; NULL if there is none. The caller owns it. */
 sw_received *sw_reader_next(sw_broker *broker, sw_side *side);
-/* The peer that sent a message of at least two frames; NULL when out of memory or if it is cut off. Peers that it
- * displaces are lost. */
+/* The peer that sent a message of at least two frames; NULL when out of memory or if it is cut
+ * off. Peers that it displaces are lost. */
 sw_peer *sw_reader_peer(sw_broker *broker, sw_side *side, sw_message *message);
 /* Counts a malformed message, and logs the first one of each peer. */
 void sw_reader_malformed(sw_broker *broker, sw_peer *peer, const char *why);

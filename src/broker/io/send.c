@@ -30,7 +30,8 @@ static bool add_address(sw_message *out, uint64_t route)
     return sw_message_add(out, address, sizeof(address)) && sw_message_add(out, NULL, 0);
 }
 
-/* A copy of a body's frame: the body stays whole if sending fails. Large frames share their memory. */
+/* A copy of a body's frame: the body stays whole if sending fails. Large frames share their
+ * memory. */
 static bool add_frame(sw_message *out, zmq_msg_t *frame)
 {
     zmq_msg_t copy;
@@ -103,8 +104,8 @@ void sw_send_answer(sw_outbox *outbox, const sw_action *action, sw_answer answer
     sw_outbox_send(outbox, peer, &out, built);
 }
 
-/* Sends the received frames with another identity and tag, without a copy. For large payloads, which are not in a
- * batch. */
+/* Sends the received frames with another identity and tag, without a copy. For large payloads,
+ * which are not in a batch. */
 static void forward(sw_outbox *outbox, const sw_action *action, sw_received *received)
 {
     sw_peer *peer = action->peer;

@@ -1,5 +1,6 @@
-/* The messages that the broker sends to clients and workers, in MDP or compact framing (docs/protocol.md). Used by
- * carry_out.c, frontend.c and backend.c. All functions borrow the body of the action. */
+/* The messages that the broker sends to clients and workers, in MDP or compact framing
+ * (docs/protocol.md). Used by carry_out.c, frontend.c and backend.c. All functions borrow the
+ * body of the action. */
 #ifndef SW_BROKER_SEND_H
 #define SW_BROKER_SEND_H
 
@@ -8,7 +9,8 @@
 
 /* --- to clients --- */
 
-/* A worker's reply. False if it is not an RPC reply although the client expects one: nothing is sent then. */
+/* A worker's reply. False if it is not an RPC reply although the client expects one: nothing is
+ * sent then. */
 bool sw_send_reply(sw_outbox *outbox, const sw_action *action);
 /* The broker's own answer; `quoted` goes into its text. */
 void sw_send_answer(sw_outbox *outbox, const sw_action *action, sw_answer answer, sw_view quoted);

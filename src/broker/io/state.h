@@ -1,5 +1,5 @@
-/* The broker's parts, together. Only the files on top include it: broker.c, loop.c, listen.c, frontend.c, backend.c,
- * reader.c and carry_out.c. The parts themselves do not know it. */
+/* The broker's parts, together. Only the files on top include it: broker.c, loop.c, listen.c,
+ * frontend.c, backend.c, reader.c and carry_out.c. The parts themselves do not know it. */
 #ifndef SW_BROKER_IO_STATE_H
 #define SW_BROKER_IO_STATE_H
 

@@ -4,43 +4,43 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define COUNTED_MIN 1024 /* bytes of a message; of smaller ones, their number is bound enough */
+#define COUNTED_MIN 1024 /* bytes of a message; for smaller ones, the bound of their number is enough */
 
 struct sw_unsent {
     atomic_size_t bytes;
-    atomic_uint users; /* the peer, and each message under way */
+    atomic_uint users; /* the peer, and each message on its way */
 };
 
-/* A message under way, and its largest frame as it was. */
-typedef struct parcel {
+/* A message on its way, with its original largest frame. */
+typedef struct sent_message {
     sw_unsent *unsent;
     size_t bytes;
     zmq_msg_t frame;
-} parcel;
+} sent_message;
 
-static void leave(sw_unsent *unsent)
+static void release(sw_unsent *unsent)
 {
     if (atomic_fetch_sub(&unsent->users, 1) == 1)
         free(unsent);
 }
 
-/* In ZeroMQ's I/O thread: written, or dropped with its connection. */
+/* Called in ZeroMQ's I/O thread: the message was written, or dropped with its connection. */
 static void written(void *data, void *hint)
 {
     (void)data;
-    parcel *p = hint;
+    sent_message *p = hint;
     atomic_fetch_sub(&p->unsent->bytes, p->bytes);
-    leave(p->unsent);
+    release(p->unsent);
     zmq_msg_close(&p->frame);
     free(p);
 }
 
 static bool wrap(sw_unsent *unsent, size_t bytes, zmq_msg_t *frame)
 {
-    parcel *p = malloc(sizeof(*p));
+    sent_message *p = malloc(sizeof(*p));
     if (p == NULL)
         return false;
-    *p = (parcel){.unsent = unsent, .bytes = bytes};
+    *p = (sent_message){.unsent = unsent, .bytes = bytes};
     zmq_msg_init(&p->frame);
     zmq_msg_move(&p->frame, frame);
     if (zmq_msg_init_data(frame, zmq_msg_data(&p->frame), zmq_msg_size(&p->frame), written, p) != 0) {
@@ -78,6 +78,6 @@ size_t sw_unsent_bytes(const sw_unsent *unsent)
 void sw_unsent_release(sw_unsent **unsent)
 {
     if (*unsent != NULL)
-        leave(*unsent);
+        release(*unsent);
     *unsent = NULL;
 }

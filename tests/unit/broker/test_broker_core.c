@@ -236,17 +236,17 @@ static void credit(void **state)
                                .credit = 1,
                                .service = SW_VIEW("echo"),
                                .body = &tokens[255]};
-    sw_core_request_in(core, &request, now);
+    sw_core_client_request(core, &request, now);
     settle();
     uint64_t route = actions[0].route;
     reply(w, route, false, true);
     settle();
     assert_false(actions[0].final);
-    sw_core_credit(core, c, 1, 70000, now); /* at most 65 535 outstanding */
+    sw_core_client_credit(core, c, 1, 70000, now); /* at most 65 535 outstanding */
     settle();
     assert_int_equal(actions[0].kind, SW_ACTION_CREDIT);
     assert_int_equal(actions[0].credit, 65535);
-    sw_core_credit(core, c, 1, 1, now);
+    sw_core_client_credit(core, c, 1, 1, now);
     assert_int_equal(settle(), 0);
     for (int i = 0; i < 65535; i++)
         reply(w, route, false, true);
@@ -264,10 +264,10 @@ static void credit(void **state)
     bodies++;
     request.call_id = 3;
     request.body = &tokens[255];
-    sw_core_request_in(core, &request, now);
-    sw_core_credit(core, c, 3, 4, now);
+    sw_core_client_request(core, &request, now);
+    sw_core_client_credit(core, c, 3, 4, now);
     assert_int_equal(settle(), 0);
-    sw_core_cancel(core, c, 2, now);
+    sw_core_client_cancel(core, c, 2, now);
     sw_core_worker_lost(core, w, now);
     worker(3, "w3", 1);
     settle();
@@ -290,7 +290,7 @@ static void call_ids(void **state)
     bodies++;
     sw_core_request request = {
         .client = a, .framing = SW_FRAMING_MDP, .service = SW_VIEW("echo"), .body = &tokens[255]};
-    sw_core_request_in(core, &request, now);
+    sw_core_client_request(core, &request, now);
     settle();
     expect_answer(0, 0, SW_ANSWER_BAD_CALL_ID);
 }
@@ -323,7 +323,7 @@ static void names_that_are_refused(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         uint32_t number = SW_NONE;
         sw_core_hello hello = {.service_count = 1, .services = {sw_view_of(bad[i])}};
-        assert_false(sw_core_ready(core, &number, &hello, &tokens[1], now));
+        assert_false(sw_core_worker_ready(core, &number, &hello, &tokens[1], now));
         assert_int_equal(number, SW_NONE);
     }
     uint32_t number = SW_NONE;
@@ -346,7 +346,8 @@ static void services_are_bounded(void **state)
         call_for(name, c, 0, 0, 10);
     }
     settle();
-    assert_int_equal(sw_core_get_counters(core)->plain_dropped, 30); /* half of the room is for workers */
+    /* half of the room is for workers */
+    assert_int_equal(sw_core_get_counters(core)->plain_dropped, 30);
     for (int i = 0; i < 10; i++) {
         snprintf(name, sizeof(name), "w%d", i);
         plain_worker(10 + i, name);
@@ -362,7 +363,8 @@ static void services_are_bounded(void **state)
     expect_request(0, 0, 1);
 }
 
-/* Everything at random, for long: accounts must balance, and no state may be reached that the tables forbid. */
+/* Everything at random, for long: accounts must balance, and no state may be reached that the
+ * tables forbid. */
 static void a_busy_day(void **state)
 {
     (void)state;
@@ -396,10 +398,10 @@ static void a_busy_day(void **state)
             }
             break;
         case 3:
-            sw_core_cancel(core, clients[r % 8], next_id - r % 64, now);
+            sw_core_client_cancel(core, clients[r % 8], next_id - r % 64, now);
             break;
         case 4:
-            sw_core_credit(core, clients[r % 8], next_id - r % 64, r % 9, now);
+            sw_core_client_credit(core, clients[r % 8], next_id - r % 64, r % 9, now);
             break;
         case 5:
             now += r % 50 * MS;
@@ -410,7 +412,7 @@ static void a_busy_day(void **state)
         case 8:
         case 9:
             bodies++;
-            sw_core_reply(core, of[k], routes[k], r % 4 != 0, &tokens[255], now);
+            sw_core_worker_reply(core, of[k], routes[k], r % 4 != 0, &tokens[255], now);
             break;
         default:
             call_for("echo", clients[r % 8], next_id++, r % 3000, r % 999);
@@ -429,7 +431,7 @@ static void a_busy_day(void **state)
             seed = seed * 1664525 + 1013904223;
             if (seed >> 28 == 0) {
                 bodies++;
-                sw_core_undelivered(core, action->route, &tokens[255], now);
+                sw_core_call_undelivered(core, action->route, &tokens[255], now);
                 sw_core_worker_lost(core, workers[peer], now);
                 workers[peer] = SW_NONE;
                 break; /* the rest of this batch is of workers that answer nothing */

@@ -38,14 +38,15 @@ static sw_identity_report good(const char *user)
 static void test_verdict(void **state)
 {
     (void)state;
-    sw_identity *key = sw_identities_need(&all, SW_VIEW("k"), false, 0);
+    sw_identity *key = sw_identities_find_or_add(&all, SW_VIEW("k"), false, 0);
     assert_int_equal(sw_identity_verdict(key, 0), SW_VERDICT_NONE);
     sw_identity_report report = good("ann@a.example");
     sw_identity_update(key, &report, S);
     assert_int_equal(sw_identity_verdict(key, 2 * S), SW_VERDICT_GOOD);
     assert_true(key->admin);
     assert_string_equal(key->user, "ann@a.example");
-    assert_int_equal(sw_identity_verdict(key, 60 * S), SW_VERDICT_NONE); /* nobody has confirmed it */
+    /* nobody has confirmed it */
+    assert_int_equal(sw_identity_verdict(key, 60 * S), SW_VERDICT_NONE);
     sw_identity_update(key, &report, 50 * S);
     report.reason = SW_VIEW("this key was revoked");
     sw_identity_update(key, &report, 55 * S);
@@ -60,7 +61,7 @@ static void test_verdict(void **state)
 static void test_expiry(void **state)
 {
     (void)state;
-    sw_identity *key = sw_identities_need(&all, SW_VIEW("k"), false, 0);
+    sw_identity *key = sw_identities_find_or_add(&all, SW_VIEW("k"), false, 0);
     sw_identity_report report = good("ann@a.example");
     report.expires_us = 10 * S;
     sw_identity_update(key, &report, S);
@@ -77,7 +78,7 @@ static void test_names(void **state)
     memset(longest, 'x', sizeof(longest) - 1);
     longest[sizeof(longest) - 1] = '\0';
     const char *const bad[] = {"", "@broker", longest};
-    sw_identity *key = sw_identities_need(&all, SW_VIEW("k"), false, 0);
+    sw_identity *key = sw_identities_find_or_add(&all, SW_VIEW("k"), false, 0);
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         sw_identity_report report = good(bad[i]);
         sw_identity_update(key, &report, S);
@@ -87,11 +88,11 @@ static void test_names(void **state)
     report.reason = sw_view_of(longest);
     sw_identity_update(key, &report, S);
     assert_int_equal(strlen(key->reason), SW_REASON_MAX);
-    assert_null(sw_identities_need(&all, sw_view_of(longest), true, 0));
-    assert_null(sw_identities_need(&all, SW_VIEW(""), false, 0));
+    assert_null(sw_identities_find_or_add(&all, sw_view_of(longest), true, 0));
+    assert_null(sw_identities_find_or_add(&all, SW_VIEW(""), false, 0));
     /* A user of that name is another than a key of it. */
-    assert_ptr_not_equal(sw_identities_need(&all, SW_VIEW("k"), true, 0), key);
-    assert_ptr_equal(sw_identities_need(&all, SW_VIEW("k"), false, 0), key);
+    assert_ptr_not_equal(sw_identities_find_or_add(&all, SW_VIEW("k"), true, 0), key);
+    assert_ptr_equal(sw_identities_find_or_add(&all, SW_VIEW("k"), false, 0), key);
 }
 
 static void test_many(void **state)
@@ -100,7 +101,7 @@ static void test_many(void **state)
     char name[16];
     for (int i = 0; i < 1000; i++) {
         snprintf(name, sizeof(name), "key-%d", i);
-        sw_identity *key = sw_identities_need(&all, sw_view_of(name), false, 0);
+        sw_identity *key = sw_identities_find_or_add(&all, sw_view_of(name), false, 0);
         sw_identity_ask(&all, key);
         sw_identity_ask(&all, key); /* once is enough */
     }
@@ -142,7 +143,7 @@ static void test_topics(void **state)
 {
     (void)state;
     char *projects[] = {(char *)"website:a", (char *)"website:ab", (char *)"website:c"};
-    sw_identity *user = sw_identities_need(&all, SW_VIEW("u"), true, 0);
+    sw_identity *user = sw_identities_find_or_add(&all, SW_VIEW("u"), true, 0);
     sw_identity_report report = {.user = SW_VIEW("u"), .until_us = 60 * S, .expires_us = SW_NEVER};
     assert_false(sw_identity_may_subscribe(user, S));
     sw_identity_update(user, &report, S);

@@ -138,7 +138,7 @@ static void what_was_not_delivered_goes_elsewhere(void **state)
     call(c, 2);
     settle();
     bodies++;
-    sw_core_undelivered(core, actions[0].route, &tokens[255], now);
+    sw_core_call_undelivered(core, actions[0].route, &tokens[255], now);
     sw_core_worker_lost(core, w, now);
     assert_int_equal(settle(), 0); /* nobody is told: it has not run */
     worker(2, "x", 1);
@@ -146,20 +146,21 @@ static void what_was_not_delivered_goes_elsewhere(void **state)
     expect_request(0, 1, 2); /* before what came after it */
 }
 
-/* What was sent after a call is lost with it: credit goes with the call to the next worker, and a cancelled one to none. */
+/* What was sent after a call is lost with it: credit goes with the call to the next worker, and
+ * a cancelled one to none. */
 static void what_follows_an_undelivered_call(void **state)
 {
     (void)state;
     uint32_t c = client(0), w = worker(1, "w", 2);
     call(c, 1);
     call(c, 2);
-    sw_core_credit(core, c, 1, 7, now);
-    sw_core_cancel(core, c, 2, now);
+    sw_core_client_credit(core, c, 1, 7, now);
+    sw_core_client_cancel(core, c, 2, now);
     settle();
     uint64_t first = actions[0].route, second = actions[1].route;
     bodies += 2;
-    sw_core_undelivered(core, first, &tokens[254], now);
-    sw_core_undelivered(core, second, &tokens[255], now);
+    sw_core_call_undelivered(core, first, &tokens[254], now);
+    sw_core_call_undelivered(core, second, &tokens[255], now);
     sw_core_worker_lost(core, w, now);
     assert_int_equal(settle(), 1);
     expect_answer(0, 2, SW_ANSWER_CANCELLED_QUEUED);
@@ -178,12 +179,12 @@ static void cancelling(void **state)
     call(c, 2);
     settle();
     uint64_t route = actions[0].route;
-    sw_core_cancel(core, c, 2, now);
-    sw_core_cancel(core, c, 99, now);
+    sw_core_client_cancel(core, c, 2, now);
+    sw_core_client_cancel(core, c, 99, now);
     assert_int_equal(settle(), 1);
     expect_answer(0, 2, SW_ANSWER_CANCELLED_QUEUED);
-    sw_core_cancel(core, c, 1, now);
-    sw_core_cancel(core, c, 1, now);
+    sw_core_client_cancel(core, c, 1, now);
+    sw_core_client_cancel(core, c, 1, now);
     assert_int_equal(settle(), 1); /* told once */
     assert_int_equal(actions[0].kind, SW_ACTION_CANCEL);
     reply(w, route, true, true);
