@@ -105,7 +105,7 @@ bool sw_link_send(sw_link *link, sw_message *message)
         return false;
     }
     /* Sending over libzmq may swallow the edge that announces a reply. */
-    link->unread |= link->dealer->socket != NULL;
+    link->unread |= !sw_dealer_is_driven(link->dealer);
     bool sent = sw_dealer_send(link->dealer, message) == 0;
     sw_message_close(message);
     sw_link_update_watch(link);
@@ -260,7 +260,7 @@ static void handle_event(sw_link *link, sw_zmtp_state event, int error, int64_t 
         lose(link, now_us);
     } else if (event == SW_ZMTP_UNREACHABLE) {
         fail_attempt(link, reason_of(error), 0, now_us);
-    } else if (event == SW_ZMTP_HUNG_UP && link->dealer->zmtp != NULL && away_us >= AWAY_US &&
+    } else if (event == SW_ZMTP_HUNG_UP && sw_dealer_is_driven(link->dealer) && away_us >= AWAY_US &&
                !link->excused) {
         link->excused = true; /* the peer may have waited for us: try the endpoint once more */
         link->failures--;
@@ -283,22 +283,22 @@ static int64_t silent_since(const sw_link *link)
  * pings. The program may have been away for long, so what the peer sent is read before it counts as lost. */
 static void check_silence(sw_link *link, int64_t now_us)
 {
-    sw_zmtp *zmtp = link->dealer->zmtp;
-    if (zmtp == NULL)
+    sw_dealer *dealer = link->dealer;
+    if (!sw_dealer_is_driven(dealer))
         return;
     if (link->asked_us != SW_NEVER && now_us - link->asked_us >= SILENCE_MS * 1000) {
-        sw_zmtp_work(zmtp);
+        sw_dealer_work(dealer);
         link->owner.on_readable(link->owner.context);
     }
-    if (link->heard != sw_zmtp_heard(zmtp)) {
-        link->heard = sw_zmtp_heard(zmtp);
+    if (link->heard != sw_dealer_heard(dealer)) {
+        link->heard = sw_dealer_heard(dealer);
         link->heard_us = now_us;
         link->silent_us = link->asked_us = SW_NEVER;
     }
     link->silent_us = silent_since(link);
     if (link->asked_us == SW_NEVER && link->silent_us != SW_NEVER &&
         now_us - link->silent_us >= HEARTBEAT_MS * 1000) {
-        sw_zmtp_ping(zmtp);
+        sw_dealer_ping(dealer);
         link->asked_us = now_us;
     }
     if (link->asked_us != SW_NEVER && now_us - link->asked_us >= SILENCE_MS * 1000)
@@ -307,7 +307,7 @@ static void check_silence(sw_link *link, int64_t now_us)
 
 int64_t sw_link_due_us(const sw_link *link)
 {
-    if (link->state != SW_LINK_UP || link->dealer->zmtp == NULL)
+    if (link->state != SW_LINK_UP || !sw_dealer_is_driven(link->dealer))
         return link->due_us;
     if (link->asked_us != SW_NEVER)
         return link->asked_us + SILENCE_MS * 1000;
@@ -318,8 +318,8 @@ int64_t sw_link_due_us(const sw_link *link)
 static void check_attempt(sw_link *link, int64_t now_us)
 {
     char reason[64];
-    if (link->dealer->zmtp != NULL && link->heard != sw_zmtp_heard(link->dealer->zmtp)) {
-        link->heard = sw_zmtp_heard(link->dealer->zmtp);
+    if (link->heard != sw_dealer_heard(link->dealer)) {
+        link->heard = sw_dealer_heard(link->dealer);
         if (now_us >= link->due_us) /* it went on as soon as we looked */
             link->due_us = now_us + link->options.connect_ms * 1000;
     }
@@ -336,7 +336,7 @@ bool sw_link_work(sw_link *link, bool look, int64_t now_us)
     bool worked = false;
     int64_t away_us = now_us - link->looked_us;
     /* Looking at libzmq's monitor costs a system call, which a busy link can do without. */
-    look = look || link->state != SW_LINK_UP || link->dealer->zmtp != NULL || away_us >= LOOK_US;
+    look = look || link->state != SW_LINK_UP || sw_dealer_is_driven(link->dealer) || away_us >= LOOK_US;
     if (look)
         link->looked_us = now_us;
     if (link->dealer != NULL && (link->unread || link->state != SW_LINK_UP))
@@ -358,7 +358,8 @@ bool sw_link_work(sw_link *link, bool look, int64_t now_us)
 
 void sw_link_resume(sw_link *link, int64_t now_us)
 {
-    if (link->state != SW_LINK_UP || link->dealer->zmtp == NULL || now_us - link->looked_us < PAUSE_US)
+    if (link->state != SW_LINK_UP || !sw_dealer_is_driven(link->dealer) ||
+        now_us - link->looked_us < PAUSE_US)
         return;
     sw_dealer_work(link->dealer);
     link->owner.on_readable(link->owner.context);

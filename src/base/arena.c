@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define FIRST_BLOCK   4096
-#define LARGEST_BLOCK (256 * 1024) /* blocks double up to this; a larger piece gets a block of its own */
+#define LARGEST_BLOCK (256 * 1024) /* blocks double up to this; larger pieces get their own */
 #define DEFAULT_LIMIT (64UL * 1024 * 1024)
 #define ALIGNMENT     _Alignof(max_align_t)
 

@@ -28,7 +28,8 @@ void sw_arena_reset(sw_arena *arena);
 /* A piece was refused since the last reset. */
 bool sw_arena_is_short(const sw_arena *arena);
 
-/* Its memory is overwritten before it is let go at the next reset: it holds what nobody shall find there. */
+/* Its memory is overwritten before it is let go at the next reset: it holds what nobody shall find
+ * there. */
 void sw_arena_wipe_on_reset(sw_arena *arena);
 
 /* Lives as long as the arena. Its free does nothing. */

@@ -1,4 +1,5 @@
-/* Deadlines are int64_t on the monotonic clock. This header has no clock, so that pure code can use it. */
+/* Deadlines are int64_t on the monotonic clock. This header has no clock, so that pure code can use
+ * it. */
 #ifndef SW_BASE_DEADLINE_H
 #define SW_BASE_DEADLINE_H
 

@@ -4,7 +4,8 @@
 
 #include <sitewire/status.h>
 
-/* Sets *error (NULL allowed) to code and text, local, no field, and returns code: `return sw_fail(...)`. */
+/* Sets *error (NULL allowed) to code and text, local, no field, and returns code: `return
+ * sw_fail(...)`. */
 sw_code sw_fail(sw_error *error, sw_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The same with the path of the field at fault. */

@@ -1,6 +1,6 @@
-/* The hash of all hash tables, seeded. A table whose keys come from peers takes a random seed, so that
- * nobody can choose keys that collide; any other takes 0. Results may differ between versions of the
- * program: never store them. */
+/* The hash of all hash tables, seeded. A table whose keys come from peers takes a random seed, so
+ * that nobody can choose keys that collide; any other takes 0. Results may differ between versions
+ * of the program: never store them. */
 #ifndef SW_BASE_HASH_H
 #define SW_BASE_HASH_H
 

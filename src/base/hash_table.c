@@ -1,5 +1,5 @@
-/* Open addressing with linear probing. A removal shifts the cells behind it back instead of leaving a
- * tombstone, so a table that lives for years stays as fast as a new one. */
+/* Open addressing with linear probing. A removal shifts the cells behind it back instead of leaving
+ * a tombstone, so a table that lives for years stays as fast as a new one. */
 #include "base/hash_table.h"
 
 #include <stdlib.h>

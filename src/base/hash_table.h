@@ -1,13 +1,13 @@
-/* A hash table from 32-bit hashes to numbers, which name the caller's items (indexes of an array, slots of
- * a slab). The caller keeps the keys and compares the candidates: a lookup reads
+/* A hash table from 32-bit hashes to numbers, which name the caller's items (indexes of an array,
+ * slots of a slab). The caller keeps the keys and compares the candidates: a lookup reads
  *
  *     uint32_t at = hash, number;
  *     while ((number = sw_hash_table_next(&table, hash, &at)) != SW_NONE)
  *         if (items[number] has the key)
  *             return &items[number];
  *
- * Eight bytes for each cell, at most three quarters of them used. Only an insertion allocates, when the table
- * doubles; it never shrinks. Not thread-safe. */
+ * Eight bytes for each cell, at most three quarters of them used. Only an insertion allocates, when
+ * the table doubles; it never shrinks. Not thread-safe. */
 #ifndef SW_BASE_HASH_TABLE_H
 #define SW_BASE_HASH_TABLE_H
 
@@ -22,8 +22,8 @@ typedef struct sw_hash_table {
     uint32_t mask, used;
 } sw_hash_table;
 
-/* False when out of memory; the table is then unchanged. The number is not SW_NONE. The pair of hash and
- * number is not in the table yet. */
+/* False when out of memory; the table is then unchanged. The number is not SW_NONE. The pair of
+ * hash and number is not in the table yet. */
 bool sw_hash_table_insert(sw_hash_table *table, uint32_t hash, uint32_t number);
 /* Does nothing if the pair is not in the table. */
 void sw_hash_table_remove(sw_hash_table *table, uint32_t hash, uint32_t number);

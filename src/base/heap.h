@@ -1,5 +1,6 @@
-/* A binary heap of nodes by time: finds the earliest, and moves or removes any node in O(log n). A node is
- * embedded in the caller's item and knows its place. Used for timers and deadlines. Not thread-safe. */
+/* A binary heap of nodes by time: finds the earliest, and moves or removes any node in O(log n). A
+ * node is embedded in the caller's item and knows its place. Used for timers and deadlines. Not
+ * thread-safe. */
 #ifndef SW_BASE_HEAP_H
 #define SW_BASE_HEAP_H
 
@@ -26,8 +27,8 @@ typedef struct sw_heap {
 /* The item of a node that is its member `member`. */
 #define SW_HEAP_ITEM(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
-/* Room for `count` nodes in all, so that sw_heap_put cannot fail. Capacity at least doubles. False when out
- * of memory; the heap is then unchanged. */
+/* Room for `count` nodes in all, so that sw_heap_put cannot fail. Capacity at least doubles. False
+ * when out of memory; the heap is then unchanged. */
 bool sw_heap_reserve(sw_heap *heap, size_t count);
 /* Adds the node, or moves it if it is in the heap. There is room for it. */
 void sw_heap_put(sw_heap *heap, sw_heap_node *node, int64_t at);

@@ -1,4 +1,5 @@
-/* The file of master keys (keyring.h). Nothing here needs a crypto library: a key is 32 random bytes. */
+/* The file of master keys (keyring.h). Nothing here needs a crypto library: a key is 32 random
+ * bytes. */
 #include "base/keyring.h"
 
 #include "base/error.h"

@@ -1,5 +1,6 @@
-/* The master keys of secrets, in a file: lines `ID = "64 hexadecimal digits"`, the newest last. The newest one seals, all of
- * them open. Read by services that keep secrets (service/vault.c), written by the command line. */
+/* The master keys of secrets, in a file: lines `ID = "64 hexadecimal digits"`, the newest last. The
+ * newest one seals, all of them open. Read by services that keep secrets (service/vault.c), written
+ * by the command line. */
 #ifndef SW_BASE_KEYRING_H
 #define SW_BASE_KEYRING_H
 
@@ -22,17 +23,18 @@ typedef struct sw_keyring {
     sw_master_key keys[SW_MASTER_KEYS_MAX];
 } sw_keyring;
 
-/* NOT_FOUND if there is no file; FAILED_PRECONDITION with the remedy if others can read it (base/private_file.h), or if it is not
- * a file of at least one key, each with an id of its own. The ring is empty after a failure. */
+/* NOT_FOUND if there is no file; FAILED_PRECONDITION with the remedy if others can read it
+ * (base/private_file.h), or if it is not a file of at least one key, each with an id of its own.
+ * The ring is empty after a failure. */
 sw_code sw_keyring_read(const char *path, sw_keyring *ring, sw_error *error);
 void sw_keyring_wipe(sw_keyring *ring);
 /* The key of that id, or NULL. */
 const sw_master_key *sw_keyring_find(const sw_keyring *ring, const char *id);
-/* Adds a new key at the end of the file, which is made with mode 0600 if there is none, and replaced as a whole. `id` gets
- * the new key's. */
+/* Adds a new key at the end of the file, which is made with mode 0600 if there is none, and
+ * replaced as a whole. `id` gets the new key's. */
 sw_code sw_keyring_add(const char *path, char id[SW_MASTER_KEY_ID], sw_error *error);
-/* Takes a key out of the file, which is replaced as a whole. NOT_FOUND if it has none of that id; FAILED_PRECONDITION if it is the
- * newest, with which everything is sealed. */
+/* Takes a key out of the file, which is replaced as a whole. NOT_FOUND if it has none of that id;
+ * FAILED_PRECONDITION if it is the newest, with which everything is sealed. */
 sw_code sw_keyring_remove(const char *path, const char *id, sw_error *error);
 
 #endif

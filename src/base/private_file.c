@@ -1,5 +1,6 @@
-/* Key files: opened once and looked at through that descriptor, so that nobody can swap them in between. Lines are
- * `name = "value"`; a value has neither quotes nor line ends, so nothing is escaped. */
+/* Key files: opened once and looked at through that descriptor, so that nobody can swap them in
+ * between. Lines are `name = "value"`; a value has neither quotes nor line ends, so nothing is
+ * escaped. */
 #include "base/private_file.h"
 
 #include "base/error.h"

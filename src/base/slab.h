@@ -1,5 +1,5 @@
-/* Slots of one size with stable addresses, named by number. A slot's generation tells a new item from the one
- * that had the slot before. Memory is taken in chunks and kept. Not thread-safe. */
+/* Slots of one size with stable addresses, named by number. A slot's generation tells a new item
+ * from the one that had the slot before. Memory is taken in chunks and kept. Not thread-safe. */
 #ifndef SW_BASE_SLAB_H
 #define SW_BASE_SLAB_H
 

@@ -1,5 +1,5 @@
-/* UTF-8, as far as text of peers, files and people must be judged. Used by error, log, option and the
- * decoders. */
+/* UTF-8, as far as text of peers, files and people must be judged. Used by error, log, option and
+ * the decoders. */
 #include "base/utf8.h"
 #include <stdint.h>
 #include <string.h>
@@ -59,7 +59,8 @@ size_t sw_utf8_cut(const char *text, size_t size, size_t limit)
 {
     if (size <= limit)
         return size;
-    /* At most three tail bytes belong to the character that is split; more of them are no UTF-8 anyway. */
+    /* At most three tail bytes belong to the character that is split; more of them are no UTF-8
+     * anyway. */
     for (size_t back = 0; back < 4 && back <= limit; back++)
         if (!is_tail((unsigned char)text[limit - back]))
             return limit - back;

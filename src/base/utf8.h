@@ -1,13 +1,14 @@
-/* UTF-8, as far as text of peers, files and people must be judged. Used by error, log, option and the
- * decoders. */
+/* UTF-8, as far as text of peers, files and people must be judged. Used by error, log, option and
+ * the decoders. */
 #ifndef SW_BASE_UTF8_H
 #define SW_BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes of the well-formed character at the start of `text` (1 to 4), or 0 if it is broken or size is 0. No
- * overlong forms, surrogates or values past U+10FFFF (Unicode 15, table 3-7). A NUL is a character. */
+/* Bytes of the well-formed character at the start of `text` (1 to 4), or 0 if it is broken or size
+ * is 0. No overlong forms, surrogates or values past U+10FFFF (Unicode 15, table 3-7). A NUL is a
+ * character. */
 size_t sw_utf8_next(const char *text, size_t size);
 
 /* All of it is well-formed and it has no NUL, which C strings cannot hold. */

@@ -1,5 +1,5 @@
-/* Bytes that belong to somebody else: a piece of a frame, of an arena, of a constant. Whoever returns a view
- * says how long it is valid. */
+/* Bytes that belong to somebody else: a piece of a frame, of an arena, of a constant. Whoever
+ * returns a view says how long it is valid. */
 #ifndef SW_BASE_VIEW_H
 #define SW_BASE_VIEW_H
 

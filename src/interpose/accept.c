@@ -1,8 +1,10 @@
-/* accept4 for a broker that has no descriptors left: the one in reserve takes the connection, and hangs up.
+/* accept4 for a broker that has no descriptors left: frees a reserved one, accepts the connection
+ * with it and closes the connection.
  *
- * libzmq aborts there on ipc (an assertion of 4.3.4 that EMFILE does not happen), and on tcp asks again without pause, as the
- * connection stays in the queue. ECONNABORTED it passes over, and tells by ZMQ_EVENT_ACCEPT_FAILED. A program's own
- * symbol goes before the library's (as in interpose/getpid.c). */
+ * Without this, libzmq 4.3.4 aborts on ipc (it asserts that EMFILE does not happen), and on tcp
+ * tries again without a pause, because the connection stays in the queue. It handles ECONNABORTED:
+ * it continues and reports ZMQ_EVENT_ACCEPT_FAILED. A symbol of the program takes precedence over
+ * the library's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>

@@ -1,8 +1,9 @@
-/* getpid from memory, for programs that live on ZeroMQ and do not fork: broker and services, which link this object.
+/* getpid that remembers its answer, for the broker and the services, which link this object.
  *
- * libzmq asks who it is before each look into a mailbox, to notice a fork, and glibc has asked the kernel each time since
- * 2.25: forty system calls for one call through broker and service. A program's own symbol goes before the library's. A
- * child of fork asks anew. */
+ * libzmq calls getpid before each look into a mailbox, to notice a fork, and glibc has made a
+ * system call of it since version 2.25: forty of them for one call through broker and service. A
+ * symbol of the program takes precedence over the library's. A child of fork asks the kernel
+ * again. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* ZeroMQ endpoints as socket addresses (address.h). */
 #include "net/address.h"
 
 #include <netdb.h>
@@ -17,7 +18,7 @@ static bool parse_path(const char *path, sw_address *address)
     to->sun_family = AF_UNIX;
     memcpy(to->sun_path, path, length + 1);
     address->size = sizeof(*to);
-    if (path[0] == '@') { /* Linux's abstract names, as libzmq writes them */
+    if (path[0] == '@') { /* an abstract name of Linux, written as libzmq does */
         to->sun_path[0] = '\0';
         address->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
     }

@@ -1,6 +1,6 @@
-/* Endpoints of ZeroMQ as addresses of sockets. Used by dealer.c and zmtp.c. */
-#ifndef SW_WIRE_ADDRESS_H
-#define SW_WIRE_ADDRESS_H
+/* ZeroMQ endpoints as socket addresses. Used by dealer.c and zmtp.c. */
+#ifndef SW_NET_ADDRESS_H
+#define SW_NET_ADDRESS_H
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -10,8 +10,8 @@ typedef struct sw_address {
     socklen_t size;
 } sw_address;
 
-/* ipc://PATH (ipc://@NAME: abstract), or tcp:// with a number for a host. False for what is neither: nonsense, or a name
- * that somebody has to be asked for. */
+/* ipc://PATH (ipc://@NAME: abstract), or tcp://HOST:PORT with a numeric host. False for anything
+ * else, also for a host name, which would have to be resolved. */
 bool sw_address_parse(const char *endpoint, sw_address *address);
 
 #endif

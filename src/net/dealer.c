@@ -1,12 +1,22 @@
-/* dealer.h: which of the two it is, and libzmq's with its monitor. */
+/* A dealer over zmtp.h, or over a socket of libzmq with its monitor (dealer.h). */
 #include "net/dealer.h"
 
 #include "net/monitor.h"
+#include "net/zmtp.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RECONNECT_NEVER 3600000 /* ZeroMQ's own reconnection would keep what was meant for the one before */
+#define RECONNECT_NEVER 3600000 /* ms; libzmq would send what was meant for the lost peer */
+
+struct sw_dealer {
+    sw_zmtp *zmtp;          /* either this */
+    void *socket, *monitor; /* or these two of libzmq, with their descriptors: */
+    int fd, monitor_fd;
+    sw_loop *loop; /* that watches it, or NULL */
+    short watched; /* the events that the loop waits for */
+    bool up, over; /* what sw_dealer_event has reported */
+};
 
 static bool set(void *socket, int option, int value)
 {
@@ -73,13 +83,16 @@ sw_code sw_dealer_watch(sw_dealer *dealer, sw_loop *loop, bool writable, sw_loop
                                         : sw_loop_socket(loop, dealer->socket, events, fn, context);
     if (code == SW_OK && dealer->zmtp == NULL)
         code = sw_loop_fd(loop, dealer->monitor_fd, ZMQ_POLLIN, fn, context);
-    if (code == SW_OK)
-        dealer->watched = events;
-    return code;
+    if (code != SW_OK)
+        return code;
+    dealer->loop = loop;
+    dealer->watched = events;
+    return SW_OK;
 }
 
 void sw_dealer_unwatch(sw_dealer *dealer, sw_loop *loop)
 {
+    dealer->loop = NULL;
     dealer->watched = 0;
     if (dealer->zmtp != NULL) {
         sw_loop_remove_fd(loop, sw_zmtp_fd(dealer->zmtp));
@@ -145,24 +158,53 @@ static sw_zmtp_state next_state(sw_dealer *dealer, int *error)
 sw_zmtp_state sw_dealer_event(sw_dealer *dealer, int *error)
 {
     *error = 0;
-    sw_zmtp_state state = dealer->told ? SW_ZMTP_CONNECTING : next_state(dealer, error);
+    sw_zmtp_state state = dealer->over ? SW_ZMTP_CONNECTING : next_state(dealer, error);
     if (state == SW_ZMTP_CONNECTING || (state == SW_ZMTP_UP && dealer->up))
         return SW_ZMTP_CONNECTING;
     if (state == SW_ZMTP_UP)
         dealer->up = true;
     else
-        dealer->told = true;
+        dealer->over = true;
     return state;
+}
+
+/* Spares the loop a system call for a socket of libzmq that has just been read to its end. */
+static void set_drained(const sw_dealer *dealer, bool drained)
+{
+    if (dealer->loop != NULL)
+        sw_loop_drained(dealer->loop, dealer->socket, drained);
 }
 
 int sw_dealer_recv(sw_dealer *dealer, sw_message *message)
 {
-    return dealer->zmtp != NULL ? sw_zmtp_recv(dealer->zmtp, message)
-                                : sw_message_recv(dealer->socket, message);
+    if (dealer->zmtp != NULL)
+        return sw_zmtp_recv(dealer->zmtp, message);
+    int error = sw_message_recv(dealer->socket, message);
+    if (error != 0)
+        set_drained(dealer, true);
+    return error;
 }
 
 int sw_dealer_send(sw_dealer *dealer, sw_message *message)
 {
-    return dealer->zmtp != NULL ? sw_zmtp_send(dealer->zmtp, message)
-                                : sw_message_send(dealer->socket, message);
+    if (dealer->zmtp != NULL)
+        return sw_zmtp_send(dealer->zmtp, message);
+    set_drained(dealer, false);
+    return sw_message_send(dealer->socket, message);
+}
+
+bool sw_dealer_is_driven(const sw_dealer *dealer)
+{
+    return dealer->zmtp != NULL;
+}
+
+uint64_t sw_dealer_heard(const sw_dealer *dealer)
+{
+    return dealer->zmtp == NULL ? 0 : sw_zmtp_heard(dealer->zmtp);
+}
+
+void sw_dealer_ping(sw_dealer *dealer)
+{
+    if (dealer->zmtp != NULL)
+        sw_zmtp_ping(dealer->zmtp);
 }

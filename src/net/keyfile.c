@@ -1,4 +1,5 @@
-/* Reads key files of CURVE (keyfile.h): sections with lines `name = "value"`, see base/private_file. */
+/* Reads key files of CURVE (keyfile.h): sections with lines `name = "value"`, see
+ * base/private_file. */
 #include "net/keyfile.h"
 
 #include "base/error.h"

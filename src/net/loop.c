@@ -1,6 +1,6 @@
-/* The poll loop, on epoll. A ZeroMQ socket's descriptor is edge-triggered: it wakes a waiting loop, but what
- * the socket has to say is asked from the socket itself (ZMQ_EVENTS) before waiting, because a send or receive on it
- * may have swallowed the edge; not if it is known to be drained. Timers are in timer.c. */
+/* The poll loop, on epoll. A ZeroMQ socket's descriptor is edge-triggered, and any send or receive
+ * on the socket may swallow the edge. So before it waits, the loop asks the socket itself
+ * (ZMQ_EVENTS), unless the socket is known to be drained. Timers are in timer.c. */
 #include "net/loop.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -13,18 +13,18 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define EVENTS_MAX 64 /* of one epoll_wait; what does not fit comes in the next round */
+#define EVENTS_MAX 64 /* of one epoll_wait; the rest come in the next round */
 
 typedef struct source {
     struct source *next;
     void *socket; /* NULL for a plain descriptor */
     int fd;
     short events;
-    short ready;  /* sockets: found before waiting */
-    bool woken;   /* sockets: the descriptor said so */
-    bool tells;   /* sockets: their user says when they are used: sw_loop_drained */
-    bool drained; /* sockets: of these, one that has nothing to say before its descriptor does */
-    bool dead;    /* removed; freed when no round is under way */
+    short ready;  /* sockets: the events found before waiting */
+    bool woken;   /* sockets: the descriptor became ready */
+    bool tells;   /* sockets: the user calls sw_loop_drained */
+    bool drained; /* sockets: nothing can have happened before the descriptor becomes ready */
+    bool dead;    /* removed; freed when no round is running */
     sw_loop_fn *fn;
     void *context;
 } source;
@@ -36,7 +36,7 @@ typedef struct {
 
 struct sw_loop {
     int epoll;
-    int depth; /* rounds under way: a callback may run the loop */
+    int depth; /* rounds running: a callback may run the loop */
     bool stopped, has_dead;
     source *sockets, *descriptors;
     size_t idle_count;
@@ -215,7 +215,8 @@ void sw_loop_idle_remove(sw_loop *loop, sw_timer_fn *fn, void *context)
         }
 }
 
-/* What a socket is ready for, of what is asked; -1 with errno if it is closed or its context ended. */
+/* The wanted events that a socket is ready for; -1 with errno if it is closed or its context
+ * ended. */
 static int socket_events(const source *from)
 {
     int events = 0;
@@ -231,7 +232,7 @@ static sw_code fail_zmq(sw_error *error)
                    zmq_strerror(errno));
 }
 
-/* Asks every socket that may have something to say. Returns how many are ready, or -1. */
+/* Asks every socket that may be ready. Returns how many are, or -1. */
 static int check_sockets(sw_loop *loop)
 {
     int count = 0;
@@ -251,7 +252,7 @@ static int check_sockets(sw_loop *loop)
 static void dispatch_fd(const source *from, uint32_t events)
 {
     short ready = 0;
-    /* A hang-up is told as readable too: the read says what happened. */
+    /* A hang-up counts as readable: the read then reports what happened. */
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && from->events & ZMQ_POLLIN)
         ready = (short)(ready | ZMQ_POLLIN);
     if (events & (EPOLLOUT | EPOLLERR) && from->events & ZMQ_POLLOUT)
@@ -296,12 +297,13 @@ static sw_code do_round(sw_loop *loop, int64_t timeout_ms, sw_error *error)
             woken++;
         }
     }
-    /* New sources come at the head of the list and so not into this walk; dead ones stay linked. */
+    /* New sources are added at the head of the list, so this walk does not see them; dead ones stay
+     * linked. */
     for (source *each = ready + woken > 0 ? loop->sockets : NULL; each != NULL; each = each->next) {
         if (each->dead || (each->ready == 0 && !each->woken))
             continue;
         int now = each->ready;
-        /* One that is only read finds out by reading: asking would cost as much. */
+        /* A socket that is only read is simply read: asking first would cost as much. */
         if (each->woken && each->events == ZMQ_POLLIN)
             now = ZMQ_POLLIN;
         else if (each->woken && (now = socket_events(each)) < 0)

@@ -1,13 +1,13 @@
-/* ZeroMQ's I/O thread writes a socket's events to a PAIR, and a PAIR without a reader blocks: the thread, and all
- * sockets of the context with it, for good. So the reader is there before the first event can be, has no
- * bound, and leaves only after the monitor was stopped. */
+/* ZeroMQ's I/O thread writes a socket's events to a PAIR. A PAIR without a reader blocks that
+ * thread for good, and with it all sockets of the context. So the reader exists before the first
+ * event can happen, has no bound, and is closed only after the monitor was stopped. */
 #include "net/monitor.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <zmq.h>
 
-#define NAMES_MAX 1000 /* names of closed monitors that ZeroMQ has not forgotten yet */
+#define NAMES_MAX 1000 /* attempts: ZeroMQ may still hold the names of closed monitors */
 
 void *sw_monitor_open(void *context, void *socket, int events)
 {
@@ -23,7 +23,7 @@ void *sw_monitor_open(void *context, void *socket, int events)
     if (failed == 0 && zmq_setsockopt(monitor, ZMQ_RCVHWM, &unbounded, sizeof(unbounded)) == 0 &&
         zmq_setsockopt(monitor, ZMQ_LINGER, &unbounded, sizeof(unbounded)) == 0 &&
         zmq_connect(monitor, name) == 0) {
-        sw_monitor_next(monitor, NULL); /* its descriptor tells of nothing before the first reading */
+        sw_monitor_next(monitor, NULL); /* its descriptor reports nothing before the first read */
         return monitor;
     }
     int error = zmq_errno();
@@ -33,7 +33,8 @@ void *sw_monitor_open(void *context, void *socket, int events)
     return NULL;
 }
 
-/* Two frames: event number (16 bits) and value (32 bits), in host order and unaligned; and the endpoint. */
+/* Two frames: event number (16 bits) and value (32 bits) in host order, unaligned; then the
+ * endpoint. */
 int sw_monitor_next(void *monitor, int32_t *value)
 {
     zmq_msg_t frame;

@@ -62,7 +62,8 @@ void sw_timers_run(sw_timers *timers)
     if (timers->running.count == 0)
         return;
     int64_t now = sw_now_ms();
-    /* No more than are running now: callbacks may start others, which then come in the next round. */
+    /* No more than are running now: callbacks may start others, which then come in the next
+     * round. */
     for (size_t left = timers->running.count; left > 0 && sw_timers_next(timers) <= now; left--) {
         sw_timer *due = SW_HEAP_ITEM(sw_heap_first(&timers->running), sw_timer, node);
         sw_timer_stop(due);

@@ -16,8 +16,8 @@ typedef struct sw_timers {
 sw_timer *sw_timers_add(sw_timers *timers, sw_timer_fn *fn, void *context);
 /* When the next one is due (monotonic ms); SW_NEVER if none is running. */
 int64_t sw_timers_next(const sw_timers *timers);
-/* Calls the functions of the timers that are due. One that starts itself again for now waits for the next
- * round. */
+/* Calls the functions of the timers that are due. One that starts itself again for now waits for
+ * the next round. */
 void sw_timers_run(sw_timers *timers);
 /* Frees all timers. */
 void sw_timers_clear(sw_timers *timers);

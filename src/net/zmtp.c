@@ -1,4 +1,4 @@
-/* The life of a ZMTP connection: connect, greeting and READY, and how it ends. */
+/* Connect, handshake (greeting and READY) and end of a ZMTP connection. */
 #include "net/zmtp_core.h"
 
 #include "base/clock.h"
@@ -11,8 +11,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define GREETING  64
-#define MECHANISM 12 /* where it stands in the greeting */
+#define GREETING  64 /* bytes */
+#define MECHANISM 12 /* its offset in the greeting */
 
 sw_zmtp_state sw_zmtp_now(const sw_zmtp *zmtp)
 {
@@ -48,7 +48,7 @@ sw_zmtp *sw_zmtp_adopt(int fd, size_t message_max, size_t unsent_max)
     return zmtp;
 }
 
-/* A machine that vanished is told by the kernel, also to who is not waiting. */
+/* With keepalive, the kernel notices that the peer's machine is gone even while nothing is sent. */
 static void set_tcp(int fd)
 {
     const struct {
@@ -70,14 +70,16 @@ sw_zmtp *sw_zmtp_connect(const sw_address *address, size_t message_max, size_t u
         return NULL;
     if (address->storage.ss_family != AF_UNIX)
         set_tcp(fd);
-    /* EAGAIN: the peer has too many that wait to be accepted, and the socket does not wait with them. */
+    /* EAGAIN on a Unix socket: the peer's queue of connections to accept is full. That attempt has
+     * failed. */
     if (connect(fd, (const struct sockaddr *)&address->storage, address->size) != 0 && errno != EINPROGRESS &&
         errno != EINTR)
         sw_zmtp_end_by(zmtp, errno);
     return zmtp;
 }
 
-/* What was not read would make a TCP socket throw away what has not arrived. */
+/* Reads at the end: a TCP socket that is closed with unread bytes resets the connection, and what
+ * it sent may be lost. */
 static void linger(sw_zmtp *zmtp, int64_t end_ms)
 {
     struct pollfd ready = {.fd = zmtp->fd, .events = POLLOUT};
@@ -132,8 +134,8 @@ uint64_t sw_zmtp_heard(const sw_zmtp *zmtp)
 
 /* --- The handshake --- */
 
-/* "Version Negotiation": 3.1. The mechanism waits until the peer has named its own: it would hang up on another
- * one without a word. */
+/* "Version Negotiation": 3.1. Our mechanism is sent only after the peer has named its own: a peer
+ * with another one would hang up without an explanation. */
 static void greet(sw_zmtp *zmtp, size_t from, size_t to)
 {
     uint8_t greeting[GREETING] = {0xff, [9] = 0x7f, [10] = 3, [11] = 1, 'N', 'U', 'L', 'L'};
@@ -141,7 +143,8 @@ static void greet(sw_zmtp *zmtp, size_t from, size_t to)
     sw_zmtp_write(zmtp, &part, 1);
 }
 
-/* TCP connects a port to itself where nobody listens and the kernel happens to choose it for us. */
+/* If nobody listens on a local port, the kernel may choose that very port for our end, and TCP
+ * connects to itself. */
 static bool is_self(int fd)
 {
     struct sockaddr_storage own = {0}, peer = {0};
@@ -194,8 +197,8 @@ static bool take_greeting(sw_zmtp *zmtp)
     return true;
 }
 
-/* "The NULL Security Mechanism": properties, each a name behind its length of one byte and a value behind its length of four. What
- * a DEALER connects to here is a broker, which is a ROUTER. */
+/* "The NULL Security Mechanism": properties, each a name after a length of one byte, and a value
+ * after a length of four. A broker is a ROUTER. */
 static bool is_router(sw_view rest)
 {
     while (rest.size > 0) {

@@ -1,13 +1,13 @@
-/* What goes over a ZMTP connection: frames of `flags, length, body`, and the bytes below them. */
+/* The frames of a ZMTP connection (flags, length, body), and the buffers below them. */
 #include "net/zmtp_core.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD_MAX    9     /* of a frame */
+#define HEAD_MAX    9     /* bytes before the body of a frame */
 #define COMMAND_MAX 1024  /* bytes of a command: READY with its properties is the longest */
-#define KEPT_ROOM   65536 /* an empty buffer that is larger is given back */
+#define KEPT_ROOM   65536 /* bytes; a larger buffer is freed once it is empty */
 
 /* --- Out --- */
 
@@ -30,7 +30,8 @@ static bool make_room(sw_zmtp *zmtp, size_t size)
     return true;
 }
 
-/* Keeps bytes for later. Half a message would break the connection, so without memory it ends. */
+/* Keeps bytes for later. Without memory the connection ends, because nothing may follow half a
+ * message. */
 static void keep(sw_zmtp *zmtp, const struct iovec *part)
 {
     if (make_room(zmtp, part->iov_len)) {
@@ -42,8 +43,8 @@ static void keep(sw_zmtp *zmtp, const struct iovec *part)
     }
 }
 
-/* Returns how much has left. What the peer has sent before it went is still read, so that a lost peer ends the connection
- * by reading only. */
+/* Returns how many bytes were sent. A failure does not end the connection by itself: what the peer
+ * sent before it went is read first, and the read then reports the end. */
 static size_t write_parts(const sw_zmtp *zmtp, struct iovec *parts, size_t count)
 {
     struct msghdr header = {.msg_iov = parts, .msg_iovlen = count};
@@ -55,7 +56,7 @@ static size_t write_parts(const sw_zmtp *zmtp, struct iovec *parts, size_t count
         return (size_t)written;
     if (errno == EAGAIN)
         return 0;
-    shutdown(zmtp->fd, SHUT_RDWR); /* half a message may have left, and nothing may follow it */
+    shutdown(zmtp->fd, SHUT_RDWR); /* nothing may follow half a message */
     size_t all = 0;
     for (size_t i = 0; i < count; i++)
         all += parts[i].iov_len;
@@ -135,7 +136,8 @@ int sw_zmtp_send(sw_zmtp *zmtp, sw_message *message)
     return 0;
 }
 
-/* "Connection Heartbeating": the time is for the peer's own use; the context, none here, comes back. */
+/* "Connection Heartbeating": the time to live, 0, is for the peer; it sends the context, here
+ * empty, back. */
 void sw_zmtp_ping(sw_zmtp *zmtp)
 {
     if (zmtp->state == SW_ZMTP_UP)
@@ -144,7 +146,7 @@ void sw_zmtp_ping(sw_zmtp *zmtp)
 
 /* --- In --- */
 
-/* Reads once, into `to` or the buffer. False if it did not. */
+/* Reads from the socket at most once after each sw_zmtp_work. False if nothing was read. */
 static bool read_some(sw_zmtp *zmtp, void *to, size_t room, size_t *size)
 {
     if (!zmtp->may_read || zmtp->ended)
@@ -262,8 +264,9 @@ bool sw_zmtp_is_command(const sw_zmtp *zmtp, const char *name)
            memcmp(body.data + 1, name, length) == 0;
 }
 
-/* "Connection Heartbeating": a PING is answered with its context, which stands behind a time to live of two bytes. A peer that does not
- * read hears of us by what waits for it. */
+/* "Connection Heartbeating": a PING is answered with its context, which follows a time to live of
+ * two bytes. A peer that does not read gets no answer, so that none pile up: it will find the bytes
+ * that wait for it. */
 static void on_command(sw_zmtp *zmtp)
 {
     const size_t head = 7, context_max = 16;

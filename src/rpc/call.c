@@ -97,8 +97,8 @@ void sw_call_add_sql_us(sw_call *call, int64_t us)
     call->timing.sql_us = saturate((int64_t)call->timing.sql_us + us);
 }
 
-/* Sets what every message of a reply has in its header. The rest of the struct, which is large, stays as it
- * is. */
+/* Sets what every message of a reply has in its header. The rest of the struct, which is large,
+ * stays as it is. */
 static void begin_header(sw_call *call, sw_reply_header *header, int64_t service_us)
 {
     header->call_id = call->header.call_id;

@@ -1,4 +1,5 @@
-/* The calls of a dispatch (calls.h). A call in flight has a slot, whose number the hash table knows. */
+/* The calls of a dispatch (calls.h). A call in flight has a slot, whose number the hash table
+ * knows. */
 #include "rpc/calls.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* The calls of a dispatch: made and kept for reuse, found by route while they are in flight, ordered by
- * deadline. Used by dispatch.c and call.c. */
+/* The calls of a dispatch: made and kept for reuse, found by route while they are in flight,
+ * ordered by deadline. Used by dispatch.c and call.c. */
 #ifndef SW_RPC_CALLS_H
 #define SW_RPC_CALLS_H
 
@@ -11,7 +11,7 @@ typedef struct sw_calls sw_calls;
 struct sw_call {
     sw_calls *calls;
     sw_arena *arena;
-    sw_call *earlier, *later; /* in the list of calls in flight; `later` also among the spare ones */
+    sw_call *earlier, *later; /* in the list of calls in flight; `later`: or of spare ones */
     uint32_t number;          /* in `slots` of sw_calls; SW_NONE while it is not in flight */
     sw_heap_node deadline;
     sw_method_entry *method; /* NULL until it is known */
@@ -43,7 +43,7 @@ struct sw_calls {
     sw_hash_table table; /* routes to slots */
     sw_heap deadlines;   /* SW_NEVER once it has passed */
     sw_call *first;      /* the calls in flight, newest first */
-    sw_call *cursor;     /* the next call of a walk over that list; stays right when calls are removed */
+    sw_call *cursor;     /* the next call of a walk over that list; kept right by removals */
     sw_call_slot *slots;
     uint32_t slot_count, slot_capacity,
         slot_free;  /* slots ever used; of memory; the first free one, plus 1 */
@@ -51,20 +51,22 @@ struct sw_calls {
     size_t spare_count;
 };
 
-/* A call that is not in flight yet, all zeros except for arena and header. NULL when out of memory. */
+/* A call that is not in flight yet, all zeros except for arena and header. NULL when out of
+ * memory. */
 sw_call *sw_calls_take(sw_calls *calls);
 /* Takes a call back that has ended, in flight or not. */
 void sw_calls_give(sw_call *call);
 
-/* In flight from now on: found by its transport and route, ordered by its deadline. False when out of memory. */
+/* In flight from now on: found by its transport and route, ordered by its deadline. False when out
+ * of memory. */
 bool sw_calls_add(sw_call *call);
 void sw_calls_remove(sw_call *call);
 sw_call *sw_calls_find(const sw_calls *calls, const sw_transport *transport, const sw_route *route);
 /* Frees everything, calls in flight included. */
 void sw_calls_clear(sw_calls *calls);
 
-/* Cancels the call for its handler, with CANCELLED, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED; only the first
- * time counts. The call may be gone then. In call.c. */
+/* Cancels the call for its handler, with CANCELLED, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED; only
+ * the first time counts. The call may be gone then. In call.c. */
 void sw_call_cancel(sw_call *call, sw_code code);
 
 #endif

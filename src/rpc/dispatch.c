@@ -170,7 +170,8 @@ void sw_dispatch_call(sw_dispatch *dispatch, const sw_incoming *incoming)
     if (call->ended) {
         sw_calls_give(call);
     } else if (!sw_calls_add(call)) {
-        /* It could not be found for a cancel later: it is answered here, and its handler is informed. */
+        /* It could not be found for a cancel later: it is answered here, and its handler is
+         * informed. */
         refuse(incoming);
         call->transport = NULL;
         sw_call_cancel(call, SW_CANCELLED);

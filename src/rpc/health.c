@@ -1,5 +1,6 @@
-/* Health.Check answers from the process's source; Health.Watch keeps a watcher for each stream, which holds
- * what was sent last, so that a slow reader gets the newest state and never a backlog. */
+/* Health.Check answers from the process's source; Health.Watch keeps a watcher for each stream,
+ * which holds what was sent last, so that a slow reader gets the newest state and never a
+ * backlog. */
 #include "rpc/health.h"
 
 #include "base/error.h"

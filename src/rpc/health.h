@@ -1,4 +1,5 @@
-/* Health of a process and of its services: Check, and Watch with its watchers. Used by rpc/builtin.c. */
+/* Health of a process and of its services: Check, and Watch with its watchers. Used by
+ * rpc/builtin.c. */
 #ifndef SW_RPC_HEALTH_H
 #define SW_RPC_HEALTH_H
 

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADER_USUAL 512 /* bytes; a reply header is larger only with long messages or many trailers */
+#define HEADER_USUAL 512 /* bytes; exceeded only by long messages or many trailers */
 
-/* Encodes the header into `room`, or into malloc'ed memory if it is larger: *owned, which the caller frees. An
- * empty view when out of memory or over SW_HEADER_MAX. */
+/* Encodes the header into `room`, or into malloc'ed memory if it is larger: *owned, which the
+ * caller frees. An empty view when out of memory or over SW_HEADER_MAX. */
 static sw_view encode_header(const sw_reply_header *header, uint8_t *room, uint8_t **owned)
 {
     *owned = NULL;

@@ -1,4 +1,5 @@
-/* Stats.GetStats from the dispatch's method entries, the registered counters and what the process adds. */
+/* Stats.GetStats from the dispatch's method entries, the registered counters and what the process
+ * adds. */
 #include "rpc/stats.h"
 
 #include "base/clock.h"

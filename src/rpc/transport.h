@@ -1,5 +1,6 @@
-/* Between dispatch and frames: a transport feeds calls in and puts replies into its frames. Implemented by
- * worker/connection.c (a worker's connections to brokers) and by the broker for its own services. */
+/* Between dispatch and frames: a transport feeds calls in and puts replies into its frames.
+ * Implemented by worker/connection.c (a worker's connections to brokers) and by the broker for its
+ * own services. */
 #ifndef SW_RPC_TRANSPORT_H
 #define SW_RPC_TRANSPORT_H
 
@@ -13,8 +14,9 @@ typedef struct sw_route {
 
 typedef struct sw_transport sw_transport;
 
-/* Sends one message of a reply: a PARTIAL or the FINAL. `message` NULL: no payload. Consumes nothing. Must not
- * call back into dispatch. False if the message cannot be encoded: dispatch then sends a failure instead. */
+/* Sends one message of a reply: a PARTIAL or the FINAL. `message` NULL: no payload. Consumes
+ * nothing. Must not call back into dispatch. False if the message cannot be encoded: dispatch then
+ * sends a failure instead. */
 typedef bool sw_transport_send(sw_transport *transport, const sw_route *route, bool final,
                                const sw_reply_header *header, const ProtobufCMessage *message);
 
@@ -34,7 +36,8 @@ typedef struct sw_incoming {
 
 /* Serves one call: it may be answered before this returns. */
 void sw_dispatch_call(sw_dispatch *dispatch, const sw_incoming *incoming);
-/* The client cancels a call, or grants credit for more messages. Nothing happens without such a call. */
+/* The client cancels a call, or grants credit for more messages. Nothing happens without such a
+ * call. */
 void sw_dispatch_cancel(sw_dispatch *dispatch, sw_transport *transport, const sw_route *route);
 void sw_dispatch_credit(sw_dispatch *dispatch, sw_transport *transport, const sw_route *route,
                         uint32_t messages);
@@ -42,7 +45,8 @@ void sw_dispatch_credit(sw_dispatch *dispatch, sw_transport *transport, const sw
 void sw_dispatch_abandon(sw_dispatch *dispatch, sw_transport *transport);
 /* Cancels the calls whose deadline has passed. */
 void sw_dispatch_expire(sw_dispatch *dispatch, int64_t now_ms);
-/* The next deadline on the monotonic clock, SW_NEVER without one: when to call sw_dispatch_expire. */
+/* The next deadline on the monotonic clock, SW_NEVER without one: when to call
+ * sw_dispatch_expire. */
 int64_t sw_dispatch_deadline_ms(const sw_dispatch *dispatch);
 
 #endif

@@ -1,4 +1,5 @@
-/* Batches: "SW", version, command 6, and then each message behind its length (32 bits, network order). */
+/* Batches: "SW", version, command 6, and then each message behind its length (32 bits, network
+ * order). */
 #include "wire/batch.h"
 
 #include <stdlib.h>
@@ -59,7 +60,7 @@ bool sw_batch_is(sw_view frame)
 
 bool sw_batch_next(sw_view *rest, sw_view *message)
 {
-    if (sw_batch_is(*rest)) { /* a message behind its length never looks so: it would be far too long */
+    if (sw_batch_is(*rest)) { /* the first call; a length of a message never looks like this */
         if (rest->size > SW_BATCH_MAX) {
             *rest = (sw_view){0};
             return false;

@@ -152,7 +152,8 @@ int sw_message_send(void *socket, sw_message *message)
             int error = zmq_errno();
             if (error == EINTR)
                 continue;
-            /* A socket that took the first frame takes the rest: only i == 0 comes here in practice. */
+            /* A socket that took the first frame takes the rest: only i == 0 comes here in
+             * practice. */
             return error;
         }
     }

@@ -1,5 +1,5 @@
-/* The envelope of messages between client, broker and worker (docs/protocol.md): MDP/0.2 frames and the
- * compact framing, decoded into one form. Used by broker, rpc runtime and client. */
+/* The envelope of messages between client, broker and worker (docs/protocol.md): MDP/0.2 frames and
+ * the compact framing, decoded into one form. Used by broker, rpc runtime and client. */
 #ifndef SW_WIRE_FRAME_H
 #define SW_WIRE_FRAME_H
 
@@ -21,17 +21,19 @@ typedef struct sw_compact {
 
 /* True for a frame that begins as compact framing does, whole or broken. */
 bool sw_compact_is(const void *frame, size_t size);
-/* Views point into `frame`. False if it is broken (lengths, version, command, a payload both inline and
- * following). */
+/* Views point into `frame`. False if it is broken (lengths, version, command, a payload both inline
+ * and following). */
 bool sw_compact_decode(const void *frame, size_t size, sw_compact *message);
-/* Makes the first frame: prefix, header, handover and, unless payload_follows, payload. The caller owns
- * *frame. False when out of memory or a length is over its bound. */
+/* Makes the first frame: prefix, header, handover and, unless payload_follows, payload. The caller
+ * owns *frame. False when out of memory or a length is over its bound. */
 bool sw_compact_encode(const sw_compact *message, zmq_msg_t *frame);
-/* The same with room for payload_size bytes, which the caller writes to *payload (message->payload is ignored). */
+/* The same with room for payload_size bytes, which the caller writes to *payload (message->payload
+ * is ignored). */
 bool sw_compact_reserve(const sw_compact *message, size_t payload_size, zmq_msg_t *frame, void **payload);
 
-/* The two steps of the above, for memory of the caller's: the bytes of a message with payload_size bytes of payload in
- * it, 0 if a length is over its bound; and all but the payload written to `to`. Returns where the payload goes. */
+/* The two steps of the above, for memory of the caller's: the bytes of a message with payload_size
+ * bytes of payload in it, 0 if a length is over its bound; and all but the payload written to `to`.
+ * Returns where the payload goes. */
 size_t sw_compact_size(const sw_compact *message, size_t payload_size);
 uint8_t *sw_compact_write(const sw_compact *message, uint8_t *to);
 
@@ -45,15 +47,17 @@ typedef struct sw_message {
     zmq_msg_t frames[SW_FRAMES_MAX + 2];
 } sw_message;
 
-/* The descriptor that becomes readable when there is something to look at, ZMQ_FD; -1 if the socket is closed. It tells of a
- * change only once, so it may be watched instead of the socket by who reads to EAGAIN at first and
- * after every other use of the socket. */
+/* The descriptor that becomes readable when there is something to look at, ZMQ_FD; -1 if the socket
+ * is closed. It tells of a change only once, so it may be watched instead of the socket by who
+ * reads to EAGAIN at first and after every other use of the socket. */
 int sw_socket_fd(void *socket);
 
-/* 0, or an errno: EAGAIN when there is none. On success the caller closes it with sw_message_close. */
+/* 0, or an errno: EAGAIN when there is none. On success the caller closes it with
+ * sw_message_close. */
 int sw_message_recv(void *socket, sw_message *message);
 void sw_message_close(sw_message *message);
-/* Sends all frames, which are consumed on success (and left to the caller otherwise). 0 or an errno. */
+/* Sends all frames, which are consumed on success (and left to the caller otherwise). 0 or an
+ * errno. */
 int sw_message_send(void *socket, sw_message *message);
 /* Appends a frame. The copy and the move; false when full or out of memory. */
 bool sw_message_add(sw_message *message, const void *data, size_t size);

@@ -1,5 +1,6 @@
-/* The RPC headers, encoded and decoded by hand: they stand on every call's path, and protobuf-c would
- * allocate for each field. The bytes are plain protobuf, so other languages use their generated code. */
+/* The RPC headers, encoded and decoded by hand: they stand on every call's path, and protobuf-c
+ * would allocate for each field. The bytes are plain protobuf, so other languages use their
+ * generated code. */
 #include "wire/header.h"
 
 #include "wire/protobuf.h"

@@ -1,5 +1,6 @@
-/* The RPC headers (proto/sitewire/rpc/v1/rpc.proto) as views into a frame: encoded and decoded without
- * allocation. Used by broker, rpc runtime and client. Not thread-safe only in what it is given. */
+/* The RPC headers (proto/sitewire/rpc/v1/rpc.proto) as views into a frame: encoded and decoded
+ * without allocation. Used by broker, rpc runtime and client. Not thread-safe only in what it is
+ * given. */
 #ifndef SW_WIRE_HEADER_H
 #define SW_WIRE_HEADER_H
 
@@ -60,9 +61,10 @@ size_t sw_call_header_encode(const sw_call_header *header, uint8_t *to, size_t c
 size_t sw_handover_encode(const sw_handover *handover, uint8_t *to, size_t capacity);
 size_t sw_reply_header_encode(const sw_reply_header *header, uint8_t *to, size_t capacity);
 
-/* Decoders skip unknown fields. The views point into `from`. False for what is no such message: broken
- * protobuf, invalid UTF-8 or NUL in text, more entries than the maxima, more than SW_HEADER_MAX bytes. They
- * do not judge whether a method is well-formed or a request_id printable. */
+/* Decoders skip unknown fields. The views point into `from`. False for what is no such message:
+ * broken protobuf, invalid UTF-8 or NUL in text, more entries than the maxima, more than
+ * SW_HEADER_MAX bytes. They do not judge whether a method is well-formed or a request_id
+ * printable. */
 bool sw_call_header_decode(const void *from, size_t size, sw_call_header *header);
 bool sw_handover_decode(const void *from, size_t size, sw_handover *handover);
 bool sw_reply_header_decode(const void *from, size_t size, sw_reply_header *header);
@@ -70,9 +72,11 @@ bool sw_reply_header_decode(const void *from, size_t size, sw_reply_header *head
 /* The service part of `/package.Service/Method`; empty if it has not that form. */
 sw_view sw_method_service(sw_view method);
 
-/* Fills a reply header from an error: code, message, FIELD and RESOURCE details. Views point into *error. */
+/* Fills a reply header from an error: code, message, FIELD and RESOURCE details. Views point into
+ * *error. */
 void sw_reply_header_from_error(const sw_error *error, sw_reply_header *header);
-/* The reverse, for a client: local = false, retry_safe if code is UNAVAILABLE and it says it has not run. */
+/* The reverse, for a client: local = false, retry_safe if code is UNAVAILABLE and it says it has
+ * not run. */
 void sw_error_from_reply_header(const sw_reply_header *header, sw_error *error);
 
 #endif

@@ -1,5 +1,6 @@
-/* The names and command bytes of both framings (docs/protocol.md, sections 1, 2 and 6): MDP/0.2 (ZeroMQ RFC 18)
- * with two commands of our own, and compact framing. Used by everything that reads or writes frames. */
+/* The names and command bytes of both framings (docs/protocol.md, sections 1, 2 and 6): MDP/0.2
+ * (ZeroMQ RFC 18) with two commands of our own, and compact framing. Used by everything that reads
+ * or writes frames. */
 #ifndef SW_WIRE_MDP_H
 #define SW_WIRE_MDP_H
 
@@ -31,7 +32,7 @@ typedef enum {
 /* Services that the broker itself answers (RFC 8). */
 #define SW_MMI_PREFIX  "mmi."
 #define SW_MMI_SERVICE "mmi.service" /* is there a worker for this service? */
-#define SW_MMI_FRAMING "mmi.framing" /* which framings do you know? The answer names SW_COMPACT_NAME */
+#define SW_MMI_FRAMING "mmi.framing" /* which framings do you know? */
 
 #define SW_COMPACT_NAME    "SW1" /* of compact framing, in that answer */
 #define SW_COMPACT_MAGIC   "SW"  /* how each compact frame begins, followed by the version */

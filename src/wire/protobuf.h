@@ -1,8 +1,10 @@
-/* The wire format of protobuf: what every hand-written codec here is made of (the RPC headers, events, rows of
- * results, the validation of messages). Nothing allocates; views point into the bytes that are read.
+/* The wire format of protobuf: what every hand-written codec here is made of (the RPC headers,
+ * events, rows of results, the validation of messages). Nothing allocates; views point into the
+ * bytes that are read.
  *
- * One strictness for all readers, that of Google's C++ parser: a key or a length has at most 5 bytes, any
- * other varint at most 10 and 64 bits, field numbers are 1 to 2^29-1, and groups are refused. */
+ * One strictness for all readers, that of Google's C++ parser: a key or a length has at most 5
+ * bytes, any other varint at most 10 and 64 bits, field numbers are 1 to 2^29-1, and groups are
+ * refused. */
 #ifndef SW_WIRE_PROTOBUF_H
 #define SW_WIRE_PROTOBUF_H
 
@@ -46,7 +48,8 @@ static inline bool sw_pb_varint(sw_pb_reader *reader, unsigned bytes_max, uint64
     return true;
 }
 
-/* The key of the next field: its number and type. False if it is broken; there must be bytes left. */
+/* The key of the next field: its number and type. False if it is broken; there must be bytes
+ * left. */
 static inline bool sw_pb_key(sw_pb_reader *reader, sw_pb_field *field)
 {
     uint64_t key;
@@ -64,7 +67,8 @@ static inline bool sw_pb_skip(sw_pb_reader *reader, uint64_t size)
     return true;
 }
 
-/* The value that belongs to the key just read. False if it is cut off, or its type is not assigned. */
+/* The value that belongs to the key just read. False if it is cut off, or its type is not
+ * assigned. */
 static inline bool sw_pb_value(sw_pb_reader *reader, sw_pb_field *field)
 {
     uint64_t size;

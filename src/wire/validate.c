@@ -6,9 +6,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define SINGLES_TRACKED 128 /* a second appearance is noticed in the first 128 fields of a message */
+#define SINGLES_TRACKED 128 /* fields of a message whose repetition is noticed */
 
-/* A message and the field of it that is being read; with its parents it makes the path of an error. */
+/* A message and the field of it that is being read; with its parents it makes the path of an
+ * error. */
 typedef struct level {
     const struct level *parent;
     const ProtobufCFieldDescriptor *field;
@@ -22,7 +23,8 @@ typedef struct {
     sw_error *error;
 } walk;
 
-/* Writes the path to `at`, such as `filters[3].field`. Returns its length, which may exceed the capacity. */
+/* Writes the path to `at`, such as `filters[3].field`. Returns its length, which may exceed the
+ * capacity. */
 static size_t print_path(const level *at, char *text, size_t capacity)
 {
     size_t used = at->parent == NULL ? 0 : print_path(at->parent, text, capacity);
@@ -137,8 +139,8 @@ static bool check_field(walk *w, const level *at, const sw_pb_field *value, int 
     return value->type != SW_PB_BYTES || check_bytes(w, at, value->bytes, depth);
 }
 
-/* The field with that number, or NULL. Fields mostly come in the order of the descriptor: *next is the index
- * to look at first. */
+/* The field with that number, or NULL. Fields mostly come in the order of the descriptor: *next is
+ * the index to look at first. */
 static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *type, uint32_t number,
                                                   unsigned *next)
 {
@@ -157,7 +159,8 @@ static void enter_field(level *here, const ProtobufCFieldDescriptor *field, uint
     here->number = number;
 }
 
-/* Marks a singular message field as seen; false if it was already. protobuf-c would merge the two. */
+/* Marks a singular message field as seen; false if it was already. protobuf-c would merge the
+ * two. */
 static bool mark_single(uint64_t *seen, const ProtobufCMessageDescriptor *type,
                         const ProtobufCFieldDescriptor *field)
 {

@@ -1,6 +1,6 @@
-/* The life of a connection to a broker: connect, register, keep alive, lose, connect again with a new socket.
- * One socket lives through one connection only, so that nothing meant for a dead broker reaches its
- * successor. */
+/* Connects to a broker, registers, keeps the connection alive, and connects again after a loss.
+ * Each connection has a socket of its own, so that a broker's successor never receives what was
+ * meant for the one before. */
 #include "worker/connection.h"
 
 #include "base/clock.h"
@@ -12,11 +12,11 @@
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_MAX_MS   5000
 #define TICKS            2     /* ticks in a heartbeat interval */
-#define SILENT_INTERVALS 4     /* after which a broker is gone */
+#define SILENT_INTERVALS 4     /* heartbeat intervals after which a silent broker counts as lost */
 #define HIGH_WATER       16384 /* messages in each direction */
 #define MESSAGE_MAX      (64UL * 1024 * 1024)
-#define UNSENT_MAX       65536 /* bytes on their way to the socket; what is more is kept here (exchange.c) */
-#define LEAVE_MS         1000  /* for the last messages to leave the process */
+#define UNSENT_MAX       65536 /* bytes that wait in the dealer; exchange.c keeps the rest */
+#define LEAVE_MS         1000  /* for the last messages to be sent */
 #define ATTEMPT_MS       30000 /* for the handshake */
 
 static void tell(const sw_connection *connection, const char *event)
@@ -61,7 +61,8 @@ static void try_again(sw_connection *connection)
         connection->backoff_ms = BACKOFF_MAX_MS;
 }
 
-/* The reason stands in the broker's log: a wrong key on either side, or another mechanism. */
+/* Refused: a wrong key on either side, or another security mechanism. The broker's log has the
+ * reason. */
 static void fail_attempt(sw_connection *connection, bool refused)
 {
     close_socket(connection, 0);
@@ -120,8 +121,8 @@ sw_code sw_connection_open(sw_connection *connection, sw_error *error)
     if (connection->dealer == NULL) {
         bool is_wrong = zmq_errno() != EMFILE && zmq_errno() != ENFILE && zmq_errno() != ENOMEM;
         return sw_fail(error, is_wrong ? SW_INVALID_ARGUMENT : SW_RESOURCE_EXHAUSTED,
-                       "endpoint %s: %s; it looks like ipc:///path or tcp://host:port", connection->endpoint,
-                       zmq_strerror(zmq_errno()));
+                       "endpoint %s: %s; an endpoint looks like ipc:///path or tcp://host:port",
+                       connection->endpoint, zmq_strerror(zmq_errno()));
     }
     sw_timer_start(connection->timer, sw_now_ms() + ATTEMPT_MS);
     sw_code code = sw_dealer_watch(connection->dealer, r->loop, false, on_ready, connection);
@@ -147,7 +148,7 @@ static void on_timer(void *context)
 {
     sw_connection *connection = context;
     if (connection->dealer == NULL) {
-        if (sw_connection_open(connection, NULL) != SW_OK) /* out of sockets: later perhaps */
+        if (sw_connection_open(connection, NULL) != SW_OK) /* no descriptors left: tries later */
             sw_timer_start(connection->timer, sw_now_ms() + BACKOFF_MAX_MS);
         return;
     }
@@ -164,7 +165,7 @@ static void on_timer(void *context)
     if (!connection->sent)
         sw_connection_command(connection, SW_MDP_WORKER_HEARTBEAT);
     connection->sent = false;
-    connection->backoff_ms = 0; /* it has lasted for a tick: this broker works */
+    connection->backoff_ms = 0; /* the connection has lasted for a tick, so this broker works */
     start_tick(connection);
 }
 
@@ -193,7 +194,7 @@ void sw_connection_destroy(sw_connection **connection)
     *connection = NULL;
 }
 
-/* --- the end --- */
+/* --- The end --- */
 
 void sw_connection_drain(sw_connection *connection)
 {
@@ -206,8 +207,8 @@ void sw_connection_drain(sw_connection *connection)
     sw_connection_command(connection, SW_MDP_WORKER_READY);
 }
 
-/* A broker that does not dismiss its workers has read the hello by the second heartbeat: the first may have crossed it,
- * and the second was sent an interval later. */
+/* A broker that does not dismiss its workers has read our second READY when its second heartbeat
+ * arrives: the first may have crossed the READY, and the second was sent an interval later. */
 bool sw_connection_is_drained(const sw_connection *connection)
 {
     if (connection->dealer == NULL)

@@ -7,18 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECEIVE_MAX 256                 /* messages of libzmq per wakeup, before others get their turn */
-#define KEPT_MAX    (64U * 1024 * 1024) /* bytes kept for a broker that does not read; */
-#define KEPT_SPARE  (4U * 1024 * 1024)  /* of them, for what is no large reply */
+#define RECEIVE_MAX 256                 /* messages of libzmq per wakeup; then it is others' turn */
+#define KEPT_MAX    (64U * 1024 * 1024) /* bytes kept for a broker that does not read */
+#define KEPT_SPARE  (4U * 1024 * 1024)  /* of them, reserved for small messages */
 #define ADDRESS_MAX 255                 /* bytes of an MDP address */
 
-static void drained(const sw_connection *connection, bool is)
-{
-    if (connection->dealer != NULL && connection->dealer->socket != NULL)
-        sw_loop_drained(connection->registration->loop, connection->dealer->socket, is);
-}
-
-/* --- in --- */
+/* --- In --- */
 
 static void complain(sw_connection *connection)
 {
@@ -89,7 +83,7 @@ static bool on_disconnect(sw_connection *connection)
     return true;
 }
 
-/* `MDPW02 COMMAND`, and for what concerns a call `ADDRESS ""` and more. */
+/* `MDPW02 COMMAND`, followed by `ADDRESS ""` and more in the commands about a call. */
 static bool on_mdp(sw_connection *connection, const sw_message *message)
 {
     sw_dispatch *dispatch = connection->registration->dispatch;
@@ -123,12 +117,10 @@ static bool on_mdp(sw_connection *connection, const sw_message *message)
 void sw_connection_receive(sw_connection *connection)
 {
     sw_message message;
-    for (int i = 0; connection->dealer != NULL && (i < RECEIVE_MAX || connection->dealer->zmtp != NULL);
-         i++) {
-        if (sw_dealer_recv(connection->dealer, &message) != 0) {
-            drained(connection, true);
+    for (int i = 0;
+         connection->dealer != NULL && (i < RECEIVE_MAX || sw_dealer_is_driven(connection->dealer)); i++) {
+        if (sw_dealer_recv(connection->dealer, &message) != 0)
             return;
-        }
         connection->heard = true;
         sw_view first = sw_message_view(&message, 0);
         bool good = !message.overflow;
@@ -144,7 +136,7 @@ void sw_connection_receive(sw_connection *connection)
     }
 }
 
-/* --- out --- */
+/* --- Out --- */
 
 static size_t message_size(const sw_message *message)
 {
@@ -154,7 +146,7 @@ static size_t message_size(const sw_message *message)
     return size;
 }
 
-/* Keeps a message that the socket does not take now. */
+/* Keeps a message that the socket does not accept now. */
 static bool keep(sw_connection *connection, sw_message *message)
 {
     sw_registration *r = connection->registration;
@@ -178,14 +170,13 @@ static bool send_now(sw_connection *connection, sw_message *message)
 {
     bool good = connection->dealer != NULL && !connection->overrun;
     if (good) {
-        drained(connection, false);
         connection->sent = true;
         int error = connection->kept_first != NULL ? EAGAIN : sw_dealer_send(connection->dealer, message);
         if (error != 0)
             good = error == EAGAIN && keep(connection, message);
         sw_connection_watch(connection);
-        /* The broker must not wait for a reply that will never come: the connection ends, with all its calls.
-         */
+        /* The broker must not wait for a reply that will never come, so the connection ends, with
+         * all its calls. */
         connection->overrun = !good;
     }
     sw_message_close(message);
@@ -202,20 +193,19 @@ void sw_connection_send_batch(sw_connection *connection)
         message.count = 1;
         send_now(connection, &message);
     } else {
-        connection->overrun = true; /* replies are lost, so the connection ends, with all its calls */
+        connection->overrun = true; /* replies are lost: the connection ends, with all its calls */
         sw_batch_clear(&connection->batch);
     }
 }
 
 bool sw_connection_send(sw_connection *connection, sw_message *message)
 {
-    sw_connection_send_batch(connection); /* in order */
+    sw_connection_send_batch(connection); /* keeps the order */
     return send_now(connection, message);
 }
 
 void sw_connection_flush(sw_connection *connection)
 {
-    drained(connection, false);
     for (sw_kept *kept; (kept = connection->kept_first) != NULL;) {
         if (sw_dealer_send(connection->dealer, &kept->message) != 0)
             return;
@@ -244,7 +234,7 @@ static bool add_head(sw_message *message, uint8_t command)
            sw_message_add(message, &command, 1);
 }
 
-/* READY names the first service; the hello names all. */
+/* READY names the first service, and its hello all of them. */
 static bool add_hello(const sw_registration *r, sw_message *message)
 {
     const char *const *services;
@@ -272,7 +262,7 @@ void sw_connection_command(sw_connection *connection, uint8_t command)
         (command != SW_MDP_WORKER_READY || add_hello(connection->registration, &message)))
         sw_connection_send(connection, &message);
     else
-        sw_message_close(&message); /* no memory: the next heartbeat tries again, or the broker gives up */
+        sw_message_close(&message); /* no memory: the next heartbeat will do, or the broker gives up */
 }
 
 static bool fill_mdp(sw_message *message, const sw_route *route, bool final, const sw_reply_header *header,
@@ -288,7 +278,8 @@ static bool fill_mdp(sw_message *message, const sw_route *route, bool final, con
     return true;
 }
 
-/* A reply for which there is no room fails its own call, as one that is too large; all others go on. */
+/* Whether a reply can be kept. One that cannot fails its own call, like one that is too large;
+ * others go on. */
 static bool has_room(const sw_connection *connection, const ProtobufCMessage *payload)
 {
     size_t kept = connection->kept_bytes + connection->batch.size;

@@ -1,4 +1,5 @@
-/* The life of a PUB socket: libzmq connects it again after a loss, but gives up after a refusal; then it is opened anew. */
+/* A PUB socket: libzmq reconnects it after a loss, but gives up after a refusal. Then a new one is
+ * opened. */
 #include "worker/publisher.h"
 
 #include "base/clock.h"
@@ -7,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HIGH_WATER    100000 /* messages unsent; each is small */
+#define HIGH_WATER    100000 /* unsent messages; each is small */
 #define RECONNECT_MS  100
 #define RECONNECT_MAX 1000
-#define AGAIN_MS      2000
+#define AGAIN_MS      2000 /* from a refusal to the next attempt */
 #define LINGER_MS     1000
 
 #define REFUSALS                                                                                             \
@@ -21,7 +22,7 @@ struct sw_publisher {
     sw_registration *registration;
     char *endpoint;
     void *socket, *monitor;
-    sw_timer *timer; /* opens it anew */
+    sw_timer *timer; /* opens a new socket */
 };
 
 static void close_socket(sw_publisher *publisher)
@@ -69,7 +70,7 @@ sw_code sw_publisher_open(sw_publisher *publisher, sw_error *error)
     if (good && zmq_connect(socket, publisher->endpoint) == 0)
         return SW_OK;
     sw_code code = sw_fail(error, good ? SW_INVALID_ARGUMENT : SW_RESOURCE_EXHAUSTED,
-                           "publishing at %s: %s; it looks like ipc:///path or tcp://host:port",
+                           "events to %s: %s; an endpoint looks like ipc:///path or tcp://host:port",
                            publisher->endpoint, zmq_strerror(zmq_errno()));
     close_socket(publisher);
     return code;

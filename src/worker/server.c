@@ -1,5 +1,5 @@
-/* A service process: its dispatch with the built-in services, a connection to each broker, health, and the
- * drain. */
+/* A service process (server.h): a dispatch with the built-in services, a connection to each broker,
+ * and the drain. */
 #include "worker/server.h"
 
 #include "base/clock.h"
@@ -19,7 +19,7 @@
 #define DRAIN_DEFAULT     30000
 #define ENDPOINTS_MAX     64
 #define REASON_SIZE       256
-#define WATCHES_MAX       64 /* and a quarter of the capacity */
+#define WATCHES_MAX       64 /* Health.Watch at once; never more than a quarter of the capacity */
 
 struct sw_server {
     sw_loop *loop;
@@ -35,15 +35,15 @@ struct sw_server {
     int64_t drain_ms;
     sw_timer *deadline_timer; /* the next deadline of a call */
     int64_t deadline_ms;      /* what it is set to */
-    sw_timer *drain_timer;    /* looks whether the drain is done */
+    sw_timer *drain_timer;    /* checks whether the drain is done */
     int64_t drain_until_ms;
     bool serving;
     char reason[REASON_SIZE];
 };
 
-#define DRAIN_LOOK_MS 20 /* how often a draining server looks whether it is done */
+#define DRAIN_LOOK_MS 20 /* how often a draining server checks whether it is done */
 
-/* --- what the built-in services ask --- */
+/* --- For the built-in services --- */
 
 static bool is_offered(const sw_server *server, const char *service)
 {
@@ -84,7 +84,7 @@ static uint32_t begin_drain(void *context, uint32_t timeout_ms)
     return in_flight;
 }
 
-/* --- making --- */
+/* --- Construction --- */
 
 static char *make_instance(const sw_server_options *options)
 {
@@ -179,7 +179,8 @@ static void on_deadline(void *context)
     sw_dispatch_expire(server->dispatch, sw_now_ms());
 }
 
-/* After each round: replies leave together, and the timer follows the next deadline. It may ring early, never late. */
+/* After each round: sends the replies together, and sets the timer to the next deadline. The timer
+ * may fire early, never late. */
 static void on_idle(void *context)
 {
     sw_server *server = context;
@@ -295,7 +296,7 @@ sw_code sw_server_start(sw_server *server, sw_error *error)
     const char *const *names;
     sw_code code = sw_dispatch_check(server->dispatch, error);
     if (code == SW_OK && sw_dispatch_services(server->dispatch, &names) == 0)
-        code = sw_fail(error, SW_FAILED_PRECONDITION, "the process has no service to offer");
+        code = sw_fail(error, SW_FAILED_PRECONDITION, "the process offers no service");
     for (size_t i = 0; code == SW_OK && i < server->connection_count; i++)
         code = sw_connection_open(server->connections[i], error);
     for (size_t i = 0; code == SW_OK && i < server->publisher_count; i++)
@@ -303,7 +304,7 @@ sw_code sw_server_start(sw_server *server, sw_error *error)
     return code;
 }
 
-/* --- while it runs --- */
+/* --- While it runs --- */
 
 void sw_server_set_serving(sw_server *server, bool serving, const char *reason)
 {
@@ -340,7 +341,7 @@ bool sw_server_is_draining(const sw_server *server)
 void sw_server_drain(sw_server *server, int64_t timeout_ms)
 {
     int64_t until_ms = sw_now_ms() + (timeout_ms <= 0 ? server->drain_ms : timeout_ms);
-    if (server->registration.draining) { /* asked again: the shorter time holds */
+    if (server->registration.draining) { /* asked again: the shorter time applies */
         if (until_ms < server->drain_until_ms)
             server->drain_until_ms = until_ms;
         return;

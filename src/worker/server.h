@@ -1,7 +1,7 @@
-/* The runtime of a service process: one DEALER per broker, registration, heartbeats, decode, dispatch, reply,
- * drain. Offers Health, Reflection, Stats and Drain by itself. One thread. */
-#ifndef SW_RPC_SERVER_H
-#define SW_RPC_SERVER_H
+/* The runtime of a service process: connects to the brokers, registers, serves calls, publishes
+ * events and drains. It offers Health, Reflection, Stats and Drain by itself. One thread. */
+#ifndef SW_WORKER_SERVER_H
+#define SW_WORKER_SERVER_H
 
 #include "net/loop.h"
 #include "rpc/dispatch.h"
@@ -13,18 +13,18 @@ typedef struct sw_server_options {
     const char *process;  /* `referential` */
     const char *instance; /* NULL: made from process, pid and a random suffix */
     const char *version;
-    const char *endpoints; /* brokers' backends, comma-separated: all are connected */
-    const char *publish;   /* where the brokers take events; NULL or "": none are published */
-    const char *key_file;  /* its key, for tcp endpoints; NULL or "": tcp is not encrypted */
+    const char *endpoints; /* backends of the brokers, comma-separated: all are connected */
+    const char *publish;   /* where brokers accept events, the same way; NULL or "": none */
+    const char *key_file;  /* its key file, for tcp endpoints; NULL or "": tcp is not encrypted */
     uint32_t capacity;     /* calls at once per broker; 0 means 256 */
     int64_t heartbeat_ms;  /* 0 means 500 */
     size_t payload_max;    /* bytes of a request; 0 means 4 MiB */
-    int64_t drain_ms;      /* default of Drain; 0 means 30000 */
+    int64_t drain_ms;      /* the longest time of a drain by default; 0 means 30000 */
     /* Compiled FileDescriptorSet for Reflection. */
     const void *schema;
     size_t schema_size;
-    /* For the program's log, or NULL: `event` is "broker connected", "broker lost", "handshake refused by
-     * broker" or, once per connection, "malformed message". */
+    /* For the program's log, or NULL: `event` is "broker connected", "broker lost", "handshake
+     * refused by broker" or, once per connection, "malformed message". */
     void (*on_event)(void *context, const char *event, const char *endpoint);
     void *context;
 } sw_server_options;
@@ -33,21 +33,22 @@ sw_code sw_server_new(sw_loop *loop, const sw_server_options *options, sw_server
 void sw_server_destroy(sw_server **server);
 sw_dispatch *sw_server_dispatch(sw_server *server);
 
-/* Checks that every rpc has a handler, connects and registers. */
+/* Checks that every method has a handler, connects and registers. */
 sw_code sw_server_start(sw_server *server, sw_error *error);
 
-/* Whether calls can be served; a service that is not serving stays registered, Health says so with the
- * reason. */
+/* Whether calls can be served. A service that is not serving stays registered, and Health reports
+ * it with the reason. */
 void sw_server_set_serving(sw_server *server, bool serving, const char *reason);
 /* A named counter shown by Stats; the pointer is read when asked. */
 void sw_server_add_counter(sw_server *server, const char *name, const uint64_t *value);
-/* Begin to drain; the loop is stopped once nothing is in flight or the time is over. 0: the default. */
+/* Begins to drain: takes no new calls, and stops the loop once none is in flight or the time is
+ * over (0: the default). */
 void sw_server_drain(sw_server *server, int64_t timeout_ms);
 bool sw_server_is_draining(const sw_server *server);
-/* Sends an event, a topic and a body, to all brokers. The message is consumed; a broker that is away or does not read misses
- * it. */
+/* Sends an event (topic and body) to all brokers and consumes the message. A broker that is away or
+ * does not read misses it. */
 void sw_server_publish(sw_server *server, sw_message *message);
-/* Brokers that the server is registered with now. */
+/* The number of brokers that the server is registered with now. */
 size_t sw_server_brokers(const sw_server *server);
 
 #endif

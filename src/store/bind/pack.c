@@ -1,7 +1,8 @@
-/* Rows of results as the bytes of messages (pack.h). Plain values are written directly; a composite value is
- * read into a message of its own, which protobuf-c writes.
+/* Rows of results as the bytes of messages (pack.h). Plain values are written directly; a composite
+ * value is read into a message of its own, which protobuf-c writes.
  *
- * The bytes become an unknown field of a message, because protobuf-c writes unknown fields as they are. */
+ * The bytes become an unknown field of a message, because protobuf-c writes unknown fields as they
+ * are. */
 #include "store/bind/pack.h"
 #include "base/error.h"
 #include "store/bind/time.h"
