@@ -2,9 +2,9 @@
  * status. */
 #include "cli/app/app.h"
 #include "base/error.h"
+#include "base/nearest.h"
 #include "cli/app/help.h"
 #include "cli/run/interrupt.h"
-#include "cli/run/nearest.h"
 #include <errno.h>
 #include <locale.h>
 #include <stdlib.h>

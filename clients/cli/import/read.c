@@ -3,7 +3,7 @@
 #include "cli/import/import.h"
 
 #include "base/error.h"
-#include "cli/run/nearest.h"
+#include "base/nearest.h"
 #include <stdlib.h>
 #include <string.h>
 

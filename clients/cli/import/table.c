@@ -2,9 +2,9 @@
 #include "cli/import/import.h"
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "cli/rows/csv.h"
 #include "cli/run/interrupt.h"
-#include "cli/run/nearest.h"
 #include "cli/schema/value.h"
 #include <stdlib.h>
 #include <string.h>

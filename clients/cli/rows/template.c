@@ -3,7 +3,7 @@
 #include "cli/rows/filter.h"
 
 #include "base/error.h"
-#include "cli/run/nearest.h"
+#include "base/nearest.h"
 #include <string.h>
 
 /* --- Parsing --- */

@@ -1,7 +1,7 @@
 /* Fields by name: see field.h. */
 #include "cli/schema/field.h"
 #include "base/error.h"
-#include "cli/run/nearest.h"
+#include "base/nearest.h"
 #include "cli/schema/name.h"
 #include <stdio.h>
 #include <string.h>

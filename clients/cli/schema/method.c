@@ -1,7 +1,7 @@
 /* Methods by name: see method.h. */
 #include "cli/schema/method.h"
 #include "base/error.h"
-#include "cli/run/nearest.h"
+#include "base/nearest.h"
 #include <string.h>
 
 /* `Service/Method` of a path. */

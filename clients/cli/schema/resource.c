@@ -1,7 +1,7 @@
 /* Resources by Reflection: see resource.h. */
 #include "cli/schema/resource.h"
 #include "base/error.h"
-#include "cli/run/nearest.h"
+#include "base/nearest.h"
 #include "cli/schema/field.h"
 #include "cli/schema/name.h"
 #include "cli/schema/value.h"

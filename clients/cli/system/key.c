@@ -1,5 +1,6 @@
 /* `sitewire key`: key pairs of clients, and their public halves in the registry. The private half is made here and never
  * leaves: only the public one is sent. */
+#include "base/duration.h"
 #include "base/error.h"
 #include "cert/cert.h"
 #include "cli/registry/list.h"
@@ -121,7 +122,7 @@ static sw_code set_expiry(const sw_cli *cli, json_t *key, sw_error *error)
     char at[64];
     if (text == NULL)
         return SW_OK;
-    if (sw_duration_parse_ms(text, &left_ms)) {
+    if (sw_duration_parse_ms(text, "s", &left_ms)) {
         time_t end = time(NULL) + left_ms / 1000;
         struct tm parts;
         if (gmtime_r(&end, &parts) == NULL || strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)

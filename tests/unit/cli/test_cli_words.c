@@ -1,9 +1,10 @@
 /* Words of the command line by the schema: resources, keys, field=value, filters, orders; and flags, nearest names. */
+#include "base/duration.h"
+#include "base/nearest.h"
 #include "c/json/schema.h"
 #include "cli/app/commands.h"
 #include "cli/run/args.h"
 #include "cli/run/cli.h"
-#include "cli/run/nearest.h"
 #include "cli/schema/filter.h"
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"
@@ -352,7 +353,7 @@ static void test_durations(void **state)
                  {"s", -1},       {"1e300", -1},    {"inf", -1}, {"5 s", -1}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         int64_t ms = -1;
-        assert_int_equal(sw_duration_parse_ms(cases[i].text, &ms), cases[i].ms >= 0);
+        assert_int_equal(sw_duration_parse_ms(cases[i].text, "s", &ms), cases[i].ms >= 0);
         assert_int_equal(ms, cases[i].ms);
     }
 }

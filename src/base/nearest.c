@@ -1,5 +1,5 @@
 /* Nearest names: see nearest.h. */
-#include "cli/run/nearest.h"
+#include "base/nearest.h"
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>

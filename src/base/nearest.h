@@ -1,7 +1,7 @@
-/* "did you mean": the names nearest to a word that is none. Used for commands, flags, resources, fields,
+/* "did you mean": the names nearest to a word that is not known. Used for commands, flags, resources, fields,
  * methods. */
-#ifndef SW_CLI_NEAREST_H
-#define SW_CLI_NEAREST_H
+#ifndef SW_BASE_NEAREST_H
+#define SW_BASE_NEAREST_H
 
 #include <stddef.h>
 
