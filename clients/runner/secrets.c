@@ -1,46 +1,54 @@
 /* The file of secrets, and the mask, see secrets.h. */
 #include "runner/secrets.h"
 
+#include "base/env_file.h"
 #include "base/error.h"
 #include "base/private_file.h"
-#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char mask[] = "***";
 
-/* A name as POSIX allows it, but none that the runner sets itself or that changes how programs are loaded. */
-static bool is_name(const char *name)
+/* None that would change what the runner itself tells commands. */
+static bool is_allowed(const char *name)
 {
-    if (!isalpha((unsigned char)*name) && *name != '_')
-        return false;
-    for (const char *at = name; *at != '\0'; at++)
-        if (!isalnum((unsigned char)*at) && *at != '_')
-            return false;
     return strncmp(name, "SITEWIRE_", 9) != 0 && strncmp(name, "LD_", 3) != 0 && strcmp(name, "PATH") != 0;
+}
+
+static sw_code add(sw_secrets *secrets, const char *path, int line, const char *name, const char *value,
+                   sw_error *error)
+{
+    size_t size = strlen(value);
+    if (!is_allowed(name))
+        return sw_fail_field(error, SW_FAILED_PRECONDITION, "secrets",
+                             "%s:%d: a secret cannot have the name %.64s, which the runner or the loader of "
+                             "programs uses",
+                             path, line, name);
+    if (size < SW_SECRET_SIZE_MIN || size > SW_SECRET_SIZE_MAX)
+        return sw_fail_field(error, SW_FAILED_PRECONDITION, "secrets",
+                             "%s:%d: the value of %.64s has %zu bytes; only %d to %d bytes can be masked",
+                             path, line, name, size, SW_SECRET_SIZE_MIN, SW_SECRET_SIZE_MAX);
+    if (secrets->count == SW_SECRETS_MAX)
+        return sw_fail_field(error, SW_FAILED_PRECONDITION, "secrets",
+                             "%s:%d: there are more than %d secrets", path, line, SW_SECRETS_MAX);
+    secrets->secrets[secrets->count++] = (sw_secret){name, value, size};
+    secrets->begins[(uint8_t)*value] = true;
+    return SW_OK;
 }
 
 static sw_code read_lines(sw_secrets *secrets, const char *path, sw_error *error)
 {
-    char *rest = secrets->text, *name, *value;
-    int line = 0;
+    sw_env_file file;
+    const char *name, *value;
+    int line;
+    sw_env_file_open(&file, path, secrets->text);
     for (;;) {
-        sw_code code = sw_private_file_next(&rest, &line, path, &name, &value, error);
+        sw_code code = sw_env_file_next(&file, &name, &value, &line, error);
+        if (code == SW_OK && name != NULL)
+            code = add(secrets, path, line, name, value, error);
         if (code != SW_OK || name == NULL)
             return code;
-        size_t size = value != NULL ? strlen(value) : 0;
-        if (!is_name(name))
-            return sw_fail_field(error, SW_FAILED_PRECONDITION, "secrets",
-                                 "%s:%d: `%.64s` is not a name that a secret may have", path, line, name);
-        if (size < SW_SECRET_SIZE_MIN || size > SW_SECRET_SIZE_MAX)
-            return sw_fail_field(error, SW_FAILED_PRECONDITION, "secrets",
-                                 "%s:%d: the value of %.64s has %zu bytes; only %d to %d bytes can be masked",
-                                 path, line, name, size, SW_SECRET_SIZE_MIN, SW_SECRET_SIZE_MAX);
-        if (secrets->count == SW_SECRETS_MAX)
-            return sw_fail_field(error, SW_FAILED_PRECONDITION, "secrets",
-                                 "%s:%d: there are more than %d secrets", path, line, SW_SECRETS_MAX);
-        secrets->secrets[secrets->count++] = (sw_secret){name, value, size};
-        secrets->begins[(uint8_t)*value] = true;
     }
 }
 
@@ -57,6 +65,8 @@ sw_code sw_secrets_load(const char *path, sw_secrets **result, sw_error *error)
         code = read_lines(secrets, path, error);
     if (code != SW_OK)
         sw_secrets_destroy(&secrets);
+    if (code != SW_OK && error != NULL)
+        snprintf(error->field, sizeof(error->field), "secrets");
     *result = secrets;
     return code;
 }

@@ -3,20 +3,15 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/notify.h"
-#include "base/option.h"
-#include "base/process.h"
+#include "base/program.h"
+#include "net/keyfile.h"
 #include "service/relay.h"
 #include "service/service.h"
 #include "service/vault.h"
 #include "store/pg/migrate.h"
 #include "worker/server.h"
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 #include <zmq.h>
 
 extern const unsigned char sw_schema[];
@@ -26,95 +21,101 @@ static const sw_service *const services[] = {&sw_service_referential, &sw_servic
                                              &sw_service_deployment};
 
 static struct {
-    const char *secret_key, *backend, *publish, *key, *curve, *database, *instance, *log_level, *log_format;
+    const char *secret_key, *backend, *publish, *key, *curve, *database, *instance;
     int64_t capacity, read_lanes, write_lanes, heartbeat_ms, drain_ms;
-    bool check_config, help, version;
 } settings;
 
 /* The first one only where there are secrets. */
 static const sw_option options[] = {
-    {"secret-key", 0, SW_OPTION_STRING, &settings.secret_key, "SITEWIRE_SECRET_KEY", "", 0, 0, "FILE",
-     "the master keys of secrets (mode 0600); `sitewire secret new-key FILE` makes it"},
-    {"backend", 'b', SW_OPTION_STRING, &settings.backend, "SITEWIRE_BACKEND", "ipc:///run/sitewire/backend",
-     0, 0, "ENDPOINTS", "backends of the brokers, comma-separated; all are connected"},
-    {"publish", 'p', SW_OPTION_STRING, &settings.publish, "SITEWIRE_PUBLISH", "ipc:///run/sitewire/publish",
-     0, 0, "ENDPOINTS", "where the brokers take events, comma-separated; empty: that is left to others"},
-    {"key", 'k', SW_OPTION_STRING, &settings.key, NULL, "", 0, 0, "FILE",
-     "the key of this service, for backends on tcp; `sitewire key new FILE` makes one"},
-    {"curve", 0, SW_OPTION_STRING, &settings.curve, NULL, "on", 0, 0, "on|off", "encryption of tcp"},
-    {"database", 'd', SW_OPTION_STRING, &settings.database, "SITEWIRE_DATABASE", "", 0, 0, "CONNINFO",
-     "PostgreSQL connection string; empty means the PG* variables"},
-    {"instance", 0, SW_OPTION_STRING, &settings.instance, NULL, "", 0, 0, "NAME",
-     "unique name of this process; empty makes one"},
-    {"capacity", 0, SW_OPTION_NUMBER, &settings.capacity, NULL, "256", 1, 65535, NULL,
-     "calls taken at once from each broker"},
-    {"read-lanes", 0, SW_OPTION_NUMBER, &settings.read_lanes, NULL, "2", 1, 64, NULL,
-     "database connections for reads"},
-    {"write-lanes", 0, SW_OPTION_NUMBER, &settings.write_lanes, NULL, "8", 1, 64, NULL,
-     "database connections for changes"},
-    {"heartbeat-ms", 0, SW_OPTION_NUMBER, &settings.heartbeat_ms, NULL, "500", 10, 60000, "ms",
-     "heartbeat interval; a broker silent for four is gone"},
-    {"drain-ms", 0, SW_OPTION_NUMBER, &settings.drain_ms, NULL, "30000", 1, 3600000, "ms",
-     "time for calls in flight when the program is stopped"},
-    {"log-level", 0, SW_OPTION_STRING, &settings.log_level, "SITEWIRE_LOG_LEVEL", "info", 0, 0, "LEVEL",
-     "error, warning, info or debug"},
-    {"log-format", 0, SW_OPTION_STRING, &settings.log_format, "SITEWIRE_LOG_FORMAT", "text", 0, 0, "FORMAT",
-     "text (key=value) or json"},
-    {"check-config", 0, SW_OPTION_BOOL, &settings.check_config, NULL, NULL, 0, 0, NULL,
-     "print the settings in effect and exit"},
-    {"help", 'h', SW_OPTION_BOOL, &settings.help, NULL, NULL, 0, 0, NULL, "print this and exit"},
-    {"version", 'V', SW_OPTION_BOOL, &settings.version, NULL, NULL, 0, 0, NULL, "print the version and exit"},
+    {"secret-key", 0, SW_OPTION_STRING, &settings.secret_key, "", 0, 0, "FILE",
+     "the master keys of secrets (mode 0600); `sitewire secret new-key FILE` makes it", SW_RESTART},
+    {"backend", 'b', SW_OPTION_STRING, &settings.backend, "ipc:///run/sitewire/backend", 0, 0, "ENDPOINTS",
+     "backends of the brokers, comma-separated; all are connected", SW_RESTART},
+    {"publish", 'p', SW_OPTION_STRING, &settings.publish, "ipc:///run/sitewire/publish", 0, 0, "ENDPOINTS",
+     "where the brokers take events, comma-separated; --publish= leaves that to other instances", SW_RESTART},
+    {"key", 'k', SW_OPTION_STRING, &settings.key, "", 0, 0, "FILE",
+     "the key of this service, for backends on tcp; `sitewire key new FILE` makes one", SW_RESTART},
+    {"curve", 0, SW_OPTION_CHOICE, &settings.curve, "on", 0, 0, "on|off", "encryption of tcp", SW_RESTART},
+    {"database", 'd', SW_OPTION_STRING, &settings.database, "", 0, 0, "CONNINFO",
+     "PostgreSQL connection string; without it the PG* variables count", SW_RESTART},
+    {"instance", 0, SW_OPTION_STRING, &settings.instance, "", 0, 0, "NAME",
+     "unique name of this process; without it one is made", SW_RESTART},
+    {"capacity", 0, SW_OPTION_NUMBER, &settings.capacity, "256", 1, 65535, NULL,
+     "calls taken at once from each broker", SW_RESTART},
+    {"read-lanes", 0, SW_OPTION_NUMBER, &settings.read_lanes, "2", 1, 64, NULL,
+     "database connections for reads", SW_RESTART},
+    {"write-lanes", 0, SW_OPTION_NUMBER, &settings.write_lanes, "8", 1, 64, NULL,
+     "database connections for changes", SW_RESTART},
+    {"heartbeat-ms", 0, SW_OPTION_NUMBER, &settings.heartbeat_ms, "500", 10, 60000, "ms",
+     "between heartbeats; a broker silent for four is lost", SW_RESTART},
+    {"drain-ms", 0, SW_OPTION_NUMBER, &settings.drain_ms, "30000", 1, 86400000, "ms",
+     "time for calls in flight when the program is stopped", SW_LIVE},
     {0}};
 
 #define REGISTER_MS 2000 /* at the latest, whether the database is there or not */
 #define CHORE_MS    1000
+#define CHECK_MS    10000 /* for the database to answer --check-config */
 
-typedef struct program {
+typedef struct state {
     const sw_service *service;
     sw_loop *loop;
     sw_server *server;
     sw_store *store;
     sw_vault *vault;
-    sw_timer *watchdog, *patience;
-    int signals;
+    sw_timer *patience;
+    sw_key_file key; /* as it was read at the start */
     bool serving, ready, registered;
+    bool checking;    /* --check-config: nothing is served */
     sw_error failure; /* of what ended the loop */
-} program;
+} state;
+
+static bool is_encrypted(void)
+{
+    return strcmp(settings.curve, "on") == 0;
+}
+
+/* The service's key, empty where none is used. */
+static sw_code read_key(sw_key_file *key, sw_error *error)
+{
+    memset(key, 0, sizeof(*key));
+    return is_encrypted() && settings.key[0] != '\0' ? sw_key_file_read(settings.key, key, error) : SW_OK;
+}
 
 /* --- what happens while it runs --- */
 
-static void on_signal(void *context, short events)
+static void on_readable(void *context, short events)
 {
+    (void)context;
     (void)events;
-    program *p = context;
-    struct signalfd_siginfo info;
-    if (read(p->signals, &info, sizeof(info)) != sizeof(info))
-        return;
-    const char *name = info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
-    if (sw_server_is_draining(p->server)) {
+    sw_program_process();
+}
+
+static void on_stop(void *context, const char *name, int count)
+{
+    state *p = context;
+    if (count > 1 || sw_server_is_draining(p->server)) {
         sw_log(SW_LOG_WARNING, "stopping at once", "signal", name, NULL);
         sw_loop_stop(p->loop);
         return;
     }
     sw_log(SW_LOG_INFO, "draining", "signal", name, NULL);
-    sw_notify("STOPPING=1");
-    sw_server_drain(p->server, 0);
+    sw_server_drain(p->server, settings.drain_ms);
 }
 
 /* Ready for systemd: calls can come in, and be served. */
-static void check_ready(program *p)
+static void check_ready(state *p)
 {
     if (p->ready || !p->serving || sw_server_brokers(p->server) == 0)
         return;
     p->ready = true;
-    sw_notify("READY=1");
+    sw_program_ready();
 }
 
 /* Not before the first connection to the database, if that comes soon: else a new instance would be handed calls
  * that it can only refuse, while others serve. */
 static void register_service(void *context)
 {
-    program *p = context;
+    state *p = context;
     sw_timer_stop(p->patience);
     if (p->registered || sw_server_is_draining(p->server))
         return;
@@ -123,9 +124,27 @@ static void register_service(void *context)
         sw_loop_stop(p->loop);
 }
 
+/* --check-config waits for this: the database is as it should be, or why not. */
+static void finish_check(state *p, bool serving, const char *reason)
+{
+    if (serving) {
+        p->failure = (sw_error){0};
+        sw_loop_stop(p->loop);
+    } else if (strcmp(reason, SW_STORE_CONNECTING) == 0 || strcmp(reason, SW_STORE_LOOKING) == 0) {
+        sw_fail(&p->failure, SW_UNAVAILABLE, "%s takes more than %d s", reason, CHECK_MS / 1000);
+    } else {
+        sw_fail(&p->failure, SW_FAILED_PRECONDITION, "%s", reason);
+        sw_loop_stop(p->loop);
+    }
+}
+
 static void on_serving(void *context, bool serving, const char *reason)
 {
-    program *p = context;
+    state *p = context;
+    if (p->checking) {
+        finish_check(p, serving, reason);
+        return;
+    }
     sw_server_set_serving(p->server, serving, reason);
     sw_log(serving ? SW_LOG_INFO : SW_LOG_WARNING, serving ? "serving" : "not serving", "reason",
            reason == NULL ? "" : reason, NULL);
@@ -142,36 +161,16 @@ static void on_broker(void *context, const char *event, const char *endpoint)
     check_ready(context);
 }
 
-static void on_watchdog(void *context)
-{
-    program *p = context;
-    sw_notify("WATCHDOG=1");
-    sw_timer_start(p->watchdog, sw_now_ms() + sw_notify_watchdog_ms());
-}
-
 /* --- start and stop --- */
 
-static sw_code open_signals(program *p)
-{
-    sigset_t mask;
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGINT);
-    signal(SIGPIPE, SIG_IGN);
-    if (sigprocmask(SIG_BLOCK, &mask, NULL) != 0)
-        return SW_INTERNAL;
-    p->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-    return p->signals < 0 ? SW_RESOURCE_EXHAUSTED : sw_loop_fd(p->loop, p->signals, ZMQ_POLLIN, on_signal, p);
-}
-
-static sw_code open_server(program *p, sw_error *error)
+static sw_code open_server(state *p, sw_error *error)
 {
     const sw_server_options server = {.process = p->service->process,
                                       .instance = settings.instance,
                                       .version = SW_VERSION,
                                       .endpoints = settings.backend,
                                       .publish = p->service->relays ? settings.publish : NULL,
-                                      .key_file = strcmp(settings.curve, "off") == 0 ? NULL : settings.key,
+                                      .key_file = is_encrypted() ? settings.key : NULL,
                                       .capacity = (uint32_t)settings.capacity,
                                       .heartbeat_ms = settings.heartbeat_ms,
                                       .drain_ms = settings.drain_ms,
@@ -182,7 +181,7 @@ static sw_code open_server(program *p, sw_error *error)
     return sw_server_new(p->loop, &server, &p->server, error);
 }
 
-static sw_code open_store(program *p, sw_error *error)
+static sw_code open_store(state *p, sw_error *error)
 {
     const sw_store_options store = {.conninfo = settings.database,
                                     .read_lanes = (int)settings.read_lanes,
@@ -195,11 +194,16 @@ static sw_code open_store(program *p, sw_error *error)
     return sw_store_new(p->loop, &store, &p->store, error);
 }
 
-static sw_code start(program *p, sw_error *error)
+static void end_check(void *context)
 {
-    p->loop = sw_loop_new();
-    if (p->loop == NULL || open_signals(p) != SW_OK)
-        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory or descriptors for the program");
+    sw_loop_stop(((state *)context)->loop);
+}
+
+/* Everything but connections: the store has what the service serves. */
+static sw_code open_parts(state *p, sw_error *error)
+{
+    if (p->loop == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     sw_code code = p->service->secrets ? sw_vault_new(settings.secret_key, &p->vault, error) : SW_OK;
     if (code == SW_OK)
         code = open_server(p, error);
@@ -208,40 +212,127 @@ static sw_code start(program *p, sw_error *error)
     if (code == SW_OK)
         code = sw_store_add(p->store, sw_server_dispatch(p->server), p->service->resources,
                             p->service->queries, error);
+    return code == SW_OK ? sw_dispatch_check(sw_server_dispatch(p->server), error) : code;
+}
+
+static sw_code open_chores(state *p, sw_error *error)
+{
     const sw_repeat chore = {.sql = p->service->chore, .every_ms = CHORE_MS};
-    if (code == SW_OK && chore.sql)
-        code = sw_store_repeat(p->store, &chore, error);
+    sw_code code = chore.sql == NULL ? SW_OK : sw_store_repeat(p->store, &chore, error);
     if (code == SW_OK && p->service->relays && settings.publish[0] != '\0')
         code = sw_relay_start(p->store, p->server, error);
-    if (code != SW_OK)
-        return code;
-    sw_server_set_serving(p->server, false, "connecting to the database");
-    code = sw_dispatch_check(sw_server_dispatch(p->server), error);
-    if (code == SW_OK && (p->patience = sw_loop_timer(p->loop, register_service, p)) == NULL)
-        code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for a timer");
-    if (code != SW_OK)
-        return code;
-    sw_timer_start(p->patience, sw_now_ms() + REGISTER_MS);
-    code = sw_store_start(p->store, error);
-    if (code == SW_OK && sw_notify_watchdog_ms() > 0) {
-        p->watchdog = sw_loop_timer(p->loop, on_watchdog, p);
-        if (p->watchdog != NULL)
-            on_watchdog(p);
-    }
     return code;
 }
 
-static void stop(program *p)
+static sw_code start(void *context, sw_error *error)
 {
+    state *p = context;
+    p->loop = sw_loop_new();
+    sw_code code = open_parts(p, error);
+    if (code == SW_OK)
+        code = open_chores(p, error);
+    if (code == SW_OK)
+        code = read_key(&p->key, error);
+    if (code != SW_OK)
+        return code;
+    p->patience = sw_loop_timer(p->loop, register_service, p);
+    if (p->patience == NULL || sw_loop_fd(p->loop, sw_program_fd(), ZMQ_POLLIN, on_readable, p) != SW_OK)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    sw_server_set_serving(p->server, false, SW_STORE_CONNECTING);
+    sw_timer_start(p->patience, sw_now_ms() + REGISTER_MS);
+    if (!is_encrypted() && strstr(settings.backend, "tcp://") != NULL)
+        sw_log(SW_LOG_WARNING, "tcp is not encrypted, and the broker is not authenticated", "reason",
+               "--curve off", NULL);
+    return sw_store_start(p->store, error);
+}
+
+static sw_code run(void *context, sw_error *error)
+{
+    state *p = context;
+    sw_code code = sw_loop_run(p->loop, error);
+    if (code == SW_OK && p->failure.code != SW_OK)
+        *error = p->failure;
+    return code == SW_OK ? p->failure.code : code;
+}
+
+static void stop(void *context)
+{
+    state *p = context;
     sw_store_destroy(&p->store); /* first: it ends its calls, which the server carries */
     sw_server_destroy(&p->server);
     sw_loop_destroy(&p->loop);
     sw_vault_destroy(&p->vault);
-    if (p->signals >= 0)
-        close(p->signals);
+    sw_key_file_wipe(&p->key);
 }
 
-/* --- the command line --- */
+/* --- settings --- */
+
+static sw_code validate(void *context, sw_error *error)
+{
+    const state *p = context;
+    bool tcp = strstr(settings.backend, "tcp://") != NULL ||
+               (p->service->relays && strstr(settings.publish, "tcp://") != NULL);
+    if (is_encrypted() && tcp && settings.key[0] == '\0')
+        return sw_fail_field(
+            error, SW_FAILED_PRECONDITION, "key",
+            "a backend on tcp needs --key FILE with the key of this service, or --curve off");
+    return SW_OK;
+}
+
+/* Connects to the database, as the service would, until it could serve. */
+static sw_code check_database(state *p, sw_error *error)
+{
+    p->checking = true;
+    p->loop = sw_loop_new();
+    sw_code code = open_parts(p, error);
+    if (code == SW_OK && (p->patience = sw_loop_timer(p->loop, end_check, p)) == NULL)
+        code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    if (code == SW_OK) {
+        sw_timer_start(p->patience, sw_now_ms() + CHECK_MS);
+        code = sw_store_start(p->store, error);
+    }
+    return code == SW_OK ? run(p, error) : code;
+}
+
+static void check(void *context, sw_check *check)
+{
+    state *p = context;
+    sw_error error;
+    sw_vault *vault = NULL;
+    sw_check_endpoints(check, "backend", settings.backend, false);
+    if (p->service->relays)
+        sw_check_endpoints(check, "publish", settings.publish, false);
+    bool good = read_key(&p->key, &error) == SW_OK;
+    if (!good)
+        sw_check_report(check, "key", &error);
+    if (p->service->secrets && sw_vault_new(settings.secret_key, &vault, &error) != SW_OK) {
+        sw_check_report(check, "secret-key", &error);
+        settings.secret_key = ""; /* goes on without */
+    }
+    sw_vault_destroy(&vault);
+    if (!good)
+        settings.curve = "off";
+    if (check_database(p, &error) != SW_OK)
+        sw_check_report(check, "database", &error);
+    stop(p);
+}
+
+/* The vault reads a file of master keys that changed by itself; here its mistakes are reported. */
+static sw_code reload(void *context, sw_error *error)
+{
+    state *p = context;
+    const sw_master_key *newest;
+    sw_key_file key;
+    sw_code code = read_key(&key, error);
+    if (code == SW_OK && p->vault != NULL && settings.secret_key[0] != '\0')
+        code = sw_vault_newest(p->vault, &newest, error);
+    if (code == SW_OK && strcmp(key.secret_key, p->key.secret_key) != 0)
+        sw_log(SW_LOG_WARNING, "key changed, restart to use it", "file", settings.key, NULL);
+    if (code == SW_OK)
+        sw_server_set_drain(p->server, settings.drain_ms);
+    sw_key_file_wipe(&key);
+    return code;
+}
 
 static const sw_service *find_service(void)
 {
@@ -251,88 +342,27 @@ static const sw_service *find_service(void)
     return NULL; /* the build names a program that has no row */
 }
 
-static const sw_option *options_of(const sw_service *service)
-{
-    return service->secrets ? options : options + 1;
-}
-
-static int report(const sw_error *error)
-{
-    fprintf(stderr, "error: %s: %s\n", sw_code_name(error->code), error->message);
-    return (int)error->code;
-}
-
-static sw_code read_settings(const program *p, int argc, char **argv, sw_log_level *level, sw_error *error)
-{
-    int first;
-    sw_code code = sw_options_parse(options_of(p->service), argc, argv, &first, error);
-    if (code != SW_OK)
-        return code;
-    if (first < argc)
-        return sw_fail(error, SW_INVALID_ARGUMENT, "%s takes no argument, but got '%s'; see --help",
-                       p->service->program, argv[first]);
-    if (!sw_log_level_parse(settings.log_level, level))
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "log-level",
-                             "--log-level '%s': one of error, warning, info, debug", settings.log_level);
-    bool off = strcmp(settings.curve, "off") == 0;
-    if (!off && strcmp(settings.curve, "on") != 0)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "curve", "--curve '%s': on or off", settings.curve);
-    bool tcp = strstr(settings.backend, "tcp://") != NULL ||
-               (p->service->relays && strstr(settings.publish, "tcp://") != NULL);
-    if (!off && tcp && settings.key[0] == '\0')
-        return sw_fail_field(
-            error, SW_FAILED_PRECONDITION, "key",
-            "a backend on tcp needs --key FILE with the key of this service, or --curve off");
-    if (strcmp(settings.log_format, "text") != 0 && strcmp(settings.log_format, "json") != 0)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "log-format", "--log-format '%s': text or json",
-                             settings.log_format);
-    return SW_OK;
-}
-
-static void print_help(const sw_service *service)
-{
-    printf("Usage: %s [OPTION]...\n%s\n\n", service->program, service->summary);
-    sw_options_print(options_of(service));
-    puts("\nSIGTERM or SIGINT: finish the calls in flight and end; a second one ends it at once.");
-}
-
 int main(int argc, char **argv)
 {
-    sw_process_hold_standard();
-    program p = {.service = find_service(), .signals = -1};
-    sw_error error;
-    sw_log_level level;
+    static state p;
+    p.service = find_service();
     if (p.service == NULL)
         abort();
-    if (read_settings(&p, argc, argv, &level, &error) != SW_OK)
-        return report(&error);
-    if (settings.help || settings.version || settings.check_config) {
-        if (settings.help)
-            print_help(p.service);
-        else if (settings.version)
-            printf("%s %s\n", p.service->program, SW_VERSION);
-        else
-            sw_options_dump(options_of(p.service));
-        return 0;
-    }
-    sw_log_open(p.service->program, level, strcmp(settings.log_format, "json") == 0);
-    sw_process_serve();
-    sw_code code = start(&p, &error);
-    if (code == SW_OK) {
-        if (strcmp(settings.curve, "off") == 0 && strstr(settings.backend, "tcp://") != NULL)
-            sw_log(SW_LOG_WARNING, "tcp is not encrypted, and the broker not known", "reason", "--curve off",
-                   NULL);
-        sw_log(SW_LOG_INFO, "started", "version", SW_VERSION, "backend", settings.backend, NULL);
-        code = sw_loop_run(p.loop, &error);
-        if (code == SW_OK && p.failure.code != SW_OK) {
-            error = p.failure;
-            code = error.code;
-        }
-    }
-    stop(&p);
-    if (code != SW_OK)
-        sw_log(SW_LOG_ERROR, "failed", "code", sw_code_name(error.code), "message", error.message, NULL);
-    else
-        sw_log(SW_LOG_INFO, "stopped", NULL);
-    return (int)code;
+    const sw_program program = {
+        .name = p.service->program,
+        .about = p.service->summary,
+        .notes =
+            "SIGTERM or SIGINT drains: calls in flight are finished, then the program ends. A second one "
+            "ends it at once.",
+        .options = p.service->secrets ? options : options + 1,
+        .serves = true,
+        .validate = validate,
+        .check = check,
+        .start = start,
+        .run = run,
+        .stop = stop,
+        .on_stop = on_stop,
+        .reload = reload,
+    };
+    return sw_program_main(&program, &p, argc, argv);
 }

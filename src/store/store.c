@@ -38,9 +38,9 @@ void sw_store_tell(sw_store *store)
     if (!up && *sw_pool_reason(store->pool))
         snprintf(reason, sizeof(reason), "no connection to the database: %s", sw_pool_reason(store->pool));
     else if (!up)
-        snprintf(reason, sizeof(reason), "connecting to the database");
+        snprintf(reason, sizeof(reason), SW_STORE_CONNECTING);
     else if (!store->ready)
-        snprintf(reason, sizeof(reason), "%s", *store->reason ? store->reason : "looking at the schema");
+        snprintf(reason, sizeof(reason), "%s", *store->reason ? store->reason : SW_STORE_LOOKING);
     if (store->told && serving == store->serving && strcmp(reason, store->last_told) == 0)
         return;
     store->told = true;

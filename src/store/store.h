@@ -9,6 +9,10 @@
 
 typedef struct sw_store sw_store;
 
+/* Reasons for not serving that pass by themselves. */
+#define SW_STORE_CONNECTING "connecting to the database"
+#define SW_STORE_LOOKING    "looking at the schema"
+
 typedef struct sw_store_options {
     /* libpq's, several hosts too; NULL or "" means PG*. TCP keepalives and tcp_user_timeout are shorter by default. */
     const char *conninfo;

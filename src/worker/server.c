@@ -333,6 +333,11 @@ size_t sw_server_brokers(const sw_server *server)
     return count;
 }
 
+void sw_server_set_drain(sw_server *server, int64_t drain_ms)
+{
+    server->drain_ms = drain_ms;
+}
+
 bool sw_server_is_draining(const sw_server *server)
 {
     return server->registration.draining;

@@ -44,6 +44,8 @@ void sw_server_add_counter(sw_server *server, const char *name, const uint64_t *
 /* Begins to drain: takes no new calls, and stops the loop once none is in flight or the time is
  * over (0: the default). */
 void sw_server_drain(sw_server *server, int64_t timeout_ms);
+/* A new default for drains that begin later. */
+void sw_server_set_drain(sw_server *server, int64_t drain_ms);
 bool sw_server_is_draining(const sw_server *server);
 /* Sends an event (topic and body) to all brokers and consumes the message. A broker that is away or
  * does not read misses it. */

@@ -30,7 +30,7 @@ class Broker:
     def start(self, *options):
         self.process = subprocess.Popen(
             [os.path.join(BIN, "sitewire-broker"), "--frontend", self.front, "--backend", self.back, "--events",
-             self.events, "--publish", self.publish, "--grace", "0", "--caller", "admin@localhost", *options],
+             self.events, "--publish", self.publish, "--startup-grace-ms", "0", "--caller", "admin@localhost", *options],
             stderr=self.log)
         wait_for(lambda: os.path.exists(self.front[6:]) or self.process.poll(), "the broker starts")
 

@@ -210,7 +210,7 @@ class Life(Base):
     def test_grace(self):
         self.broker.process.kill()
         self.broker.process.wait()
-        self.broker.start("--grace", "1000")
+        self.broker.start("--startup-grace-ms", "1000")
         client = self.broker.client()
         client.send(ECHO + "/X")
         self.broker.worker().serve()
@@ -221,8 +221,9 @@ class Life(Base):
         program = os.path.join(BIN, "sitewire-broker")
         shown = subprocess.run([program, "--help"], stdout=subprocess.PIPE, check=True).stdout
         self.assertIn(b"--frontend", shown)
-        self.assertIn(b"heartbeat", subprocess.run([program, "--check-config"], stdout=subprocess.PIPE, check=True).stdout)
-        wrong = subprocess.run([program, "--heartbeat", "x"], stderr=subprocess.PIPE, check=False)
+        checked = [program, "--frontend", "ipc:///tmp/a", "--backend", "ipc:///tmp/b", "--check-config"]
+        self.assertIn(b"SITEWIRE_HEARTBEAT_MS=500", subprocess.run(checked, stdout=subprocess.PIPE, check=True).stdout)
+        wrong = subprocess.run([program, "--heartbeat-ms", "x"], stderr=subprocess.PIPE, check=False)
         self.assertEqual(wrong.returncode, INVALID)
 
 

@@ -229,7 +229,7 @@ class Runner(RunnerTest):
         cases = ((("--user", "no-such-user"), "user", "no such account"), (("--directory", "srv"), "directory", "absolute"),
                  (("--directory", "/srv/{site}"), "directory", "braces"), (("--jobs", "0"), "jobs", "1"),
                  (("--lease-ms", "1"), "lease-ms", "1000"), (("--log-level", "loud"), "log-level", "one of"),
-                 (("--secrets", "/no/such"), "", "/no/such"), (("word",), "", "no argument"),
+                 (("--secrets", "/no/such"), "", "/no/such"), (("word",), "", "unexpected word"),
                  (("--endpoint", "http://x"), "endpoint", "http"))
         for options, field, words in cases:
             with self.subTest(options=options):
