@@ -1,5 +1,6 @@
-/* Starts calls, and waits for the synchronous ones. A request is packed here, encoded (encode.c), sent when the
- * link is up (send.c), and its reply is delivered (receive.c, outcome.c). */
+/* Starts calls, and waits for the synchronous ones. A request is packed here, encoded
+ * (encode.c), sent when the link is up (send.c), and its reply is delivered (receive.c,
+ * outcome.c). */
 #include "c/call.h"
 #include "base/clock.h"
 #include "base/error.h"

@@ -1,5 +1,5 @@
-/* Starting calls, below the public functions of <sitewire/client.h>. Used by call.c, json_call.c, the watch and
- * the runner. */
+/* Starting calls, below the public functions of <sitewire/client.h>. Used by call.c,
+ * json_call.c, the watch and the runner. */
 #ifndef SW_CLIENT_CALL_H
 #define SW_CLIENT_CALL_H
 
@@ -25,7 +25,8 @@ void sw_client_forget(sw_client *client, uint64_t call_id);
 
 /* Sees a good reply while its payload is valid, and may fail. */
 typedef sw_code sw_take_fn(const sw_reply *reply, void *context, sw_error *error);
-/* Makes the call and processes the client until it is over; spec->fn is not used. `take` may be NULL. */
+/* Makes the call and processes the client until it is over; spec->fn is not used. `take` may be
+ * NULL. */
 sw_code sw_client_wait(sw_client *client, const sw_call_spec *spec, sw_take_fn *take, void *context,
                        sw_error *error);
 

@@ -162,7 +162,8 @@ static int64_t next_due(const sw_client *client)
     return call_us < link_us ? call_us : link_us;
 }
 
-/* The timer is set again only for something sooner: one that fires too early costs a single wakeup. */
+/* The timer is set again only for something sooner: one that fires too early costs a single
+ * wakeup. */
 static void arm(sw_client *client, int64_t due_us, int64_t now_us)
 {
     if (client->timer < 0)
@@ -204,8 +205,8 @@ int sw_client_fd(sw_client *client)
 
 /* --- The loop --- */
 
-/* Does everything that can be done now. `look`: the link has events. True if it stopped at the end of a batch, so
- * that more may be there. */
+/* Does everything that can be done now. `look`: the link has events. True if it stopped at the
+ * end of a batch, so that more may be there. */
 static bool work(sw_client *client, bool look)
 {
     int left = BATCH;
@@ -216,7 +217,8 @@ static bool work(sw_client *client, bool look)
             left -= sw_client_receive(client, left);
         sw_outcome_expire(client, now_us);
         sw_sender_flush(&client->sender, now_us);
-        /* Callbacks and the flush may have sent, and so swallowed the edge that announces a reply. */
+        /* Callbacks and the flush may have sent, and so swallowed the edge that announces a
+         * reply. */
         again = again || client->link.unread;
     }
     return left <= 0;
@@ -228,7 +230,8 @@ static bool wait_for_work(sw_client *client, int64_t until_us)
     int64_t due = next_due(client), now_us = sw_now_us();
     due = due < until_us ? due : until_us;
     long timeout_ms = due == SW_NEVER ? -1 : due <= now_us ? 0 : (long)((due - now_us + 999) / 1000);
-    /* Nothing is unread, so the descriptors report whatever comes. A signal ends the wait early: nothing is lost. */
+    /* Nothing is unread, so the descriptors report whatever comes. A signal ends the wait early:
+     * nothing is lost. */
     struct pollfd items[2];
     nfds_t count = client->link.dealer != NULL ? 2 : 0;
     if (count > 0)

@@ -1,5 +1,5 @@
-/* The key that a client shows to brokers on tcp:// endpoints: finds and reads its file. Used by client.c
- * and link.c. */
+/* The key that a client shows to brokers on tcp:// endpoints: finds and reads its file. Used by
+ * client.c and link.c. */
 #ifndef SW_CLIENT_KEY_H
 #define SW_CLIENT_KEY_H
 
@@ -11,9 +11,9 @@ typedef struct sw_client_key {
     char path[256]; /* where it was read from, for messages */
 } sw_client_key;
 
-/* Reads the file `path`, or if that is NULL $SITEWIRE_KEY, or ~/.config/sitewire/key if it exists. "off" is
- * no key. FAILED_PRECONDITION says why a file cannot be used and what to do, INVALID_ARGUMENT that the path
- * is too long. The key is to be cleared. */
+/* Reads the file `path`, or if that is NULL $SITEWIRE_KEY, or ~/.config/sitewire/key if it
+ * exists. "off" is no key. FAILED_PRECONDITION says why a file cannot be used and what to do,
+ * INVALID_ARGUMENT that the path is too long. The key is to be cleared. */
 sw_code sw_client_key_find(sw_client_key *key, const char *path, sw_error *error);
 /* Wipes the secret. */
 void sw_client_key_clear(sw_client_key *key);

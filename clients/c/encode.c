@@ -2,8 +2,8 @@
 #include "c/encode.h"
 #include "base/error.h"
 
-/* Somewhat less than there is: the broker ends the call at that time, and its answer, which says where the
- * time went, must still arrive before our own deadline. */
+/* Somewhat less than there is: the broker ends the call at that time, and its answer, which says
+ * where the time went, must still arrive before our own deadline. */
 uint32_t sw_pending_time_left_ms(const sw_pending_call *call, int64_t now_us)
 {
     int64_t left = (call->deadline_us - now_us) / 1000;

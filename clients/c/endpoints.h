@@ -1,5 +1,5 @@
-/* A list of endpoints in order of preference, as the programs' options and $SITEWIRE_ENDPOINT give it.
- * Used by the link (brokers) and by subscriptions (brokers' events). Not thread-safe. */
+/* A list of endpoints in order of preference, as the programs' options and $SITEWIRE_ENDPOINT
+ * give it. Used by the link (brokers) and by subscriptions (brokers' events). Not thread-safe. */
 #ifndef SW_CLIENT_ENDPOINTS_H
 #define SW_CLIENT_ENDPOINTS_H
 
@@ -12,10 +12,10 @@ typedef struct sw_endpoints {
     size_t current; /* the one in use, or tried now */
 } sw_endpoints;
 
-/* Reads a comma-separated list of tcp://HOST:PORT and ipc://PATH; white space around each is ignored.
- * NULL means the environment variable `variable`. INVALID_ARGUMENT (field `endpoints`) names the endpoint
- * that is malformed, RESOURCE_EXHAUSTED: out of memory. Free the list with sw_endpoints_clear, also after
- * a failure. */
+/* Reads a comma-separated list of tcp://HOST:PORT and ipc://PATH; white space around each is
+ * ignored. NULL means the environment variable `variable`. INVALID_ARGUMENT (field `endpoints`)
+ * names the endpoint that is malformed, RESOURCE_EXHAUSTED: out of memory. Free the list with
+ * sw_endpoints_clear, also after a failure. */
 sw_code sw_endpoints_parse(sw_endpoints *endpoints, const char *text, const char *variable, sw_error *error);
 void sw_endpoints_clear(sw_endpoints *endpoints);
 

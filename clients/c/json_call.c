@@ -1,5 +1,6 @@
-/* Calls by method name with JSON. They need a schema, which is fetched from the broker's Reflection and from that of
- * every service it knows. Used by the command line and by programs without generated code. */
+/* Calls by method name with JSON. They need a schema, which is fetched from the broker's
+ * Reflection and from that of every service it knows. Used by the command line and by programs
+ * without generated code. */
 #include "c/json_call.h"
 #include "base/error.h"
 #include "c/call.h"
@@ -51,8 +52,8 @@ static int64_t probe_ms(const sw_client *client)
     return client->options.timeout_ms < PROBE_MS ? client->options.timeout_ms : PROBE_MS;
 }
 
-/* Asks one service after the other: there are few. A service that does not answer leaves a gap, which is reported
- * when a method is not found. */
+/* Asks one service after the other: there are few. A service that does not answer leaves a gap,
+ * which is reported when a method is not found. */
 static void collect_services(sw_client *client, const Sw__GetSchemaResponse *broker, collection *all)
 {
     for (size_t i = 0; i < broker->n_services; i++) {
@@ -106,7 +107,8 @@ sw_code sw_client_schema(sw_client *client, bool refresh, const sw_schema **sche
 
 /* --- Calls --- */
 
-/* A missing method may belong to a service that was started since, so the schema is fetched once more. */
+/* A missing method may belong to a service that was started since, so the schema is fetched once
+ * more. */
 static sw_code find_method(sw_client *client, const char *name, const sw_schema_method **method,
                            sw_error *error)
 {

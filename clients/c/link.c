@@ -128,8 +128,8 @@ static void go_down(sw_link *link, int64_t now_us)
     link->owner.on_down(link->owner.context);
 }
 
-/* The attempt on the current endpoint failed: goes on to the next one, and pauses after the last. `refusal`:
- * how sure it is, of SURE, that a key was the cause. */
+/* The attempt on the current endpoint failed: goes on to the next one, and pauses after the
+ * last. `refusal`: how sure it is, of SURE, that a key was the cause. */
 static void fail_attempt(sw_link *link, const char *reason, unsigned refusal, int64_t now_us)
 {
     snprintf(link->reason, sizeof(link->reason), "%s", reason);
@@ -210,8 +210,9 @@ static const char *reason_of(int error)
     }
 }
 
-/* The connection ended in the handshake. A CURVE broker does not answer a client that has not its public key,
- * which looks the same as a broker that ended just then; several attempts tell the two apart. */
+/* The connection ended in the handshake. A CURVE broker does not answer a client that has not
+ * its public key, which looks the same as a broker that ended just then; several attempts tell
+ * the two apart. */
 static void fail_handshake(sw_link *link, sw_zmtp_state how, int64_t now_us)
 {
     bool encrypted = is_encrypted(link);
@@ -270,7 +271,8 @@ static void handle_event(sw_link *link, sw_zmtp_state event, int error, int64_t 
     }
 }
 
-/* Since when the peer owes a sign of life: since something was sent, even if the call is over by now. */
+/* Since when the peer owes a sign of life: since something was sent, even if the call is over by
+ * now. */
 static int64_t silent_since(const sw_link *link)
 {
     int64_t since_us = link->silent_us;
@@ -279,8 +281,9 @@ static int64_t silent_since(const sw_link *link)
     return since_us;
 }
 
-/* Where libzmq does not watch its peer, the link does once something was sent: after a second of silence it
- * pings. The program may have been away for long, so what the peer sent is read before it counts as lost. */
+/* Where libzmq does not watch its peer, the link does once something was sent: after a second of
+ * silence it pings. The program may have been away for long, so what the peer sent is read
+ * before it counts as lost. */
 static void check_silence(sw_link *link, int64_t now_us)
 {
     sw_dealer *dealer = link->dealer;

@@ -1,9 +1,10 @@
-/* The link to a broker: one connection at a time, to one endpoint of a list. When it is lost, or cannot be
- * made, the link goes on to the next endpoint; after each round of the list it pauses. It uses a new socket for
- * every attempt, so that what was sent over a lost connection stays lost and no old reply comes in.
+/* The link to a broker: one connection at a time, to one endpoint of a list. When it is lost, or
+ * cannot be made, the link goes on to the next endpoint; after each round of the list it pauses.
+ * It uses a new socket for every attempt, so that what was sent over a lost connection stays
+ * lost and no old reply comes in.
  *
- * The link knows no calls. It reports to its owner through sw_link_owner. Used by client.c, and by send.c and
- * receive.c for the connection. Not thread-safe. */
+ * The link knows no calls. It reports to its owner through sw_link_owner. Used by client.c, and
+ * by send.c and receive.c for the connection. Not thread-safe. */
 #ifndef SW_CLIENT_LINK_H
 #define SW_CLIENT_LINK_H
 
@@ -18,11 +19,11 @@ typedef enum { SW_LINK_DOWN, SW_LINK_CONNECTING, SW_LINK_UP } sw_link_state;
 typedef struct sw_link_owner {
     /* Connected. */
     void (*on_up)(void *context);
-    /* The connection is gone, and what was sent over it is lost. The link still names its endpoint. Also
-     * comes for attempts that failed. */
+    /* The connection is gone, and what was sent over it is lost. The link still names its
+     * endpoint. Also comes for attempts that failed. */
     void (*on_down)(void *context);
-    /* No endpoint of the list could be reached; the reason of the last one is in link->reason. `refused`: a
-     * key is missing or wrong, so trying again does not help. */
+    /* No endpoint of the list could be reached; the reason of the last one is in link->reason.
+     * `refused`: a key is missing or wrong, so trying again does not help. */
     void (*on_unreachable)(void *context, bool refused);
     /* Messages may have come: reads some. True if there may be more. */
     bool (*on_readable)(void *context);
@@ -63,17 +64,18 @@ typedef struct sw_link {
     char reason[160];  /* why the last attempt or connection ended; "" at first */
 } sw_link;
 
-/* Starts nothing yet: the first sw_link_work connects. INVALID_ARGUMENT names the endpoint that is malformed,
- * FAILED_PRECONDITION the key file that cannot be used. Destroy it also after a failure. */
+/* Starts nothing yet: the first sw_link_work connects. INVALID_ARGUMENT names the endpoint that
+ * is malformed, FAILED_PRECONDITION the key file that cannot be used. Destroy it also after a
+ * failure. */
 sw_code sw_link_init(sw_link *link, const sw_link_options *options, const sw_link_owner *owner,
                      sw_error *error);
 void sw_link_destroy(sw_link *link);
 
-/* Handles what happened to the connection, and what is due. `look`: its second descriptor is ready; otherwise
- * events are looked for now and then. True if something changed. */
+/* Handles what happened to the connection, and what is due. `look`: its second descriptor is
+ * ready; otherwise events are looked for now and then. True if something changed. */
 bool sw_link_work(sw_link *link, bool look, int64_t now_us);
-/* To be called before the first message after a pause: replaces a connection that was lost meanwhile, so that
- * the message is not lost with it. Not while calls are pending. */
+/* To be called before the first message after a pause: replaces a connection that was lost
+ * meanwhile, so that the message is not lost with it. Not while calls are pending. */
 void sw_link_resume(sw_link *link, int64_t now_us);
 /* When sw_link_work must be called at the latest; SW_NEVER: not before something happens. */
 int64_t sw_link_due_us(const sw_link *link);

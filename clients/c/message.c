@@ -1,4 +1,5 @@
-/* The message in a reply, unpacked into memory that serves for the next reply: sw_client_message. */
+/* The message in a reply, unpacked into memory that serves for the next reply:
+ * sw_client_message. */
 #include "base/error.h"
 #include "c/client.h"
 #include "c/json/unpack.h"

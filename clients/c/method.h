@@ -1,5 +1,5 @@
-/* The names of methods: turns any accepted form into the full path, and knows which compiled-in methods
- * are read-only. Used by call.c. Thread-safe. */
+/* The names of methods: turns any accepted form into the full path, and knows which compiled-in
+ * methods are read-only. Used by call.c. Thread-safe. */
 #ifndef SW_CLIENT_METHOD_H
 #define SW_CLIENT_METHOD_H
 
@@ -13,8 +13,8 @@ typedef struct sw_method_row {
 extern const sw_method_row sw_method_rows[]; /* sorted by path */
 extern const size_t sw_method_row_count;
 
-/* Writes the full path of `method` to `path`, which has room for `size` bytes. `method` has the form
- * `Service/Method`, `package.Service/Method` or `/package.Service/Method`; anything else is
+/* Writes the full path of `method` to `path`, which has room for `size` bytes. `method` has the
+ * form `Service/Method`, `package.Service/Method` or `/package.Service/Method`; anything else is
  * INVALID_ARGUMENT. *known (or NULL) is the method's row, or NULL if it was not compiled in. */
 sw_code sw_method_resolve(const char *method, char *path, size_t size, const sw_method_row **known,
                           sw_error *error);

@@ -15,8 +15,8 @@
 
 /* --- Delivery --- */
 
-/* Ends the call unless the reply is one message of a stream. The slot is released before the callback runs, so
- * that the callback can start the next call. */
+/* Ends the call unless the reply is one message of a stream. The slot is released before the
+ * callback runs, so that the callback can start the next call. */
 static void deliver(sw_client *client, sw_pending_call *call, sw_reply *reply)
 {
     sw_reply_fn *fn = call->fn;
@@ -139,8 +139,9 @@ static bool may_pass(uint32_t code, const facts *found)
     }
 }
 
-/* Schedules another try after a pause; false if the call ends with this failure. Another try is safe whether the
- * call has run or not: it either changes nothing, or has a request_id under which it takes effect only once. */
+/* Schedules another try after a pause; false if the call ends with this failure. Another try is
+ * safe whether the call has run or not: it either changes nothing, or has a request_id under
+ * which it takes effect only once. */
 static bool try_again(sw_client *client, sw_pending_call *call, uint32_t code, const facts *found)
 {
     if (!may_pass(code, found) || call->cancelled || call->delivered || call->failures >= call->failures_max)

@@ -1,6 +1,7 @@
-/* Pending calls: started by the program and not yet over. A slab holds them, so that nothing is allocated per
- * call once it has grown; a list keeps the calls of each state in order; a heap knows which call must be
- * looked at next. Pure data: sends nothing and calls nobody. Used by the client's files. Not thread-safe. */
+/* Pending calls: started by the program and not yet over. A slab holds them, so that nothing is
+ * allocated per call once it has grown; a list keeps the calls of each state in order; a heap
+ * knows which call must be looked at next. Pure data: sends nothing and calls nobody. Used by
+ * the client's files. Not thread-safe. */
 #ifndef SW_CLIENT_PENDING_H
 #define SW_CLIENT_PENDING_H
 
@@ -53,7 +54,8 @@ typedef struct sw_pending_calls {
     sw_heap heap;                  /* of every call that was scheduled, by due time (us) */
 } sw_pending_calls;
 
-/* A new call in no state, with a new id; NULL when out of memory. Counts as pending until released. */
+/* A new call in no state, with a new id; NULL when out of memory. Counts as pending until
+ * released. */
 sw_pending_call *sw_pending_take(sw_pending_calls *calls);
 /* Ends the call and frees its frames; its id means nothing any more. */
 void sw_pending_release(sw_pending_calls *calls, sw_pending_call *call);
@@ -63,13 +65,15 @@ void sw_pending_clear(sw_pending_calls *calls);
 void sw_pending_move(sw_pending_calls *calls, sw_pending_call *call, sw_pending_state state);
 /* Sets when the call must be looked at (us, monotonic). */
 void sw_pending_schedule(sw_pending_calls *calls, sw_pending_call *call, int64_t due_us);
-/* The scheduled call that is due first, NULL if there is none; and when: SW_NEVER if there is none. */
+/* The scheduled call that is due first, NULL if there is none; and when: SW_NEVER if there is
+ * none. */
 sw_pending_call *sw_pending_first_due(const sw_pending_calls *calls);
 int64_t sw_pending_due_us(const sw_pending_calls *calls);
 
 /* The id that the program gets; it stays the same for all tries. */
 uint64_t sw_pending_id(const sw_pending_call *call);
-/* The id on the wire; it differs for each try, so that a late reply to an earlier try is recognised. */
+/* The id on the wire; it differs for each try, so that a late reply to an earlier try is
+ * recognised. */
 uint64_t sw_pending_tag(const sw_pending_call *call);
 /* The call with that id, NULL if it is over. */
 sw_pending_call *sw_pending_find(const sw_pending_calls *calls, uint64_t id);

@@ -1,5 +1,5 @@
-/* Random numbers, drawn from the kernel in blocks: request ids and the jitter of pauses. Used by the
- * client's files. Not thread-safe. */
+/* Random numbers, drawn from the kernel in blocks: request ids and the jitter of pauses. Used by
+ * the client's files. Not thread-safe. */
 #ifndef SW_CLIENT_RANDOM_H
 #define SW_CLIENT_RANDOM_H
 

@@ -1,12 +1,10 @@
 /* Reading messages and finding their calls, see receive.h. */
 #include "c/receive.h"
 #include "c/outcome.h"
+#include "wire/mdp.h"
 
 #include <errno.h>
 #include <string.h>
-
-#define COMMAND_PARTIAL 0x02
-#define COMMAND_FINAL   0x03
 
 static void take_compact(sw_client *client, const sw_message *message, sw_view frame)
 {
@@ -38,11 +36,11 @@ static void take_mdp(sw_client *client, const sw_message *message)
     sw_view magic = sw_message_view(message, 0), command = sw_message_view(message, 1);
     sw_view service = sw_message_view(message, 2), header = sw_message_view(message, 3);
     if (!sw_view_equal(magic, SW_VIEW(SW_MDP_CLIENT)) || command.size != 1 ||
-        (command.data[0] != COMMAND_PARTIAL && command.data[0] != COMMAND_FINAL))
+        (command.data[0] != SW_MDP_CLIENT_PARTIAL && command.data[0] != SW_MDP_CLIENT_FINAL))
         return;
-    if (sw_view_equal(service, SW_VIEW("mmi.framing"))) {
+    if (sw_view_equal(service, SW_VIEW(SW_MMI_FRAMING))) {
         client->sender.compact = sw_view_equal(header, SW_VIEW("200")) && message->count == 5 &&
-                                 sw_view_equal(sw_message_view(message, 4), SW_VIEW("SW1"));
+                                 sw_view_equal(sw_message_view(message, 4), SW_VIEW(SW_COMPACT_NAME));
         return;
     }
     sw_reply_header reply;
@@ -50,7 +48,8 @@ static void take_mdp(sw_client *client, const sw_message *message)
         return;
     sw_pending_call *call = sw_pending_find_tag(&client->calls, reply.call_id);
     if (call != NULL)
-        sw_outcome_reply(client, call, command.data[0] == COMMAND_FINAL, header, sw_message_view(message, 4));
+        sw_outcome_reply(client, call, command.data[0] == SW_MDP_CLIENT_FINAL, header,
+                         sw_message_view(message, 4));
 }
 
 int sw_client_receive(sw_client *client, int limit)

@@ -1,13 +1,11 @@
 /* Sending calls and what concerns them, see send.h. */
 #include "c/send.h"
 #include "c/encode.h"
+#include "wire/mdp.h"
 
 #include <string.h>
 
-#define COMMAND_REQUEST 0x01
-#define COMMAND_CANCEL  0x10
-#define COMMAND_CREDIT  0x11
-#define STALE_US        2000 /* a call that leaves later than this after its start gets its time left anew */
+#define STALE_US 2000 /* a call that leaves later than this after its start gets its time left anew */
 
 /* --- Messages --- */
 
@@ -44,7 +42,7 @@ static bool send_mdp(sw_sender *sender, const sw_pending_call *call)
     sw_call_header header;
     sw_pending_decode(call, &compact, &header);
     sw_message message = {.count = 0};
-    bool good = add_mdp(&message, COMMAND_REQUEST, &header) &&
+    bool good = add_mdp(&message, SW_MDP_CLIENT_REQUEST, &header) &&
                 sw_message_add(&message, compact.header.data, compact.header.size);
     if (good && call->has_payload)
         good = share(&message, &call->payload);
@@ -150,7 +148,8 @@ static void send_command(sw_sender *sender, const sw_pending_call *call, sw_comp
             sw_link_send(sender->link, &message);
         return;
     }
-    if (add_mdp(&message, command == SW_COMPACT_CANCEL ? COMMAND_CANCEL : COMMAND_CREDIT, &header) &&
+    if (add_mdp(&message, command == SW_COMPACT_CANCEL ? SW_MDP_CLIENT_CANCEL : SW_MDP_CLIENT_CREDIT,
+                &header) &&
         sw_message_add(&message, view.data, view.size))
         sw_link_send(sender->link, &message);
     sw_message_close(&message);
@@ -169,10 +168,10 @@ void sw_sender_credit(sw_sender *sender, const sw_pending_call *call, uint32_t m
 void sw_sender_ask_framing(sw_sender *sender)
 {
     sw_message message = {.count = 0};
-    const uint8_t command = COMMAND_REQUEST;
+    const uint8_t command = SW_MDP_CLIENT_REQUEST;
     if (sw_message_add(&message, SW_MDP_CLIENT, strlen(SW_MDP_CLIENT)) &&
         sw_message_add(&message, &command, 1) &&
-        sw_message_add(&message, "mmi.framing", strlen("mmi.framing")) && sw_message_add(&message, "", 0))
+        sw_message_add(&message, SW_MMI_FRAMING, strlen(SW_MMI_FRAMING)) && sw_message_add(&message, "", 0))
         sw_link_send(sender->link, &message);
     sw_message_close(&message);
 }

@@ -1,6 +1,6 @@
-/* What a client sends: calls, CANCEL and CREDIT, in compact framing or in MDP/0.2 (docs/protocol.md, sections 1,
- * 2 and 6). Small calls that leave together share a frame. Used by client.c, call.c, receive.c and outcome.c.
- * Not thread-safe. */
+/* What a client sends: calls, CANCEL and CREDIT, in compact framing or in MDP/0.2
+ * (docs/protocol.md, sections 1, 2 and 6). Small calls that leave together share a frame. Used
+ * by client.c, call.c, receive.c and outcome.c. Not thread-safe. */
 #ifndef SW_CLIENT_SEND_H
 #define SW_CLIENT_SEND_H
 

@@ -1,5 +1,5 @@
-/* The generator of stubs, run by the build: a typed inline function for each method compiled in (one header
- * per package), and the table of methods that method.c searches. */
+/* The generator of stubs, run by the build: a typed inline function for each method compiled in
+ * (one header per package), and the table of methods that method.c searches. */
 #include "c/json/schema.h"
 
 #include <ctype.h>

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """A client for sitewire in Python, written from docs/protocol.md alone: plain MDP framing, one call at a time.
 
-    sitewire.py METHOD [JSON]      any method, such as Health/Check or Referential/GetWebsite '{"code": "x"}'
+    sitewire.py METHOD [JSON]      any method: Referential/GetWebsite '{"code": "x"}'
     sitewire.py websites [PREFIX]  the codes of all websites, page by page
     sitewire.py watch [SERVICE]    prints the health of the broker, or of a service, at every change
 
-Needs pyzmq, protobuf and, once, protoc (Debian: python3-zmq python3-protobuf protobuf-compiler). SITEWIRE_ENDPOINT says
-where the broker is (the first of a list is used), SITEWIRE_KEY the key file for tcp (default: ~/.config/sitewire/key),
-SITEWIRE_PROTO the folder of the .proto files, if they are not found beside this file or in the prefix."""
+Needs pyzmq, protobuf and, once, protoc (Debian: python3-zmq python3-protobuf protobuf-compiler).
+SITEWIRE_ENDPOINT: the broker's endpoint, or a list whose first is used. SITEWIRE_KEY: the key file
+for tcp, by default ~/.config/sitewire/key. SITEWIRE_PROTO: the folder of the .proto files."""
 import glob
 import hashlib
 import itertools
@@ -28,10 +28,10 @@ RPC, HERE = "sitewire.rpc.v1.", os.path.dirname(os.path.abspath(__file__))
 
 
 def load_protos():
-    """The .proto files, compiled into a cache folder once for each state of them, as a FileDescriptorSet."""
-    places = [os.environ.get("SITEWIRE_PROTO") or HERE, os.path.join(HERE, "..", "..", "proto"),
+    """The .proto files as a FileDescriptorSet, which is compiled again whenever they change."""
+    folders = [os.environ.get("SITEWIRE_PROTO") or HERE, os.path.join(HERE, "..", "..", "proto"),
               "/usr/local/share/sitewire/proto", "/usr/share/sitewire/proto"]
-    root = next((place for place in places if os.path.isdir(os.path.join(place, "sitewire"))), None) or sys.exit(
+    root = next((folder for folder in folders if os.path.isdir(os.path.join(folder, "sitewire"))), None) or sys.exit(
         "error: no .proto files; set SITEWIRE_PROTO to the folder that holds sitewire/")
     files = sorted(glob.glob(os.path.join(root, "sitewire", "*", "v1", "*.proto")))
     digest = hashlib.sha256(b"".join(open(file, "rb").read() for file in files)).hexdigest()[:16]
@@ -39,7 +39,7 @@ def load_protos():
     cache = os.path.join(base, f"sitewire-python-{digest}.pb")
     if not os.path.exists(cache):
         os.makedirs(base, exist_ok=True)
-        fresh = f"{cache}.{os.getpid()}"  # appears whole, also if two do this at once
+        fresh = f"{cache}.{os.getpid()}"  # renamed when complete, as two programs may do this at once
         subprocess.run(["protoc", f"-I{root}", "--include_imports", f"--descriptor_set_out={fresh}", *files], check=True)
         os.rename(fresh, cache)
     with open(cache, "rb") as file:
@@ -47,7 +47,7 @@ def load_protos():
 
 
 class Failure(Exception):
-    """A call that failed: its code and what the peer says."""
+    """A call that failed, with its code and message."""
 
     def __init__(self, code, message):
         super().__init__(f"{CODES[code] if code < len(CODES) else code}: {message}")
@@ -74,10 +74,10 @@ class Client:
             with open(path, encoding="ascii") as file:
                 if os.fstat(file.fileno()).st_mode & 0o177:
                     sys.exit(f"error: others can read the key file {path}: chmod 600 {path}")
-                key = dict(re.findall(r'^(\w+) = "(.*)"$', file.read(), re.M))
-            for option in ("publickey", "secretkey", "serverkey"):  # CURVE: RFC 26
-                value = key.get(option.replace("key", "_key")) or sys.exit(f"error: {path} is no key file")
-                setattr(self.socket, "curve_" + option, value.encode())
+                keys = dict(re.findall(r'^\s*(\w+)[-_]key\s*=\s*"(.*)"', file.read(), re.M))
+            for name in ("public", "secret", "server"):  # CURVE: RFC 26
+                value = keys.get(name) or sys.exit(f"error: {path} has no {name}-key")
+                setattr(self.socket, f"curve_{name}key", value.encode())
         self.socket.connect(self.endpoint)
 
     def method(self, name):
@@ -101,7 +101,7 @@ class Client:
         while self.socket.poll(max(0, (end - time.monotonic()) * 1000)):
             reply = self.ReplyHeader.FromString((frames := self.socket.recv_multipart())[3])
             if frames[0] != b"MDPC02" or reply.call_id != header.call_id:
-                continue  # late, of a call that we gave up
+                continue  # a late reply to a call that timed out
             if reply.code:
                 raise Failure(reply.code, reply.message)
             if not ((final := frames[1] == b"\x03") and credit):  # the end of a stream carries no message
@@ -118,7 +118,7 @@ class Client:
         self.socket.send_multipart([b"MDPC02", bytes([command]), service.encode(), header.SerializeToString(), *payload])
 
     def websites(self, prefix=""):
-        """Yields every website whose code begins so."""
+        """Yields every website whose code begins with the prefix."""
         request = {"page_size": 500, "filters": [{"field": "code", "op": "prefix", "values": [prefix]}] * bool(prefix)}
         while request.get("page_token") != "":
             page = self.call("Referential/ListWebsites", request)

@@ -1,5 +1,6 @@
-/* Reading, waiting and killing, see attempt.h. A command that writes faster than the service accepts blocks in its write. What
- * is in the pipes when the command ends is still read, but nothing after that: another process may hold them open. */
+/* Reading, waiting and killing, see attempt.h. A command that writes faster than the service
+ * accepts blocks in its write. What is in the pipes when the command ends is still read, but
+ * nothing after that: another process may hold them open. */
 #include "runner/attempt.h"
 
 #include "base/clock.h"
@@ -103,7 +104,8 @@ static void on_readable(void *context, short events)
     check_end(stream->attempt);
 }
 
-/* The command has ended: reads the rest without waiting for the loop, which may report nothing any more. */
+/* The command has ended: reads the rest without waiting for the loop, which may report nothing
+ * any more. */
 static void read_rest(sw_attempt *attempt)
 {
     bool more = false;

@@ -1,5 +1,5 @@
-/* One attempt at a command: its process, its output, its timeout, and its end by force. Used by job.c and launch.c. Not
- * thread-safe. */
+/* One attempt at a command: its process, its output, its timeout, and its end by force. Used by
+ * job.c and launch.c. Not thread-safe. */
 #ifndef SW_RUNNER_ATTEMPT_H
 #define SW_RUNNER_ATTEMPT_H
 
@@ -20,7 +20,8 @@ typedef struct sw_attempt_limits {
 typedef struct sw_attempt_stream {
     struct sw_attempt *attempt;
     int number; /* 0: stdout, 1: stderr */
-    /* First `ready` bytes that wait for room in the spool, then `held` bytes that may be the beginning of a secret. */
+    /* First `ready` bytes that wait for room in the spool, then `held` bytes that may be the
+     * beginning of a secret. */
     uint8_t buffer[SW_ATTEMPT_BUFFER];
     size_t held, ready;
     int64_t written; /* bytes that the command wrote */

@@ -1,4 +1,5 @@
-/* Paths and variables, see environment.h. Nothing of the runner's own environment reaches a command. */
+/* Paths and variables, see environment.h. Nothing of the runner's own environment reaches a
+ * command. */
 #include "runner/environment.h"
 
 #include "base/error.h"

@@ -1,5 +1,5 @@
-/* The course of a deployment, see job.h. Every request carries the fence. When the service or the clock says that the
- * lease is gone, what runs is killed and nothing more is reported. */
+/* The course of a deployment, see job.h. Every request carries the fence. When the service or
+ * the clock says that the lease is gone, what runs is killed and nothing more is reported. */
 #include "runner/job.h"
 
 #include "base/error.h"
@@ -88,7 +88,8 @@ static void on_concluded(ProtobufCMessage **reply, const sw_error *error, void *
     if (*reply != NULL) {
         move(job, SW_JOB_OVER);
     } else if (error->code == SW_FAILED_PRECONDITION || error->code == SW_INVALID_ARGUMENT) {
-        /* If the registry refuses DONE, the deployment failed; if it refuses FAILED, the lease runs out. */
+        /* If the registry refuses DONE, the deployment failed; if it refuses FAILED, the lease
+         * runs out. */
         if (job->stop == NULL) {
             job->stop = "FAILED";
             conclude(job, job->stop, error->message);
@@ -144,7 +145,8 @@ static void on_abort(const char *reason, void *context)
     stop(context, "ABORTED", reason);
 }
 
-/* The lease is ours. If StartCommand was refused before this renewal, and not for an abort, the refusal is final. */
+/* The lease is ours. If StartCommand was refused before this renewal, and not for an abort, the
+ * refusal is final. */
 static void on_lease_renewed(void *context)
 {
     sw_job *job = context;

@@ -1,5 +1,5 @@
-/* One deployment, from its claim to its end: runs command after command, reports each attempt, sends the output, and keeps
- * the lease. Used by runner.c. Not thread-safe. */
+/* One deployment, from its claim to its end: runs command after command, reports each attempt,
+ * sends the output, and keeps the lease. Used by runner.c. Not thread-safe. */
 #ifndef SW_RUNNER_JOB_H
 #define SW_RUNNER_JOB_H
 
@@ -20,8 +20,8 @@ typedef struct sw_job_host {
     void *context;
 } sw_job_host;
 
-/* Takes the claim over and starts. The claim was asked for at `asked_ms` (lease_clock.h). NULL when out of memory; the
- * claim is then still the caller's. */
+/* Takes the claim over and starts. The claim was asked for at `asked_ms` (lease_clock.h). NULL
+ * when out of memory; the claim is then still the caller's. */
 sw_job *sw_job_new(const sw_job_host *host, Sw__Claim *claim, int64_t asked_ms);
 /* Kills what runs and waits for it. NULL is fine. Nulls the pointer. */
 void sw_job_destroy(sw_job **job);

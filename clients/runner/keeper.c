@@ -1,5 +1,5 @@
-/* The keeper of one command, see process.h. As a subreaper it adopts every process of the command whose parent ends, so in
- * the end all of them are its children. */
+/* The keeper of one command, see process.h. As a subreaper it adopts every process of the
+ * command whose parent ends, so in the end all of them are its children. */
 #include "runner/keeper.h"
 #include "runner/lease_clock.h"
 #include "runner/process.h"
@@ -146,7 +146,8 @@ static void arm(int timer, int64_t until_ms)
     timerfd_settime(timer, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-/* Whether the command runs; after SIGTERM, whether any of its group does: a shell often ends before what it started. */
+/* Whether the command runs; after SIGTERM, whether any of its group does: a shell often ends
+ * before what it started. */
 static bool is_running(const keeper *k)
 {
     return !k->over || (k->asked && (kill(-k->command, 0) == 0 || errno != ESRCH));

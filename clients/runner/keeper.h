@@ -1,5 +1,5 @@
-/* The messages between runner and keeper, over a socket that is descriptor SW_KEEPER_CONTROL of the keeper.
- * Used by process.c and keeper.c. */
+/* The messages between runner and keeper, over a socket that is descriptor SW_KEEPER_CONTROL of
+ * the keeper. Used by process.c and keeper.c. */
 #ifndef SW_RUNNER_KEEPER_H
 #define SW_RUNNER_KEEPER_H
 

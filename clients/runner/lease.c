@@ -6,8 +6,8 @@
 
 #define MARGIN 20 /* the runner gives up a twentieth of the lease early */
 
-/* The end of a lease that was asked for at `asked_ms`: early enough for everything to be dead before the service gives the
- * deployment to another runner. */
+/* The end of a lease that was asked for at `asked_ms`: early enough for everything to be dead
+ * before the service gives the deployment to another runner. */
 static int64_t end_of(const sw_lease *lease, int64_t asked_ms)
 {
     return asked_ms + lease->length_ms - lease->length_ms / MARGIN;

@@ -1,5 +1,5 @@
-/* The lease of one deployment: renews it in time, and gives it up in time. The runner counts it from when it asked, so its
- * own end comes before the service's. Used by job.c. Not thread-safe. */
+/* The lease of one deployment: renews it in time, and gives it up in time. The runner counts it
+ * from when it asked, so its own end comes before the service's. Used by job.c. Not thread-safe. */
 #ifndef SW_RUNNER_LEASE_H
 #define SW_RUNNER_LEASE_H
 
@@ -28,8 +28,9 @@ typedef struct sw_lease_events {
                   void *context); /* somebody asked to abort the deployment; may come again */
 } sw_lease_events;
 
-/* Starts renewing. The owner has set id, fence, length_ms and pause_ms; the claim was asked for at `asked_ms` (lease time).
- * *lease does not move until sw_lease_clear. RESOURCE_EXHAUSTED: out of memory. */
+/* Starts renewing. The owner has set id, fence, length_ms and pause_ms; the claim was asked for
+ * at `asked_ms` (lease time). *lease does not move until sw_lease_clear. RESOURCE_EXHAUSTED: out
+ * of memory. */
 sw_code sw_lease_start(sw_lease *lease, sw_loop *loop, sw_client *client, const sw_lease_events *events,
                        void *context, int64_t asked_ms);
 /* Renews at once, since the service may know something new, such as an abort. */

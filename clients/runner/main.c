@@ -1,4 +1,5 @@
-/* sitewire-runner: executes the commands of deployments (docs/deployment.md). Its options, and what signals mean to it. */
+/* sitewire-runner: executes the commands of deployments (docs/deployment.md). Its options, and
+ * what signals mean to it. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"

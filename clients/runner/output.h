@@ -1,17 +1,19 @@
-/* The output of a deployment on its way to the service: a spool, and the AppendLog calls that empty it one after the
- * other. Used by job.c. Not thread-safe. */
+/* The output of a deployment on its way to the service: a spool, and the AppendLog calls that
+ * empty it one after the other. Used by job.c. Not thread-safe. */
 #ifndef SW_RUNNER_OUTPUT_H
 #define SW_RUNNER_OUTPUT_H
 
 #include "runner/service_call.h"
 #include "runner/spool.h"
 
-/* Reported to the owner from the loop or the client, never from a call of sw_output_*; except `lost`. */
+/* Reported to the owner from the loop or the client, never from a call of sw_output_*; except
+ * `lost`. */
 typedef struct sw_output_events {
     void (*due)(void *context); /* sw_output_send has something to do */
     /* The service refused output for good: the output is closed. */
     void (*refused)(const char *reason, void *context);
-    /* The lease is gone, or there is no memory: nothing more can be reported. Also from sw_output_send. */
+    /* The lease is gone, or there is no memory: nothing more can be reported. Also from
+     * sw_output_send. */
     void (*lost)(const char *reason, void *context);
 } sw_output_events;
 
@@ -26,16 +28,18 @@ typedef struct sw_output {
     void *context;
 } sw_output;
 
-/* From byte `offset` of the deployment's output on. `deployment`, `fence`, `events` and `context` are set by the owner
- * before. RESOURCE_EXHAUSTED: out of memory. Clear it also after a failure. */
+/* From byte `offset` of the deployment's output on. `deployment`, `fence`, `events` and
+ * `context` are set by the owner before. RESOURCE_EXHAUSTED: out of memory. Clear it also after
+ * a failure. */
 sw_code sw_output_init(sw_output *output, sw_loop *loop, sw_client *client, int64_t offset);
 /* Also one that is all zeros. */
 void sw_output_clear(sw_output *output);
 
-/* Sends what waits, unless a call is under way. False if it did not: `patient` lets little output wait for more, or
- * it is lost. */
+/* Sends what waits, unless a call is under way. False if it did not: `patient` lets little
+ * output wait for more, or it is lost. */
 bool sw_output_send(sw_output *output, bool patient);
-/* Output that is added now leaves with the next call; false: sw_output_send should be called for it. */
+/* Output that is added now leaves with the next call; false: sw_output_send should be called for
+ * it. */
 bool sw_output_is_busy(const sw_output *output);
 /* Drops what waits and everything that is added from now on. */
 void sw_output_close(sw_output *output);

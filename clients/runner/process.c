@@ -1,4 +1,5 @@
-/* The runner's side of a command, see process.h: makes the pipes, starts the keeper, learns how the command ended. */
+/* The runner's side of a command, see process.h: makes the pipes, starts the keeper, learns how
+ * the command ended. */
 #include "runner/process.h"
 
 #include "base/error.h"

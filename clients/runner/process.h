@@ -1,9 +1,9 @@
-/* One command of a deployment: runs as a user without privileges, in its own process group, and is ended together with
- * everything that it started. Used by attempt.c.
+/* One command of a deployment: runs as a user without privileges, in its own process group, and
+ * is ended together with everything that it started. Used by attempt.c.
  *
- * A keeper stands between the runner and the command: a process that adopts whatever the command leaves behind. When the
- * command is over, or must be killed, or the runner is gone, the keeper kills all of it. So nothing that a deployment
- * started outlives it, however it forked. */
+ * A keeper stands between the runner and the command: a process that adopts whatever the command
+ * leaves behind. When the command is over, or must be killed, or the runner is gone, the keeper
+ * kills all of it. So nothing that a deployment started outlives it, however it forked. */
 #ifndef SW_RUNNER_PROCESS_H
 #define SW_RUNNER_PROCESS_H
 
@@ -39,20 +39,22 @@ typedef struct sw_process {
 
 typedef enum { SW_PROCESS_TERM, SW_PROCESS_KILL } sw_process_stop;
 
-/* Starts a keeper for a command. RESOURCE_EXHAUSTED: no process or descriptors; INVALID_ARGUMENT: too many arguments. What
- * keeps the command itself from starting is in sw_process_end. */
+/* Starts a keeper for a command. RESOURCE_EXHAUSTED: no process or descriptors;
+ * INVALID_ARGUMENT: too many arguments. What keeps the command itself from starting is in
+ * sw_process_end. */
 sw_code sw_process_start(sw_process *process, const sw_process_spec *spec, sw_error *error);
 /* TERM asks the process group to end; KILL ends everything at once. */
 void sw_process_ask(const sw_process *process, sw_process_stop how);
 /* Lets it run until then (lease time). */
 void sw_process_allow(const sw_process *process, int64_t until_ms);
-/* True once the command and everything that it started are gone; only output may be left to read then. False while it
- * runs; `control` becomes readable when that changes. */
+/* True once the command and everything that it started are gone; only output may be left to read
+ * then. False while it runs; `control` becomes readable when that changes. */
 bool sw_process_ended(sw_process *process, sw_process_end *end);
 /* Kills what runs, waits for it, and closes everything. */
 void sw_process_close(sw_process *process);
 
-/* The main function of a keeper. The program calls it before anything else if its first argument is SW_KEEPER_FLAG. */
+/* The main function of a keeper. The program calls it before anything else if its first argument
+ * is SW_KEEPER_FLAG. */
 int sw_keeper_main(int argc, char **argv);
 
 #endif

@@ -1,4 +1,5 @@
-/* Claims and jobs, see runner.h. One claim is under way at a time; an event of a deployment causes the next one at once. */
+/* Claims and jobs, see runner.h. One claim is under way at a time; an event of a deployment
+ * causes the next one at once. */
 #include "runner/runner.h"
 
 #include "base/clock.h"
@@ -213,7 +214,8 @@ static sw_code open_watch(sw_runner *runner, sw_error *error)
     return code == SW_OK ? listen_to(runner, sw_watch_fd(runner->watch)) : code;
 }
 
-/* The services answer again, so a watch that failed may work now: the rights are back, or the database was restored. */
+/* The services answer again, so a watch that failed may work now: the rights are back, or the
+ * database was restored. */
 static void watch_again(sw_runner *runner)
 {
     if (runner->watch != NULL || *runner->options.events == '\0' || sw_now_ms() < runner->watch_ms)

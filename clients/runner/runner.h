@@ -1,5 +1,5 @@
-/* The runner: claims the deployments that are due, as many at once as it may, and sees each to its end. Used by main.c. Not
- * thread-safe. */
+/* The runner: claims the deployments that are due, as many at once as it may, and sees each to
+ * its end. Used by main.c. Not thread-safe. */
 #ifndef SW_RUNNER_RUNNER_H
 #define SW_RUNNER_RUNNER_H
 
@@ -16,8 +16,8 @@ typedef struct sw_runner_options {
     void *context;
 } sw_runner_options;
 
-/* Starts claiming. Uses `loop` and `client` until it is destroyed. The error is that of the watch of events, or
- * RESOURCE_EXHAUSTED. */
+/* Starts claiming. Uses `loop` and `client` until it is destroyed. The error is that of the
+ * watch of events, or RESOURCE_EXHAUSTED. */
 sw_code sw_runner_new(sw_loop *loop, sw_client *client, const sw_runner_options *options, sw_runner **runner,
                       sw_error *error);
 /* Kills what runs. NULL is fine. Nulls the pointer. */

@@ -80,7 +80,8 @@ void sw_secrets_destroy(sw_secrets **secrets)
     *secrets = NULL;
 }
 
-/* The size of the longest value at `at`, 0 if there is none. *may_come: with more bytes a longer value may be there. */
+/* The size of the longest value at `at`, 0 if there is none. *may_come: with more bytes a longer
+ * value may be there. */
 static size_t match(const sw_secrets *secrets, const uint8_t *at, size_t size, bool *may_come)
 {
     size_t longest = 0;

@@ -1,5 +1,6 @@
-/* Values that commands need and nobody may read: they go from a private file into the environment of commands, and are
- * masked in the output. Used by job.c, environment.c and attempt.c. */
+/* Values that commands need and nobody may read: they go from a private file into the
+ * environment of commands, and are masked in the output. Used by job.c, environment.c and
+ * attempt.c. */
 #ifndef SW_RUNNER_SECRETS_H
 #define SW_RUNNER_SECRETS_H
 
@@ -24,15 +25,16 @@ typedef struct sw_secrets {
     bool begins[256]; /* some value begins with this byte */
 } sw_secrets;
 
-/* Reads variables from a file (base/env_file.h) of mode 0600 or 0400. NULL or "" is an empty set. FAILED_PRECONDITION says
- * what is wrong with the file; its field is "secrets". *secrets is the caller's, for sw_secrets_destroy. */
+/* Reads variables from a file (base/env_file.h) of mode 0600 or 0400. NULL or "" is an empty
+ * set. FAILED_PRECONDITION says what is wrong with the file; its field is "secrets". *secrets is
+ * the caller's, for sw_secrets_destroy. */
 sw_code sw_secrets_load(const char *path, sw_secrets **secrets, sw_error *error);
 /* Wipes and frees them, and nulls the pointer. */
 void sw_secrets_destroy(sw_secrets **secrets);
 
-/* Replaces each value among `size` bytes by `***`, in place. Returns how many bytes at the front are final. *held more bytes
- * follow them, which may be the beginning of a value: put them before the next bytes of the same stream. `end`: no bytes
- * follow, so nothing is held. */
+/* Replaces each value among `size` bytes by `***`, in place. Returns how many bytes at the front
+ * are final. *held more bytes follow them, which may be the beginning of a value: put them
+ * before the next bytes of the same stream. `end`: no bytes follow, so nothing is held. */
 size_t sw_secrets_mask(const sw_secrets *secrets, uint8_t *bytes, size_t size, bool end, size_t *held);
 
 #endif

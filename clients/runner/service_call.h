@@ -1,6 +1,7 @@
-/* A call to the deployment service that is repeated until it is answered for good: failures that pass (a service that
- * restarts, a broker that is gone) are tried again under the same request_id, without end. At most one call is under
- * way in each. Used by everything in the runner that calls the service. Not thread-safe. */
+/* A call to the deployment service that is repeated until it is answered for good: failures that
+ * pass (a service that restarts, a broker that is gone) are tried again under the same
+ * request_id, without end. At most one call is under way in each. Used by everything in the
+ * runner that calls the service. Not thread-safe. */
 #ifndef SW_RUNNER_SERVICE_CALL_H
 #define SW_RUNNER_SERVICE_CALL_H
 
@@ -15,9 +16,9 @@ typedef struct sw_service_method {
 extern const sw_service_method sw_method_claim, sw_method_renew_lease, sw_method_start_command,
     sw_method_finish_command, sw_method_append_log, sw_method_finish_deployment;
 
-/* The answer to a call; comes from sw_client_process, once for each start. *reply is freed afterwards unless the
- * function takes it over and nulls the pointer. It is NULL after a failure that does not pass; `error` then says
- * why. The function may start the next call. */
+/* The answer to a call; comes from sw_client_process, once for each start. *reply is freed
+ * afterwards unless the function takes it over and nulls the pointer. It is NULL after a failure
+ * that does not pass; `error` then says why. The function may start the next call. */
 typedef void sw_service_call_fn(ProtobufCMessage **reply, const sw_error *error, void *context);
 
 typedef struct sw_service_call {
@@ -41,7 +42,8 @@ sw_code sw_service_call_init(sw_service_call *call, sw_loop *loop, sw_client *cl
 /* Cancels and frees; also one that is all zeros. */
 void sw_service_call_clear(sw_service_call *call);
 
-/* Cancels what is under way and starts a call. RESOURCE_EXHAUSTED: out of memory; `fn` is then not called. */
+/* Cancels what is under way and starts a call. RESOURCE_EXHAUSTED: out of memory; `fn` is then
+ * not called. */
 sw_code sw_service_call_start(sw_service_call *call, const sw_service_method *method,
                               const ProtobufCMessage *request, sw_service_call_fn *fn);
 /* The same with a packed request, malloc'ed, which is taken over. NULL stands for no memory. */

@@ -1,6 +1,6 @@
-/* Output of commands on its way to the service: collects what is written while an AppendLog call is under way, and keeps
- * what was sent until it is acknowledged. Bounded: ask for room before adding. Touches no socket. Used by output.c and
- * attempt.c. Not thread-safe. */
+/* Output of commands on its way to the service: collects what is written while an AppendLog call
+ * is under way, and keeps what was sent until it is acknowledged. Bounded: ask for room before
+ * adding. Touches no socket. Used by output.c and attempt.c. Not thread-safe. */
 #ifndef SW_RUNNER_SPOOL_H
 #define SW_RUNNER_SPOOL_H
 
@@ -49,8 +49,8 @@ void sw_spool_discard(sw_spool *spool);
 /* True if everything was acknowledged. */
 bool sw_spool_is_empty(const sw_spool *spool);
 
-/* Packs what waits as an AppendLogRequest for deployment `id`, malloc'ed for the caller; nothing may be in flight. NULL when out
- * of memory. */
+/* Packs what waits as an AppendLogRequest for deployment `id`, malloc'ed for the caller; nothing
+ * may be in flight. NULL when out of memory. */
 uint8_t *sw_spool_take(sw_spool *spool, int64_t id, int64_t fence, size_t *size);
 /* The request was answered: what it had is dropped. */
 void sw_spool_acknowledge(sw_spool *spool);

@@ -1,6 +1,10 @@
-/* libsitewire: events of deployments as they happen, each exactly once and in the order of its project, whatever is lost on the
- * way: what a subscription misses is read from the service. The caller stores a cursor, and goes on from there after a restart.
- * A watch belongs to the thread of its client. See docs/client.md for a tour. */
+/* Events of deployments as they happen: each exactly once, and in the order of its project, even
+ * when connections, brokers or services fail in between. A watch listens to what brokers
+ * publish, notices what it missed, and reads that from the service. The program stores a cursor,
+ * and goes on from there after a restart.
+ *
+ * A watch uses its client and belongs to the same thread. For ownership, errors and units see
+ * <sitewire/client.h>; for a tour docs/client.md. */
 #ifndef SITEWIRE_WATCH_H
 #define SITEWIRE_WATCH_H
 
@@ -13,69 +17,79 @@ extern "C" {
 
 typedef struct sw_watch sw_watch;
 
-/* Something that happened. Texts end with a NUL and are valid during the callback. */
+/* An event. Its texts end with a NUL, are never NULL, and are valid during the callback. */
 typedef struct sw_event {
-    int64_t position; /* grows with every event; those of other projects lie in between */
-    const char *project;
-    int64_t project_sequence; /* 1, 2 ... of its project, without gaps */
-    int64_t deployment;
-    const char *kind;    /* "state", "command" or "log" */
-    int64_t at_us;       /* since 1970 */
-    const char *payload; /* JSON, by kind: see Event in sitewire/deployment/v1/deployment.proto */
+    int64_t position;         /* grows; the positions between are other projects' */
+    const char *project;      /* `website:saint-gobain.com` */
+    int64_t project_sequence; /* 1, 2, 3 ... in its project, without gaps */
+    int64_t deployment;       /* the id of the deployment */
+    const char *kind;         /* "state", "command" or "log" */
+    int64_t at_us;            /* microseconds since 1970-01-01T00:00:00Z */
+    const char *payload;      /* JSON, by kind: see Event in deployment.proto */
 } sw_event;
 
-/* Called from sw_watch_process. sw_watch_cursor tells the event as delivered already. Must not close the watch or its client,
- * nor process them. */
+/* Gets an event; called from sw_watch_process only. In it, sw_watch_cursor counts the event as
+ * delivered. It may start asynchronous calls. It must not close or process the watch or its
+ * client. */
 typedef void sw_event_fn(const sw_event *event, void *context);
 
-/* What is watched. Zero means the default; start from `= {.size = sizeof(sw_watch_options)}`. Texts are copied. */
+/* What to watch. Zero or NULL means the default. Start from `= {.size =
+ * sizeof(sw_watch_options)}`. All texts are copied. */
 typedef struct sw_watch_options {
-    size_t size; /* of this struct, so that it can grow */
-    const char
-        *endpoints; /* where brokers publish, comma-separated, for failover; default $SITEWIRE_EVENTS */
-    const char *const
-        *projects; /* codes such as `website:saint-gobain.com`; none: all that the caller may read */
+    size_t size;           /* of this struct, so that it can grow; required */
+    const char *endpoints; /* of brokers' events, comma-separated; default: $SITEWIRE_EVENTS */
+    /* `project_count` projects such as `website:saint-gobain.com`, at most 1,000; default: all
+     * that the user may read. Projects that the user may not read have no events. */
+    const char *const *projects;
     size_t project_count;
     const char *kinds;  /* comma-separated; default: all */
-    int64_t deployment; /* only events of this one; 0: of all */
-    const char *cursor; /* of sw_watch_cursor; "0": from the first event on; NULL or "": from now on */
-    sw_event_fn *fn;
+    int64_t deployment; /* only the events of this one; 0: of all */
+    const char *cursor; /* "0": from the first event; NULL or "": from now on */
+    sw_event_fn *fn;    /* required */
     void *context;
 } sw_watch_options;
 
-/* Uses the client for its calls and its key, and processes it, so that its own calls go on, too. Connects in the background.
- * INVALID_ARGUMENT names the option at fault. The caller closes it, before the client. */
+/* Opens a watch, which uses the client's key, makes calls with the client and also processes it.
+ * Connects in the background. INVALID_ARGUMENT names the option that is wrong. On failure *watch
+ * is NULL; otherwise the caller closes it, before the client. */
 sw_code sw_watch_open(sw_client *client, const sw_watch_options *options, sw_watch **watch, sw_error *error);
-/* Frees everything and nulls the pointer. NULL is nothing to do. */
+/* Frees everything and nulls the pointer. Not from a callback. NULL is fine. */
 void sw_watch_close(sw_watch **watch);
 
-/* Does what there is to do and calls the callback for each event; waits timeout_ms at the most for one (0: not at all, -1: for
- * ever). Returns the number of callbacks; -1 once the watch has failed for good: sw_watch_error tells why. */
+/* Receives and calls the callback for each event; the client's other calls go on as well. Waits
+ * up to timeout_ms for an event; 0: does not wait; -1: for ever. Returns how many events it
+ * delivered, or -1 once the watch has failed for good: sw_watch_error says why. In a callback it
+ * returns 0. */
 int sw_watch_process(sw_watch *watch, int64_t timeout_ms);
 
-/* Readable when sw_watch_process has work, its client's included: for a foreign event loop. Never read it; whenever it is
- * readable, and once at first, call sw_watch_process(watch, 0). -1 if there are no descriptors left. */
+/* A descriptor for another event loop: it is readable when sw_watch_process has work, for the
+ * watch or its client. Never read it. Call sw_watch_process(watch, 0) once at first and whenever
+ * it is readable. It is the watch's. -1 if there are no descriptors left. */
 int sw_watch_fd(sw_watch *watch);
 
-/* Where a watch of the same projects goes on after all that was delivered: an opaque text without spaces. Valid until the next
- * call for this watch. "" while a watch from now on does not know yet where that is, or out of memory. */
+/* The cursor: a text without spaces that stands for everything delivered so far. A watch of the
+ * same projects that starts with it goes on after that. The text belongs to the watch and is
+ * valid until the next sw_watch_cursor, or sw_watch_close. "" while a watch from now on does not
+ * know its first position yet, or when out of memory. */
 const char *sw_watch_cursor(sw_watch *watch);
 
-/* Whether events that happen from now on will be delivered: of a watch from now on false until the service has answered once. */
+/* Whether events from now on will be delivered. A watch from now on is not ready until the
+ * service has answered once; any other watch always is. */
 bool sw_watch_is_ready(const sw_watch *watch);
 
-/* Why the watch has failed for good: the caller's key was revoked, say, or the cursor is ahead of all events (OUT_OF_RANGE: the
- * database was restored from a backup). Code OK: it has not. */
+/* Why the watch has failed for good; code OK: it has not. Examples: UNAUTHENTICATED, the key was
+ * revoked; OUT_OF_RANGE, the cursor is ahead of all events, as after restoring the database from
+ * a backup. Never NULL; belongs to the watch. */
 const sw_error *sw_watch_error(const sw_watch *watch);
 
-/* How it goes. */
+/* The state of a watch. Texts belong to the watch and are valid until it is processed or closed. */
 typedef struct sw_watch_status {
-    bool subscribed;      /* connected to a broker's events; otherwise it asks the service each second */
-    const char *endpoint; /* of the subscription, or the one that is tried */
+    bool subscribed;      /* to a broker's events; otherwise it asks the service each second */
+    const char *endpoint; /* of the broker, or the one that is tried now */
     const char *reason;   /* why the last connection ended, or "" */
-    uint64_t delivered;   /* events given to the callback */
-    uint64_t gaps;        /* times that something was missing */
-    uint64_t filled;      /* events read from the service, not heard */
+    uint64_t delivered;   /* events that the callback got */
+    uint64_t gaps;        /* how often it noticed that events were missing */
+    uint64_t filled;      /* events that it read from the service instead of receiving them */
 } sw_watch_status;
 void sw_watch_get_status(const sw_watch *watch, sw_watch_status *status);
 

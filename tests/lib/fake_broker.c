@@ -1,6 +1,7 @@
 /* A broker for tests of clients. See fake_broker.h. */
 #include "fake_broker.h"
 #include "base/clock.h"
+#include "wire/mdp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@ void fake_start(fake_broker *fake)
 void fake_stop(fake_broker *fake)
 {
     if (fake->socket != NULL) {
-        /* Unbinding is done in the background: wait for it, so that the endpoint can be bound again. */
+        /* Unbinding is done in the background: wait for it, so that the endpoint can be bound
+         * again. */
         zmq_close(fake->socket);
         zmq_ctx_term(fake->context);
         fake->context = zmq_ctx_new();
@@ -74,7 +76,7 @@ void fake_send(fake_broker *fake, const fake_request *to, bool final, const sw_r
     mine.call_id = to->tag;
     sw_view encoded = {(char *)bytes, sw_reply_header_encode(&mine, bytes, sizeof(bytes))};
     if (!to->compact) {
-        const char command = final ? 3 : 2;
+        const char command = final ? SW_MDP_CLIENT_FINAL : SW_MDP_CLIENT_PARTIAL;
         const sw_view frames[] = {
             SW_VIEW(SW_MDP_CLIENT), {&command, 1}, sw_view_of(to->service), encoded, {payload, size}};
         fake_raw(fake, to, frames, 5);
@@ -122,17 +124,19 @@ static bool take(fake_broker *fake, fake_request *request, const sw_message *mes
         check(sw_compact_decode(first.data, first.size, &compact), "compact frame");
         header = compact.header;
         payload = compact.payload_follows ? sw_message_view(message, 2) : compact.payload;
-        static const uint8_t commands[] = {0, 1, 2, 3, 0x10, 0x11};
+        static const uint8_t commands[] = {[SW_COMPACT_REQUEST] = SW_MDP_CLIENT_REQUEST,
+                                           [SW_COMPACT_CANCEL] = SW_MDP_CLIENT_CANCEL,
+                                           [SW_COMPACT_CREDIT] = SW_MDP_CLIENT_CREDIT};
         request->command = commands[compact.command];
         request->tag = compact.tag;
     } else {
         sw_view service = sw_message_view(message, 3);
         check(sw_view_equal(first, SW_VIEW(SW_MDP_CLIENT)), "MDP frame");
         snprintf(request->service, sizeof(request->service), "%.*s", (int)service.size, service.data);
-        if (strcmp(request->service, "mmi.framing") == 0) {
+        if (strcmp(request->service, SW_MMI_FRAMING) == 0) {
             const sw_view answer[] = {SW_VIEW(SW_MDP_CLIENT), SW_VIEW("\3"), service,
                                       fake->framing == FAKE_COMPACT ? SW_VIEW("200") : SW_VIEW("501"),
-                                      SW_VIEW("SW1")};
+                                      SW_VIEW(SW_COMPACT_NAME)};
             fake->asked++;
             if (fake->framing != FAKE_SILENT)
                 fake_raw(fake, request, answer, fake->framing == FAKE_COMPACT ? 5 : 4);

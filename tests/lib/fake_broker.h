@@ -1,5 +1,5 @@
-/* A broker for tests of clients: a ROUTER that the test drives by hand, so that it can answer late, twice,
- * wrong or not at all. Bound to ipc:// in a folder of its own. */
+/* A broker for tests of clients: a ROUTER that the test drives by hand, so that it can answer
+ * late, twice, wrong or not at all. Bound to ipc:// in a folder of its own. */
 #ifndef SW_TEST_FAKE_BROKER_H
 #define SW_TEST_FAKE_BROKER_H
 
@@ -12,16 +12,16 @@ typedef struct fake_broker {
     void *context, *socket;
     char folder[64], endpoint[128];
     fake_framing framing;
-    int asked;       /* times somebody asked for the framing */
-    sw_message held; /* a batch that is being read */
-    sw_view rest;    /* of it; in `held` */
+    int asked;       /* how often the framing was asked for */
+    sw_message held; /* the batch that is being read */
+    sw_view rest;    /* what is left of it */
 } fake_broker;
 
 typedef struct fake_request {
     char identity[256];
     size_t identity_size;
     bool compact;
-    uint8_t command; /* 1 REQUEST, 0x10 CANCEL, 0x11 CREDIT */
+    uint8_t command; /* sw_mdp_client_command, in both framings */
     uint64_t tag;
     sw_call_header header; /* views into `bytes` */
     char service[256];
@@ -32,19 +32,19 @@ typedef struct fake_request {
 
 void fake_open(fake_broker *fake, fake_framing framing);
 void fake_close(fake_broker *fake);
-void fake_stop(fake_broker *fake);  /* as if killed: connections end */
+void fake_stop(fake_broker *fake);  /* as if it was killed: its connections end */
 void fake_start(fake_broker *fake); /* again, at the same endpoint */
 
-/* The next message that is no question for the framing; lets the client work meanwhile. False after
- * timeout_ms. */
+/* The next message; the client (or NULL) works meanwhile. Answers the question for the framing
+ * itself. False after timeout_ms. */
 bool fake_next(fake_broker *fake, sw_client *client, fake_request *request, int timeout_ms);
 
 void fake_send(fake_broker *fake, const fake_request *to, bool final, const sw_reply_header *header,
                const void *payload, size_t size);
 void fake_reply(fake_broker *fake, const fake_request *to, const void *payload, size_t size);
-/* A failure; may_have_run < 0: no such detail; retry_ms < 0: no such detail. */
+/* Replies with a failure. may_have_run < 0, retry_ms < 0: without that detail. */
 void fake_fail(fake_broker *fake, const fake_request *to, sw_code code, int may_have_run, int retry_ms);
-/* Frames as they are, behind the identity. */
+/* Sends these frames after the identity. */
 void fake_raw(fake_broker *fake, const fake_request *to, const sw_view *frames, int count);
 
 #endif

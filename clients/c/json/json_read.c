@@ -1,5 +1,5 @@
-/* proto3 JSON to messages. Errors name the path of the field, what was expected and what to do. Used by JSON
- * calls and the command line. */
+/* proto3 JSON to messages, see json.h. Errors name the path of the field, what was expected, and
+ * what to do. */
 #include "base/error.h"
 #include "base/utf8.h"
 #include "c/json/json.h"
@@ -67,7 +67,8 @@ static sw_code expected(reader *r, const char *what, const json_t *json)
     return fail(r, "expected %s, not %s", what, kind_of(json));
 }
 
-/* Steps into a field or an element; the path is cut where it does not fit. Returns what to step back to. */
+/* Appends a field or an element to the path, which is cut at its end. Returns the length to
+ * restore afterwards. */
 static size_t enter(reader *r, const char *name, size_t index)
 {
     size_t before = r->path_length, left = sizeof(r->path) - before;
@@ -85,8 +86,8 @@ static void leave(reader *r, size_t before)
 
 /* --- Numbers --- */
 
-/* An integer of JSON, or in a string, or a real without fraction. Two ranges: as signed, or above as
- * unsigned. */
+/* Reads a JSON integer, a string that holds one, or a real number without a fraction. The result
+ * is signed, or unsigned if it is too large for that. */
 static bool take_integer(const json_t *json, bool is_signed, int64_t *number, uint64_t *natural)
 {
     *number = 0;
@@ -96,7 +97,7 @@ static bool take_integer(const json_t *json, bool is_signed, int64_t *number, ui
     } else if (json_is_real(json)) {
         double real = json_real_value(json);
         if (real != floor(real) ||
-            fabs(real) > 9007199254740992.0) /* 2^53: whole numbers are exact up to it */
+            fabs(real) > 9007199254740992.0) /* 2^53: up to here whole numbers are exact */
             return false;
         *number = (int64_t)real;
     } else if (json_is_string(json)) {
@@ -209,7 +210,7 @@ static sw_code read_bytes(reader *r, const json_t *json, ProtobufCBinaryData *to
     return SW_OK;
 }
 
-/* How many letters must change; bounded, for suggestions. */
+/* The edit distance of two names, bounded; for suggestions. */
 static size_t distance(const char *a, const char *b)
 {
     size_t row[NAME_SIZE], n = strlen(b);
@@ -311,7 +312,7 @@ static sw_code read_array(reader *r, ProtobufCMessage *message, const ProtobufCF
         sw_code code = json_is_null(json_array_get(json, i))
                            ? fail(r, "an element of an array must not be null")
                            : read_element(r, field, json_array_get(json, i), elements + i * size);
-        *used = i + 1; /* also what is half read is to be freed */
+        *used = i + 1; /* so that a half-read element is freed, too */
         if (code != SW_OK)
             return code;
         leave(r, before);
@@ -362,7 +363,7 @@ static sw_code read_fields(reader *r, const json_t *json, ProtobufCMessage *mess
         if (strcmp(name, field->name) != 0 && json_object_get(json, field->name) != NULL)
             return fail(r, "given twice, also as '%s'", name);
         sw_code code = SW_OK;
-        if (json_is_null(value)) { /* as if it were not there */
+        if (json_is_null(value)) { /* null means absent */
         } else if (field->label == PROTOBUF_C_LABEL_REPEATED) {
             code = read_array(r, message, field, value);
         } else if (other_member_set(message, field)) {
@@ -411,7 +412,7 @@ static sw_code read_time(reader *r, const json_t *json, bool duration, ProtobufC
     return SW_OK;
 }
 
-/* `name,code_repository_url`, either spelling. */
+/* A list of names such as `name,code_repository_url`, in either spelling. */
 static sw_code read_mask(reader *r, const json_t *json, ProtobufCMessage *message)
 {
     const ProtobufCFieldDescriptor *field =
@@ -451,14 +452,14 @@ static ProtobufCMessage *new_message(reader *r, const ProtobufCMessageDescriptor
         return NULL;
     if (type->message_init != NULL) {
         protobuf_c_message_init(type, message);
-    } else { /* of a schema read at run time: all zero, which is nothing set */
+    } else { /* its schema was read at run time: all zeros means that nothing is set */
         memset(message, 0, type->sizeof_message);
         message->descriptor = type;
     }
     return message;
 }
 
-/* *message is set also on failure, for the caller to free the whole. */
+/* Sets *message also on failure, so that the caller can free it. */
 static sw_code read_message(reader *r, const ProtobufCMessageDescriptor *type, const json_t *json,
                             ProtobufCMessage **message)
 {

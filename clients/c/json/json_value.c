@@ -36,7 +36,8 @@ bool sw_base64_decode(const char *text, size_t size, uint8_t *to, size_t *length
             to[(*length)++] = (uint8_t)(bits >> have);
         }
     }
-    return (bits & ((1U << have) - 1)) == 0; /* bits left over must be zero: one text for one value */
+    return (bits & ((1U << have) - 1)) ==
+           0; /* the remaining bits must be zero, so that a value has only one text */
 }
 
 void sw_base64_encode(const uint8_t *from, size_t size, char *text)

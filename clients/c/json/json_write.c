@@ -1,4 +1,4 @@
-/* Messages to proto3 JSON. Used by JSON calls and the command line. */
+/* Messages to proto3 JSON, see json.h. */
 #include "base/error.h"
 #include "c/json/json.h"
 #include "c/json/json_value.h"
@@ -119,10 +119,10 @@ static json_t *from_time(const ProtobufCMessage *message, bool duration)
     int64_t seconds = number_of(message, "seconds");
     int32_t nanos = (int32_t)number_of(message, "nanos");
     bool good = duration ? sw_duration_print(seconds, nanos, text) : sw_timestamp_print(seconds, nanos, text);
-    return good ? json_string(text) : json_null(); /* out of range: there is no text for it */
+    return good ? json_string(text) : json_null(); /* out of range: it has no text */
 }
 
-/* snake_case, as the fields are printed: the mask can be copied into a request. */
+/* In snake_case like the names of fields, so that the mask can be copied into a request. */
 static json_t *from_mask(const ProtobufCMessage *message)
 {
     const ProtobufCFieldDescriptor *field =

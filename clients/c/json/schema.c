@@ -1,5 +1,5 @@
-/* A schema read at run time: from a FileDescriptorSet to descriptors, services and comments. Everything lives
- * in one arena. Used by JSON calls, the command line and the generator of stubs. */
+/* From a FileDescriptorSet to descriptors, services and comments, see schema.h. Everything lives
+ * in one arena. */
 #include "c/json/schema.h"
 #include "base/error.h"
 #include "c/json/schema_build.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define SET_MAX   (16U << 20)  /* bytes of a FileDescriptorSet */
-#define ARENA_MAX (256U << 20) /* what it may become in memory */
+#define ARENA_MAX (256U << 20) /* bytes of the schema in memory */
 
 typedef Google__Protobuf__FileDescriptorProto file_proto;
 
@@ -70,7 +70,7 @@ static void add_enum(collector *from, const char *scope, const Google__Protobuf_
     from->failed |= type->enum_descriptor == NULL;
 }
 
-/* sw_unpack has bounded the depth, and with it the path. */
+/* sw_unpack has bounded the depth of nesting, and so the length of the path. */
 static void add_message(collector *from, const char *scope, const Google__Protobuf__DescriptorProto *proto)
 {
     sw_schema_type *type = add_type(from, scope, proto->name);
@@ -172,7 +172,8 @@ static int compare_services(const void *a, const void *b)
 
 /* --- Building --- */
 
-/* Sets of several processes are merged by putting their bytes in a row: the same file comes several times. */
+/* The sets of several processes are merged by concatenation, so a file may be there several
+ * times. */
 static size_t drop_doubles(Google__Protobuf__FileDescriptorSet *set)
 {
     size_t kept = 0;
@@ -286,14 +287,14 @@ void sw_schema_destroy(sw_schema **schema)
 {
     if (*schema == NULL)
         return;
-    sw_arena *arena = (*schema)->arena; /* the schema lives in it */
+    sw_arena *arena = (*schema)->arena; /* which also holds the schema itself */
     sw_arena_destroy(&arena);
     *schema = NULL;
 }
 
 /* --- Finding --- */
 
-/* True if `name` is all of `full`, or what follows its last dot. */
+/* Whether `name` is the whole of `full`, or its last part. */
 static bool names(const char *name, size_t size, const char *full)
 {
     const char *dot = strrchr(full, '.'), *last = dot != NULL ? dot + 1 : full;
@@ -314,7 +315,7 @@ static const sw_schema_service *find_service(const sw_schema *schema, const char
         const sw_schema_service *service = &schema->services[i];
         if (!names(name, size, service->name))
             continue;
-        if (strlen(service->name) == size) /* a full name is never in doubt */
+        if (strlen(service->name) == size) /* a full name is unambiguous */
             return service;
         if (found != NULL)
             return NULL;

@@ -1,4 +1,4 @@
-/* What schema.c and its builders share. Internal to them. */
+/* What schema.c shares with its builders, schema_comment.c and schema_layout.c. */
 #ifndef SW_CLIENT_SCHEMA_BUILD_H
 #define SW_CLIENT_SCHEMA_BUILD_H
 
@@ -7,7 +7,7 @@
 #include "c/json/schema.h"
 #include <google/protobuf/descriptor.pb-c.h>
 
-#define SW_PATH_MAX 64 /* numbers in the path of a declaration: twice the depth of nesting */
+#define SW_PATH_MAX 64 /* numbers in the path of a declaration: two for each level of nesting */
 
 typedef Google__Protobuf__SourceCodeInfo__Location sw_location;
 
@@ -17,13 +17,13 @@ typedef struct sw_comments {
     size_t count;
 } sw_comments;
 
-/* One message or enum, from declaration to descriptor. */
+/* A message or enum: its declaration and its descriptor. */
 typedef struct sw_schema_type {
     const char *name; /* full */
     const char *package;
     const Google__Protobuf__FileDescriptorProto *file;
     const sw_comments *comments;                      /* of its file */
-    const Google__Protobuf__DescriptorProto *message; /* one of the two */
+    const Google__Protobuf__DescriptorProto *message; /* either this */
     const Google__Protobuf__EnumDescriptorProto *enumeration;
     int32_t path[SW_PATH_MAX];
     size_t path_length;
@@ -46,13 +46,14 @@ struct sw_schema {
 /* --- schema_comment.c --- */
 bool sw_comments_index(sw_arena *arena, const Google__Protobuf__FileDescriptorProto *file,
                        sw_comments *comments);
-/* The leading comment of the declaration at `path`, its margin removed; "" if there is none. */
+/* The leading comment of the declaration at `path`, without its margin; "" if there is none. */
 const char *sw_comments_find(sw_arena *arena, const sw_comments *comments, const int32_t *path,
                              size_t length);
 
 /* --- schema_layout.c --- */
 const sw_schema_type *sw_schema_type_find(const sw_schema *schema, const char *name);
-/* Fill in the descriptors, which exist already so that fields can point at them. INVALID_ARGUMENT by name. */
+/* Fill in the descriptors, which exist already so that fields can point to them.
+ * INVALID_ARGUMENT names what is wrong in the schema. */
 sw_code sw_schema_layout_message(sw_schema *schema, sw_schema_type *type, sw_error *error);
 sw_code sw_schema_layout_enum(sw_schema *schema, sw_schema_type *type, sw_error *error);
 

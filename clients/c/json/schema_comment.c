@@ -1,5 +1,4 @@
-/* Comments of a schema: from the source code info of each file, by path of the declaration. Used by schema.c.
- */
+/* The comments of a schema, from the source code info of each file, see schema_build.h. */
 #include "c/json/schema_build.h"
 
 #include <stdlib.h>
@@ -36,7 +35,7 @@ bool sw_comments_index(sw_arena *arena, const Google__Protobuf__FileDescriptorPr
     return true;
 }
 
-/* protoc keeps the blank after `//` and the newline of each line. */
+/* protoc keeps the blank after `//`, and the newline of each line. */
 static const char *without_margin(sw_arena *arena, const char *text)
 {
     char *clean = sw_arena_strndup(arena, text, strlen(text)), *to = clean;

@@ -1,11 +1,12 @@
-/* Lays out messages that are known only at run time: the same kind of descriptor that protoc-c generates, so
- * that protobuf-c packs, unpacks and frees them. Every singular field has presence. Used by schema.c. */
+/* Makes descriptors for messages that are known only at run time, in the form that protoc-c
+ * generates, so that protobuf-c can pack, unpack and free the messages. Every singular field has
+ * presence. See schema_build.h. */
 #include "c/json/schema_build.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELDS_MAX 4096 /* of one message, and values of one enum */
+#define FIELDS_MAX 4096 /* fields of a message, or values of an enum */
 
 typedef Google__Protobuf__FieldDescriptorProto field_proto;
 
@@ -73,7 +74,7 @@ static unsigned reserve(layout *to, size_t size)
     to->size = (to->size + align - 1) / align * align;
     size_t offset = to->size;
     to->size += size;
-    return (unsigned)offset; /* FIELDS_MAX fields of 24 bytes at the most */
+    return (unsigned)offset; /* at most FIELDS_MAX fields of 24 bytes */
 }
 
 static bool in_oneof(const field_proto *proto)
@@ -87,7 +88,7 @@ static void lay_out_field(layout *to, const field_proto *proto, size_t size, Pro
         field->quantifier_offset = reserve(to, sizeof(size_t));
         field->offset = reserve(to, sizeof(void *));
     } else if (in_oneof(proto)) {
-        /* protobuf-c takes the members of a oneof for a union: one place for all. */
+        /* To protobuf-c the members of a oneof are a union, so they share an offset. */
         int32_t index = proto->oneof_index;
         if (to->oneofs[index].offset == 0) {
             to->oneofs[index].case_offset = reserve(to, sizeof(uint32_t));
@@ -97,7 +98,7 @@ static void lay_out_field(layout *to, const field_proto *proto, size_t size, Pro
         field->quantifier_offset = to->oneofs[index].case_offset;
         field->offset = to->oneofs[index].offset;
     } else {
-        /* Pointers say by themselves whether they are set. */
+        /* A pointer that is not NULL is set, so it needs no flag. */
         if (field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE)
             field->quantifier_offset = reserve(to, sizeof(protobuf_c_boolean));
         field->offset = reserve(to, size);
@@ -161,7 +162,7 @@ static int compare_names(const void *a, const void *b, void *context)
     return strcmp(fields[*(const unsigned *)a].name, fields[*(const unsigned *)b].name);
 }
 
-/* Runs of numbers that follow each other, closed by an entry that holds the total. */
+/* The runs of consecutive numbers, followed by an entry that holds the total. */
 static ProtobufCIntRange *make_ranges(sw_arena *arena, const int *numbers, unsigned count, unsigned *ranges)
 {
     ProtobufCIntRange *range = sw_arena_alloc(arena, ((size_t)count + 1) * sizeof(*range));
@@ -264,7 +265,7 @@ sw_code sw_schema_layout_enum(sw_schema *schema, sw_schema_type *type, sw_error 
             (ProtobufCEnumValue){proto->value[i]->name, proto->value[i]->name, proto->value[i]->number};
     }
     qsort(values, count, sizeof(*values), compare_values);
-    unsigned kept = 0; /* of aliases, one stands for the number; all can be found by name */
+    unsigned kept = 0; /* one alias stands for a number, but all are found by name */
     for (size_t i = 0; i < count; i++) {
         if (kept == 0 || values[i].value != values[kept - 1].value)
             values[kept++] = values[i];

@@ -1,22 +1,25 @@
-/* The protobuf of an Event by hand (event.h); test_watch compares it with protobuf-c's. */
+/* Decodes events in place, see event.h. test_watch compares the results with those of
+ * protobuf-c. */
 #include "c/watch/event.h"
-
 #include "wire/protobuf.h"
 
-static bool read_time(const sw_pb_field *field, int64_t *us)
+/* A google.protobuf.Timestamp, in microseconds. */
+static bool read_time(const sw_pb_field *time, int64_t *us)
 {
-    sw_pb_reader reader = sw_pb_read(field->bytes);
-    sw_pb_field inner;
+    sw_pb_reader reader = sw_pb_read(time->bytes);
     int64_t seconds = 0, nanos = 0;
-    bool good = field->type == SW_PB_BYTES;
-    while (good && sw_pb_next(&reader, &inner))
-        if (inner.number == 1 || inner.number == 2)
-            good = sw_pb_i64(&inner, inner.number == 1 ? &seconds : &nanos);
+    bool good = time->type == SW_PB_BYTES;
+    for (sw_pb_field field; good && sw_pb_next(&reader, &field);) {
+        if (field.number == 1)
+            good = sw_pb_i64(&field, &seconds);
+        else if (field.number == 2)
+            good = sw_pb_i64(&field, &nanos);
+    }
     return good && sw_pb_good(&reader) && !__builtin_mul_overflow(seconds, 1000000, us) &&
            !__builtin_add_overflow(*us, nanos / 1000, us);
 }
 
-static bool read_field(const sw_pb_field *field, sw_event_view *event)
+static bool take_field(const sw_pb_field *field, sw_event_view *event)
 {
     switch (field->number) {
     case 1:
@@ -43,10 +46,9 @@ static bool read_field(const sw_pb_field *field, sw_event_view *event)
 bool sw_event_decode(sw_view bytes, sw_event_view *event)
 {
     sw_pb_reader reader = sw_pb_read(bytes);
-    sw_pb_field field;
     *event = (sw_event_view){0};
-    while (sw_pb_next(&reader, &field))
-        if (!read_field(&field, event))
+    for (sw_pb_field field; sw_pb_next(&reader, &field);)
+        if (!take_field(&field, event))
             return false;
     return sw_pb_good(&reader) && event->position > 0 && event->project.size > 0;
 }
@@ -54,10 +56,9 @@ bool sw_event_decode(sw_view bytes, sw_event_view *event)
 bool sw_event_next(sw_view *rest, sw_view *item)
 {
     sw_pb_reader reader = sw_pb_read(*rest);
-    sw_pb_field field;
-    while (sw_pb_next(&reader, &field)) {
+    for (sw_pb_field field; sw_pb_next(&reader, &field);) {
         *rest = (sw_view){(const char *)reader.at, (size_t)(reader.end - reader.at)};
-        if (field.number == 1) {
+        if (field.number == 1 && field.type == SW_PB_BYTES) {
             *item = field.bytes;
             return true;
         }

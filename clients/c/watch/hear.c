@@ -75,7 +75,8 @@ static bool is_head(const sw_event_view *event)
     return sw_view_equal(event->kind, SW_VIEW("head"));
 }
 
-/* Keeps a message until the fill is over. False if there is no room: a fill reads the event later. */
+/* Keeps a message until the fill is over. False if there is no room: a fill reads the event
+ * later. */
 static bool keep(sw_watch *watch, zmq_msg_t *body)
 {
     if (watch->count == SW_WATCH_HEARD_MAX)
@@ -84,7 +85,8 @@ static bool keep(sw_watch *watch, zmq_msg_t *body)
     return true;
 }
 
-/* True if the event is dealt with. `covered`: a fill has read everything before it, and perhaps the event itself. */
+/* True if the event is dealt with. `covered`: a fill has read everything before it, and perhaps
+ * the event itself. */
 static bool judge(sw_watch *watch, const sw_event_view *event, bool covered)
 {
     int64_t mark = sw_sequence_mark(&watch->sequence, event->project);

@@ -1,11 +1,12 @@
-/* What a watch hears from its subscription: delivered, kept until a fill is over, or dropped because it is old.
- * Used by watch.c and read.c. */
+/* What a watch hears from its subscription: delivered, kept until a fill is over, or dropped
+ * because it is old. Used by watch.c and read.c. */
 #ifndef SW_CLIENT_WATCH_HEAR_H
 #define SW_CLIENT_WATCH_HEAR_H
 
 #include "c/watch/watch_state.h"
 
-/* Gives the next event of a project to the callback, if it is wanted. False: the watch has failed. */
+/* Gives the next event of a project to the callback, if it is wanted. False: the watch has
+ * failed. */
 bool sw_watch_deliver(sw_watch *watch, const sw_event_view *event);
 /* Something after that position is missing, so a fill is needed. */
 void sw_watch_miss(sw_watch *watch, int64_t from);

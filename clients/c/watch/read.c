@@ -32,8 +32,8 @@ static void call(sw_watch *watch, sw_watch_call kind, const char *method, const 
         sw_watch_fail(watch, &error);
 }
 
-/* Starts ListEvents or ListEventHeads after position `from`; from < 0 asks for the last item only. The two requests have
- * the same fields. */
+/* Starts ListEvents or ListEventHeads after position `from`; from < 0 asks for the last item
+ * only. The two requests have the same fields. */
 static void start(sw_watch *watch, sw_watch_call kind, int64_t from, sw_reply_fn *fn)
 {
     char position[24], *values[1] = {position};
@@ -125,7 +125,8 @@ static void on_fill(const sw_reply *reply, void *context)
         int64_t mark = sw_sequence_mark(&watch->sequence, event.project);
         if (event.position <= mark)
             continue;
-        /* The fill began after this project's mark, and something between the two is missing, too. */
+        /* The fill began after this project's mark, and something between the two is missing,
+         * too. */
         if (event.previous_position > mark && watch->from > mark) {
             sw_watch_miss(watch, mark);
             return;
@@ -162,8 +163,9 @@ void sw_watch_begin_fill(sw_watch *watch)
         watch->missing = watch->from;
 }
 
-/* The end of a check that has seen all heads. What was not delivered may still arrive over the subscription: it counts as
- * missing if the next check, a moment later, finds the same. A new connection cannot have heard it. */
+/* The end of a check that has seen all heads. What was not delivered may still arrive over the
+ * subscription: it counts as missing if the next check, a moment later, finds the same. A new
+ * connection cannot have heard it. */
 static void conclude_check(sw_watch *watch)
 {
     bool up = watch->subscription.up;
@@ -183,7 +185,8 @@ static void conclude_check(sw_watch *watch)
     watch->fresh = false;
 }
 
-/* A failure is ignored: the next check asks again. A service or a schema that is older never answers. */
+/* A failure is ignored: the next check asks again. A service or a schema that is older never
+ * answers. */
 static void on_position(const sw_reply *reply, void *context)
 {
     sw_watch *watch = context;
@@ -257,7 +260,8 @@ static void on_check(const sw_reply *reply, void *context)
 
 void sw_watch_begin_check(sw_watch *watch)
 {
-    /* Includes the head at the base: seeing it proves that the events reach as far as the cursor. */
+    /* Includes the head at the base: seeing it proves that the events reach as far as the
+     * cursor. */
     watch->page_from = watch->sequence.base > 0 ? watch->sequence.base - 1 : 0;
     watch->last = sw_sequence_last(&watch->sequence);
     watch->behind = watch->lost = SW_WATCH_NONE;

@@ -53,7 +53,8 @@ sw_sequence_verdict sw_sequence_judge(const sw_sequence *sequence, sw_view proje
     return previous > mark ? SW_SEQUENCE_GAP : SW_SEQUENCE_NEXT;
 }
 
-/* A new table, of the marks that the base has not passed, with room for as many again before the next one. */
+/* A new table, of the marks that the base has not passed, with room for as many again before the
+ * next one. */
 static bool rebuild(sw_sequence *sequence)
 {
     size_t needed = 0, room = 16;

@@ -1,8 +1,9 @@
-/* Which events have been delivered: everything up to a position, and of some projects everything up to a later one. Pure; what
- * watch.c decides with, and what a cursor says.
+/* Which events have been delivered: everything up to a position, and of some projects everything
+ * up to a later one. Pure; what watch.c decides with, and what a cursor says.
  *
- * Each event names the position of the one before it in its project. So an event is the next one of its project if that one
- * was delivered; otherwise something is missing. What was lost of a project in which nothing happens any more, heads tell. */
+ * Each event names the position of the one before it in its project. So an event is the next one
+ * of its project if that one was delivered; otherwise something is missing. What was lost of a
+ * project in which nothing happens any more, heads tell. */
 #ifndef SW_CLIENT_SEQUENCE_H
 #define SW_CLIENT_SEQUENCE_H
 
@@ -39,7 +40,8 @@ sw_sequence_verdict sw_sequence_judge(const sw_sequence *sequence, sw_view proje
 bool sw_sequence_take(sw_sequence *sequence, sw_view project, int64_t position);
 /* All of all projects was delivered up to there. */
 void sw_sequence_settle(sw_sequence *sequence, int64_t position);
-/* The same at a price that does not depend on the number of projects; their marks stay for a while. */
+/* The same at a price that does not depend on the number of projects; their marks stay for a
+ * while. */
 void sw_sequence_advance(sw_sequence *sequence, int64_t position);
 
 /* As a cursor, malloc'ed; NULL when out of memory. */

@@ -1,5 +1,5 @@
-/* One SUB socket after the other, see subscription.h. A broker also ends a connection when the user's rights have
- * changed; the next connection has the new rights. */
+/* One SUB socket after the other, see subscription.h. A broker also ends a connection when the
+ * user's rights have changed; the next connection has the new rights. */
 #include "c/watch/subscription.h"
 #include "base/clock.h"
 #include "net/monitor.h"

@@ -1,5 +1,6 @@
-/* The connection of a watch to the events of one broker of a list: a new SUB socket for each attempt, observed by a
- * monitor. When it ends, the next endpoint of the list is tried. Used by watch.c. Not thread-safe. */
+/* The connection of a watch to the events of one broker of a list: a new SUB socket for each
+ * attempt, observed by a monitor. When it ends, the next endpoint of the list is tried. Used by
+ * watch.c. Not thread-safe. */
 #ifndef SW_CLIENT_SUBSCRIPTION_H
 #define SW_CLIENT_SUBSCRIPTION_H
 
@@ -30,17 +31,19 @@ typedef struct sw_subscription {
     char reason[160];  /* why the last connection ended; "" at first */
 } sw_subscription;
 
-/* Starts nothing yet: the first sw_subscription_work connects. INVALID_ARGUMENT names the endpoint that is malformed.
- * Close it also after a failure. */
+/* Starts nothing yet: the first sw_subscription_work connects. INVALID_ARGUMENT names the
+ * endpoint that is malformed. Close it also after a failure. */
 sw_code sw_subscription_open(sw_subscription *subscription, const sw_subscription_options *options,
                              sw_error *error);
 void sw_subscription_close(sw_subscription *subscription);
 /* Adds a topic, before the first work. False when out of memory. */
 bool sw_subscription_add(sw_subscription *subscription, const char *topic);
 
-/* Handles what happened to the connection. True if it has just come up: what was published before is missed. */
+/* Handles what happened to the connection. True if it has just come up: what was published
+ * before is missed. */
 bool sw_subscription_work(sw_subscription *subscription, int64_t now_us);
-/* The body of the next event, which the caller closes. False if there is none; *body is then untouched. */
+/* The body of the next event, which the caller closes. False if there is none; *body is then
+ * untouched. */
 bool sw_subscription_read(sw_subscription *subscription, zmq_msg_t *body);
 /* Lets an epoll set watch the sockets, now and after they were replaced. */
 void sw_subscription_watch(sw_subscription *subscription, int epoll);

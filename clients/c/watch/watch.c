@@ -1,5 +1,6 @@
-/* A watch, see <sitewire/watch.h>: hears events over a subscription, finds by their numbers what it missed, and reads that
- * from the service. sequence.h knows what was delivered. Here are its life and its loop. */
+/* A watch, see <sitewire/watch.h>: hears events over a subscription, finds by their numbers what
+ * it missed, and reads that from the service. sequence.h knows what was delivered. Here are its
+ * life and its loop. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "c/call.h"

@@ -1,5 +1,6 @@
-/* The inside of a watch: what its files share. watch.c has its life and loop, hear.c what it hears and delivers,
- * read.c what it reads from the service. The contract for programs is <sitewire/watch.h>. */
+/* The inside of a watch: what its files share. watch.c has its life and loop, hear.c what it
+ * hears and delivers, read.c what it reads from the service. The contract for programs is
+ * <sitewire/watch.h>. */
 #ifndef SW_CLIENT_WATCH_STATE_H
 #define SW_CLIENT_WATCH_STATE_H
 
@@ -18,10 +19,10 @@
 #define SW_WATCH_KINDS 4
 extern const char *const sw_watch_kinds[SW_WATCH_KINDS];
 
-/* The call under way. A check asks for the head of each project, its newest event, and so finds what was lost without a
- * trace. A fill reads all events after a position; what is heard meanwhile waits for its end. If a check does not see
- * the event that was delivered last, a comparison asks how far the events go: a database that was restored from a
- * backup is behind. */
+/* The call under way. A check asks for the head of each project, its newest event, and so finds
+ * what was lost without a trace. A fill reads all events after a position; what is heard
+ * meanwhile waits for its end. If a check does not see the event that was delivered last, a
+ * comparison asks how far the events go: a database that was restored from a backup is behind. */
 typedef enum { SW_WATCH_IDLE, SW_WATCH_CHECKING, SW_WATCH_FILLING, SW_WATCH_COMPARING } sw_watch_call;
 
 /* An event that was heard during a fill. */

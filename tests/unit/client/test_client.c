@@ -1,5 +1,5 @@
-/* libsitewire against a broker that the test plays: framing, replies of every kind, streams, cancellation,
- * time. */
+/* libsitewire against a broker that the test plays: framing, replies of every kind, streams,
+ * cancellation, time. */
 #include "fake_broker.h"
 
 #include "base/clock.h"

@@ -276,8 +276,9 @@ static void stop_listening(const fake_broker *fake, int listener)
     unlink(path);
 }
 
-/* A broker that is stopped is left after a ping and five seconds. Meanwhile a program that has no time for its client loses nothing:
- * what has come for it is looked at before the broker counts as gone. */
+/* A broker that is stopped is left after a ping and five seconds. Meanwhile a program that has
+ * no time for its client loses nothing: what has come for it is looked at before the broker
+ * counts as gone. */
 static void test_frozen(void **state)
 {
     (void)state;
@@ -353,7 +354,8 @@ static void test_frozen_for_short_calls(void **state)
     fake_close(&fake);
 }
 
-/* The endpoint of a broker that accepts and hangs up later is left, however long the library has waited for it. */
+/* The endpoint of a broker that accepts and hangs up later is left, however long the library has
+ * waited for it. */
 static void test_hangs_up_late(void **state)
 {
     (void)state;
@@ -387,8 +389,8 @@ static void test_hangs_up_late(void **state)
     fake_close(&fake);
 }
 
-/* The broker was replaced while the program had nothing to do with it: a call that must not be made twice is not lost with the
- * connection of before. */
+/* The broker was replaced while the program had nothing to do with it: a call that must not be
+ * made twice is not lost with the connection of before. */
 static void test_restart_in_a_pause(void **state)
 {
     (void)state;
@@ -442,7 +444,8 @@ static void change_mind(const sw_reply *reply, void *context)
     sw_client_credit(mine->client, mine->other, 10);
 }
 
-/* Credit and cancellation of what has not been sent yet. And a message of a stream that is not taken ends it at the broker, too. */
+/* Credit and cancellation of what has not been sent yet. And a message of a stream that is not
+ * taken ends it at the broker, too. */
 static void test_streams(void **state)
 {
     (void)state;
@@ -518,7 +521,8 @@ static void test_busy_after_open(void **state)
     fake_close(&fake);
 }
 
-/* A peer by hand that ends only its own side: the call is told at once, and in a foreign loop the descriptor wakes. */
+/* A peer by hand that ends only its own side: the call is told at once, and in a foreign loop
+ * the descriptor wakes. */
 static void test_end_of_tcp(void **state)
 {
     (void)state;

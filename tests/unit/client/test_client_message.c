@@ -1,4 +1,5 @@
-/* sw_client_message, which reads a reply in its callback: memory that serves again, and what is no message. */
+/* sw_client_message, which reads a reply in its callback: memory that serves again, and what is
+ * no message. */
 #include "fake_broker.h"
 
 #include "base/clock.h"

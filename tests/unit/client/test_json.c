@@ -1,4 +1,5 @@
-/* proto3 JSON: every kind of value, both spellings, and errors that name the field and the remedy. */
+/* proto3 JSON: every kind of value, both spellings, and errors that name the field and the
+ * remedy. */
 #include "c/json/json.h"
 #include "c/json/json_value.h"
 

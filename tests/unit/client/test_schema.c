@@ -1,4 +1,5 @@
-/* Schemas read at run time: descriptors that protobuf-c works with, services, comments, hostile sets. */
+/* Schemas read at run time: descriptors that protobuf-c works with, services, comments, hostile
+ * sets. */
 #include "c/json/json.h"
 #include "c/json/schema.h"
 

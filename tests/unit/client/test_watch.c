@@ -1,5 +1,5 @@
-/* What a watch decides with: which events were delivered, cursors, and events decoded by hand. A simulation loses, doubles and
- * delays messages, and everything must come once and in order. */
+/* What a watch decides with: which events were delivered, cursors, and events decoded by hand. A
+ * simulation loses, doubles and delays messages, and everything must come once and in order. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -138,7 +138,8 @@ static void test_decode(void **state)
     assert_true(sw_view_equal(view.project, a));
     assert_true(sw_view_equal(view.kind, SW_VIEW("state")));
     assert_true(sw_view_equal(view.payload, sw_view_of(event.payload)));
-    /* Cut anywhere and changed anywhere: never read beyond (sanitizers look), and text is never invalid. */
+    /* Cut anywhere and changed anywhere: never read beyond (sanitizers look), and text is never
+     * invalid. */
     for (size_t cut = 0; cut < size; cut++) {
         uint8_t *copy = malloc(cut + 1);
         memcpy(copy, bytes, cut);

@@ -1,4 +1,5 @@
-/* The lease of a deployment: when the service is asked, and what is made of its answers. The calls are the test's own. */
+/* The lease of a deployment: when the service is asked, and what is made of its answers. The
+ * calls are the test's own. */
 #include "runner/lease.h"
 
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* The runner's parts that touch nothing: the mask of secrets, output on its way, the directory of a docroot environment. */
+/* The runner's parts that touch nothing: the mask of secrets, output on its way, the directory
+ * of a docroot environment. */
 #include "base/error.h"
 #include "runner/environment.h"
 #include "runner/secrets.h"
@@ -169,7 +170,8 @@ static void test_output(void **state)
     sw_spool_clear(&spool);
 }
 
-/* Each stream, attempt and command has chunks of its own, so that nobody mistakes one attempt's output for another's. */
+/* Each stream, attempt and command has chunks of its own, so that nobody mistakes one attempt's
+ * output for another's. */
 static void test_chunks(void **state)
 {
     (void)state;
