@@ -9,7 +9,7 @@
 #include "runner/launch.h"
 #include "runner/lease.h"
 #include "runner/lease_clock.h"
-#include "runner/output.h"
+#include "runner/output_sender.h"
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ struct sw_job {
     int32_t tries; /* at that command, in this claim */
     sw_lease lease;
     sw_service_call call; /* StartCommand, FinishCommand, FinishDeployment */
-    sw_output output;
+    sw_output_sender output;
     sw_attempt attempt;
     sw_secrets *secrets;
     char directory[PATH_MAX];
@@ -47,7 +47,7 @@ static void move(sw_job *job, sw_job_state to)
     if (to == SW_JOB_OVER) {
         sw_lease_end(&job->lease);
         sw_service_call_cancel(&job->call);
-        sw_output_cancel(&job->output);
+        sw_output_sender_cancel(&job->output);
         job->host->on_over(job, job->host->context);
     }
 }
@@ -120,9 +120,9 @@ static void on_lost(const char *reason, void *context)
     say(job, SW_LOG_WARNING, "lost", "why", reason);
     if (job->state == SW_JOB_RUNNING) {
         move(job, SW_JOB_LOST);
-        sw_output_cancel(&job->output);
+        sw_output_sender_cancel(&job->output);
         sw_attempt_stop(&job->attempt, true);
-        sw_output_close(&job->output);
+        sw_output_sender_close(&job->output);
         send_output(job);
     } else if (job->state != SW_JOB_LOST && job->state != SW_JOB_OVER) {
         move(job, SW_JOB_OVER);
@@ -169,7 +169,7 @@ static void report(sw_job *job);
 
 static void send_output(sw_job *job)
 {
-    if (!sw_output_send(&job->output, job->state == SW_JOB_RUNNING))
+    if (!sw_output_sender_send(&job->output, job->state == SW_JOB_RUNNING))
         return;
     if (job->attempt.running)
         sw_attempt_go_on(&job->attempt);
@@ -192,13 +192,13 @@ static void on_output_lost(const char *reason, void *context)
     sw_lease_lose(&((sw_job *)context)->lease, reason);
 }
 
-static const sw_output_events output_events = {
+static const sw_output_sender_events output_events = {
     .due = on_output_due, .refused = on_output_refused, .lost = on_output_lost};
 
 static void on_output(void *context)
 {
     sw_job *job = context;
-    if (!sw_output_is_busy(&job->output))
+    if (!sw_output_sender_is_busy(&job->output))
         send_output(job);
 }
 
@@ -379,7 +379,7 @@ sw_job *sw_job_new(const sw_job_host *host, Sw__Claim *claim, int64_t asked_ms)
     job->attempt.on_end = on_end;
     job->attempt.context = job;
     if (sw_attempt_init(&job->attempt, host->loop) != SW_OK ||
-        sw_output_init(&job->output, host->loop, host->client, claim->log_offset) != SW_OK ||
+        sw_output_sender_init(&job->output, host->loop, host->client, claim->log_offset) != SW_OK ||
         sw_service_call_init(&job->call, host->loop, host->client, job) != SW_OK ||
         sw_lease_start(&job->lease, host->loop, host->client, &lease_events, job, asked_ms) != SW_OK) {
         job->claim = NULL;
@@ -404,7 +404,7 @@ void sw_job_destroy(sw_job **pointer)
     sw_attempt_clear(&job->attempt);
     sw_lease_clear(&job->lease);
     sw_service_call_clear(&job->call);
-    sw_output_clear(&job->output);
+    sw_output_sender_clear(&job->output);
     sw_secrets_destroy(&job->secrets);
     if (job->claim != NULL)
         sw__claim__free_unpacked(job->claim, NULL);

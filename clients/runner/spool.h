@@ -1,6 +1,6 @@
 /* Output of commands on its way to the service: collects what is written while an AppendLog call
  * is under way, and keeps what was sent until it is acknowledged. Bounded: ask for room before
- * adding. Touches no socket. Used by output.c and attempt.c. Not thread-safe. */
+ * adding. Touches no socket. Used by output_sender.c and attempt.c. Not thread-safe. */
 #ifndef SW_RUNNER_SPOOL_H
 #define SW_RUNNER_SPOOL_H
 
@@ -28,8 +28,7 @@ typedef struct sw_spool_batch {
 typedef struct sw_spool {
     sw_spool_batch batches[2], *filling, *sent;
     bool in_flight; /* `sent` is not acknowledged yet */
-    int64_t
-        offset; /* in the deployment's output: where `sent` begins, or `filling` if nothing is in flight */
+    int64_t offset; /* in the deployment's output: where `sent`, or else `filling`, begins */
     int64_t stored; /* bytes added so far, which the limit counts */
 } sw_spool;
 

@@ -1,37 +1,102 @@
-/* A hash table of marks (sequence.h). A cursor is `BASE`, or `BASE:POSITION=PROJECT,...`. */
+/* Marks in a table, see sequence.h. A cursor is `BASE`, or `BASE:POSITION=PROJECT,POSITION=PROJECT`. */
 #include "c/watch/sequence.h"
-#include "base/hash.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PROJECT_MAX  1024
+#define PROJECT_MAX  1024 /* bytes of a project in a cursor */
 #define NUMBER_CHARS 20
+
+/* --- The marks --- */
 
 void sw_sequence_clear(sw_sequence *sequence)
 {
-    for (size_t i = 0; i < sequence->room; i++)
+    for (uint32_t i = 0; i < sequence->count; i++)
         free(sequence->marks[i].project);
     free(sequence->marks);
+    sw_hash_table_clear(&sequence->index);
     *sequence = (sw_sequence){0};
 }
 
-/* Its place, or the free one where it would be. */
+static uint32_t hash_of(sw_view project)
+{
+    return sw_hash_bytes(0, project.data, project.size);
+}
+
+/* The project's mark, or NULL. */
 static sw_mark *find(const sw_sequence *sequence, uint32_t hash, sw_view project)
 {
-    for (size_t i = (size_t)hash;; i++) {
-        sw_mark *mark = &sequence->marks[i & (sequence->room - 1)];
-        if (mark->project == NULL || (mark->hash == hash && mark->size == project.size &&
-                                      memcmp(mark->project, project.data, project.size) == 0))
+    uint32_t at = hash, number;
+    while ((number = sw_hash_table_next(&sequence->index, hash, &at)) != SW_NONE) {
+        sw_mark *mark = &sequence->marks[number];
+        if (sw_view_equal((sw_view){mark->project, mark->size}, project))
             return mark;
     }
+    return NULL;
 }
+
+/* The last mark takes the place of the one that is dropped. */
+static void drop(sw_sequence *sequence, uint32_t number)
+{
+    uint32_t last = --sequence->count;
+    sw_hash_table_remove(&sequence->index, sequence->marks[number].hash, number);
+    free(sequence->marks[number].project);
+    if (number == last)
+        return;
+    sw_hash_table_remove(&sequence->index, sequence->marks[last].hash, last);
+    sequence->marks[number] = sequence->marks[last];
+    /* Cannot fail: the table has two cells less than before. */
+    (void)!sw_hash_table_insert(&sequence->index, sequence->marks[number].hash, number);
+}
+
+static void drop_needless(sw_sequence *sequence)
+{
+    for (uint32_t i = 0; i < sequence->count;)
+        if (sequence->marks[i].position <= sequence->base)
+            drop(sequence, i);
+        else
+            i++;
+}
+
+/* Makes room for one more mark. */
+static bool reserve(sw_sequence *sequence)
+{
+    if (sequence->count < sequence->capacity)
+        return true;
+    drop_needless(sequence);
+    if (sequence->count * 2 < sequence->capacity)
+        return true; /* much was needless, so this happens rarely */
+    if (sequence->capacity > UINT32_MAX / 4)
+        return false;
+    uint32_t capacity = sequence->capacity == 0 ? 16 : sequence->capacity * 2;
+    sw_mark *marks = realloc(sequence->marks, capacity * sizeof(*marks));
+    if (marks == NULL)
+        return false;
+    sequence->marks = marks;
+    sequence->capacity = capacity;
+    return true;
+}
+
+static bool add(sw_sequence *sequence, uint32_t hash, sw_view project, int64_t position)
+{
+    char *name = project.size <= UINT32_MAX && reserve(sequence) ? malloc(project.size + 1) : NULL;
+    if (name == NULL || !sw_hash_table_insert(&sequence->index, hash, sequence->count)) {
+        free(name);
+        return false;
+    }
+    if (project.size > 0)
+        memcpy(name, project.data, project.size);
+    sequence->marks[sequence->count++] = (sw_mark){name, (uint32_t)project.size, hash, position};
+    return true;
+}
+
+/* --- What was delivered --- */
 
 int64_t sw_sequence_last(const sw_sequence *sequence)
 {
     int64_t last = sequence->base;
-    for (size_t i = 0; i < sequence->room; i++)
-        if (sequence->marks[i].project != NULL && sequence->marks[i].position > last)
+    for (uint32_t i = 0; i < sequence->count; i++)
+        if (sequence->marks[i].position > last)
             last = sequence->marks[i].position;
     return last;
 }
@@ -40,8 +105,8 @@ int64_t sw_sequence_mark(const sw_sequence *sequence, sw_view project)
 {
     if (sequence->count == 0)
         return sequence->base;
-    const sw_mark *mark = find(sequence, sw_hash_bytes(0, project.data, project.size), project);
-    return mark->project != NULL && mark->position > sequence->base ? mark->position : sequence->base;
+    const sw_mark *mark = find(sequence, hash_of(project), project);
+    return mark != NULL && mark->position > sequence->base ? mark->position : sequence->base;
 }
 
 sw_sequence_verdict sw_sequence_judge(const sw_sequence *sequence, sw_view project, int64_t position,
@@ -53,49 +118,12 @@ sw_sequence_verdict sw_sequence_judge(const sw_sequence *sequence, sw_view proje
     return previous > mark ? SW_SEQUENCE_GAP : SW_SEQUENCE_NEXT;
 }
 
-/* A new table, of the marks that the base has not passed, with room for as many again before the
- * next one. */
-static bool rebuild(sw_sequence *sequence)
-{
-    size_t needed = 0, room = 16;
-    for (size_t i = 0; i < sequence->room; i++)
-        needed += sequence->marks[i].project != NULL && sequence->marks[i].position > sequence->base;
-    while (needed * 4 >= room)
-        room *= 2;
-    size_t old_room = sequence->room;
-    sw_mark *old = sequence->marks, *marks = calloc(room, sizeof(sw_mark));
-    if (marks == NULL)
-        return false;
-    sequence->marks = marks;
-    sequence->room = room;
-    sequence->count = needed;
-    for (size_t i = 0; i < old_room; i++) {
-        if (old[i].project != NULL && old[i].position > sequence->base)
-            *find(sequence, old[i].hash, (sw_view){old[i].project, old[i].size}) = old[i];
-        else
-            free(old[i].project);
-    }
-    free(old);
-    return true;
-}
-
 bool sw_sequence_take(sw_sequence *sequence, sw_view project, int64_t position)
 {
-    if (sequence->count * 2 >= sequence->room && !rebuild(sequence))
-        return false;
-    uint32_t hash = sw_hash_bytes(0, project.data, project.size);
+    uint32_t hash = hash_of(project);
     sw_mark *mark = find(sequence, hash, project);
-    if (mark->project == NULL) {
-        char *name = malloc(project.size + 1);
-        if (name == NULL || project.size > UINT32_MAX) {
-            free(name);
-            return false;
-        }
-        if (project.size > 0)
-            memcpy(name, project.data, project.size);
-        *mark = (sw_mark){.project = name, .size = (uint32_t)project.size, .hash = hash};
-        sequence->count++;
-    }
+    if (mark == NULL)
+        return add(sequence, hash, project, position);
     if (position > mark->position)
         mark->position = position;
     return true;
@@ -110,23 +138,24 @@ void sw_sequence_advance(sw_sequence *sequence, int64_t position)
 void sw_sequence_settle(sw_sequence *sequence, int64_t position)
 {
     sw_sequence_advance(sequence, position);
-    if (sequence->count > 0)
-        rebuild(sequence); /* out of memory: what is needless stays a while */
+    drop_needless(sequence);
 }
+
+/* --- The cursor --- */
 
 char *sw_sequence_write(const sw_sequence *sequence)
 {
     size_t room = NUMBER_CHARS + 2;
-    for (size_t i = 0; i < sequence->room; i++)
-        room += sequence->marks[i].project != NULL ? sequence->marks[i].size + NUMBER_CHARS + 2 : 0;
+    for (uint32_t i = 0; i < sequence->count; i++)
+        room += sequence->marks[i].size + NUMBER_CHARS + 2;
     char *text = malloc(room);
     if (text == NULL)
         return NULL;
     size_t used = (size_t)snprintf(text, room, "%lld", (long long)sequence->base);
     char separator = ':';
-    for (size_t i = 0; i < sequence->room; i++) {
+    for (uint32_t i = 0; i < sequence->count; i++) {
         const sw_mark *mark = &sequence->marks[i];
-        if (mark->project == NULL || mark->position <= sequence->base)
+        if (mark->position <= sequence->base)
             continue;
         used += (size_t)snprintf(text + used, room - used, "%c%lld=%.*s", separator,
                                  (long long)mark->position, (int)mark->size, mark->project);
@@ -135,7 +164,7 @@ char *sw_sequence_write(const sw_sequence *sequence)
     return text;
 }
 
-/* Digits that make a position; moves *at behind them. */
+/* Reads the digits of a position, and moves *at past them. */
 static bool read_number(const char **at, int64_t *number)
 {
     const char *begin = *at;

@@ -48,7 +48,7 @@ static void test_advance(void **state)
         assert_true(
             sw_sequence_take(&s, (sw_view){name, (size_t)snprintf(name, sizeof(name), "website:%d", i)}, i));
     }
-    assert_true(s.room <= 32);
+    assert_true(s.capacity <= 32);
     assert_int_equal(sw_sequence_mark(&s, a), 5000);
     char *text = sw_sequence_write(&s);
     assert_string_equal(text, "4000:5000=website:a");
