@@ -256,7 +256,8 @@ static void the_user_service_fails(void **state)
     sw_caller_detach(&caller);
 }
 
-/* A verdict holds for --auth-cache-ms without confirmation; a caller that left is forgotten after that. */
+/* A verdict holds for --auth-cache-ms without confirmation; a caller that left is forgotten
+ * after that. */
 static void the_cache(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Calls in the broker's core: who gets them, in which order, for how long. */
+/* Calls in the broker's core: which worker gets them, in which order, and for how long. */
 #include "base/clock.h"
 #include "core_sim.h"
 #include <stdio.h>
@@ -66,7 +66,7 @@ static void the_share_of_capacity_decides_and_ties_go_round(void **state)
         call(c, i);
     assert_int_equal(settle(), 40);
     int to[3] = {0};
-    for (size_t i = 0; i < 20; i++) /* at every moment about a third */
+    for (size_t i = 0; i < 20; i++) /* about a third at any time */
         to[(char *)actions[i].peer - tokens]++;
     assert_in_range(to[1], 4, 6);
     for (size_t i = 20; i < 40; i++)
@@ -79,7 +79,7 @@ static void the_share_of_capacity_decides_and_ties_go_round(void **state)
     char name[2] = "a";
     for (int i = 0; i < 3; i++, name[0]++)
         w[i] = worker(1 + i, name, 5);
-    for (uint64_t i = 1; i <= 9; i++) { /* one in flight: each in turn */
+    for (uint64_t i = 1; i <= 9; i++) { /* with one in flight, each worker has its turn */
         call(c, i);
         settle();
         long at = (char *)actions[0].peer - tokens - 1;
@@ -139,9 +139,9 @@ static void queues_are_bounded(void **state)
     settle();
     expect_answer(0, 1, SW_ANSWER_SERVICE_FULL);
     assert_int_equal(sw_core_get_counters(core)->queue_full, 4);
-    assert_true(ready(&w, 3, "w", 100)); /* room: they are all handed over */
+    assert_true(ready(&w, 3, "w", 100)); /* it has room: all calls are handed over */
     assert_int_equal(settle(), 6);
-    call_for("echo", a, 2, 0, 1 << 20); /* what need not wait has no bound */
+    call_for("echo", a, 2, 0, 1 << 20); /* a call that need not wait has no bound */
     settle();
     expect_request(0, 2, 3);
 }
@@ -175,7 +175,7 @@ static void an_expired_call_is_never_handed_over(void **state)
     call_for("echo", c, 2, 100, 10);
     call_for("echo", c, 3, 30000, 10);
     settle();
-    now += 100 * MS; /* to the microsecond, and no tick in between */
+    now += 100 * MS; /* exactly the deadline, without a tick in between */
     reply(w, actions[0].route, true, true);
     assert_int_equal(settle(), 3);
     expect_answer(1, 2, SW_ANSWER_EXPIRED_QUEUED);
@@ -203,7 +203,7 @@ static void time_over_at_the_worker(void **state)
     assert_int_equal(actions[1].route, route);
     call(c, 1); /* the number is free again */
     settle();
-    reply(w, route, true, true); /* late: goes nowhere, and makes room */
+    reply(w, route, true, true); /* late: it is dropped, and makes room */
     assert_int_equal(settle(), 1);
     expect_request(0, 2, 1);
 }
@@ -242,7 +242,7 @@ static void credit(void **state)
     reply(w, route, false, true);
     settle();
     assert_false(actions[0].final);
-    sw_core_client_credit(core, c, 1, 70000, now); /* at most 65 535 outstanding */
+    sw_core_client_credit(core, c, 1, 70000, now); /* at most 65 535 may be outstanding */
     settle();
     assert_int_equal(actions[0].kind, SW_ACTION_CREDIT);
     assert_int_equal(actions[0].credit, 65535);
@@ -257,7 +257,7 @@ static void credit(void **state)
     assert_int_equal(actions[1].kind, SW_ACTION_CANCEL);
     reply(w, route, true, true);
     assert_int_equal(settle(), 0);
-    /* What is granted while the call waits follows it. */
+    /* Credit that arrives while the call waits follows it. */
     worker(1, "w2", 0);
     call(c, 2);
     settle();
@@ -283,7 +283,7 @@ static void call_ids(void **state)
     uint32_t a = client(0), b = client(1);
     worker(2, "w", 10);
     call(a, 5);
-    call(b, 5); /* another client's is another's */
+    call(b, 5); /* each client has call ids of its own */
     call(a, 5);
     assert_int_equal(settle(), 3);
     expect_answer(0, 5, SW_ANSWER_CALL_EXISTS);
@@ -299,7 +299,7 @@ static void plain_requests_are_not_for_rpc_services(void **state)
 {
     (void)state;
     uint32_t c = client(0);
-    call_for("echo", c, 0, 0, 10); /* waits: nobody knows what echo is */
+    call_for("echo", c, 0, 0, 10); /* it waits, as the service is unknown */
     assert_int_equal(settle(), 0);
     worker(1, "w", 1);
     settle();
@@ -330,7 +330,7 @@ static void names_that_are_refused(void **state)
     assert_false(ready(&number, 1, "", 1));
     assert_false(ready(&number, 1, "w", 70000));
     assert_true(ready(&number, 1, "w", 1));
-    assert_false(ready(&number, 1, "a b", 1)); /* and what it was is forgotten */
+    assert_false(ready(&number, 1, "a b", 1)); /* and the worker is forgotten */
     assert_false(sw_core_is_serving(core, SW_VIEW("echo")));
 }
 
@@ -346,7 +346,7 @@ static void services_are_bounded(void **state)
         call_for(name, c, 0, 0, 10);
     }
     settle();
-    /* half of the room is for workers */
+    /* half of the room is kept for workers */
     assert_int_equal(sw_core_get_counters(core)->plain_dropped, 30);
     for (int i = 0; i < 10; i++) {
         snprintf(name, sizeof(name), "w%d", i);
@@ -354,7 +354,7 @@ static void services_are_bounded(void **state)
         settle();
         assert_true(sw_core_is_serving(core, sw_view_of(name)));
     }
-    pass(61 * S); /* what nobody waits for is forgotten */
+    pass(61 * S); /* services without workers and calls are forgotten */
     settle();
     call_for("new", c, 0, 0, 10);
     assert_int_equal(sw_core_get_counters(core)->plain_dropped, 40);
@@ -363,8 +363,7 @@ static void services_are_bounded(void **state)
     expect_request(0, 0, 1);
 }
 
-/* Everything at random, for long: accounts must balance, and no state may be reached that the
- * tables forbid. */
+/* Random events for a long time: every body must come back, and no forbidden move may happen. */
 static void a_busy_day(void **state)
 {
     (void)state;
@@ -434,7 +433,7 @@ static void a_busy_day(void **state)
                 sw_core_call_undelivered(core, action->route, &tokens[255], now);
                 sw_core_worker_lost(core, workers[peer], now);
                 workers[peer] = SW_NONE;
-                break; /* the rest of this batch is of workers that answer nothing */
+                break; /* the rest of this batch has no worker that answers */
             }
             routes[(seed >> 5) % 512] = action->route;
             of[(seed >> 5) % 512] = workers[peer];

@@ -1,4 +1,5 @@
-/* The counters of the core, which Stats shows: each goes up by one when it should, and only then. */
+/* The counters of the core, which Stats shows: each goes up by one when it should, and only
+ * then. */
 #include "core_sim.h"
 
 static sw_core_counters counters(void)
@@ -26,7 +27,8 @@ static void calls_and_replies(void **state)
     assert_int_equal(counters().stale_replies, 0);
 }
 
-/* A reply to a call that was answered meanwhile frees its place; it is neither counted nor stale. */
+/* A reply to a call that was answered meanwhile frees its place; it is neither counted nor
+ * stale. */
 static void late_replies(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Identities: what a verdict means as time goes by, and who is forgotten. */
+/* Identities: their verdicts over time, the topics they may read, and when they are forgotten. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +45,7 @@ static void test_verdict(void **state)
     assert_int_equal(sw_identity_verdict(key, 2 * S), SW_VERDICT_GOOD);
     assert_true(key->admin);
     assert_string_equal(key->user, "ann@a.example");
-    /* nobody has confirmed it */
+    /* it was not confirmed */
     assert_int_equal(sw_identity_verdict(key, 60 * S), SW_VERDICT_NONE);
     sw_identity_update(key, &report, 50 * S);
     report.reason = SW_VIEW("this key was revoked");
@@ -70,7 +70,7 @@ static void test_expiry(void **state)
     assert_non_null(strstr(key->reason, "expired"));
 }
 
-/* Whatever the service says, a user is somebody, and no name of the system's own. */
+/* Whatever the service says, an empty or reserved user name is refused. */
 static void test_names(void **state)
 {
     (void)state;
@@ -90,7 +90,7 @@ static void test_names(void **state)
     assert_int_equal(strlen(key->reason), SW_REASON_MAX);
     assert_null(sw_identities_find_or_add(&all, sw_view_of(longest), true, 0));
     assert_null(sw_identities_find_or_add(&all, SW_VIEW(""), false, 0));
-    /* A user of that name is another than a key of it. */
+    /* A user and a key of the same name are two identities. */
     assert_ptr_not_equal(sw_identities_find_or_add(&all, SW_VIEW("k"), true, 0), key);
     assert_ptr_equal(sw_identities_find_or_add(&all, SW_VIEW("k"), false, 0), key);
 }
@@ -147,7 +147,7 @@ static void test_topics(void **state)
     sw_identity_report report = {.user = SW_VIEW("u"), .until_us = 60 * S, .expires_us = SW_NEVER};
     assert_false(sw_identity_may_subscribe(user, S));
     sw_identity_update(user, &report, S);
-    assert_false(sw_identity_may_subscribe(user, S)); /* its projects were not told */
+    assert_false(sw_identity_may_subscribe(user, S)); /* its projects are unknown */
     report.has_projects = true;
     report.projects = projects;
     report.project_count = 3;
@@ -182,7 +182,7 @@ static void test_topics(void **state)
     assert_string_equal(grants(user, "d/"), "d/ ");
     assert_false(sw_identity_may_subscribe(user, 61 * S));
     report.until_us = 120 * S;
-    report.has_projects = false; /* asked for another reason */
+    report.has_projects = false; /* the call did not ask for them */
     before = user->rights;
     sw_identity_update(user, &report, 62 * S);
     assert_false(sw_identity_may_subscribe(user, 62 * S));

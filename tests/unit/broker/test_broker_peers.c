@@ -1,4 +1,4 @@
-/* Peers of the broker's core: those that are late, silent, lost, doubled, or leave. */
+/* Peers of the broker's core that are late, silent, lost, doubled, or leave. */
 #include "core_sim.h"
 
 static void no_worker_in_time(void **state)
@@ -59,10 +59,10 @@ static void a_lost_worker(void **state)
     assert_int_equal(settle(), 2);
     expect_answer(0, 2, SW_ANSWER_WORKER_LOST);
     expect_answer(1, 1, SW_ANSWER_WORKER_LOST);
-    assert_true(ready(&other, 2, "x", 2)); /* what waited goes to the next */
+    assert_true(ready(&other, 2, "x", 2)); /* the call that waited goes to the next worker */
     settle();
     expect_request(0, 3, 2);
-    sw_core_worker_lost(core, w, now); /* twice is once */
+    sw_core_worker_lost(core, w, now); /* the second time does nothing */
 }
 
 static void a_silent_worker(void **state)
@@ -84,7 +84,7 @@ static void a_silent_worker(void **state)
     assert_int_equal(actions[1].kind, SW_ACTION_DISCONNECT);
 }
 
-static void our_own_sleep_is_nobodys_silence(void **state)
+static void a_suspended_broker_loses_no_worker(void **state)
 {
     (void)state;
     worker(1, "w", 1);
@@ -130,7 +130,7 @@ static void a_restarted_instance_displaces_the_old_one(void **state)
     expect_request(0, 2, 2);
 }
 
-static void what_was_not_delivered_goes_elsewhere(void **state)
+static void undelivered_calls_go_to_other_workers(void **state)
 {
     (void)state;
     uint32_t c = client(0), w = worker(1, "w", 1);
@@ -140,14 +140,13 @@ static void what_was_not_delivered_goes_elsewhere(void **state)
     bodies++;
     sw_core_call_undelivered(core, actions[0].route, &tokens[255], now);
     sw_core_worker_lost(core, w, now);
-    assert_int_equal(settle(), 0); /* nobody is told: it has not run */
+    assert_int_equal(settle(), 0); /* no answer: it has not run */
     worker(2, "x", 1);
     settle();
-    expect_request(0, 1, 2); /* before what came after it */
+    expect_request(0, 1, 2); /* before younger calls */
 }
 
-/* What was sent after a call is lost with it: credit goes with the call to the next worker, and
- * a cancelled one to none. */
+/* An undelivered call keeps the credit that was sent after it; a cancelled one is not sent again. */
 static void what_follows_an_undelivered_call(void **state)
 {
     (void)state;
@@ -185,11 +184,11 @@ static void cancelling(void **state)
     expect_answer(0, 2, SW_ANSWER_CANCELLED_QUEUED);
     sw_core_client_cancel(core, c, 1, now);
     sw_core_client_cancel(core, c, 1, now);
-    assert_int_equal(settle(), 1); /* told once */
+    assert_int_equal(settle(), 1); /* the worker is notified once */
     assert_int_equal(actions[0].kind, SW_ACTION_CANCEL);
     reply(w, route, true, true);
     settle();
-    assert_int_equal(actions[0].kind, SW_ACTION_REPLY); /* it was faster */
+    assert_int_equal(actions[0].kind, SW_ACTION_REPLY); /* it was faster than the cancellation */
 }
 
 static void a_client_that_ends(void **state)
@@ -226,7 +225,7 @@ static void draining(void **state)
     expect_answer(0, 3, SW_ANSWER_DRAINING);
     reply(w, route, true, true);
     settle();
-    route = expect_request(1, 2, 1); /* what waits is still served */
+    route = expect_request(1, 2, 1); /* waiting calls are still served */
     reply(w, route, true, true);
     assert_int_equal(sw_core_in_flight(core), 0);
 }
@@ -244,7 +243,7 @@ static void draining_without_workers(void **state)
     sw_core_worker_lost(core, w, now);
     sw_core_tick(core, now);
     settle();
-    assert_int_equal(sw_core_in_flight(core), 0); /* and not for another one */
+    assert_int_equal(sw_core_in_flight(core), 0); /* but not for another one */
 }
 
 static void a_draining_worker_finishes(void **state)
@@ -275,10 +274,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(unknown_services_have_a_grace, begin, end),
         cmocka_unit_test_setup_teardown(a_lost_worker, begin, end),
         cmocka_unit_test_setup_teardown(a_silent_worker, begin, end),
-        cmocka_unit_test_setup_teardown(our_own_sleep_is_nobodys_silence, begin, end),
+        cmocka_unit_test_setup_teardown(a_suspended_broker_loses_no_worker, begin, end),
         cmocka_unit_test_setup_teardown(a_busy_plain_worker_may_be_silent, begin, end),
         cmocka_unit_test_setup_teardown(a_restarted_instance_displaces_the_old_one, begin, end),
-        cmocka_unit_test_setup_teardown(what_was_not_delivered_goes_elsewhere, begin, end),
+        cmocka_unit_test_setup_teardown(undelivered_calls_go_to_other_workers, begin, end),
         cmocka_unit_test_setup_teardown(what_follows_an_undelivered_call, begin, end),
         cmocka_unit_test_setup_teardown(cancelling, begin, end),
         cmocka_unit_test_setup_teardown(a_client_that_ends, begin, end),

@@ -46,7 +46,7 @@ static void timers_fire_in_time_and_never_early(void **state)
         }
     }
     assert_int_equal(fired, 1600);
-    /* A time that is over, and a long sleep. */
+    /* A time in the past, and a long pause. */
     sw_wheel_start(&wheel, 0, now - 100000000);
     sw_wheel_start(&wheel, 1, now + 50000000);
     now += 500000000;
