@@ -232,7 +232,7 @@ sw_code sw_subscribers_open(sw_subscribers *all, void *context, sw_error *error)
     const int manual = 1;
     all->monitor = sw_monitor_open(context, all->socket, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED);
     if (all->monitor == NULL || zmq_setsockopt(all->socket, ZMQ_XPUB_MANUAL, &manual, sizeof(manual)) != 0)
-        return sw_fail(error, SW_INTERNAL, "making the socket of events: %s", zmq_strerror(zmq_errno()));
+        return sw_fail(error, SW_INTERNAL, "cannot make the socket of events: %s", zmq_strerror(zmq_errno()));
     return SW_OK;
 }
 

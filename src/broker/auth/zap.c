@@ -179,9 +179,9 @@ sw_code sw_zap_open(sw_zap *zap, void *context, sw_error *error)
     zap->socket = zmq_socket(context, ZMQ_ROUTER);
     if (zap->socket == NULL || zmq_setsockopt(zap->socket, ZMQ_LINGER, &none, sizeof(none)) != 0 ||
         zmq_bind(zap->socket, "inproc://zeromq.zap.01") != 0)
-        return sw_fail(error, SW_INTERNAL, "making the socket for ZAP: %s", zmq_strerror(zmq_errno()));
+        return sw_fail(error, SW_INTERNAL, "cannot make the socket for ZAP: %s", zmq_strerror(zmq_errno()));
     if (sw_loop_fd(zap->loop, sw_socket_fd(zap->socket), ZMQ_POLLIN, read_all, zap) != SW_OK)
-        return sw_fail(error, SW_INTERNAL, "watching the socket for ZAP");
+        return sw_fail(error, SW_INTERNAL, "cannot watch the socket for ZAP");
     read_all(zap, ZMQ_POLLIN); /* its descriptor signals nothing before the first read */
     return SW_OK;
 }

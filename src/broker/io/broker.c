@@ -118,7 +118,7 @@ static sw_code open_parts(sw_broker *broker, sw_error *error)
 {
     const sw_auth_owner owner = {broker, call, changed, cut};
     if (getrandom(&broker->secret, sizeof(broker->secret), 0) != sizeof(broker->secret))
-        return sw_fail(error, SW_INTERNAL, "no random numbers: %s", strerror(errno));
+        return sw_fail(error, SW_INTERNAL, "cannot get random numbers: %s", strerror(errno));
     set_instance(broker);
     sw_code code = open_context(broker, error);
     if (code == SW_OK)

@@ -131,7 +131,7 @@ static sw_code open_subscribers(sw_events *events, bool network, void *socket, s
     sw_code code = sw_subscribers_open(all, events->context, error);
     if (code == SW_OK &&
         sw_loop_fd(events->loop, sw_socket_fd(all->monitor), ZMQ_POLLIN, read_monitor, all) != SW_OK)
-        code = sw_fail(error, SW_INTERNAL, "watching an event socket");
+        code = sw_fail(error, SW_INTERNAL, "cannot watch an event socket");
     return code;
 }
 
@@ -144,14 +144,14 @@ sw_code sw_events_socket(sw_events *events, bool publishers, bool network, void 
     if (made != NULL)
         *(publishers ? &events->publishers[network] : &events->subscribers[network].socket) = made;
     if (made == NULL || !set_options(events, made, publishers, network))
-        return sw_fail(error, SW_INTERNAL, "making an event socket: %s", zmq_strerror(zmq_errno()));
+        return sw_fail(error, SW_INTERNAL, "cannot make an event socket: %s", zmq_strerror(zmq_errno()));
     sw_code code = SW_OK;
     if (publishers && zmq_send(made, "\1", 1, 0) != 1)
-        code = sw_fail(error, SW_INTERNAL, "subscribing to events: %s", zmq_strerror(zmq_errno()));
+        code = sw_fail(error, SW_INTERNAL, "cannot subscribe to events: %s", zmq_strerror(zmq_errno()));
     else if (!publishers)
         code = open_subscribers(events, network, made, error);
     if (code != SW_OK || sw_loop_fd(events->loop, sw_socket_fd(made), ZMQ_POLLIN, read_all, events) != SW_OK)
-        return sw_fail(error, SW_INTERNAL, "watching an event socket");
+        return sw_fail(error, SW_INTERNAL, "cannot watch an event socket");
     read_all(events, 0); /* a descriptor signals nothing before the first read */
     *socket = made;
     return SW_OK;

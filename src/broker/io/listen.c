@@ -160,7 +160,8 @@ static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_erro
         good = good && sw_key_use_as_server(side->socket, &broker->auth.key,
                                             side->is_frontend ? SW_ZAP_FRONTEND : SW_ZAP_BACKEND);
     return good ? SW_OK
-                : sw_fail(error, SW_INTERNAL, "setting an option of a socket: %s", zmq_strerror(zmq_errno()));
+                : sw_fail(error, SW_INTERNAL, "cannot set an option of a socket: %s",
+                          zmq_strerror(zmq_errno()));
 }
 
 /* The side for an option and a transport, opened for its first endpoint. */

@@ -26,7 +26,7 @@ sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *er
     side->peers.size = sizeof(sw_peer);
     side->socket = zmq_socket(context, ZMQ_ROUTER);
     if (side->socket == NULL || (side->monitor = sw_monitor_open(context, side->socket, EVENTS)) == NULL)
-        return sw_fail(error, SW_INTERNAL, "making a socket: %s", zmq_strerror(zmq_errno()));
+        return sw_fail(error, SW_INTERNAL, "cannot make a socket: %s", zmq_strerror(zmq_errno()));
     return SW_OK;
 }
 
