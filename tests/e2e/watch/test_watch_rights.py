@@ -150,8 +150,12 @@ class Rights(WatchTest):
         s = self.subscriber(None, b"deployment/state/")
         self.listening(s)
         self.hears(s)
+        events, cut = (self.system.counter(name) for name in ("events", "subscribers_cut_ipc"))
         self.emit(6)
         self.assertEqual(self.hears(s, 2), self.topics(a))
+        self.assertGreater(self.system.counter("events"), events)
+        self.sql(f"DELETE FROM users.access_right WHERE project = '{a}' AND \"user\" = 'local@x.org'")
+        wait_for(lambda: self.system.counter("subscribers_cut_ipc") > cut, "its connection ends", 10)
 
     def test_watch(self):
         """The client library: the flow ends, and says why where nothing is left."""
