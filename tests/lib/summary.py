@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Adds up what `ctest --output-junit FILE --test-output-size-passed 1000000` wrote: summary.py FILE...
+"""Adds up what `ctest --output-junit FILE --test-output-size-passed 1000000` wrote: summary.py
+FILE...
 
-Counts test functions, not files: those of cmocka and of unittest by what they print. A file that ends badly without
-naming a failed test (a crash, a timeout) counts as one failure; one that passes without naming any counts as one. Names every failed and every skipped test, with the
-reason. The last line is `N passed, N failed, N skipped`. The exit status is 1 when anything failed or nothing ran.
+Counts test functions, not files: those of cmocka and of unittest by what they print. A file that
+ends badly without naming a failed test (a crash, a timeout) counts as one failure; one that passes
+without naming any counts as one. Names every failed and every skipped test, with the reason. The
+last line is `N passed, N failed, N skipped`. The exit status is 1 when anything failed or nothing
+ran.
 """
 import re
 import sys

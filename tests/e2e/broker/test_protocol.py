@@ -164,7 +164,7 @@ class Rpc(Base):
         self.assertEqual(len([large.recv() for _ in range(6)]), 6)
 
     def test_bad_calls(self):
-        worker = self.broker.worker()  # noqa: F841: it stays connected
+        self.worker = self.broker.worker()  # stays connected
         self.serving()
         client = self.broker.client()
         self.assertEqual(client.code(ECHO + "/X", call_id=0), INVALID)
@@ -350,7 +350,7 @@ class Rpc(Base):
         self.assertEqual(client.recv()[0].code, OK)
 
     def test_own_services(self):
-        worker = self.broker.worker()  # noqa: F841: it stays connected
+        self.worker = self.broker.worker()  # stays connected
         self.serving()
         client = self.broker.client()
 
