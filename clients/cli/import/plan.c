@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/hash_table.h"
 #include "c/json/json.h"
 #include "cli/schema/field.h"
 #include <stdlib.h>
@@ -23,9 +24,8 @@ struct sw_import_plan {
     uint32_t origin_count, origin_capacity;
     edge *edges;
     uint32_t edge_count, edge_capacity;
-    uint32_t *slots; /* the last row of each key; open addressing */
-    uint32_t slot_count, key_count;
-    uint32_t *ready; /* a queue: each row is in it once at a time */
+    sw_hash_table keys; /* the first row of each key */
+    uint32_t *ready;    /* a queue: each row is in it once at a time */
     uint32_t ready_head, ready_count;
     uint32_t circle_from; /* rows before it do not wait any more */
     sw_tally *tallies;
@@ -84,7 +84,7 @@ void sw_import_plan_destroy(sw_import_plan **plan)
     free(p->rows);
     free(p->origins);
     free(p->edges);
-    free(p->slots);
+    sw_hash_table_clear(&p->keys);
     free(p->ready);
     free(p->tallies);
     free(p);
@@ -148,42 +148,19 @@ uint64_t sw_import_plan_computed(const sw_import_plan *plan)
 
 /* --- Keys --- */
 
-static uint64_t hash(const sw_model_type *type, const char *key)
+static uint32_t hash_key(const sw_model_type *type, const char *key)
 {
-    uint64_t h = 0xcbf29ce484222325 ^ type->index; /* FNV-1a */
-    for (; *key != '\0'; key++)
-        h = (h ^ (unsigned char)*key) * 0x100000001b3;
-    return h ^ h >> 32;
+    return sw_hash_bytes(type->index, key, strlen(key));
 }
 
-/* The slot of a key: its last row, or SW_NO_ROW for one that is not there. */
-static uint32_t *find_slot(const sw_import_plan *plan, const sw_model_type *type, const char *key)
+/* The first row with this key, or SW_NO_ROW. */
+static uint32_t find_row(const sw_import_plan *plan, const sw_model_type *type, const char *key)
 {
-    uint32_t mask = plan->slot_count - 1;
-    for (uint32_t i = (uint32_t)hash(type, key) & mask;; i = (i + 1) & mask) {
-        uint32_t row = plan->slots[i];
-        if (row == SW_NO_ROW || (plan->rows[row].type == type && strcmp(plan->rows[row].key, key) == 0))
-            return &plan->slots[i];
-    }
-}
-
-/* At most half of the slots are in use. */
-static bool grow_slots(sw_import_plan *plan)
-{
-    if (plan->key_count + 1 <= plan->slot_count / 2)
-        return true;
-    uint32_t wanted = plan->slot_count ? plan->slot_count * 2 : 4096, old_count = plan->slot_count;
-    uint32_t *slots = wanted ? reallocarray(NULL, wanted, sizeof *slots) : NULL, *old = plan->slots;
-    if (slots == NULL)
-        return false;
-    memset(slots, 0xff, wanted * sizeof *slots);
-    plan->slots = slots;
-    plan->slot_count = wanted;
-    for (uint32_t i = 0; i < old_count; i++)
-        if (old[i] != SW_NO_ROW)
-            *find_slot(plan, plan->rows[old[i]].type, plan->rows[old[i]].key) = old[i];
-    free(old);
-    return true;
+    uint32_t hash = hash_key(type, key), at = hash, row;
+    while ((row = sw_hash_table_next(&plan->keys, hash, &at)) != SW_NONE)
+        if (plan->rows[row].type == type && strcmp(plan->rows[row].key, key) == 0)
+            return row;
+    return SW_NO_ROW;
 }
 
 /* --- A new row --- */
@@ -339,6 +316,33 @@ static sw_code check_agree(sw_import_plan *plan, const sw_row *before, const sw_
     return code;
 }
 
+static bool is_repeated(const sw_import_plan *plan, const sw_row *row)
+{
+    for (uint32_t at = row->same_key; at != SW_NO_ROW; at = plan->rows[at].same_key)
+        if (plan->rows[at].size == row->size && memcmp(plan->rows[at].request, row->request, row->size) == 0)
+            return true;
+    return false;
+}
+
+/* Copies a row out of the scratch arena and appends it. `first`: the first row with its key, or SW_NO_ROW. */
+static sw_code keep(sw_import_plan *plan, sw_row *row, uint32_t first, sw_error *error)
+{
+    uint8_t *bytes = sw_arena_alloc(plan->arena, row->size);
+    row->key = sw_arena_strndup(plan->arena, row->key, strlen(row->key));
+    if (bytes == NULL || row->key == NULL)
+        return no_memory(error);
+    memcpy(bytes, row->request, row->size);
+    row->request = bytes;
+    if (first == SW_NO_ROW) {
+        first = plan->row_count;
+        if (!sw_hash_table_insert(&plan->keys, hash_key(row->type, row->key), first))
+            return no_memory(error);
+    }
+    plan->rows[plan->row_count] = *row;
+    plan->rows[first].last_same_key = plan->row_count++;
+    return SW_OK;
+}
+
 sw_code sw_import_plan_add(sw_import_plan *plan, const sw_model_type *type, json_t *fields, uint32_t origin,
                            sw_error *error)
 {
@@ -347,30 +351,17 @@ sw_code sw_import_plan_add(sw_import_plan *plan, const sw_model_type *type, json
     sw_code code = encode(plan, &row, fields, error);
     if (code != SW_OK)
         return code;
-    if (!grow_slots(plan) ||
-        !room((void **)&plan->rows, plan->row_count, &plan->row_capacity, sizeof(sw_row)))
+    if (!room((void **)&plan->rows, plan->row_count, &plan->row_capacity, sizeof(sw_row)))
         return no_memory(error);
-    uint32_t *slot = find_slot(plan, type, row.key);
-    for (uint32_t at = *slot; at != SW_NO_ROW; at = plan->rows[at].same_key)
-        if (plan->rows[at].size == row.size && memcmp(plan->rows[at].request, row.request, row.size) == 0) {
-            sw_import_plan_tally(plan, type)->repeated++;
-            return SW_OK;
-        }
-    for (uint32_t at = *slot; at != SW_NO_ROW && code == SW_OK; at = plan->rows[at].same_key)
+    uint32_t first = find_row(plan, type, row.key);
+    row.same_key = first == SW_NO_ROW ? SW_NO_ROW : plan->rows[first].last_same_key;
+    if (is_repeated(plan, &row)) {
+        sw_import_plan_tally(plan, type)->repeated++;
+        return SW_OK;
+    }
+    for (uint32_t at = row.same_key; at != SW_NO_ROW && code == SW_OK; at = plan->rows[at].same_key)
         code = check_agree(plan, &plan->rows[at], &row, error);
-    if (code != SW_OK)
-        return code;
-    uint8_t *bytes = sw_arena_alloc(plan->arena, row.size);
-    row.key = sw_arena_strndup(plan->arena, row.key, strlen(row.key));
-    if (bytes == NULL || row.key == NULL)
-        return no_memory(error);
-    memcpy(bytes, row.request, row.size);
-    row.request = bytes;
-    plan->key_count += *slot == SW_NO_ROW;
-    row.same_key = *slot;
-    *slot = plan->row_count;
-    plan->rows[plan->row_count++] = row;
-    return SW_OK;
+    return code == SW_OK ? keep(plan, &row, first, error) : code;
 }
 
 /* --- Who waits for whom --- */
@@ -405,11 +396,10 @@ static sw_code link_row(sw_import_plan *plan, uint32_t at, sw_error *error)
         char key[SW_KEY_TEXT_SIZE];
         if (!sw_model_key(body_of(type, message), reference->fields, reference->target->key_count, key))
             continue;
-        uint32_t first = *find_slot(plan, reference->target, key);
+        /* The referenced row exists once the first row with its key is done. */
+        uint32_t first = find_row(plan, reference->target, key);
         if (first == SW_NO_ROW)
             continue;
-        while (plan->rows[first].same_key != SW_NO_ROW) /* it exists once the first row of its key is in */
-            first = plan->rows[first].same_key;
         row->refers = row->refers || first != at;
         if (!wait_for(plan, at, first))
             return no_memory(error);
@@ -456,7 +446,6 @@ void sw_import_plan_finish(sw_import_plan *plan, uint32_t at, bool well)
         if (--waiting->waits == 0 && waiting->state == SW_ROW_WAITING)
             make_ready(plan, plan->edges[i].row);
     }
-    row->first_edge = SW_NO_ROW;
 }
 
 bool sw_import_plan_break_circle(sw_import_plan *plan)

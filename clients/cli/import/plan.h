@@ -27,13 +27,14 @@ typedef struct sw_row {
     const char *key;        /* see sw_model_key */
     uint32_t size;
     uint32_t origin;
-    uint32_t waits;      /* rows that have to be finished before */
-    uint32_t first_edge; /* rows that wait for this one */
-    uint32_t same_key;   /* the row before with the same key, or SW_NO_ROW */
-    uint32_t retry_at;   /* successes of the run when it was sent last */
-    bool refers;         /* to a row of this plan */
-    bool last_try;       /* it is not sent again, whatever comes */
-    bool broken;         /* a row that it waited for has failed */
+    uint32_t waits;         /* rows that have to be finished before */
+    uint32_t first_edge;    /* rows that wait for this one */
+    uint32_t same_key;      /* the row before with the same key, or SW_NO_ROW */
+    uint32_t last_same_key; /* in the first row with a key: the last one */
+    uint32_t retry_at;      /* successes of the run when it was sent last */
+    bool refers;            /* to a row of this plan */
+    bool last_try;          /* it is not sent again, whatever comes */
+    bool broken;            /* a row that it waited for has failed */
     sw_row_state state;
 } sw_row;
 

@@ -168,6 +168,116 @@ static void test_same_key(void **state)
     sw_import_plan_destroy(&b.plan);
 }
 
+/* A reference waits for the first row with the key, which creates it, not for the rows that change it. */
+static void test_reference_waits_for_the_first_row(void **state)
+{
+    (void)state;
+    bench b;
+    begin(&b);
+    assert_int_equal(
+        add(&b, "WebsiteDeployed", "{\"website\":\"w\",\"docroot\":\"d\",\"environment\":\"e\"}"), SW_OK);
+    assert_int_equal(add(&b, "Website", "{\"code\":\"w\"}"), SW_OK);
+    assert_int_equal(add(&b, "Website", "{\"code\":\"w\",\"name\":\"one\"}"), SW_OK);
+    assert_int_equal(add(&b, "Website", "{\"code\":\"w\",\"live\":true}"), SW_OK);
+    assert_int_equal(sw_import_plan_link(b.plan, &b.error), SW_OK);
+    expect_wave(&b, " 2");
+    expect_wave(&b, " 3 1"); /* the rows that wait for one row are taken newest first */
+    expect_wave(&b, " 4");
+    expect_wave(&b, "");
+    sw_import_plan_destroy(&b.plan);
+}
+
+/* Only a reference to another row of the plan counts: not one to the row itself, not one to outside. */
+static void test_refers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        bool refers;
+        uint32_t waits;
+    } rows[] = {{"{\"fqdn\":\"self.org\",\"parent\":\"self.org\"}", false, 0},
+                {"{\"fqdn\":\"www.self.org\",\"parent\":\"self.org\"}", true, 1},
+                {"{\"fqdn\":\"www.other.org\",\"parent\":\"other.org\"}", false, 0},
+                {"{\"fqdn\":\"alone.org\"}", false, 0},
+                /* each reference counts, whatever the one before or after it is */
+                {"{\"fqdn\":\"b.org\",\"registrar\":\"unknown\",\"parent\":\"self.org\"}", true, 1},
+                {"{\"fqdn\":\"c.org\",\"registrar\":\"known\",\"parent\":\"c.org\"}", true, 1}};
+    bench b;
+    begin(&b);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(add(&b, "Domain", rows[i].json), SW_OK);
+    assert_int_equal(add(&b, "Registrar", "{\"code\":\"known\"}"), SW_OK);
+    assert_int_equal(sw_import_plan_link(b.plan, &b.error), SW_OK);
+    for (uint32_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(sw_import_plan_row(b.plan, i)->refers, rows[i].refers);
+        assert_int_equal(sw_import_plan_row(b.plan, i)->waits, rows[i].waits);
+    }
+    sw_import_plan_destroy(&b.plan);
+}
+
+/* A row whose predecessor failed is marked and still becomes ready: the service decides about it. */
+static void test_failure_is_passed_on(void **state)
+{
+    (void)state;
+    for (int well = 0; well < 2; well++) {
+        bench b;
+        begin(&b);
+        assert_int_equal(add(&b, "Domain", "{\"fqdn\":\"a.org\"}"), SW_OK);
+        assert_int_equal(add(&b, "Domain", "{\"fqdn\":\"w.a.org\",\"parent\":\"a.org\"}"), SW_OK);
+        assert_int_equal(sw_import_plan_link(b.plan, &b.error), SW_OK);
+        uint32_t first = sw_import_plan_take(b.plan);
+        assert_int_equal(sw_import_plan_take(b.plan), SW_NO_ROW);
+        sw_import_plan_finish(b.plan, first, well);
+        assert_int_equal(sw_import_plan_row(b.plan, first)->state, well ? SW_ROW_DONE : SW_ROW_FAILED);
+        assert_int_equal(sw_import_plan_row(b.plan, 1)->broken, !well);
+        expect_wave(&b, " 2");
+        sw_import_plan_destroy(&b.plan);
+    }
+}
+
+/* One failure of several predecessors is enough, whichever is finished last. */
+static void test_one_failure_of_two(void **state)
+{
+    (void)state;
+    for (int failing = 0; failing < 2; failing++) {
+        bench b;
+        begin(&b);
+        assert_int_equal(add(&b, "Domain", "{\"fqdn\":\"a.org\"}"), SW_OK);
+        assert_int_equal(add(&b, "Registrar", "{\"code\":\"r\"}"), SW_OK);
+        assert_int_equal(add(&b, "Domain", "{\"fqdn\":\"w.a.org\",\"parent\":\"a.org\",\"registrar\":\"r\"}"),
+                         SW_OK);
+        assert_int_equal(sw_import_plan_link(b.plan, &b.error), SW_OK);
+        for (int i = 0; i < 2; i++)
+            sw_import_plan_finish(b.plan, sw_import_plan_take(b.plan), i != failing);
+        assert_true(sw_import_plan_row(b.plan, 2)->broken);
+        expect_wave(&b, " 3");
+        sw_import_plan_destroy(&b.plan);
+    }
+}
+
+/* The table of keys grows, and each key is still found. */
+static void test_many_keys(void **state)
+{
+    (void)state;
+    char json[96];
+    bench b;
+    begin(&b);
+    for (int i = 0; i < 5000; i++) {
+        snprintf(json, sizeof json, "{\"fqdn\":\"%d.org\",\"parent\":\"%d.org\"}", i, (i + 1) % 5000 / 2);
+        assert_int_equal(add(&b, "Domain", json), SW_OK);
+    }
+    for (int i = 0; i < 5000; i += 7) {
+        snprintf(json, sizeof json, "{\"parent\":\"%d.org\",\"fqdn\":\"%d.org\"}", (i + 1) % 5000 / 2, i);
+        assert_int_equal(add(&b, "Domain", json), SW_OK);
+    }
+    assert_int_equal(sw_import_plan_rows(b.plan), 5000);
+    assert_int_equal(sw_import_plan_tally(b.plan, type_of("domain"))->repeated, (5000 + 6) / 7);
+    assert_int_equal(sw_import_plan_link(b.plan, &b.error), SW_OK);
+    for (uint32_t i = 3; i < 5000; i++)
+        assert_true(sw_import_plan_row(b.plan, i)->refers);
+    sw_import_plan_destroy(&b.plan);
+}
+
 static void test_circle(void **state)
 {
     (void)state;
@@ -180,6 +290,7 @@ static void test_circle(void **state)
     assert_true(sw_import_plan_break_circle(b.plan));
     expect_wave(&b, " 1");
     expect_wave(&b, " 2");
+    expect_wave(&b, ""); /* the first row was sent before what it waited for: it is not ready again */
     assert_false(sw_import_plan_break_circle(b.plan));
     sw_import_plan_destroy(&b.plan);
 }
@@ -213,9 +324,17 @@ static void test_bad_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names_and_keys),     cmocka_unit_test(test_kinds_of_fields),
-        cmocka_unit_test(test_order_of_resources), cmocka_unit_test(test_waves),
-        cmocka_unit_test(test_same_key),           cmocka_unit_test(test_circle),
+        cmocka_unit_test(test_names_and_keys),
+        cmocka_unit_test(test_kinds_of_fields),
+        cmocka_unit_test(test_order_of_resources),
+        cmocka_unit_test(test_waves),
+        cmocka_unit_test(test_same_key),
+        cmocka_unit_test(test_circle),
+        cmocka_unit_test(test_reference_waits_for_the_first_row),
+        cmocka_unit_test(test_refers),
+        cmocka_unit_test(test_failure_is_passed_on),
+        cmocka_unit_test(test_one_failure_of_two),
+        cmocka_unit_test(test_many_keys),
         cmocka_unit_test(test_bad_rows),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
