@@ -1,6 +1,6 @@
 /* One run of the command line. Used by main.c. */
-#ifndef SW_CLI_APP_H
-#define SW_CLI_APP_H
+#ifndef SW_CLI_APP_APP_H
+#define SW_CLI_APP_APP_H
 
 #include "cli/run/cli.h"
 

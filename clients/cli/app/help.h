@@ -1,6 +1,6 @@
 /* The text of --help. Used by app.c. */
-#ifndef SW_CLI_HELP_H
-#define SW_CLI_HELP_H
+#ifndef SW_CLI_APP_HELP_H
+#define SW_CLI_APP_HELP_H
 
 #include "cli/run/command.h"
 #include <stdio.h>

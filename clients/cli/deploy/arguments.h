@@ -1,7 +1,7 @@
 /* What the words and flags of the commands about deployments mean. Used by deploy, rollback, approve, abort, deployment, deployments,
  * logs. */
-#ifndef SW_CLI_ARGUMENTS_H
-#define SW_CLI_ARGUMENTS_H
+#ifndef SW_CLI_DEPLOY_ARGUMENTS_H
+#define SW_CLI_DEPLOY_ARGUMENTS_H
 
 #include "cli/run/cli.h"
 

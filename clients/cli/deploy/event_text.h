@@ -1,6 +1,6 @@
 /* Events of deployments as people and programs read them. Used by watch, and by whatever follows a deployment. */
-#ifndef SW_CLI_EVENT_TEXT_H
-#define SW_CLI_EVENT_TEXT_H
+#ifndef SW_CLI_DEPLOY_EVENT_TEXT_H
+#define SW_CLI_DEPLOY_EVENT_TEXT_H
 
 #include "c/json/json_value.h"
 #include <jansson.h>

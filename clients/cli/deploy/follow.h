@@ -1,7 +1,7 @@
 /* A deployment as it happens: its events, and its output in step with them, until it is over. Used by deploy --wait, rollback
  * --wait and logs; what lies behind is a watch of libsitewire and Deployments/ReadLog. */
-#ifndef SW_CLI_FOLLOW_H
-#define SW_CLI_FOLLOW_H
+#ifndef SW_CLI_DEPLOY_FOLLOW_H
+#define SW_CLI_DEPLOY_FOLLOW_H
 
 #include "cli/run/cli.h"
 #include "sitewire/deployment/v1/deployment.pb-c.h"

@@ -1,7 +1,7 @@
 /* The live view of a deployment on a terminal: step, command, time, last lines of output. Used by deploy --wait and rollback
  * --wait. */
-#ifndef SW_CLI_LIVE_H
-#define SW_CLI_LIVE_H
+#ifndef SW_CLI_DEPLOY_LIVE_H
+#define SW_CLI_DEPLOY_LIVE_H
 
 #include "cli/deploy/follow.h"
 #include "cli/run/cli.h"

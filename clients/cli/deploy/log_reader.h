@@ -1,6 +1,6 @@
 /* The output of a deployment, a page at a time. Used by what follows one, and by what reads it to its end. */
-#ifndef SW_CLI_READER_H
-#define SW_CLI_READER_H
+#ifndef SW_CLI_DEPLOY_LOG_READER_H
+#define SW_CLI_DEPLOY_LOG_READER_H
 
 #include "sitewire/deployment/v1/deployment.pb-c.h"
 #include <sitewire/client.h>

@@ -1,6 +1,6 @@
 /* The place of a deployment in the queue of its docroot environment, asked for now and then while it waits. Used by the live view. */
-#ifndef SW_CLI_PLACE_H
-#define SW_CLI_PLACE_H
+#ifndef SW_CLI_DEPLOY_QUEUE_H
+#define SW_CLI_DEPLOY_QUEUE_H
 
 #include "cli/run/cli.h"
 

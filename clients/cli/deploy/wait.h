@@ -1,6 +1,6 @@
 /* Waiting for the end of a deployment, and showing it meanwhile. Used by deploy, rollback and logs. */
-#ifndef SW_CLI_WAIT_H
-#define SW_CLI_WAIT_H
+#ifndef SW_CLI_DEPLOY_WAIT_H
+#define SW_CLI_DEPLOY_WAIT_H
 
 #include "cli/deploy/follow.h"
 #include "cli/run/cli.h"

@@ -1,8 +1,8 @@
 /* The parts of `sitewire import`: import.c runs them; read.c, jsonl.c and table.c turn files into a
  * plan; send.c works it off; report.c tells people and programs about it; rejects.c keeps what
  * failed; secret.c opens sealed secrets. */
-#ifndef SW_CLI_IMPORT_H
-#define SW_CLI_IMPORT_H
+#ifndef SW_CLI_IMPORT_IMPORT_H
+#define SW_CLI_IMPORT_IMPORT_H
 
 #include "cli/import/plan.h"
 #include "cli/rows/map.h"

@@ -1,8 +1,8 @@
 /* What import and export know of resources, all of it read from the schema: keys, references, the fields that
  * the registry sets itself, and the order in which rows can be made. docs/import.md says what the schema must
  * hold. */
-#ifndef SW_CLI_MODEL_H
-#define SW_CLI_MODEL_H
+#ifndef SW_CLI_IMPORT_MODEL_H
+#define SW_CLI_IMPORT_MODEL_H
 
 #include "cli/schema/resource.h"
 

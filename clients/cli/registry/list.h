@@ -1,6 +1,6 @@
 /* Lists as `sitewire list` makes them, for commands that list one resource. */
-#ifndef SW_CLI_LIST_H
-#define SW_CLI_LIST_H
+#ifndef SW_CLI_REGISTRY_LIST_H
+#define SW_CLI_REGISTRY_LIST_H
 
 #include "cli/run/cli.h"
 

@@ -1,6 +1,6 @@
 /* --at TIME: reads as of a time in the past. Used by get and list. */
-#ifndef SW_CLI_READ_TIME_H
-#define SW_CLI_READ_TIME_H
+#ifndef SW_CLI_REGISTRY_READ_TIME_H
+#define SW_CLI_REGISTRY_READ_TIME_H
 
 #include "cli/run/cli.h"
 

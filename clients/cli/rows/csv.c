@@ -1,4 +1,4 @@
-/* libcsv pushes cells at callbacks; here they become rows that are pulled. */
+/* libcsv pushes cells to callbacks; this turns them into rows that the caller pulls. */
 #include "cli/rows/csv.h"
 
 #include <csv.h>
@@ -9,7 +9,7 @@ struct sw_csv {
     struct csv_parser parser;
     sw_line_reader lines;
     char delimiter;
-    /* Text of the cells of the row being read, each with a NUL, and where they begin. */
+    /* The cells of the row being read, each with a NUL at its end, and where they begin. */
     char *text;
     size_t text_size, text_capacity;
     size_t *starts, count, starts_capacity;
@@ -17,13 +17,13 @@ struct sw_csv {
     char *raw;
     size_t raw_size, raw_capacity;
     uint32_t line;
-    bool open;  /* some of the row has been read */
+    bool open;  /* a row has begun */
     bool ended; /* the row is complete */
     bool end_of_file, no_memory;
     const char *fault;
 };
 
-/* Spaces are part of a cell (RFC 4180, 2.4). */
+/* RFC 4180, 2.4: spaces are part of a cell. */
 static int no_space(unsigned char c)
 {
     (void)c;
@@ -88,7 +88,7 @@ static bool append(char **text, size_t *size, size_t *capacity, const void *more
 static void on_cell(void *cell, size_t size, void *context)
 {
     sw_csv *csv = context;
-    if (csv->ended) /* a second row in one line (a lone CR ends rows too) */
+    if (csv->ended) /* a second row in the same line: a lone CR also ends a row */
         return;
     if (csv->count == SW_CSV_CELLS_MAX) {
         csv->fault = "more than 4096 cells";

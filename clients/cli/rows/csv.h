@@ -1,7 +1,8 @@
-/* Rows of a CSV file (RFC 4180) with the line that each begins on: libcsv in strict mode, fed line by line,
- * so that a broken row is reported and the next one read. Used by `sitewire import`. */
-#ifndef SW_CLI_IMPORT_CSV_H
-#define SW_CLI_IMPORT_CSV_H
+/* Reads rows of a CSV file (RFC 4180), each with the number of its first line. libcsv runs in
+ * strict mode and is fed line by line, so that after a bad row the next one can be read. Used by
+ * import; export uses the writer. */
+#ifndef SW_CLI_ROWS_CSV_H
+#define SW_CLI_ROWS_CSV_H
 
 #include "cli/rows/line_reader.h"
 
@@ -10,23 +11,23 @@
 typedef struct sw_csv sw_csv;
 
 typedef struct sw_csv_row {
-    uint32_t line;      /* it begins on */
-    size_t count;       /* of cells */
+    uint32_t line;      /* number of its first line */
+    size_t count;       /* number of cells */
     const char **cells; /* NUL-terminated */
-    const char *raw;    /* its text as it stands in the file, without the last newline */
+    const char *raw;    /* its text in the file, without the last newline */
     size_t raw_size;
-    const char *fault; /* why it is no row, or NULL; its cells are then not to be used */
+    const char *fault; /* what is wrong with the row, or NULL; if set, the cells are not valid */
 } sw_csv_row;
 
 /* Borrows `file`. NULL when out of memory. */
 sw_csv *sw_csv_new(FILE *file, char delimiter);
 void sw_csv_destroy(sw_csv **csv);
 
-/* The next row, valid until the next call: 1 with a row (look at its fault), 0 at the end, -1 when reading
- * failed or memory is out (see errno). Empty lines are no rows. */
+/* The next row, valid until the next call. Returns 1 with a row (check its fault), 0 at the end,
+ * -1 if reading failed or memory is exhausted (see errno). Empty lines are skipped. */
 int sw_csv_next(sw_csv *csv, sw_csv_row *row);
 
-/* Writes one cell, in quotes only if it needs them. */
+/* Writes one cell, quoted only if necessary. */
 void sw_csv_write(FILE *file, const char *text, size_t size, char delimiter);
 
 #endif

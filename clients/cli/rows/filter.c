@@ -1,4 +1,4 @@
-/* What each filter does. ASCII letters have cases; other text passes through as it is. */
+/* What each filter does. Only ASCII letters change their case; other text is passed through. */
 #include "cli/rows/filter.h"
 
 #include <string.h>
@@ -57,7 +57,7 @@ static const char *upper(const sw_template_filter *filter, const sw_template_row
     return text;
 }
 
-/* A code: a-z, 0-9 and single dashes between. */
+/* A code: a-z and 0-9, with single dashes between. */
 static const char *slug(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                         const char *value)
 {
@@ -139,7 +139,7 @@ static const char *suffix(const sw_template_filter *filter, const sw_template_ro
     return *value == '\0' ? value : sw_arena_printf(row->arena, "%s%s", value, filter->arguments[0]);
 }
 
-/* Pieces are trimmed and empty ones left out: lists in cells are written with and without spaces. */
+/* Trims each piece and drops empty ones: people write lists in cells with and without spaces. */
 static bool split(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                   sw_values *values)
 {
@@ -174,7 +174,8 @@ static bool split(const sw_template_filter *filter, const sw_template_row *row, 
     return true;
 }
 
-/* Where the registry has room for one: several are placed nowhere rather than one of them by chance. */
+/* For a field with room for one value: several values are reported and dropped, rather than one
+ * of them chosen by chance. */
 static bool only(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                  sw_values *values)
 {
@@ -182,7 +183,8 @@ static bool only(const sw_template_filter *filter, const sw_template_row *row, s
         return false;
     if (values->count <= 1)
         return true;
-    const char *reason = sw_arena_printf(row->arena, "names %zu, there is room for one", values->count);
+    const char *reason =
+        sw_arena_printf(row->arena, "has %zu values, but there is room for one", values->count);
     if (reason == NULL)
         return false;
     row->unplaced(row->context, column, reason);

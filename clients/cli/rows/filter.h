@@ -1,7 +1,7 @@
-/* The filters of templates: `trim`, `slug`, `split(",")`, ... A row of the table each; docs/import.md lists them. Used by
- * import_template.c. */
-#ifndef SW_CLI_IMPORT_FILTER_H
-#define SW_CLI_IMPORT_FILTER_H
+/* The filters of templates: `trim`, `slug`, `split(",")` ... One row of the table each;
+ * docs/import.md lists them. Used by template.c. */
+#ifndef SW_CLI_ROWS_FILTER_H
+#define SW_CLI_ROWS_FILTER_H
 
 #include "cli/rows/template.h"
 
@@ -9,12 +9,12 @@
 
 typedef struct sw_template_filter_type {
     const char *name;
-    int arguments;   /* exactly so many */
-    bool has_lookup; /* the argument names a table */
-    /* One value to another, or NULL when memory is out. */
+    int arguments;   /* number of arguments */
+    bool has_lookup; /* the argument is the name of a lookup table */
+    /* Turns one value into another; NULL when out of memory. */
     const char *(*one)(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                        const char *value);
-    /* Or all values of a cell at once. False when memory is out. */
+    /* Or works on all values of a cell at once; false when out of memory. */
     bool (*all)(const sw_template_filter *filter, const sw_template_row *row, size_t column,
                 sw_values *values);
 } sw_template_filter_type;
@@ -26,7 +26,7 @@ struct sw_template_filter {
     sw_template_filter *next;
 };
 
-/* Ended by a NULL name. */
+/* Ends with a NULL name. */
 extern const sw_template_filter_type sw_template_filter_types[];
 
 #endif

@@ -1,4 +1,4 @@
-/* Reads lines with getc_unlocked: one pass, no more memory than the longest line that is allowed. */
+/* Reads lines with getc_unlocked, in one pass; memory is bounded by the longest allowed line. */
 #include "cli/rows/line_reader.h"
 
 #include <errno.h>

@@ -1,30 +1,30 @@
-/* Lines of an input file with their numbers, bounded in length. Used by the CSV reader, mapping files and
- * `sitewire import`. */
-#ifndef SW_CLI_IMPORT_LINES_H
-#define SW_CLI_IMPORT_LINES_H
+/* Reads numbered lines of bounded length from a file. Used by the CSV reader, mapping files and
+ * import. */
+#ifndef SW_CLI_ROWS_LINE_READER_H
+#define SW_CLI_ROWS_LINE_READER_H
 
 #include <sitewire/status.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#define SW_LINE_READER_MAX ((size_t)4 << 20) /* what a call may carry; a longer line is no row */
+#define SW_LINE_READER_MAX ((size_t)4 << 20) /* more than one call may carry */
 
 typedef struct sw_line_reader {
     FILE *file;
     char *buffer;
     size_t capacity;
-    uint32_t number; /* of the line read last, from 1 */
-    char *text;      /* the line read last, its newline included, NUL-terminated; a BOM is left out */
+    uint32_t number; /* of the last line, from 1 */
+    char *text;      /* the last line with its newline and a NUL; a BOM is removed */
     size_t size;
-    bool
-        too_long; /* the line was longer than SW_LINE_READER_MAX: text is its beginning, the rest is skipped */
+    bool too_long; /* text is the beginning of the line; the rest was skipped */
 } sw_line_reader;
 
-/* Borrows `file`, which the caller closes after sw_line_reader_close. */
+/* Borrows `file`; the caller closes it after sw_line_reader_close. */
 void sw_line_reader_open(sw_line_reader *lines, FILE *file);
 void sw_line_reader_close(sw_line_reader *lines);
 
-/* The next line: 1 with a line, 0 at the end, -1 when reading failed or memory is out (see errno). */
+/* Reads the next line. Returns 1 with a line, 0 at the end, -1 if reading failed or memory is
+ * exhausted (see errno). */
 int sw_line_reader_next(sw_line_reader *lines);
 
 #endif

@@ -38,7 +38,7 @@ static sw_code no_memory(reader *r)
     return sw_fail(r->error, SW_RESOURCE_EXHAUSTED, "%.200s: out of memory", r->map->path);
 }
 
-/* Puts `FILE:LINE: ` before what a template said. */
+/* Puts `FILE:LINE: ` before the message of a template. */
 static sw_code at_line(const sw_map *map, unsigned line, sw_code code, sw_error *error)
 {
     if (code == SW_OK || error == NULL)
@@ -56,7 +56,8 @@ static char *trimmed(char *text)
     return text;
 }
 
-/* Splits `name = value` or `"name" = value`; both trimmed in place. False if there is no `=`. */
+/* Splits `name = value` or `"name" = value` and trims both sides, in place. False if there is no
+ * `=`. */
 static bool split_pair(char *text, char **name, char **value)
 {
     char *end = text;
@@ -108,9 +109,9 @@ static sw_code read_section(reader *r, char *name)
         return SW_OK;
     }
     if (*name == '\0' || strpbrk(name, " \t[]") != NULL)
-        return fail(r,
-                    "[%.80s] is no section: [input], [ignore], [map NAME] or the name of a resource expected",
-                    name);
+        return fail(
+            r, "[%.80s] is not a section: expected [input], [ignore], [map NAME] or the name of a resource",
+            name);
     sw_map_target *target = sw_arena_alloc(arena, sizeof *target);
     if (target == NULL || (target->resource = keep(r, name)) == NULL)
         return no_memory(r);
@@ -131,7 +132,7 @@ static sw_code read_input(reader *r, const char *name, const char *value)
     if (strcmp(value, "tab") == 0)
         value = "\t";
     if (strlen(value) != 1 || strchr("\"\r\n ", *value) != NULL || (unsigned char)*value >= 0x80)
-        return fail(r, "delimiter is one character such as , or ; or the word tab");
+        return fail(r, "delimiter must be one character such as , or ; or the word tab");
     r->map->delimiter = *value;
     return SW_OK;
 }
@@ -161,7 +162,7 @@ static sw_code read_lookup(reader *r, const char *name, const char *value)
         return no_memory(r);
     if (strcmp(name, "*") == 0) {
         if (lookup->fallback != NULL)
-            return fail(r, "the table has a line `* = ...` already");
+            return fail(r, "the table already has a line `* = ...`");
         lookup->fallback = to;
         return SW_OK;
     }
@@ -204,8 +205,9 @@ static sw_code read_field(reader *r, const char *name, const char *value)
                    r->error);
 }
 
-/* The first ` = ` or ` != ` outside braces parts the two sides. Nothing behind it is the empty text. *bare: there is text outside
- * of braces before it, or before the end. */
+/* Finds the first ` = ` or ` != ` outside of braces, which separates the two sides. If nothing
+ * follows it, the right side is the empty text. *bare: there is text outside of braces on the
+ * left side. */
 static char *find_comparison(char *text, size_t *size, bool *bare)
 {
     *bare = false;
@@ -232,7 +234,7 @@ static sw_code read_condition(reader *r, char *text)
     char *comparison = find_comparison(text, &size, &bare);
     sw_code code = SW_OK;
     if (comparison == NULL && bare)
-        return fail(r, "`when {column}`, `when {column} = text` or `when {column} != text` expected");
+        return fail(r, "expected `when {column}`, `when {column} = text` or `when {column} != text`");
     if (comparison != NULL) {
         condition->kind = size == 3 ? SW_WHEN_DIFFERENT : SW_WHEN_EQUAL;
         *comparison = '\0';
@@ -257,7 +259,7 @@ static sw_code read_line(reader *r, char *text)
         return read_condition(r, trimmed(text + 5));
     char *name, *value;
     if (!split_pair(text, &name, &value) || *name == '\0')
-        return fail(r, "`name = value`, `[section]` or a # comment expected");
+        return fail(r, "expected `name = value`, `[section]` or a # comment");
     switch (r->section) {
     case INPUT:
         return read_input(r, name, value);
@@ -268,13 +270,13 @@ static sw_code read_line(reader *r, char *text)
     case TARGET:
         return read_field(r, name, value);
     default:
-        return fail(r, "this line stands before any [section]");
+        return fail(r, "this line is before the first [section]");
     }
 }
 
-/* --- The whole --- */
+/* --- The whole mapping --- */
 
-/* Calls for each template of the map what `link` and `bind` need. */
+/* Calls `visit` for each template of the mapping. */
 static sw_code each_template(sw_map *map, sw_code (*visit)(sw_map *, const sw_template *, void *, sw_error *),
                              void *context, sw_error *error)
 {
@@ -327,7 +329,8 @@ sw_code sw_map_parse(const char *path, const char *text, size_t size, sw_map **m
     if (code != SW_OK)
         sw_fail(error, code, "%.200s: out of memory", path);
     else if (strlen(copy) != size)
-        code = sw_fail(error, SW_INVALID_ARGUMENT, "%.200s: contains a NUL byte; a mapping is text", path);
+        code =
+            sw_fail(error, SW_INVALID_ARGUMENT, "%.200s: contains a NUL byte; a mapping must be text", path);
     if (code == SW_OK && strncmp(copy, "\xEF\xBB\xBF", 3) == 0)
         copy += 3;
     for (char *line = copy; code == SW_OK && line != NULL;) {
@@ -349,7 +352,7 @@ void sw_map_destroy(sw_map **map)
 {
     if (*map == NULL)
         return;
-    sw_arena *arena = (*map)->arena; /* the map lives in it */
+    sw_arena *arena = (*map)->arena; /* the mapping itself is allocated in it */
     *map = NULL;
     sw_arena_destroy(&arena);
 }
@@ -392,7 +395,7 @@ sw_code sw_map_applies(const sw_map_target *target, const sw_template_row *row, 
         if (code != SW_OK)
             return code;
         bool equal = strcmp(left.items[0], right.items[0]) == 0;
-        *applies = when->kind == SW_WHEN_EQUAL ? equal : !equal; /* filled: different from no text */
+        *applies = when->kind == SW_WHEN_EQUAL ? equal : !equal;
     }
     return SW_OK;
 }

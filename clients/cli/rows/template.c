@@ -32,7 +32,7 @@ static void skip_space(parser *p)
     p->at += strspn(p->at, spaces);
 }
 
-/* `"text"`, a quote doubled inside; or what stands before one of `stops`, trimmed. */
+/* Reads `"text"` (a quote inside is doubled), or the text before one of `stops`, trimmed. */
 static sw_code parse_text(parser *p, const char *stops, const char **text)
 {
     skip_space(p);
@@ -76,7 +76,7 @@ static sw_code parse_arguments(parser *p, sw_template_filter *filter)
             count++;
         } while (*p->at == ',');
         if (*p->at != ')')
-            return wrong(p, "`)` expected (put text with , ) | } in quotes)");
+            return wrong(p, "expected `)` (put text with , ) | } in quotes)");
         p->at++;
         skip_space(p);
     }
@@ -106,7 +106,8 @@ static sw_code parse_filter(parser *p, sw_template_filter **filter)
         for (const sw_template_filter_type *type = sw_template_filter_types; type->name != NULL; type++)
             sw_nearest_offer(&nearest, type->name);
         sw_nearest_text(&nearest, "", near, sizeof near);
-        return sw_fail(p->error, SW_INVALID_ARGUMENT, "no filter `%.*s`%s, at character %zu of `%.200s`",
+        return sw_fail(p->error, SW_INVALID_ARGUMENT,
+                       "there is no filter `%.*s`%s, at character %zu of `%.200s`",
                        (int)(size > 40 ? 40 : size), p->at, near, (size_t)(p->at - p->text) + 1, p->text);
     }
     p->at += size;
@@ -114,23 +115,23 @@ static sw_code parse_filter(parser *p, sw_template_filter **filter)
     return parse_arguments(p, *filter);
 }
 
-/* Behind `{`. */
+/* The text after `{`. */
 static sw_code parse_column(parser *p, sw_template_part *part)
 {
     sw_code code = parse_text(p, "|}", &part->column);
     if (code == SW_OK && part->column[0] == '\0')
-        return wrong(p, "a column name expected");
+        return wrong(p, "expected the name of a column");
     for (sw_template_filter **next = &part->filters; code == SW_OK && *p->at == '|'; next = &(*next)->next) {
         p->at++;
         code = parse_filter(p, next);
     }
     if (code == SW_OK && *p->at != '}')
-        return wrong(p, "`|` or `}` expected");
+        return wrong(p, "expected `|` or `}`");
     p->at++;
     return code;
 }
 
-/* Up to the next column; `{{` and `}}` stand for braces. */
+/* The text up to the next column. `{{` and `}}` stand for braces. */
 static sw_code parse_literal(parser *p, sw_template_part *part)
 {
     char *out = sw_arena_alloc(p->arena, strlen(p->at) + 1);
@@ -141,7 +142,7 @@ static sw_code parse_literal(parser *p, sw_template_part *part)
         if (*p->at == '{' || *p->at == '}') {
             if (p->at[1] != p->at[0]) {
                 if (*p->at == '}')
-                    return wrong(p, "a `}` with no `{`; write `}}` for the brace itself");
+                    return wrong(p, "a `}` without a `{`; write `}}` for the brace itself");
                 break;
             }
             p->at++;
@@ -179,7 +180,7 @@ sw_code sw_template_link(const sw_template *template, const sw_lookup *lookups, 
                 if (strcmp(lookup->name, filter->arguments[0]) == 0)
                     filter->lookup = lookup;
             if (filter->lookup == NULL)
-                return sw_fail(error, SW_INVALID_ARGUMENT, "no table `[map %.80s]` in this file",
+                return sw_fail(error, SW_INVALID_ARGUMENT, "there is no table `[map %.80s]` in this file",
                                filter->arguments[0]);
         }
     return SW_OK;
@@ -227,7 +228,7 @@ static bool part_values(const sw_template_part *part, const sw_template_row *row
         const sw_template_filter_type *type = filter->type;
         if (type->all != NULL && !type->all(filter, row, part->index, values))
             return false;
-        if (values->count == 0) { /* nothing left of it; a default may follow */
+        if (values->count == 0) { /* no value is left; a default filter may follow */
             values->count = 1;
             values->items[0] = "";
         }
@@ -238,12 +239,13 @@ static bool part_values(const sw_template_part *part, const sw_template_row *row
     return true;
 }
 
-/* `left` and `right` put together, value by value; one value goes with each of several. */
+/* Joins `left` and `right` value by value. If one side has a single value, it goes with each
+ * value of the other. */
 static sw_code join(const sw_template_row *row, const sw_values *left, const sw_values *right, sw_values *out,
                     sw_error *error)
 {
     if (left->count != right->count && left->count > 1 && right->count > 1)
-        return sw_fail(error, SW_INVALID_ARGUMENT, "cells of one row split into %zu and into %zu values",
+        return sw_fail(error, SW_INVALID_ARGUMENT, "the cells of one row split into %zu and %zu values",
                        left->count, right->count);
     sw_values joined = {.count = left->count > right->count ? left->count : right->count};
     joined.items = sw_arena_alloc(row->arena, joined.count * sizeof *joined.items);

@@ -1,4 +1,4 @@
-/* The failure of usage, and the question before something is deleted: see cli.h. */
+/* Usage errors and the question before a deletion: see cli.h. */
 #include "cli/run/cli.h"
 #include "base/error.h"
 #include <stdarg.h>

@@ -1,6 +1,7 @@
-/* The context of one run of the command line, and what every command calls: the client, one call, the failure of usage. */
-#ifndef SW_CLI_CLI_H
-#define SW_CLI_CLI_H
+/* The context of one run of the command line, and what every command calls: the client, one
+ * call, usage errors, confirmation. */
+#ifndef SW_CLI_RUN_CLI_H
+#define SW_CLI_RUN_CLI_H
 
 #include "c/json/schema.h"
 #include "cli/run/command.h"
@@ -11,41 +12,44 @@
 /* One run of the program. Commands read it; only app/ and run/ write it. */
 struct sw_cli {
     const sw_command_set *set;
-    const sw_command *command; /* NULL if the words name none */
-    sw_args args;              /* words after the command's name, and all flags */
+    const sw_command *command; /* NULL if no command was given */
+    sw_args args;              /* the words after the command, and all flags */
     bool json;                 /* --json: one compact object per line */
-    bool timing;               /* --timing: each call's hops on stderr */
+    bool timing;               /* --timing: print each call's hops on stderr */
     bool out_terminal;         /* stdout is a terminal */
-    bool out_color;            /* colour on stdout: a terminal, and NO_COLOR is unset */
-    bool err_terminal;         /* progress may be shown on stderr */
+    bool out_color;            /* stdout may be coloured: it is a terminal, and NO_COLOR is unset */
+    bool err_terminal;         /* stderr is a terminal, so progress may be shown */
     const char *endpoints;     /* --endpoint or SITEWIRE_ENDPOINT, or NULL */
-    const char *key_file;      /* --key, or NULL: the library finds it */
+    const char *key_file;      /* --key, or NULL: the library looks for one */
     int64_t timeout_ms;        /* --timeout, or 0 */
-    sw_client *client;         /* NULL until sw_cli_client opened it */
-    bool usage_error;          /* the failure is one of usage: main adds a hint at --help */
-    /* Of sw_cli_call: `created`, `updated` or `unchanged`, if the service says so; else empty. */
+    sw_client *client;         /* NULL until the first sw_cli_client */
+    bool usage_error;          /* wrong usage: the error is followed by a hint to --help */
+    /* Set by sw_cli_call: `created`, `updated` or `unchanged` if the service reports one, else
+     * "". */
     char outcome[16];
 };
 
-/* --- What commands call --- */
-
-/* The client, opened at first use. INVALID_ARGUMENT says how to set SITEWIRE_ENDPOINT where it is unset. */
+/* The client, opened at first use. INVALID_ARGUMENT if no endpoint is known; the message says
+ * how to set one. */
 sw_code sw_cli_client(sw_cli *cli, sw_client **client, sw_error *error);
 /* The schema of all services, fetched at first use. The client owns it. */
 sw_code sw_cli_schema(sw_cli *cli, const sw_schema **schema, sw_error *error);
 
-/* One call with JSON in and out, ended early (CANCELLED) by SIGINT; prints its hops if --timing. `request` is
- * lent, NULL means {}. *reply (or NULL) is a new reference for the caller. `options` may be NULL. */
+/* One call with JSON in and out. SIGINT cancels it (CANCELLED). `request` is lent; NULL means
+ * {}. *reply is a new reference for the caller; `reply` and `options` may be NULL. Prints the
+ * hops of the call if --timing was given. */
 sw_code sw_cli_call(sw_cli *cli, const char *method, const json_t *request, const sw_call_options *options,
                     json_t **reply, sw_error *error);
-/* The hops of a reply on stderr. */
+/* Prints the hops of a reply on stderr. */
 void sw_cli_print_timing(const sw_reply *reply);
 
-/* A failure of usage: INVALID_ARGUMENT, and main points at --help. */
+/* Fails with INVALID_ARGUMENT and marks the failure as wrong usage, so that a hint to --help
+ * follows. */
 sw_code sw_cli_usage(sw_cli *cli, sw_error *error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Asks a person, on a terminal, unless --yes was given; programs have said yes by not being one. */
+/* Asks the person at the terminal. True without asking if --yes was given or there is no
+ * terminal: a script means what it says. */
 bool sw_cli_confirm(const sw_cli *cli, const char *question);
 
 #endif

@@ -1,7 +1,7 @@
-/* One command of the command line. Each folder of commands has a table of them (commands.c); app/ lists the tables, and prints help,
- * completion and docs/cli.md from them. */
-#ifndef SW_CLI_COMMAND_H
-#define SW_CLI_COMMAND_H
+/* One command of the command line. Each folder of commands has a table of them (commands.c).
+ * app/ lists the tables and prints help, completion and docs/cli.md from them. */
+#ifndef SW_CLI_RUN_COMMAND_H
+#define SW_CLI_RUN_COMMAND_H
 
 #include "cli/run/args.h"
 #include <sitewire/status.h>
@@ -9,13 +9,13 @@
 
 typedef struct sw_cli sw_cli;
 
-/* One command: a row of the table. */
+/* One command: a row of a table. */
 typedef struct sw_command {
     const char *name;
     sw_code (*run)(sw_cli *cli, sw_error *error);
     const char *summary;  /* one line */
     const char *usage;    /* what follows `sitewire NAME` */
-    const sw_flag *flags; /* its own, or NULL */
+    const sw_flag *flags; /* the command's own flags, or NULL */
     const char *help;     /* paragraphs; lines of up to 90 characters */
     const char *examples; /* lines that begin with `sitewire`, each after a `# comment` */
     bool hidden;          /* not listed in help */

@@ -1,14 +1,14 @@
 /* Files that people name on the command line. Used by --from, `field=@FILE`, mappings. */
-#ifndef SW_CLI_FILE_H
-#define SW_CLI_FILE_H
+#ifndef SW_CLI_RUN_FILE_H
+#define SW_CLI_RUN_FILE_H
 
 #include <sitewire/status.h>
 #include <stddef.h>
 
-/* The code of a failure with a file: NOT_FOUND, PERMISSION_DENIED, else FAILED_PRECONDITION. */
+/* The code for a file error: NOT_FOUND, PERMISSION_DENIED, else FAILED_PRECONDITION. */
 sw_code sw_cli_file_code(int errno_value);
-/* Reads a whole file, or stdin for `-`, of up to 64 MiB. *text is malloc'ed for the caller and ends with a NUL that *size does not
- * count. */
+/* Reads a whole file of up to 64 MiB, or stdin for `-`. *text is malloc'ed for the caller and
+ * ends with a NUL that *size does not count. */
 sw_code sw_cli_read_file(const char *path, char **text, size_t *size, sw_error *error);
 
 #endif

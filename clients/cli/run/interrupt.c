@@ -4,7 +4,7 @@
 #include <sitewire/status.h>
 #include <unistd.h>
 
-/* A signal handler can reach nothing else. */
+/* A signal handler can only reach globals. */
 static volatile sig_atomic_t stopped, blocking;
 
 static void end_now(void)
@@ -35,7 +35,7 @@ bool sw_cli_stopped(void)
     return stopped != 0;
 }
 
-/* The first signal asks to end, which interrupts what waits; the second one ends at once. */
+/* SA_RESETHAND: the second signal has its default action and ends the program. */
 void sw_cli_catch_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};

@@ -1,4 +1,4 @@
-/* Calls of the commands: the client, the schema, one JSON call that SIGINT can end. */
+/* Calls from commands: the client, the schema, and one JSON call that SIGINT can cancel. */
 #include "base/error.h"
 #include "c/json_call.h"
 #include "cli/run/cli.h"
@@ -6,15 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE_MS 200 /* how late a signal may be seen if it does not interrupt the wait */
+#define SLICE_MS 200 /* a signal that does not interrupt the wait is noticed this late */
 
 sw_code sw_cli_client(sw_cli *cli, sw_client **client, sw_error *error)
 {
     if (cli->client == NULL) {
         if (cli->endpoints == NULL || *cli->endpoints == '\0')
             return sw_fail(error, SW_INVALID_ARGUMENT,
-                           "SITEWIRE_ENDPOINT is not set: run `. DIR/env` in this shell, where `sitewire up "
-                           "--data DIR` has written it, or give --endpoint");
+                           "SITEWIRE_ENDPOINT is not set: run `. DIR/env` in this shell (`sitewire up --data "
+                           "DIR` writes that file), or give --endpoint");
         sw_client_options options = {
             .size = sizeof(options), .timeout_ms = cli->timeout_ms, .key_file = cli->key_file};
         sw_code code = sw_client_open(cli->endpoints, &options, &cli->client, error);
@@ -69,13 +69,13 @@ static void on_reply(const sw_reply *reply, void *context)
         json_error_t why;
         call->reply = json_loadb(reply->payload, reply->payload_size, JSON_ALLOW_NUL, &why);
         if (call->reply == NULL)
-            call->code = sw_fail(call->error, SW_INTERNAL, "the reply is no JSON: %s", why.text);
+            call->code = sw_fail(call->error, SW_INTERNAL, "the reply is not valid JSON: %s", why.text);
     }
     *call->cli->outcome = '\0';
     for (size_t i = 0; i < reply->trailer_count; i++)
         if (strcmp(reply->trailers[i].key, "sitewire-outcome") == 0)
             snprintf(call->cli->outcome, sizeof(call->cli->outcome), "%s", reply->trailers[i].value);
-    /* Where the time went is what one wants to know when it is over. */
+    /* After a timeout the first question is where the time went. */
     if (call->cli->timing || reply->code == SW_DEADLINE_EXCEEDED)
         sw_cli_print_timing(reply);
 }

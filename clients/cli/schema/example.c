@@ -16,7 +16,8 @@ static const struct {
     {"google.protobuf.Duration", "1.500s"},
 };
 
-/* Fields that only an earlier answer or the past can fill: with any other value the example would be refused. */
+/* Fields that only an earlier reply or a time in the past can fill: a request with a made-up
+ * value would be rejected. */
 static bool is_for_later(const char *field)
 {
     return strcmp(field, "page_token") == 0 || strcmp(field, "read_time") == 0;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NAME_SIZE 96 /* a longer name is no field's */
+#define NAME_SIZE 96 /* no field has a longer name */
 
 sw_code sw_field_find(const ProtobufCMessageDescriptor *message, const char *name, size_t length,
                       const ProtobufCFieldDescriptor **field, sw_error *error)

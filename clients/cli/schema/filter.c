@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Operators, longer spellings before their prefixes. */
+/* Operators; a longer one comes before its prefix. */
 static const struct {
     const char *spelling, *op;
-    bool word; /* ends at a space or the end */
+    bool word; /* a word: must end at a space or at the end of the text */
 } operators[] = {
     {"!=", "!=", false},      {"<>", "!=", false},        {"<=", "<=", false},
     {">=", ">=", false},      {"^=", "prefix", false},    {"==", "=", false},
@@ -27,7 +27,7 @@ static const char *skip_space(const char *p)
     return p;
 }
 
-/* The operator at *p, which is moved past it; NULL if there is none. */
+/* Reads an operator at *p and moves *p past it; NULL if there is none. */
 static const char *read_operator(const char **p)
 {
     for (size_t i = 0; i < sizeof(operators) / sizeof(*operators); i++) {
@@ -42,8 +42,8 @@ static const char *read_operator(const char **p)
     return NULL;
 }
 
-/* One value at *p up to `stop` (or the end), quotes removed, malloc'ed; NULL for a quote that does not end.
- */
+/* Reads one value at *p up to `stop` or the end, without its quotes. malloc'ed; NULL if a quote
+ * is not closed. */
 static char *read_value(const char **p, char stop)
 {
     const char *start = skip_space(*p), *end;
@@ -74,7 +74,7 @@ static sw_code read_values(const ProtobufCFieldDescriptor *field, const char *op
                            json_t *values, sw_error *error)
 {
     bool several = strcmp(op, "in") == 0;
-    /* `in (a, b)` is what SQL has taught people to write. */
+    /* People who know SQL write `in (a, b)`. */
     size_t length = strlen(p);
     char *inner = NULL;
     if (several && *p == '(' && length > 1 && p[length - 1] == ')') {
@@ -86,11 +86,12 @@ static sw_code read_values(const ProtobufCFieldDescriptor *field, const char *op
         char *text = read_value(&p, several ? ',' : '\0');
         if (text == NULL) {
             code = sw_fail_field(error, SW_INVALID_ARGUMENT, field->name,
-                                 "a quote in the filter on %s does not end", field->name);
+                                 "a quote in the filter on %s is never closed", field->name);
             break;
         }
         json_t *value = NULL;
-        /* Part of a value need not be one, and an empty one asks for what is empty. */
+        /* A part of a value need not be valid by itself, and an empty value matches empty
+         * fields. */
         if (is_substring_op(op) || *text == '\0')
             value = json_string(text);
         else
@@ -118,7 +119,7 @@ static sw_code read_null(const ProtobufCFieldDescriptor *field, const char *p, j
     size_t length = strcspn(p, " \t");
     if (length != 4 || strncasecmp(p, "null", 4) != 0 || *skip_space(p + 4) != '\0')
         return sw_fail_field(error, SW_INVALID_ARGUMENT, field->name,
-                             "after `is` comes `null` or `not null`");
+                             "`is` must be followed by `null` or `not null`");
     json_array_append_new(values, json_string(is_null ? "true" : "false"));
     return SW_OK;
 }
@@ -134,11 +135,10 @@ sw_code sw_filter_parse(const ProtobufCMessageDescriptor *message, const char *t
     p = skip_space(p);
     const char *op = length > 0 ? read_operator(&p) : NULL;
     if (op == NULL)
-        return sw_fail(
-            error, SW_INVALID_ARGUMENT,
-            "'%.100s' is no filter: write FIELD OP VALUE, with OP one of = != < <= > >= ^= ~ in, or "
-            "FIELD is [not] null",
-            text);
+        return sw_fail(error, SW_INVALID_ARGUMENT,
+                       "'%.100s' is not a filter: write FIELD OP VALUE, with OP one of = != < <= > >= ^= ~ "
+                       "in, or FIELD is [not] null",
+                       text);
     sw_code code = sw_field_find(message, start, length, &field, error);
     if (code != SW_OK)
         return code;

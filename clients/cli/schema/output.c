@@ -36,7 +36,7 @@ void sw_print_safe(const char *text)
     free(safe);
 }
 
-/* A value after its name; further lines are indented. */
+/* Prints the value after its name; further lines are indented. */
 static void print_lines(const char *text)
 {
     char *safe = sw_text_safe(text, true);
@@ -50,7 +50,7 @@ static void print_lines(const char *text)
     free(safe);
 }
 
-/* What is not set is left out, unless it was asked for by name. */
+/* Fields that are not set are left out, unless --fields names them. */
 static void print_record(const sw_output *output, const json_t *item)
 {
     const sw_cli *cli = output->cli;
@@ -94,7 +94,7 @@ static sw_code choose_fields(sw_output *output, const char *names, sw_error *err
         names += length + (names[length] == ',');
     }
     if (output->chosen && output->count == 0)
-        return sw_fail(error, SW_INVALID_ARGUMENT, "--fields names none: leave it out, or give `all`");
+        return sw_fail(error, SW_INVALID_ARGUMENT, "--fields is empty: leave it out, or give `all`");
     return SW_OK;
 }
 
@@ -107,7 +107,7 @@ static bool is_key(const ProtobufCFieldDescriptor *field, const ProtobufCFieldDe
     return false;
 }
 
-/* As --json, --csv and --fields say; else as `form`, with `fields`. */
+/* The form and the fields are those of --json, --csv and --fields, else `form` and `fields`. */
 static sw_code begin(sw_output *output, const sw_cli *cli, const ProtobufCMessageDescriptor *message,
                      sw_output_form form, const char *fields, sw_error *error)
 {
@@ -208,7 +208,7 @@ void sw_output_end(sw_output *output, bool failed)
     if (output->cli->out_terminal && !failed) {
         printf("(%zu row%s%s", output->rows, output->rows == 1 ? "" : "s", hidden > 0 ? "; " : ")\n");
         if (hidden > 0)
-            printf("%zu column%s left out: --fields chooses)\n", hidden, hidden == 1 ? "" : "s");
+            printf("%zu column%s not shown: choose with --fields)\n", hidden, hidden == 1 ? "" : "s");
     }
     sw_grid_destroy(&output->table);
 }

@@ -36,7 +36,7 @@ static bool load(const sw_schema_service *service, const sw_schema_method *get, 
     *resource = (sw_schema_resource){.message = get->reply, .get = get};
     for (unsigned i = 0; i < get->request->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &get->request->fields[i];
-        if (field->type == PROTOBUF_C_TYPE_MESSAGE) /* read_time: no part of a key */
+        if (field->type == PROTOBUF_C_TYPE_MESSAGE) /* read_time is not part of the key */
             continue;
         if (resource->key_count == SW_RESOURCE_KEYS_MAX)
             return false;
@@ -119,7 +119,8 @@ static bool offer(const sw_schema_resource *resource, void *context)
     if (sw_edit_distance(s->nearest.word, s->nearest.length, resource->name, strlen(resource->name)) <
         sw_edit_distance(s->nearest.word, s->nearest.length, resource->plural, strlen(resource->plural)))
         spelling = resource->name;
-    /* The resource is lent only for this call, so that a name to keep is copied: into a slot not in use. */
+    /* The resource is only lent to this call, so copy the name, into a slot that the candidates
+     * do not use. */
     for (size_t i = 0; i < sizeof(s->names) / sizeof(*s->names); i++) {
         bool used = false;
         for (size_t k = 0; k < s->nearest.count; k++)
@@ -143,7 +144,7 @@ sw_code sw_schema_resource_find(const sw_schema *schema, const char *word, sw_sc
     if (s.exact || s.prefixes == 1)
         return SW_OK;
     if (s.prefixes > 1)
-        return sw_fail(error, SW_INVALID_ARGUMENT, "'%s' may be any of %s", word, s.candidates);
+        return sw_fail(error, SW_INVALID_ARGUMENT, "'%s' is ambiguous: it may be %s", word, s.candidates);
     char hint[256];
     sw_nearest_init(&s.nearest, word, strlen(word));
     sw_schema_resource_each(schema, offer, &s);
@@ -203,7 +204,7 @@ sw_code sw_schema_resource_read_key(const sw_schema_resource *resource, const ch
         size_t length = joined && i + 1 < resource->key_count ? strcspn(part, "/") : strlen(part);
         if (length == 0 || (joined && (part[length] == '/') != (i + 1 < resource->key_count)) ||
             (joined && i + 1 == resource->key_count && strchr(part, '/') != NULL))
-            return sw_fail(error, SW_INVALID_ARGUMENT, "'%s' is no key of a %s: it is %s",
+            return sw_fail(error, SW_INVALID_ARGUMENT, "'%s' is not a key of a %s, which is %s",
                            words[joined ? 0 : i], resource->name, usage);
         char *text = strndup(part, length);
         json_t *value = NULL;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Integer types and their ranges; 64-bit ones are strings in proto3 JSON. */
+/* Integer types. In proto3 JSON the 64-bit ones are strings. */
 typedef struct integer_type {
     ProtobufCType type;
     const char *name;
@@ -129,7 +129,7 @@ static sw_code parse_enum(const ProtobufCFieldDescriptor *field, const char *tex
     return wrong(field, text, names, error);
 }
 
-/* A date becomes midnight UTC; anything else is checked where JSON is read. */
+/* A date becomes its midnight in UTC. Other text is checked by the JSON codec. */
 static sw_code parse_timestamp(const ProtobufCFieldDescriptor *field, const char *text, json_t **value,
                                sw_error *error)
 {
@@ -193,7 +193,7 @@ bool sw_word_is_assignment(const char *word)
     return length > 0 && word[length] == '=' && isalpha((unsigned char)word[0]);
 }
 
-/* Adds the values of `text`, separated by commas, to a list. */
+/* Appends the comma-separated values of `text` to a list. */
 static sw_code assign_list(const ProtobufCFieldDescriptor *field, const char *text, json_t *list,
                            sw_error *error)
 {
@@ -252,8 +252,8 @@ sw_code sw_word_assign(const ProtobufCMessageDescriptor *message, const char *wo
     if (code != SW_OK)
         return code;
     if (strlen(content) != size)
-        code = sw_fail_field(error, SW_INVALID_ARGUMENT, (*field)->name, "%s is no text: it has NUL bytes",
-                             text + 1);
+        code = sw_fail_field(error, SW_INVALID_ARGUMENT, (*field)->name,
+                             "%s is not text: it contains NUL bytes", text + 1);
     else
         code = assign(*field, content, object, error);
     free(content);

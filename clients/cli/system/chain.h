@@ -1,7 +1,7 @@
 /* The chain of history: computes its hashes anew, away from the database, and says where the first one is wrong and how.
  * Used by `sitewire audit verify`. */
-#ifndef SW_CLI_CHAIN_H
-#define SW_CLI_CHAIN_H
+#ifndef SW_CLI_SYSTEM_CHAIN_H
+#define SW_CLI_SYSTEM_CHAIN_H
 
 #include "store/audit.h"
 

@@ -1,7 +1,7 @@
 /* Child processes of `sitewire up`: started, watched, restarted with backoff, ended. Used by up.c and
  * cluster.c. */
-#ifndef SW_CLI_CHILD_H
-#define SW_CLI_CHILD_H
+#ifndef SW_CLI_SYSTEM_CHILD_H
+#define SW_CLI_SYSTEM_CHILD_H
 
 #include <sitewire/status.h>
 #include <stdint.h>

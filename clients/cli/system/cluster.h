@@ -1,7 +1,7 @@
 /* The private PostgreSQL cluster of `sitewire up`: made on first start, reached by a unix socket only, taken
  * over from a supervisor that was killed. */
-#ifndef SW_CLI_CLUSTER_H
-#define SW_CLI_CLUSTER_H
+#ifndef SW_CLI_SYSTEM_CLUSTER_H
+#define SW_CLI_SYSTEM_CLUSTER_H
 
 #include "cli/system/child.h"
 #include <limits.h>

@@ -1,7 +1,7 @@
 /* One look at all processes: what Stats and Health of every broker and of every instance say. Used by status.
  */
-#ifndef SW_CLI_SAMPLE_H
-#define SW_CLI_SAMPLE_H
+#ifndef SW_CLI_SYSTEM_SNAPSHOT_H
+#define SW_CLI_SYSTEM_SNAPSHOT_H
 
 #include "cli/run/cli.h"
 

@@ -1,6 +1,6 @@
 /* The keys of a system that `sitewire up` runs: made at the first start, kept in DATA/keys. Used by up.c. */
-#ifndef SW_CLI_KEYS_H
-#define SW_CLI_KEYS_H
+#ifndef SW_CLI_SYSTEM_UP_KEYS_H
+#define SW_CLI_SYSTEM_UP_KEYS_H
 
 #include "net/keyfile.h"
 #include <limits.h>

@@ -6,7 +6,7 @@
 
 #define COLUMNS_MAX 128
 #define GAP         2
-#define CELL_LEAST  12 /* a column that is no key is not cut below this: it is left out */
+#define CELL_LEAST  12 /* columns other than keys are not cut below this width but left out */
 #define KEY_LEAST   8
 
 struct sw_grid {
@@ -101,8 +101,8 @@ static size_t least(const sw_grid_column *column, size_t natural, size_t title)
     return natural < floor ? natural : floor;
 }
 
-/* Cuts the widest columns of a kind to a common cap, so that `excess` is saved; returns what is left of it.
- */
+/* Cuts the widest columns of one kind to a common width to save `excess` columns. Returns what
+ * could not be saved. */
 static size_t shrink(const size_t *titles, const sw_grid_column *columns, size_t count, bool keys,
                      size_t excess, size_t *widths)
 {
@@ -146,7 +146,7 @@ void sw_grid_layout(const size_t *natural, const size_t *titles, const sw_grid_c
             return;
         }
         widths[--kept] = 0;
-        /* What was cut to make room for it may be wide again. */
+        /* Columns that were cut to make room for one that is now left out may be wide again. */
         for (size_t i = 0; i < kept; i++)
             widths[i] = natural[i];
     }

@@ -1,7 +1,7 @@
-/* Tables for people: columns that fit the terminal, by display width; and text made safe to print. Used by
- * list, get, status and whatever prints rows. */
-#ifndef SW_CLI_GRID_H
-#define SW_CLI_GRID_H
+/* Tables that fit the terminal, and text made safe to print. Widths are display columns. Used by
+ * every command that prints rows. */
+#ifndef SW_CLI_TERM_GRID_H
+#define SW_CLI_TERM_GRID_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,37 +11,42 @@ typedef struct sw_grid sw_grid;
 
 typedef struct sw_grid_column {
     const char *title; /* lent */
-    bool right;        /* numbers */
-    bool key;          /* shown whatever the width; shrunk last */
+    bool right;        /* align right: numbers */
+    bool key;          /* always shown, and cut last */
 } sw_grid_column;
 
 /* At most 128 columns. NULL when out of memory. `columns` are copied, titles are lent. */
 sw_grid *sw_grid_new(const sw_grid_column *columns, size_t count);
 void sw_grid_destroy(sw_grid **table);
-/* Sets the next cell of the last row; after the last cell of a row the next one begins. Copied. */
+/* Sets the next cell of the last row. After the last cell of a row, the next row begins. The
+ * text is copied. */
 void sw_grid_add(sw_grid *table, const char *text);
 void sw_grid_addf(sw_grid *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 size_t sw_grid_rows(const sw_grid *table);
-/* Leaves out columns without any text (keys excepted), and those with text of several lines. */
+/* Removes columns that are empty in every row (except keys), and columns with text of several
+ * lines. */
 void sw_grid_drop_empty(sw_grid *table);
 
-/* Prints title and rows. `width` 0: as wide as it is. Otherwise long cells are cut with an ellipsis and, if
- * that is not enough, the last columns that are no keys are left out: *hidden (or NULL) is their number. */
+/* Prints the titles and the rows. `width` 0: nothing is cut. Otherwise long cells are cut with
+ * an ellipsis; if that is not enough, the last columns that are not keys are left out, and
+ * *hidden (may be NULL) is their number. */
 void sw_grid_print(const sw_grid *table, FILE *out, size_t width, bool color, size_t *hidden);
 
-/* The widths that sw_grid_print would use, 0 for a column left out. For tests. */
+/* The widths that sw_grid_print would use; 0 for a column that is left out. For tests. */
 void sw_grid_layout(const size_t *natural, const size_t *titles, const sw_grid_column *columns, size_t count,
                     size_t width, size_t *widths);
 
-/* Columns of the terminal on stdout; 0 if it is none ($COLUMNS overrides). */
+/* Columns of the terminal on stdout ($COLUMNS if the terminal does not report a size); 0 if
+ * `is_terminal` is false. */
 size_t sw_terminal_width(bool is_terminal);
 
-/* Columns that a text takes; invalid UTF-8 counts a column a byte. */
+/* Display columns of a text. Each byte of invalid UTF-8 counts as one. */
 size_t sw_text_width(const char *text);
-/* Bytes of the longest beginning of `text` that takes at most `columns`. */
+/* Length in bytes of the longest prefix of `text` that fits in `columns`. */
 size_t sw_text_cut(const char *text, size_t columns);
-/* `text` with control characters as escapes (\n, \t, \x1b) and invalid UTF-8 as U+FFFD: nothing that it holds
- * can drive the terminal. malloc'ed; NULL when out of memory. `keep_lines`: newlines stay. */
+/* Makes text harmless: control characters become escapes (\n, \t, \x1b) and invalid UTF-8
+ * becomes U+FFFD, so that the text cannot control the terminal. `keep_lines`: newlines stay.
+ * malloc'ed; NULL when out of memory. */
 char *sw_text_safe(const char *text, bool keep_lines);
 
 #endif

@@ -7,8 +7,8 @@
 #define ESCAPE 0x1B
 #define TAB    8
 
-/* Where a byte is: in text, or in an escape sequence (ECMA-48): after ESC, in a control sequence, in a string that BEL or ESC \
- * ends, after the ESC in such a string. */
+/* The state of the parser of ECMA-48 escape sequences: in plain text, after ESC, in a control
+ * sequence, in a string that BEL or ESC \ ends, after the ESC in such a string. */
 enum { IN_TEXT, AFTER_ESCAPE, IN_CONTROL, IN_STRING, IN_STRING_ESCAPE };
 
 static void end_line(sw_lines *lines)
@@ -30,7 +30,7 @@ void sw_lines_flush(sw_lines *lines)
     lines->state = IN_TEXT;
 }
 
-/* A line that is too long goes on in the next one; no character is cut. */
+/* Splits a line that is too long, but never within a character. */
 static void cut_line(sw_lines *lines)
 {
     char rest[4];
@@ -43,7 +43,7 @@ static void cut_line(sw_lines *lines)
     if (used > 0 && ((unsigned char)lines->text[used - 1] & 0xC0) == 0xC0) {
         used--;
         length++;
-    } else { /* the last character is whole, or none */
+    } else { /* the last character is complete, or there is none */
         used += length;
         length = 0;
     }
@@ -56,7 +56,7 @@ static void cut_line(sw_lines *lines)
 
 static void add(sw_lines *lines, char byte)
 {
-    if (lines->returned) { /* written over */
+    if (lines->returned) { /* text after a carriage return overwrites the line */
         lines->used = 0;
         lines->returned = false;
     }
@@ -97,7 +97,7 @@ static void escape_byte(sw_lines *lines, uint8_t byte)
             lines->state = IN_CONTROL;
         else if (strchr("]PX^_", byte) != NULL && byte != '\0')
             lines->state = IN_STRING;
-        else if (byte < 0x20 || byte > 0x2F) /* no intermediate byte: it ends here */
+        else if (byte < 0x20 || byte > 0x2F) /* not an intermediate byte: it ends the sequence */
             lines->state = IN_TEXT;
         break;
     case IN_CONTROL:
@@ -113,7 +113,8 @@ static void escape_byte(sw_lines *lines, uint8_t byte)
     default:
         lines->state = IN_TEXT;
     }
-    if (lines->state == IN_TEXT && byte == '\n') /* of a sequence that is none: the line ends all the same */
+    if (lines->state == IN_TEXT &&
+        byte == '\n') /* an incomplete sequence does not swallow the end of the line */
         end_line(lines);
 }
 

@@ -1,12 +1,14 @@
-/* Numbers for people: percentiles of a latency histogram, sizes, durations, rates. Used by status. */
-#ifndef SW_CLI_STATS_H
-#define SW_CLI_STATS_H
+/* Numbers for people: percentiles of a latency histogram, sizes, durations, rates. Used by
+ * status. */
+#ifndef SW_CLI_TERM_NUMBER_H
+#define SW_CLI_TERM_NUMBER_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* The time in microseconds that `share` (0 to 1) of the calls stayed below; bucket i holds those of less than
- * 2^i and not less than 2^(i-1) us. Within a bucket calls are taken as spread evenly. 0 if there are none. */
+/* The latency in microseconds that the fraction `share` (0 to 1) of the calls did not exceed; 0
+ * without calls. Bucket i counts the calls of at least 2^(i-1) and less than 2^i us; within a
+ * bucket they are assumed to be evenly spread. */
 double sw_percentile_us(const uint64_t *buckets, size_t count, double share);
 
 /* `850 us`, `1.2 ms`, `3.4 s`; "" for 0. */

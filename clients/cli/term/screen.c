@@ -10,15 +10,15 @@
 #include <unistd.h>
 
 struct sw_screen {
-    bool color, quiet;     /* quiet: echo is off */
-    struct termios before; /* if quiet */
-    size_t width, drawn;   /* of the last frame, and its lines */
+    bool color, quiet;     /* quiet: we have switched echo off */
+    struct termios before; /* terminal settings to restore, if quiet */
+    size_t width, drawn;   /* of the last frame: terminal width, number of lines */
     size_t widths[SW_SCREEN_LINES];
-    char *frame; /* as it was written */
+    char *frame; /* the last frame as it was written */
     struct sigaction suspend;
 };
 
-/* A signal handler can reach nothing else. */
+/* A signal handler can only reach globals. */
 static volatile sig_atomic_t suspending;
 
 static void on_suspend(int signal_number)
@@ -79,19 +79,20 @@ void sw_screen_size(size_t *width, size_t *height)
     *height = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
 }
 
-/* Gives the terminal back until the shell lets us go on. */
+/* Restores the terminal and stops; runs again when the shell continues us. */
 static void suspend(sw_screen *s)
 {
     suspending = 0;
     give_back(s);
     raise(SIGSTOP);
     take(s);
-    s->drawn = 0; /* whatever is there now stays */
+    s->drawn = 0; /* what is on the screen now stays there */
     free(s->frame);
     s->frame = NULL;
 }
 
-/* Lines of the terminal that the last frame takes now: one that has become narrower has broken the long ones. */
+/* Rows that the last frame occupies now: a terminal that has become narrower has wrapped the
+ * long lines. */
 static size_t rows(const sw_screen *s, size_t width)
 {
     size_t sum = 0;

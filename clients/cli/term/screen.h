@@ -1,13 +1,15 @@
-/* A few lines at the bottom of the terminal, redrawn in place as a whole. What is above them scrolls as ever. Used by the live view. */
-#ifndef SW_CLI_SCREEN_H
-#define SW_CLI_SCREEN_H
+/* A few lines at the bottom of the terminal that are redrawn in place. The output above them
+ * scrolls as usual. Used by the live view. */
+#ifndef SW_CLI_TERM_SCREEN_H
+#define SW_CLI_TERM_SCREEN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #define SW_SCREEN_LINES 64 /* at most */
 
-/* A line of a frame, and how it looks: an SGR parameter such as "1" or "31", or NULL. The text must be harmless. */
+/* A line of a frame, and its style: an SGR parameter such as "1" or "31", or NULL. The text must
+ * be safe to print. */
 typedef struct sw_screen_line {
     char *text; /* malloc'ed */
     const char *style;
@@ -15,14 +17,15 @@ typedef struct sw_screen_line {
 
 typedef struct sw_screen sw_screen;
 
-/* Takes the terminal of stdout: no cursor, no echo of what is typed. NULL when out of memory. */
+/* Takes over the terminal of stdout: hides the cursor and switches off echo. NULL when out of
+ * memory. */
 sw_screen *sw_screen_new(bool color);
-/* Gives it back as it was, with the last frame left standing. */
+/* Restores the terminal; the last frame stays visible. */
 void sw_screen_destroy(sw_screen **screen);
-/* Its size now; 80 and 24 if it does not say. */
+/* The current size; 80 and 24 if it is unknown. */
 void sw_screen_size(size_t *width, size_t *height);
-/* Shows these lines in place of the last ones, cut to the width, in one write, and frees their texts. What has not changed is not
- * written. Stops here while the program is to be suspended (Ctrl-Z). */
+/* Replaces the last frame in one write, each line cut to the width, and frees the texts. An
+ * unchanged frame is not written. If the user pressed Ctrl-Z, stops the program here. */
 void sw_screen_draw(sw_screen *screen, sw_screen_line *lines, size_t count);
 
 #endif

@@ -1,4 +1,4 @@
-/* Text on a terminal: display width, cutting, and making it harmless. See grid.h. */
+/* Text on a terminal: display width, cutting, and making it safe. See grid.h. */
 #include "cli/term/grid.h"
 #include <stdint.h>
 #include <stdlib.h>
@@ -7,7 +7,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
-/* One character of UTF-8 at `text` (not at its end): its bytes, 0 if it is invalid. */
+/* Decodes one UTF-8 character at `text`, which is not empty. Returns its length in bytes, 0 if
+ * it is invalid. */
 static size_t decode(const char *text, uint32_t *point)
 {
     const unsigned char *p = (const unsigned char *)text;
@@ -60,7 +61,7 @@ size_t sw_text_width(const char *text)
     return width;
 }
 
-/* Controls of ASCII and Latin 1, and the marks that reorder text. */
+/* ASCII and Latin-1 control characters, and the marks that reorder text (bidi overrides). */
 static bool is_control(uint32_t point)
 {
     return point < 0x20 || (point >= 0x7F && point < 0xA0) || (point >= 0x202A && point <= 0x202E) ||

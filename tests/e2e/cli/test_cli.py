@@ -95,7 +95,7 @@ class Cli(unittest.TestCase):
         self.assertEqual(self.json(*some)[0], {"name": "Alpha Énergie", "home_directory": ""})
         self.assertEqual(self.run_cli(*some, "--csv").stdout.splitlines()[:2], ["name,home_directory", "Alpha Énergie,"])
         self.fails(INVALID, *some[:-1], "nmae", error="INVALID_ARGUMENT: Website has no field 'nmae'; did you mean name")
-        self.fails(INVALID, "list", "websites", "--fields", "", error="INVALID_ARGUMENT: --fields names none")
+        self.fails(INVALID, "list", "websites", "--fields", "", error="INVALID_ARGUMENT: --fields is empty")
         self.fails(NOT_FOUND, "get", "website", "nope", error="NOT_FOUND: .*nope", lines=["resource: Website/nope"])
         self.fails(INVALID, "get", "webstie", "x", error="INVALID_ARGUMENT: .*did you mean website")
         self.fails(INVALID, "get", "docroot-environment", "main", error=".*DOCROOT/ENVIRONMENT")
@@ -135,12 +135,12 @@ class Cli(unittest.TestCase):
         self.assertEqual(codes("--page-size", "1"), ["alpha.example", "beta.example", "gamma.example"])
         self.fails(INVALID, "list", "websites", "nme = x", error="INVALID_ARGUMENT: .*'nme'; did you mean name")
         self.fails(INVALID, "list", "websites", "live = perhaps", error=".*true or false", lines=["field: live"])
-        self.fails(INVALID, "list", "websites", "code", error=".*no filter")
+        self.fails(INVALID, "list", "websites", "code", error=".*is not a filter")
         self.fails(INVALID, "list", "websites", "--order", "nope", error=".*no field 'nope'")
         self.fails(INVALID, "list", "websites", "--limit", "0", error=".*--limit takes")
         self.fails(INVALID, "list", "websites", "--lmit", "1", error=".*did you mean --limit",
                    lines=["hint: see `sitewire list --help`"])
-        self.fails(INVALID, "list", "docroot-e", error=".*may be any of docroot-environments, ")
+        self.fails(INVALID, "list", "docroot-e", error=".*is ambiguous: it may be docroot-environments, ")
 
     # --- changing ---
 
@@ -356,7 +356,7 @@ class Cli(unittest.TestCase):
             done = subprocess.run(["bash", "-c", f'sitewire() {{ {" ".join(timeout)} "{SITEWIRE}" "$@"; }}; sitewire {line}'],
                                   env=self.system.env(), capture_output=True, text=True, stdin=subprocess.DEVNULL,
                                   timeout=60, cwd=self.system.folder, check=False)
-            for word in ("unknown flag", "no field", "no such field", "no resource", "no method", "is no filter",
+            for word in ("unknown flag", "no field", "no such field", "no resource", "no method", "is not a filter",
                          "which ", "takes a"):
                 self.assertNotIn(word, done.stderr, line)
 

@@ -228,7 +228,7 @@ class Rows(ImportTest):
         for words, text in ((["missing.csv"], "cannot read missing.csv"),
                             ([self.folder], "is a folder"),
                             ([self.file("unknown.csv", "a\n")], "named after no resource"),
-                            (["--map", self.file("x.map", "[Website]\ncode = {a|b}\n"), "-"], "x.map:2: no filter `b`"),
+                            (["--map", self.file("x.map", "[Website]\ncode = {a|b}\n"), "-"], "x.map:2: there is no filter `b`"),
                             (["--map", self.file("y.map", "[Website]\nname = x\n"), "-"], "does not set `code`"),
                             (["--map", self.file("z.map", "[Website]\ncode = x\nrevision = 1\n"), "-"], "z.map:3:"),
                             (["--resource", "wbsite", "-"], "website"),
