@@ -1,5 +1,5 @@
-/* One run of the command line: finds the command, parses the flags, runs it, and reports the outcome as text on stderr and as exit
- * status. */
+/* One run of the command line: finds the command, parses the flags, runs the command, and
+ * reports the outcome on stderr and as the exit status. */
 #include "cli/app/app.h"
 #include "base/error.h"
 #include "base/nearest.h"
@@ -11,14 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What to do about a failure, beyond its message. */
+/* What the user can do about a failure. */
 static const char *remedy(sw_code code)
 {
     static const char *const remedies[SW_CODE_COUNT] = {
-        [SW_DEADLINE_EXCEEDED] = "give it more time with --timeout, or see `sitewire status`",
-        [SW_ABORTED] = "get it again, and repeat the change with its new revision",
-        [SW_UNAUTHENTICATED] =
-            "by tcp a key says who calls (`sitewire key enroll`), by ipc the broker's --local-users",
+        [SW_DEADLINE_EXCEEDED] = "allow more time with --timeout, or see `sitewire status`",
+        [SW_ABORTED] = "read it again, and repeat the change with its new revision",
+        [SW_UNAUTHENTICATED] = "on tcp a key identifies the caller (`sitewire key enroll`), on ipc the uid "
+                               "(the broker's --local-users)",
         [SW_UNIMPLEMENTED] = "`sitewire describe` lists what the running services offer",
         [SW_UNAVAILABLE] = "`sitewire status` shows what runs; `sitewire up --data DIR` starts a system",
     };
@@ -34,7 +34,7 @@ static void print_error(const sw_cli *cli, const sw_error *error)
         fprintf(stderr, "field: %s\n", error->field);
     if (error->resource[0] != '\0')
         fprintf(stderr, "resource: %s\n", error->resource);
-    /* What we found ourselves has said already what to do, except when nobody answered. */
+    /* Messages of our own already say what to do, unless nobody answered. */
     bool silent = error->code == SW_UNAVAILABLE || error->code == SW_DEADLINE_EXCEEDED;
     const char *hint = !error->local || (silent && cli->client != NULL) ? remedy(error->code) : NULL;
     if (strcmp(error->field, "plan_hash") == 0 && hint != NULL)
@@ -46,8 +46,8 @@ static void print_error(const sw_cli *cli, const sw_error *error)
         fprintf(stderr, "hint: %s\n", hint);
 }
 
-/* The command that argv names: the first word that is neither a global flag nor the value of one. Returns its
- * index, or 0. */
+/* The index of the command in argv: the first word that is neither a global flag nor its value;
+ * 0 if there is none. */
 static int find_command(const sw_command_set *set, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -93,14 +93,13 @@ static sw_code run(sw_cli *cli, int argc, char **argv, sw_error *error)
     }
     cli->json = sw_args_has(&cli->args, "json");
     if (cli->json && sw_args_has(&cli->args, "csv") && sw_args_value(&cli->args, "csv") == NULL)
-        return sw_cli_usage(cli, error,
-                            "--json and --csv are two forms of the same output; give one of them");
+        return sw_cli_usage(cli, error, "--json and --csv are two forms of the same output; give only one");
     cli->timing = sw_args_has(&cli->args, "timing");
     cli->endpoints = sw_args_value(&cli->args, "endpoint");
     cli->key_file = sw_args_value(&cli->args, "key");
     if (cli->endpoints == NULL)
         cli->endpoints = getenv("SITEWIRE_ENDPOINT");
-    /* A command's own --version has a value. */
+    /* Some commands have a --version with a value of their own. */
     if (sw_args_has(&cli->args, "version") && sw_args_value(&cli->args, "version") == NULL) {
         puts("sitewire " SW_VERSION);
     } else if (cli->command != NULL && sw_args_has(&cli->args, "help")) {
@@ -118,7 +117,7 @@ static sw_code run(sw_cli *cli, int argc, char **argv, sw_error *error)
 
 int sw_cli_main(const sw_command_set *set, int argc, char **argv)
 {
-    /* Widths of characters are looked up by wcwidth; everything else stays in the C locale. */
+    /* wcwidth needs a UTF-8 locale; everything else stays in the C locale. */
     setlocale(LC_CTYPE, "C.UTF-8");
     sw_cli_catch_signals();
     sw_cli cli = {
@@ -130,8 +129,8 @@ int sw_cli_main(const sw_command_set *set, int argc, char **argv)
     bool lost = fflush(stdout) != 0 || ferror(stdout) != 0;
     if (code == SW_OK && lost && errno != EPIPE)
         code = sw_fail(&error, SW_RESOURCE_EXHAUSTED, "cannot write the output: %s", strerror(errno));
-    /* A command that has already said what went wrong, for each of several keys say, leaves the message
-     * empty. */
+    /* A command that has already reported its failures (one for each of several keys, for
+     * example) leaves the message empty. */
     if (code != SW_OK && error.message[0] != '\0')
         print_error(&cli, &error);
     sw_client_close(&cli.client);

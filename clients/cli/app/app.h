@@ -4,7 +4,8 @@
 
 #include "cli/run/cli.h"
 
-/* Runs the command that argv names. Returns the exit status: 0, or the code of the failure, which it has printed on stderr. */
+/* Runs the command that argv names. Returns the exit status: 0, or the code of the failure,
+ * which it has printed on stderr. */
 int sw_cli_main(const sw_command_set *set, int argc, char **argv);
 
 #endif

@@ -1,4 +1,5 @@
-/* All commands and the flags of every command: the lists from which the program finds, helps with and completes what people type. */
+/* All commands and the flags of every command: the lists from which the program finds, helps
+ * with and completes what people type. */
 #include "cli/app/commands.h"
 #include "cli/deploy/commands.h"
 #include "cli/import/commands.h"

@@ -1,5 +1,6 @@
-/* `sitewire completion bash`, and the hidden `__complete LINE` that it asks: candidates for the last word of
- * a line from the command table, Reflection and the registry. */
+/* `sitewire completion bash`, and the hidden `__complete LINE` that its script calls: prints the
+ * candidates for the last word of a line, from the tables of commands, from Reflection and from
+ * the registry. */
 #include "base/error.h"
 #include "cli/app/commands.h"
 #include "cli/schema/field.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 
 #define WORDS_MAX 128
-#define ASK_MS    400 /* a shell that hangs is worse than one that knows less */
+#define ASK_MS    400 /* a shell must not hang; fewer candidates are better */
 #define CODES_MAX 100
 #define NAMES_MAX 4
 
@@ -39,12 +40,12 @@ static const char script[] = "# bash completion for sitewire: source <(sitewire 
 sw_code sw_cmd_completion(sw_cli *cli, sw_error *error)
 {
     if (cli->args.word_count != 1 || strcmp(cli->args.words[0], "bash") != 0)
-        return sw_cli_usage(cli, error, "completion takes the name of a shell: bash is the one it knows");
+        return sw_cli_usage(cli, error, "completion takes the name of a shell; only bash is supported");
     fputs(script, stdout);
     return SW_OK;
 }
 
-/* A line being completed: its words, the last of which may be empty. */
+/* The line to complete. Its last word may be empty. */
 typedef struct line {
     sw_cli *cli;
     char *text;
@@ -54,7 +55,7 @@ typedef struct line {
     const sw_schema *schema;
 } line;
 
-/* Splits at spaces, with quotes and backslashes as the shell has them. In place. */
+/* Splits the line at spaces, in place; quotes and backslashes work as in a shell. */
 static void split(line *l)
 {
     char *in = l->text, *out = l->text;
@@ -113,8 +114,8 @@ static bool load_schema(line *l)
     return l->schema != NULL || sw_cli_schema(l->cli, &l->schema, NULL) == SW_OK;
 }
 
-/* The codes of a resource that begin with `prefix`, each after `before`. Keys of several parts are completed
- * whole. */
+/* Prints the codes of a resource that begin with `prefix`, each after `before`. A key of several
+ * parts is completed as a whole. */
 static void complete_codes(line *l, const sw_schema_resource *resource, const char *before,
                            const char *prefix)
 {
@@ -142,7 +143,8 @@ static void complete_codes(line *l, const sw_schema_resource *resource, const ch
     free(first);
 }
 
-/* The resource that a field refers to: its comment says `-> Resource` and maybe `.field`. */
+/* The resource that a field refers to: the field's comment says `-> Resource`, perhaps followed
+ * by `.field`. */
 static bool reference_of(const line *l, const ProtobufCMessageDescriptor *message,
                          const ProtobufCFieldDescriptor *field, sw_schema_resource *target)
 {
@@ -155,7 +157,8 @@ static bool reference_of(const line *l, const ProtobufCMessageDescriptor *messag
     return sw_schema_resource_of(l->schema, name, target) && target->key_count == 1;
 }
 
-/* May create and update set it? Neither what the registry sets nor the key, which has a word of its own. */
+/* Whether create and update can set the field: not those that the registry sets, and not the
+ * key, which is a word of its own. */
 static bool may_be_set(const sw_schema_resource *resource, const ProtobufCFieldDescriptor *field)
 {
     bool good = field->id < SW_FIELD_BOOKKEEPING;
@@ -164,7 +167,8 @@ static bool may_be_set(const sw_schema_resource *resource, const ProtobufCFieldD
     return good;
 }
 
-/* `field=`, and after it values: true and false, names of an enum, codes of what it refers to. */
+/* Completes `field=`, and after it values: true and false, the names of an enum, the codes of
+ * the resource referred to. */
 static void complete_assignment(line *l, const sw_schema_resource *resource, bool sets)
 {
     const char *equals = strchr(l->last, '=');
@@ -196,7 +200,7 @@ static void complete_assignment(line *l, const sw_schema_resource *resource, boo
 
 static void complete_fields(line *l, const sw_schema_resource *resource)
 {
-    /* After the last comma, as lists of fields are written; a - in front is for --order. */
+    /* Complete after the last comma of a list of fields, and after the - of --order. */
     const char *comma = strrchr(l->last, ',');
     size_t length = comma != NULL ? (size_t)(comma - l->last) + 1 : 0;
     length += l->last[length] == '-';
@@ -239,7 +243,7 @@ static void complete_instances(line *l)
     json_decref(stats);
 }
 
-/* The words of a command after its first one (a resource): keys, then fields. */
+/* Completes the words after the resource: keys, then fields. */
 static void complete_resource_words(line *l, const char *command, const char *name, bool first_word)
 {
     sw_schema_resource resource;
@@ -252,7 +256,7 @@ static void complete_resource_words(line *l, const char *command, const char *na
         complete_codes(l, &resource, "", l->last);
 }
 
-/* IDs of deployments, the newest first. */
+/* IDs of deployments, newest first. */
 static void complete_deployments(const line *l)
 {
     json_t *page = NULL, *item,
@@ -267,13 +271,13 @@ static void complete_deployments(const line *l)
     json_decref(page);
 }
 
-/* Codes of the resource that a flag's value is one of, if it is. */
+/* Completes the value of a flag that takes the code of a resource. */
 static void complete_flag_codes(line *l, const char *flag)
 {
     static const char *const resources[][2] = {{"env", "environment"},
                                                {"docroot", "docroot"},
                                                {"project", "project"},
-                                               {"project", "website"}, /* its code alone will do */
+                                               {"project", "website"},
                                                {"type", "deployment-type"},
                                                {"status", "deployment-status"},
                                                {"user", "user"},
@@ -285,7 +289,8 @@ static void complete_flag_codes(line *l, const char *flag)
             complete_codes(l, &resource, "", l->last);
 }
 
-/* The words that a usage begins with: `new [FILE] | enroll | list` has new, enroll and list. */
+/* The words with which the alternatives of a usage begin: `new [FILE] | enroll | list` has new,
+ * enroll and list. */
 static void complete_verbs(const line *l, const char *usage)
 {
     for (const char *at = usage; at != NULL; at = strstr(at, " | ")) {
@@ -298,7 +303,7 @@ static void complete_verbs(const line *l, const char *usage)
     }
 }
 
-/* `explain ACTION RESOURCE KEY`, and `secret set | read | delete RESOURCE KEY FIELD`. */
+/* Completes `explain ACTION RESOURCE KEY` and `secret set | read | delete RESOURCE KEY FIELD`. */
 static void complete_after_verb(line *l, const char *const *names, size_t words)
 {
     static const char *const actions[] = {"read",   "create",  "update", "delete",
@@ -322,7 +327,7 @@ static void complete_after_verb(line *l, const char *const *names, size_t words)
         complete_codes(l, &resource, "", l->last);
 }
 
-/* The flag that the last word is the value of, or NULL. */
+/* The flag whose value the last word is, or NULL. */
 static const char *flag_before(const line *l)
 {
     const char *word = l->count >= 3 ? l->words[l->count - 2] : "";
@@ -363,7 +368,7 @@ static void complete_line(line *l)
     const sw_flag *given = flag != NULL ? find_flag(own, flag) : NULL;
     if (given == NULL && flag != NULL)
         given = find_flag(l->cli->set->flags, flag);
-    /* Words, flags and their values left out. */
+    /* The words that are neither flags nor their values. */
     const char *names[NAMES_MAX] = {NULL}, *name;
     size_t words = 0;
     for (size_t i = 2; i + 1 < l->count; i++) {

@@ -1,4 +1,4 @@
-/* --help at every level, and docs/cli.md: both are printed from the command table. */
+/* --help at every level, and docs/cli.md. Both are printed from the tables of commands. */
 #include "cli/app/help.h"
 #include "cli/app/commands.h"
 #include <string.h>
@@ -20,7 +20,7 @@ static bool has_flag(const sw_flag *flags, const char *name)
     return false;
 }
 
-/* All but those that another table has, too. */
+/* Prints all flags except those that `but` has, too. */
 static void print_flags(FILE *out, const sw_flag *flags, const sw_flag *but)
 {
     char text[64];
@@ -37,7 +37,7 @@ static void print_flags(FILE *out, const sw_flag *flags, const sw_flag *but)
     }
 }
 
-/* A text of several lines, each after `indent`. */
+/* Prints text of several lines, each after `indent`. */
 static void print_indented(FILE *out, const char *text, const char *indent)
 {
     while (*text != '\0') {
@@ -118,7 +118,7 @@ static void print_section(FILE *out, const sw_command *c)
     }
 }
 
-/* docs/cli.md */
+/* Prints docs/cli.md. */
 static void print_markdown(FILE *out, const sw_command_set *set)
 {
     fputs("# The `sitewire` command line\n\n"

@@ -1,4 +1,4 @@
-/* `sitewire`: the command line of sitewire. Everything is in sw_cli, for the unit tests. */
+/* `sitewire`, the command line. Everything else is in the library sw_cli, for the unit tests. */
 #include "base/process.h"
 #include "cli/app/app.h"
 #include "cli/app/commands.h"

@@ -1,6 +1,7 @@
-/* `sitewire export`: all rows, or those of some resources, so that `sitewire import` makes them again. JSON
- * lines on stdout, or one CSV file per resource; resources in the order of their references, rows in the
- * order of keys. Secrets come last, sealed for a key, and only if they are asked for. */
+/* `sitewire export`: all rows, or those of some resources, in a form that `sitewire import`
+ * reads. Writes JSON lines to stdout, or one CSV file per resource. Resources are ordered by
+ * their references, rows by key. Secrets come last, sealed for a public key, and only on
+ * request. */
 #include "base/error.h"
 #include "cli/import/model.h"
 #include "cli/rows/csv.h"
@@ -18,16 +19,16 @@
 
 typedef struct {
     sw_cli *cli;
-    const char *folder;     /* of CSV files, or NULL */
-    FILE *out;              /* JSON lines, or the CSV file at hand */
-    const char *secrets_to; /* whom secrets are sealed for, or NULL: none are written */
+    const char *folder;     /* of the CSV files, or NULL */
+    FILE *out;              /* for JSON lines, or the current CSV file */
+    const char *secrets_to; /* the public key that secrets are sealed for; NULL: no secrets */
     const sw_model_type *const *types;
     size_t type_count;
     bool *wanted; /* by type */
     uint64_t rows;
 } exporter;
 
-/* What somebody may set, in the order of the schema. A new reference. */
+/* The fields that a user may set, in the order of the schema. A new reference. */
 static json_t *plain_fields(const sw_model_type *type, const json_t *item)
 {
     json_t *row = json_object();
@@ -51,7 +52,7 @@ static bool write_json_row(exporter *e, const sw_model_type *type, const json_t 
     return well;
 }
 
-/* Text as it is; everything else as JSON, which import reads back. */
+/* Writes text as it is, and everything else as JSON; import reads both. */
 static void write_cell(FILE *out, const json_t *value)
 {
     if (json_is_string(value)) {
@@ -138,7 +139,7 @@ static bool is_wanted(const exporter *e, const char *type)
     return false;
 }
 
-/* One that is deleted meanwhile is left out. */
+/* A secret that is deleted meanwhile is left out. */
 static sw_code write_secret(exporter *e, const json_t *secret, sw_error *error)
 {
     json_t *request = json_object(), *row = json_object(), *reply = NULL;
@@ -183,7 +184,8 @@ static sw_code write_secrets(exporter *e, const sw_model_type *type, const json_
 
 /* --- Files --- */
 
-/* `docroot_environment.csv` for DocrootEnvironment: import knows the resource by it. */
+/* `docroot_environment.csv` for DocrootEnvironment: import finds the resource by the name of the
+ * file. */
 static void file_name(const sw_model_type *type, char *name, size_t size)
 {
     size_t used = 0;
@@ -196,7 +198,7 @@ static void file_name(const sw_model_type *type, char *name, size_t size)
     name[used] = '\0';
 }
 
-/* Written beside and renamed: a reader never sees half a file. */
+/* Written to a temporary file and renamed, so that a reader never sees an incomplete file. */
 static sw_code export_csv(exporter *e, const sw_model_type *type, sw_error *error)
 {
     char name[128], path[4096], temporary[4096 + 8];
@@ -244,7 +246,7 @@ sw_code sw_cmd_export(sw_cli *cli, sw_error *error)
                   .secrets_to = sw_args_value(&cli->args, "secrets-to"),
                   .out = stdout};
     if (e.secrets_to != NULL && e.folder != NULL)
-        return sw_cli_usage(cli, error, "--secrets-to goes with JSON lines, not with --csv");
+        return sw_cli_usage(cli, error, "--secrets-to works with JSON lines, not with --csv");
     if (e.secrets_to != NULL && !sw_key_is_valid(e.secrets_to))
         return sw_cli_usage(
             cli, error,

@@ -1,5 +1,5 @@
-/* `sitewire import`: rows of files into the registry, many at once, safe to repeat. docs/import.md tells
- * users. */
+/* `sitewire import`: reads rows from files into the registry, many at a time; safe to repeat.
+ * docs/import.md describes it for users. */
 #include "cli/import/import.h"
 
 #include "base/clock.h"
@@ -28,7 +28,7 @@ static bool has_suffix(const char *name, const char *suffix)
     return size > suffix_size && strcasecmp(name + size - suffix_size, suffix) == 0;
 }
 
-/* By name; what has none that tells is JSON if it begins with a brace. */
+/* By the name of the file. If that does not tell, a file that begins with a brace is JSON. */
 static sw_input_kind guess_kind(sw_input *input)
 {
     if (has_suffix(input->path, ".csv") || has_suffix(input->path, ".tsv"))
@@ -64,7 +64,7 @@ static sw_code find_kind(sw_import *import, sw_input *input, sw_error *error)
     return SW_OK;
 }
 
-/* --resource, or what the file is named after: `website.csv`, `Websites.jsonl`. */
+/* --resource, or the name of the file: `website.csv`, `Websites.jsonl`. */
 static sw_code find_type(sw_import *import, sw_input *input, sw_error *error)
 {
     const char *resource = sw_args_value(&import->cli->args, "resource");
@@ -75,8 +75,7 @@ static sw_code find_type(sw_import *import, sw_input *input, sw_error *error)
     if (input->type == NULL && input->kind == SW_INPUT_CSV)
         return sw_cli_usage(
             import->cli, error,
-            "%.200s is named after no resource: say which its rows are with --resource, or how to "
-            "read them with --map",
+            "%.200s is not named after a resource: name it with --resource, or read the file with --map",
             input->name);
     return SW_OK;
 }
@@ -99,7 +98,7 @@ static sw_code open_inputs(sw_import *import, sw_error *error)
             return sw_fail(error, sw_cli_file_code(errno), "cannot read %.200s: %s", input->name,
                            strerror(errno));
         if (fstat(fileno(input->file), &about) == 0 && S_ISDIR(about.st_mode))
-            return sw_cli_usage(import->cli, error, "%.200s is a folder: name the files in it", input->name);
+            return sw_cli_usage(import->cli, error, "%.200s is a folder; give the files in it", input->name);
         sw_code code = find_kind(import, input, error);
         if (code == SW_OK && import->map == NULL)
             code = find_type(import, input, error);
@@ -162,7 +161,7 @@ static sw_code run(sw_import *import, sw_error *error)
     sw_import_summary(import, rejected);
     if (code != SW_OK)
         return code;
-    if (import->first_code != SW_OK) /* each failure has been told */
+    if (import->first_code != SW_OK) /* each failure has been reported */
         return import->first_code;
     return import->interrupted ? SW_CANCELLED : SW_OK;
 }
@@ -170,7 +169,7 @@ static sw_code run(sw_import *import, sw_error *error)
 sw_code sw_cmd_import(sw_cli *cli, sw_error *error)
 {
     if (cli->args.word_count == 0)
-        return sw_cli_usage(cli, error, "which file? `-` reads stdin");
+        return sw_cli_usage(cli, error, "which file? Give its name, or - for stdin");
     int64_t jobs = 0;
     sw_code code = sw_args_number(&cli->args, "jobs", 1, JOBS_MAX, JOBS_DEFAULT, &jobs, error);
     if (code != SW_OK)

@@ -1,6 +1,6 @@
-/* The parts of `sitewire import`: import.c runs them; read.c, jsonl.c and table.c turn files into a
- * plan; send.c works it off; report.c tells people and programs about it; rejects.c keeps what
- * failed; secret.c opens sealed secrets. */
+/* The parts of `sitewire import`: import.c runs them; read.c, jsonl.c, table.c and row.c turn
+ * files into a plan; send.c sends its rows; secret.c opens sealed secrets; report.c prints
+ * failures, progress and the summary; rejects.c writes the rows that failed. */
 #ifndef SW_CLI_IMPORT_IMPORT_H
 #define SW_CLI_IMPORT_IMPORT_H
 
@@ -8,27 +8,28 @@
 #include "cli/rows/map.h"
 #include "cli/run/cli.h"
 
-/* The first column, or the member, that a rejected row gets; ignored when it is read. In CSV its cells begin with SW_REASON_MARK, so
- * that they are told from others where a row has the wrong number of cells. */
+/* The name of the column or member that holds the reason in a file of rejects; import ignores
+ * it. In CSV the cell begins with SW_REASON_MARK, so that it is recognised even if a row has the
+ * wrong number of cells. */
 #define SW_REASON_NAME "_error"
 #define SW_REASON_MARK "rejected: "
-/* The member that holds a rejected line which is no JSON object. */
+/* The member that holds a rejected line that is not a JSON object. */
 #define SW_LINE_NAME "_line"
 
 typedef enum { SW_INPUT_JSONL, SW_INPUT_CSV } sw_input_kind;
 
 /* One input file. */
 typedef struct sw_input {
-    const char *path; /* as given; `-` for stdin */
+    const char *path; /* as given; `-` is stdin */
     const char *name; /* for messages */
-    FILE *file;       /* until it was read */
+    FILE *file;       /* NULL after it was read */
     sw_input_kind kind;
-    const sw_model_type *type; /* of its rows, or NULL: each row says, or a mapping */
+    const sw_model_type *type; /* of its rows; NULL: each row names it, or a mapping does */
     char delimiter;
-    char *header; /* the first row of a CSV file as it stands, for the file of rejects */
+    char *header; /* the header of a CSV file as it stands there, for the file of rejects */
 } sw_input;
 
-/* Cells without a place, by column. */
+/* The number of cells that could not be used, by column. */
 typedef struct sw_unplaced {
     char *column;
     uint64_t count;
@@ -38,48 +39,49 @@ typedef struct sw_import {
     sw_cli *cli;
     sw_client *client;
     sw_model *model;
-    sw_map *map;                     /* or NULL */
-    const sw_model_type **map_types; /* by target of the map */
+    sw_map *map;                     /* NULL without --map */
+    const sw_model_type **map_types; /* by index of the mapping's targets */
     sw_import_plan *plan;
     sw_input *inputs;
     size_t input_count;
-    const char *rejects; /* path, or NULL */
+    const char *rejects; /* --rejects, or NULL */
     bool dry_run;
     uint32_t jobs;
-    /* Outcome. */
-    uint64_t rows_read, rows_rejected; /* of the files */
-    uint64_t sent, finished;           /* of the plan; sent counts a row each time */
+    /* The outcome: */
+    uint64_t rows_read, rows_rejected; /* counted in the files */
+    uint64_t sent, finished;           /* counted in the plan; `sent` counts every attempt */
     sw_unplaced *unplaced;
     size_t unplaced_count;
-    json_t *secrets; /* those that wait for their rows, or NULL */
+    json_t *secrets; /* waiting until the rows are sent; NULL if there are none */
     uint64_t secrets_set;
-    sw_code first_code; /* of the first row of the input that failed, or OK */
+    sw_code first_code; /* of the first input row that failed, or OK */
     uint32_t first_origin;
     bool interrupted;
-    bool unreachable; /* gave up because nobody answers */
+    bool unreachable; /* it gave up because the service does not answer */
     int64_t started_us, sending_us, ended_us, drawn_us;
-    bool drawn; /* a progress line stands on the terminal */
+    bool drawn; /* a progress line is on the terminal */
 } sw_import;
 
 /* --- read.c --- */
 
 /* Checks the mapping against the schema. */
 sw_code sw_import_check_map(sw_import *import, sw_error *error);
-/* Reads one input into the plan. Fails only for what ends the import. */
+/* Reads one input into the plan. Fails only if the import must end. */
 sw_code sw_import_read(sw_import *import, uint32_t input, sw_error *error);
 
-/* For the readers of each kind: */
+/* For the readers of each format: */
 sw_code sw_import_read_jsonl(sw_import *import, uint32_t input, sw_error *error);
 sw_code sw_import_read_csv(sw_import *import, uint32_t input, sw_error *error);
 sw_code sw_import_no_memory(sw_error *error);
-/* By errno. */
+/* Reports a failed read, by errno. */
 sw_code sw_import_read_failed(const sw_input *input, sw_error *error);
-/* Reports a row that is none. Returns OK: the others are imported. */
-/* A cell of SW_REASON_NAME. */
+/* True for a cell that SW_REASON_MARK begins. */
 bool sw_import_is_reason(const char *cell);
+/* Reports a row that cannot be read. Returns OK: the other rows are imported. */
 sw_code sw_import_bad_row(sw_import *import, uint32_t origin, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Adds a row to the plan. What is wrong with it is reported; only a lack of memory ends the import. */
+/* Adds a row to the plan. A row that is wrong is reported; only exhausted memory ends the
+ * import. */
 sw_code sw_import_add(sw_import *import, const sw_model_type *type, json_t *fields, uint32_t origin,
                       sw_error *error);
 
@@ -89,35 +91,38 @@ sw_code sw_import_send(sw_import *import, sw_error *error);
 
 /* --- secret.c --- */
 
-/* Whether a row is a line of `export --secrets-to`. */
+/* True for a line of `export --secrets-to`. */
 bool sw_import_is_secret(const json_t *row);
-/* Keeps it until the rows are sent; reports it if there is no key to open it. */
+/* Keeps a secret until the rows are sent. Reports it if it cannot be opened. */
 sw_code sw_import_add_secret(sw_import *import, json_t *row, uint32_t origin, sw_error *error);
-/* Sets those that were kept; in a trial they are only opened. Fails only for what ends the import. */
+/* Sets the secrets that were kept; in a dry run only opens them. Fails only if the import must
+ * end. */
 sw_code sw_import_send_secrets(sw_import *import, sw_error *error);
 
 /* --- report.c --- */
 
-/* A row that failed. `type` may be NULL. Counts it, prints it, marks its origin. */
+/* Reports a row that failed: counts it, prints it, adds the reason to its origin. `type` may be
+ * NULL. */
 void sw_import_fail(sw_import *import, uint32_t origin, const sw_model_type *type, const char *key,
                     const sw_error *error);
-/* A cell without a place. */
+/* Reports a cell that could not be used. */
 void sw_import_unplaced(sw_import *import, uint32_t input, uint32_t line, const char *column,
                         const char *cell, const char *reason);
-/* Counts a cell of a column that was reported as a whole. */
+/* Counts a cell of a column that was already reported as a whole. */
 void sw_import_count_unplaced(sw_import *import, const char *column);
-/* Something worth saying once, about a file. */
+/* Prints a note about a file. */
 void sw_import_note(sw_import *import, uint32_t input, uint32_t line, const char *text);
-/* Draws the progress line, at most ten times a second and only on a terminal. */
+/* Draws the progress line, only on a terminal and at most ten times a second. */
 void sw_import_progress(sw_import *import, bool last);
-/* `rejected`: rows in the file of rejects. */
+/* Prints the summary. `rejected`: number of rows in the file of rejects. */
 void sw_import_summary(sw_import *import, uint64_t rejected);
 
 /* --- rejects.c --- */
 
-/* Whether --rejects can be written, before anything is sent. */
+/* Fails if --rejects cannot be written; called before anything is sent. */
 sw_code sw_import_check_rejects(const sw_import *import, sw_error *error);
-/* Writes what --rejects asks for, but never over an input whose other rows are not in; *count rows of it. */
+/* Writes the files of --rejects. Never replaces an input file that has rows which were not sent.
+ * *count: number of rows written. */
 sw_code sw_import_write_rejects(sw_import *import, uint64_t *count, sw_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* JSON lines to rows of the plan. */
+/* Reads JSON lines into rows of the plan. */
 #include "cli/import/import.h"
 
 #include "cli/rows/line_reader.h"
@@ -19,7 +19,7 @@ static sw_code read_object(sw_import *import, const sw_input *input, json_t *row
         if (!json_is_string(named))
             return sw_import_bad_row(
                 import, origin, "%s",
-                "no member `resource` that names what this is; add it, or use --resource");
+                "there is no member `resource` that says what this is; add it, or use --resource");
         sw_error why = {0};
         if (sw_model_require(import->model, json_string_value(named), &type, &why) != SW_OK)
             return sw_import_bad_row(import, origin, "%s", why.message);
@@ -34,8 +34,7 @@ static sw_code read_json_line(sw_import *import, uint32_t index, const char *tex
 {
     json_error_t why;
     json_t *row = parse_line(text, size, &why);
-    const json_t *line =
-        json_object_get(row, SW_LINE_NAME); /* of a file of rejects: what was no JSON object */
+    const json_t *line = json_object_get(row, SW_LINE_NAME); /* of a file of rejects */
     if (json_is_string(line)) {
         json_t *inner = parse_line(json_string_value(line), json_string_length(line), &why);
         json_decref(row);

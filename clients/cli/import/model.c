@@ -1,6 +1,6 @@
-/* Reads the schema's comments: `-> Type` is a reference (to a type with a key of several fields: to the row
- * that the fields of the same names give), `Set by the registry` and `never typed` say computed, `etag` the
- * revision. */
+/* Reads the comments of the schema: `-> Type` is a reference (if the key of the type has several
+ * fields: to the row that the fields of the same names identify), `Set by the registry` and
+ * `never typed` mark a computed field, `etag` the revision. */
 #include "cli/import/model.h"
 
 #include "base/arena.h"
@@ -48,7 +48,7 @@ typedef struct {
     bool no_memory;
 } collector;
 
-/* Keeps what can be listed and updated, with a key that the message holds. */
+/* Collects resources that can be listed and updated, and whose messages contain the key. */
 static bool collect(const sw_schema_resource *resource, void *context)
 {
     collector *c = context;
@@ -90,7 +90,8 @@ static bool collect(const sw_schema_resource *resource, void *context)
     return true;
 }
 
-/* The resource that a comment's `-> Type`, `-> Type.field` or `-> the Type ...` names, or NULL. */
+/* The resource named by `-> Type`, `-> Type.field` or `-> the Type ...` in a comment; NULL if
+ * there is none. */
 static const sw_model_type *referred(const sw_model *model, const char *comment)
 {
     const char *arrow = strstr(comment, "-> ");
@@ -122,7 +123,8 @@ static sw_code read_references(const sw_model *model, sw_model_type *type, sw_er
         for (size_t k = 0; k < reference.target->key_count && reference.target->key_count > 1; k++)
             whole =
                 (reference.fields[k] = sw_model_field(type, reference.target->key[k]->name)) != NULL && whole;
-        for (size_t k = 0; k < type->reference_count; k++) /* each of several fields says the same */
+        for (size_t k = 0; k < type->reference_count;
+             k++) /* each field of a reference names the same resource */
             whole = whole && memcmp(&type->references[k], &reference, sizeof reference) != 0;
         if (whole)
             type->references[type->reference_count++] = reference;
@@ -130,7 +132,8 @@ static sw_code read_references(const sw_model *model, sw_model_type *type, sw_er
     return SW_OK;
 }
 
-/* Depth first: what a type refers to is placed before it. A circle is broken where it is entered. */
+/* Orders the types depth first: a type comes after those that it refers to. A circle is broken
+ * where it is entered. */
 static void place(sw_model_type *type, bool *visited, sw_model_type **order, size_t *placed,
                   sw_model_type *const *types, size_t count)
 {
@@ -186,7 +189,7 @@ void sw_model_destroy(sw_model **model)
 {
     if (*model == NULL)
         return;
-    sw_arena *arena = (*model)->arena; /* the model lives in it */
+    sw_arena *arena = (*model)->arena; /* the model itself is allocated in it */
     *model = NULL;
     sw_arena_destroy(&arena);
 }
@@ -199,7 +202,7 @@ size_t sw_model_types(const sw_model *model, const sw_model_type *const **types)
 
 /* --- Names --- */
 
-/* Letters and digits alone count, in any case: `docroot_environment` is DocrootEnvironment. */
+/* Compares only letters and digits, in any case: `docroot_environment` is DocrootEnvironment. */
 static bool same_name(const char *name, size_t size, const char *wanted)
 {
     for (size_t i = 0; i < size; i++) {
@@ -233,14 +236,14 @@ sw_code sw_model_require(const sw_model *model, const char *name, const sw_model
         if (model->types[i]->message == resource.message)
             *type = model->types[i];
     if (code == SW_OK && *type == NULL)
-        return sw_fail(error, SW_INVALID_ARGUMENT, "%s rows are neither imported nor exported",
+        return sw_fail(error, SW_INVALID_ARGUMENT, "rows of %s can be neither imported nor exported",
                        resource.name);
     return code;
 }
 
 /* --- Keys --- */
 
-/* One field as text; 0 if it is empty or of a type that keys do not have. */
+/* Prints one field; returns 0 if it is empty or of a type that keys do not have. */
 static int print_field(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, char *text,
                        size_t size)
 {

@@ -1,4 +1,4 @@
-/* Rows, a hash table of their keys, and edges from a row to those that wait for it. */
+/* The rows, a hash table of their keys, and edges from a row to those that wait for it. */
 #include "cli/import/plan.h"
 
 #include "base/arena.h"
@@ -17,7 +17,7 @@ struct sw_import_plan {
     const sw_model *model;
     bool validate_only, keep_raw;
     sw_arena *arena;   /* requests, keys, raw text, reasons */
-    sw_arena *scratch; /* messages while they are looked at */
+    sw_arena *scratch; /* for temporary messages */
     sw_row *rows;
     uint32_t row_count, row_capacity;
     sw_origin *origins;
@@ -25,9 +25,9 @@ struct sw_import_plan {
     edge *edges;
     uint32_t edge_count, edge_capacity;
     sw_hash_table keys; /* the first row of each key */
-    uint32_t *ready;    /* a queue: each row is in it once at a time */
+    uint32_t *ready;    /* a ring buffer; each row is in it at most once */
     uint32_t ready_head, ready_count;
-    uint32_t circle_from; /* rows before it do not wait any more */
+    uint32_t circle_from; /* no row before this one is waiting */
     sw_tally *tallies;
     uint64_t computed;
 };
@@ -37,7 +37,7 @@ static sw_code no_memory(sw_error *error)
     return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory: import the rows in several parts");
 }
 
-/* Room for one more element. UINT32_MAX itself is never an index. */
+/* Makes room for one more element. UINT32_MAX is never used as an index. */
 static bool room(void **array, uint32_t count, uint32_t *capacity, size_t size)
 {
     if (count < *capacity)
@@ -165,7 +165,7 @@ static uint32_t find_row(const sw_import_plan *plan, const sw_model_type *type, 
 
 /* --- A new row --- */
 
-/* By its name in the .proto or in camelCase: JSON has both. */
+/* JSON may use the name in the .proto or camelCase. */
 static const ProtobufCFieldDescriptor *find_field(const sw_model_type *type, const char *name)
 {
     const ProtobufCFieldDescriptor *field = sw_model_field(type, name);
@@ -182,7 +182,8 @@ static bool is_key(const sw_model_type *type, const ProtobufCFieldDescriptor *fi
     return false;
 }
 
-/* Leaves out what is computed, and turns nulls into a mask (NULL if there are none). */
+/* Removes computed fields. If there are nulls, removes them too, and makes an update mask (else
+ * *mask is NULL). */
 static sw_code clean_fields(sw_import_plan *plan, const sw_model_type *type, json_t *fields, json_t **mask,
                             sw_error *error)
 {
@@ -223,7 +224,7 @@ static sw_code clean_fields(sw_import_plan *plan, const sw_model_type *type, jso
     return *mask ? SW_OK : no_memory(error);
 }
 
-/* `website.code` of a request is `code` of the row. */
+/* A request's `website.code` is the row's `code`. */
 static void strip_body(const sw_model_type *type, sw_error *error)
 {
     size_t size = strlen(type->body->name);
@@ -236,7 +237,7 @@ static const ProtobufCMessage *body_of(const sw_model_type *type, const Protobuf
     return *(const ProtobufCMessage *const *)(const void *)((const char *)request + type->body->offset);
 }
 
-/* Into the scratch arena: most rows that a mapping makes are repeated ones. */
+/* Encodes into the scratch arena, because most rows that a mapping makes are repeated. */
 static sw_code encode(sw_import_plan *plan, sw_row *row, json_t *fields, sw_error *error)
 {
     const sw_model_type *type = row->type;
@@ -273,7 +274,7 @@ static sw_code encode(sw_import_plan *plan, sw_row *row, json_t *fields, sw_erro
     return SW_OK;
 }
 
-/* What a row sets, as JSON: fields that it clears are null. */
+/* The fields that a row sets, as JSON; null for those that it clears. */
 static json_t *row_fields(sw_import_plan *plan, const sw_row *row)
 {
     ProtobufCMessage *message = protobuf_c_message_unpack(
@@ -290,7 +291,8 @@ static json_t *row_fields(sw_import_plan *plan, const sw_row *row)
     return fields;
 }
 
-/* Two rows of the same key must not give a field two values: each run would change it twice, for ever. */
+/* Two rows with the same key must not set a field to different values: every import would change
+ * it twice. */
 static sw_code check_agree(sw_import_plan *plan, const sw_row *before, const sw_row *row, sw_error *error)
 {
     json_t *old = row_fields(plan, before), *new = row_fields(plan, row);
@@ -305,7 +307,7 @@ static sw_code check_agree(sw_import_plan *plan, const sw_row *before, const sw_
         char *left = json_dumps(other, JSON_ENCODE_ANY | JSON_COMPACT),
              *right = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
         code = sw_fail_field(error, SW_INVALID_ARGUMENT, name,
-                             "this is %.150s, but line %u gives %.150s for the same %s; keep one of them",
+                             "this is %.150s, but line %u has %.150s for the same %s; keep one of them",
                              right ? right : "?", plan->origins[before->origin].line, left ? left : "?",
                              row->type->name);
         free(left);
@@ -324,7 +326,8 @@ static bool is_repeated(const sw_import_plan *plan, const sw_row *row)
     return false;
 }
 
-/* Copies a row out of the scratch arena and appends it. `first`: the first row with its key, or SW_NO_ROW. */
+/* Copies a row out of the scratch arena and appends it. `first`: the first row with its key, or
+ * SW_NO_ROW. */
 static sw_code keep(sw_import_plan *plan, sw_row *row, uint32_t first, sw_error *error)
 {
     uint8_t *bytes = sw_arena_alloc(plan->arena, row->size);
@@ -364,7 +367,7 @@ sw_code sw_import_plan_add(sw_import_plan *plan, const sw_model_type *type, json
     return code == SW_OK ? keep(plan, &row, first, error) : code;
 }
 
-/* --- Who waits for whom --- */
+/* --- Which row waits for which --- */
 
 static bool wait_for(sw_import_plan *plan, uint32_t row, uint32_t first)
 {

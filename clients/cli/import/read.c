@@ -1,5 +1,5 @@
-/* Files to rows: what JSON lines (jsonl.c) and CSV (table.c) have in common, and the check of a mapping
- * against the schema. */
+/* What the readers of JSON lines (jsonl.c) and CSV (table.c) have in common, and the check of a
+ * mapping against the schema. */
 #include "cli/import/import.h"
 
 #include "base/error.h"
@@ -28,7 +28,7 @@ static sw_code check_target(const sw_map *map, const sw_map_target *target, cons
             return sw_fail(error, SW_INVALID_ARGUMENT, "%.200s:%u: %s has no field `%.80s`%s", map->path,
                            field->line, type->name, field->name, hint);
         if (sw_model_kind(type, found) != SW_FIELD_PLAIN)
-            return sw_fail(error, SW_INVALID_ARGUMENT, "%.200s:%u: %s.%s is set by the registry", map->path,
+            return sw_fail(error, SW_INVALID_ARGUMENT, "%.200s:%u: the registry sets %s.%s", map->path,
                            field->line, type->name, field->name);
     }
     for (size_t i = 0; i < type->key_count; i++) {

@@ -1,4 +1,5 @@
-/* The file of rejects: rows that failed, as they came in, each with its reasons, to be mended and imported again. */
+/* The file of rejects: the rows that failed, as they were read, each with its reasons, to be
+ * corrected and imported again. */
 #include "cli/import/import.h"
 
 #include "base/error.h"
@@ -16,7 +17,7 @@ bool sw_import_is_reason(const char *cell)
     return strncmp(cell, SW_REASON_MARK, strlen(SW_REASON_MARK)) == 0;
 }
 
-/* The column of old reasons, in a file of rejects that is imported again; else SIZE_MAX. */
+/* The column of earlier reasons, if the input is a file of rejects; else SIZE_MAX. */
 static size_t reason_column(const sw_csv_row *header)
 {
     for (size_t i = 0; i < header->count; i++)
@@ -25,7 +26,8 @@ static size_t reason_column(const sw_csv_row *header)
     return SIZE_MAX;
 }
 
-/* Behind the reason, which comes first: so it is found however many cells there are. */
+/* Writes the cells after the reason, which comes first so that it is found in a row with any
+ * number of cells. */
 static void write_cells(FILE *file, const sw_csv_row *row, size_t leave_out, char delimiter)
 {
     for (size_t i = 0; i < row->count; i++)
@@ -35,8 +37,8 @@ static void write_cells(FILE *file, const sw_csv_row *row, size_t leave_out, cha
         }
 }
 
-/* One row of text; false if it is none. *csv keeps its cells and is for the caller to destroy, *memory to
- * close. */
+/* Parses the text of one row; false if it is not a row. The caller destroys *csv, which owns the
+ * cells, and closes *memory. */
 static bool parse_row(const char *text, size_t size, char delimiter, FILE **memory, sw_csv **csv,
                       sw_csv_row *row)
 {
@@ -54,7 +56,7 @@ static void free_row(FILE *memory, sw_csv *csv)
         fclose(memory);
 }
 
-/* The cell of the old reason, or SIZE_MAX. */
+/* The cell with the earlier reason, or SIZE_MAX. */
 static size_t reason_cell(const sw_csv_row *header, const sw_csv_row *row)
 {
     size_t column = reason_column(header);
@@ -66,8 +68,9 @@ static size_t reason_cell(const sw_csv_row *header, const sw_csv_row *row)
     return SIZE_MAX;
 }
 
-/* A row with the wrong number of cells keeps those that it has; what is no row at all becomes one cell, with empty ones behind it, so
- * that it has the wrong number of them until somebody mends it. */
+/* A row with the wrong number of cells keeps the cells that it has. Text that cannot be parsed
+ * becomes one cell, followed by as many empty ones as make the number wrong, so that the row is
+ * not accepted until somebody corrects it. */
 static void write_csv_reject(FILE *file, const sw_input *input, const sw_csv_row *header,
                              const sw_origin *origin)
 {
@@ -96,7 +99,7 @@ static void write_json_reject(FILE *file, const sw_input *input, const sw_origin
     if (!json_is_object(row)) {
         json_decref(row);
         row = json_pack("{s:s%}", SW_LINE_NAME, origin->raw, origin->raw_size);
-        if (row == NULL) /* JSON cannot hold it */
+        if (row == NULL) /* it is not UTF-8, so JSON cannot hold it */
             row = json_pack("{s:s}", SW_LINE_NAME, "(a line that is not UTF-8)");
     }
     if (input->type != NULL && json_object_get(row, "resource") == NULL)
@@ -132,7 +135,8 @@ static void write_rejects_to(sw_import *import, uint32_t index, FILE *file, uint
     free_row(memory, csv);
 }
 
-/* Where rejects go: a regular file is replaced, where links lead to; anything else, a device or a pipe, is written to. */
+/* Where rejects are written: a regular file (links are followed) is replaced; a device or a pipe
+ * is written to. */
 typedef struct target {
     char path[PATH_MAX];
     struct stat about;
@@ -165,7 +169,7 @@ static sw_code fail_write(const char *path, sw_error *error)
                    strerror(errno));
 }
 
-/* Beside the file, which takes its place when it is whole: it may be the input itself. */
+/* Writes a temporary file and renames it: the target may be the input itself. */
 static sw_code write_target(sw_import *import, uint32_t index, const target *to, uint64_t *count,
                             sw_error *error)
 {
@@ -174,7 +178,7 @@ static sw_code write_target(sw_import *import, uint32_t index, const target *to,
     FILE *file = fopen(path, "we");
     if (file == NULL)
         return fail_write(path, error);
-    if (to->exists && to->replaces) { /* who may read it, and whose it is, stays */
+    if (to->exists && to->replaces) { /* keep the mode and the owner of the old file */
         (void)!fchown(fileno(file), to->about.st_uid, to->about.st_gid);
         (void)!fchmod(fileno(file), to->about.st_mode & 07777);
     }
@@ -201,15 +205,15 @@ static sw_code write_rejects_of(sw_import *import, uint32_t index, const char *p
     find_target(path, &to);
     bool itself = is_input(import, &to);
     if (itself && any && (import->dry_run || import->interrupted || import->unreachable)) {
-        sw_import_note(import, index, 1, "the file stays as it is: it has rows that are nowhere else yet");
+        sw_import_note(import, index, 1, "the file was not replaced: it has rows that were not sent yet");
         return SW_OK;
     }
     if (!any && to.exists && to.replaces && !itself)
-        unlink(to.path); /* an old file of rejects would say otherwise */
+        unlink(to.path); /* an old file of rejects would be misleading */
     return any ? write_target(import, index, &to, count, error) : SW_OK;
 }
 
-/* The file for the rejects of one of several inputs. */
+/* The path of the file of rejects for one of several inputs. */
 static void path_in_folder(const sw_import *import, uint32_t index, char path[PATH_MAX])
 {
     const char *name = import->inputs[index].name, *slash = strrchr(name, '/');
@@ -229,11 +233,11 @@ sw_code sw_import_check_rejects(const sw_import *import, sw_error *error)
     if (is_folder != (import->input_count > 1))
         return sw_fail(error, SW_INVALID_ARGUMENT,
                        is_folder
-                           ? "--rejects: %.200s is a folder, as several inputs take; name a file"
-                           : "--rejects: %.200s is a file; name a folder for the rejects of several inputs",
+                           ? "--rejects: %.200s is a folder, which only several inputs can have; name a file"
+                           : "--rejects: %.200s is a file; with several inputs, name a folder",
                        import->rejects);
     char *slash = strrchr(to.path, '/');
-    if (!is_folder && to.replaces) { /* its folder is written to */
+    if (!is_folder && to.replaces) { /* its folder must be writable, for the rename */
         if (slash == NULL)
             strcpy(to.path, ".");
         else

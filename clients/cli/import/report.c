@@ -1,5 +1,5 @@
-/* What an import says: failed rows and cells without a place as they come, progress, the file of rejects, and
- * the summary. People read stderr and a table; with --json each is one object on stdout. */
+/* What an import prints: failed rows and unusable cells as they occur, progress, and the
+ * summary. People get stderr and a table; with --json each item is an object on stdout. */
 #include "cli/import/import.h"
 
 #include "base/clock.h"
@@ -16,7 +16,7 @@ static void clear_line(sw_import *import)
     import->drawn = false;
 }
 
-/* Consumes the object. */
+/* Prints the object and drops the reference. */
 static void print_object(json_t *object)
 {
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
@@ -63,7 +63,7 @@ void sw_import_count_unplaced(sw_import *import, const char *column)
         }
     sw_unplaced *grown = reallocarray(import->unplaced, import->unplaced_count + 1, sizeof *grown);
     char *name = strdup(column);
-    if (grown == NULL || name == NULL) { /* the cell was reported; only the sum by column lacks it */
+    if (grown == NULL || name == NULL) { /* only the total of its column is missing now */
         free(name);
         import->unplaced = grown ? grown : import->unplaced;
         return;
@@ -201,8 +201,8 @@ void sw_import_summary(sw_import *import, uint64_t rejected)
     }
     print_table(import, &sum);
     double seconds = (double)(import->ended_us - import->started_us) / 1e6;
-    printf("\n%llu rows read, %llu rejected, %zu made of them (%llu repeated ones left out), in %.1f s: "
-           "%.0f/s\n",
+    printf("\n%llu rows read, %llu rejected, %zu rows of resources made of them (%llu repeated ones left "
+           "out), in %.1f s: %.0f/s\n",
            (unsigned long long)import->rows_read, (unsigned long long)import->rows_rejected,
            sw_import_plan_rows(import->plan), (unsigned long long)sum.repeated, seconds,
            seconds > 0 ? (double)import->finished / seconds : 0);
@@ -213,11 +213,11 @@ void sw_import_summary(sw_import *import, uint64_t rejected)
         printf("unplaced: %llu cells of column `%s`\n", (unsigned long long)import->unplaced[i].count,
                import->unplaced[i].column);
     if (sw_import_plan_computed(import->plan) > 0)
-        printf("left out: %llu values that the registry sets itself\n",
+        printf("left out: %llu values that the registry sets\n",
                (unsigned long long)sw_import_plan_computed(import->plan));
     if (unsent > 0)
-        printf("%s: %llu rows were not sent; import the same again to go on\n",
-               import->interrupted ? "interrupted" : "stopped, as nobody answers",
+        printf("%s: %llu rows were not sent; repeat the same import to continue\n",
+               import->interrupted ? "interrupted" : "stopped because nobody answers",
                (unsigned long long)unsent);
     if (rejected > 0) {
         const sw_args *args = &import->cli->args;
@@ -226,7 +226,7 @@ void sw_import_summary(sw_import *import, uint64_t rejected)
         const char *value = sw_args_has(args, "map") ? sw_args_value(args, "map")
                             : type != NULL           ? type->name
                                                      : "";
-        printf("%llu rejected row%s in %s: mend what is wrong, then `sitewire import %s%s %s%s`\n",
+        printf("%llu rejected row%s in %s: correct what is wrong, then `sitewire import %s%s %s%s`\n",
                (unsigned long long)rejected, rejected == 1 ? " is" : "s are", import->rejects, flag, value,
                import->rejects, import->input_count > 1 ? "/*" : "");
     }

@@ -1,4 +1,4 @@
-/* Rows of files as they enter the plan, or fail: see import.h. */
+/* Adds rows to the plan and reports bad ones: see import.h. */
 #include "cli/import/import.h"
 
 #include "base/error.h"

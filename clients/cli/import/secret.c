@@ -1,5 +1,5 @@
-/* Secrets among the rows of an import: lines of `sitewire export --secrets-to`, sealed for a key. They are opened here, with its
- * other half, and set once the rows that they belong to are there. */
+/* Secrets among the rows of an import: lines of `sitewire export --secrets-to`. They are opened
+ * with the secret key and set after the rows that they belong to. */
 #include "cli/import/import.h"
 
 #include "base/error.h"
@@ -19,7 +19,7 @@ bool sw_import_is_secret(const json_t *row)
 sw_code sw_import_add_secret(sw_import *import, json_t *row, uint32_t origin, sw_error *error)
 {
     if (sw_args_value(&import->cli->args, "secrets-key") == NULL)
-        return sw_import_bad_row(import, origin, "this is a sealed secret: --secrets-key FILE opens it");
+        return sw_import_bad_row(import, origin, "this is a sealed secret; --secrets-key FILE opens it");
     if (import->secrets == NULL)
         import->secrets = json_array();
     json_t *entry = json_pack("{s:O, s:I}", "row", row, "origin", (json_int_t)origin);
@@ -62,7 +62,7 @@ static sw_code set(sw_import *import, const json_t *row, const char *value, sw_e
                   "field", sw_json_text(row, "field"), "value", value);
     sw_code code = request != NULL
                        ? sw_cli_call(import->cli, "Referential/SetSecret", request, &options, NULL, error)
-                       : sw_fail(error, SW_INVALID_ARGUMENT, "what was sealed is no text");
+                       : sw_fail(error, SW_INVALID_ARGUMENT, "the sealed value is not text");
     json_decref(request);
     return code;
 }

@@ -1,4 +1,4 @@
-/* Works off a plan: many calls at once, each row after those that it refers to. */
+/* Sends the rows of a plan: many calls at a time, each row after those that it refers to. */
 #include "cli/import/import.h"
 
 #include "base/clock.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE_MS 100 /* how late a signal may be seen, and how often progress is drawn */
+#define SLICE_MS 100 /* a signal is noticed this late; progress is drawn this often */
 
 typedef struct sender sender;
 typedef struct slot {
@@ -20,7 +20,8 @@ struct sender {
     sw_import *import;
     slot *slots, *free;
     uint32_t in_flight, successes;
-    /* Rows refused because something is missing that a later row may bring: sent again at the end. */
+    /* Rows refused because they need something that a later row may create. They are sent again
+     * at the end. */
     uint32_t *later, later_count;
 };
 
@@ -39,12 +40,12 @@ static void count_outcome(sw_import *import, const sw_row *row, const sw_reply *
     if (strcmp(outcome, "unchanged") == 0)
         tally->unchanged++;
     else if (strcmp(outcome, "updated") == 0 || (import->dry_run && row->same_key != SW_NO_ROW))
-        tally->updated++; /* in a trial, the row before it was not kept */
+        tally->updated++; /* in a dry run the earlier row was not stored */
     else
         tally->created++;
 }
 
-/* `website.name` of the request is `name` of the row. */
+/* The request's `website.name` is the row's `name`. */
 static void fail_row(sw_import *import, uint32_t at, const sw_error *error)
 {
     sw_row *row = sw_import_plan_row(import->plan, at);
@@ -70,7 +71,8 @@ static void on_reply(const sw_reply *reply, void *context)
     s->in_flight--;
     bool missing = reply->code == SW_FAILED_PRECONDITION;
     if (reply->code == SW_OK || (missing && import->dry_run && row->refers && !row->broken)) {
-        /* A trial of a row that refers to a row of this import cannot find it: that is no fault. */
+        /* In a dry run, a row that refers to another row of this import cannot find it; that is
+         * not an error. */
         count_outcome(import, row, reply->code == SW_OK ? reply : NULL);
         s->successes++;
         import->finished++;
@@ -78,7 +80,7 @@ static void on_reply(const sw_reply *reply, void *context)
     } else if (missing && !import->dry_run && !row->last_try && !stopping(import)) {
         s->later[s->later_count++] = at;
     } else if (reply->code == SW_CANCELLED && stopping(import)) {
-        row->state = SW_ROW_READY; /* neither done nor failed: counted as not sent */
+        row->state = SW_ROW_READY; /* neither done nor failed: counts as not sent */
     } else {
         fail_row(import, at, reply->error);
         import->unreachable = import->unreachable || reply->code == SW_UNAVAILABLE;
@@ -110,9 +112,8 @@ static void start_row(sender *s, uint32_t at)
     import->sent++;
 }
 
-/* What was refused for want of something else: again, if anything was made since it was sent. If that is so
- * for none, each goes a last time, to be told what is wrong with it: errors of rows that wait are not kept.
- */
+/* Sends the refused rows again if anything was created since they were sent. If that holds for
+ * none, sends each a last time, to report its error: errors of waiting rows are not kept. */
 static void try_again(sender *s)
 {
     uint32_t count = s->later_count, kept = 0;

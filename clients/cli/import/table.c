@@ -1,4 +1,4 @@
-/* CSV to rows of the plan: of one resource, or of a foreign shape by a mapping. */
+/* Reads CSV into rows of the plan: of one resource, or of any shape by a mapping. */
 #include "cli/import/import.h"
 
 #include "base/error.h"
@@ -16,9 +16,9 @@ typedef struct {
     sw_csv_row row;
     char **header;
     size_t count;
-    const ProtobufCFieldDescriptor **fields; /* by column, for CSV of one resource; NULL: not a field */
-    sw_arena *arena;                         /* for one row */
-    bool *used, *made, *noted;               /* by column, for the row at hand */
+    const ProtobufCFieldDescriptor **fields; /* by column, without a mapping; NULL: not a field */
+    sw_arena *arena;                         /* reset for each row */
+    bool *used, *made, *noted;               /* by column, for the current row */
 } csv_reader;
 
 static bool is_blank(const char *cell)
@@ -26,7 +26,7 @@ static bool is_blank(const char *cell)
     return cell[strspn(cell, " \t\r\n")] == '\0';
 }
 
-/* Something that is wrong with the whole file: the others are imported. */
+/* Reports an error in the whole file; the other files are imported. */
 static sw_code bad_file(csv_reader *r, uint32_t line, const char *text)
 {
     uint32_t origin = sw_import_plan_origin(r->import->plan, r->index, line, "", 0);
@@ -50,13 +50,13 @@ static sw_code find_fields(csv_reader *r, const sw_model_type *type, sw_error *e
             sw_nearest_offer(&nearest, type->message->fields[k].name);
         sw_nearest_text(&nearest, "", hint, sizeof hint);
         return sw_fail(error, SW_INVALID_ARGUMENT,
-                       "column `%.80s` is no field of %s%s (a file of a foreign shape needs --map)",
-                       r->header[i], type->name, hint);
+                       "column `%.80s` is not a field of %s%s (to read other CSV, use --map)", r->header[i],
+                       type->name, hint);
     }
     return SW_OK;
 }
 
-/* Columns that the mapping does not know are said once and counted by row. */
+/* Notes once each column that the mapping does not mention; its cells are counted. */
 static void note_strangers(csv_reader *r)
 {
     const sw_map *map = r->import->map;
@@ -64,10 +64,9 @@ static void note_strangers(csv_reader *r)
         if (map->mentioned[i] || map->left_out[i] || strcmp(r->header[i], SW_REASON_NAME) == 0)
             continue;
         char text[300];
-        snprintf(
-            text, sizeof text,
-            "column `%.100s` has no place in the mapping: use it, or list it under [ignore] with the reason",
-            r->header[i]);
+        snprintf(text, sizeof text,
+                 "column `%.100s` is not in the mapping: use it, or list it under [ignore] with the reason",
+                 r->header[i]);
         sw_import_note(r->import, r->index, r->row.line, text);
     }
     for (const sw_map_ignored *ignored = map->ignored; ignored != NULL; ignored = ignored->next) {
@@ -84,7 +83,7 @@ static void note_strangers(csv_reader *r)
     }
 }
 
-/* Takes over the first row. *usable: the rest of the file makes sense. */
+/* Reads the header. *usable: the rest of the file can be read. */
 static sw_code read_header(csv_reader *r, bool *usable, sw_error *error)
 {
     sw_input *input = &r->import->inputs[r->index];
@@ -98,8 +97,9 @@ static sw_code read_header(csv_reader *r, bool *usable, sw_error *error)
     r->made = r->used + r->count + 1;
     r->noted = r->made + r->count + 1;
     sw_error why = {0};
-    sw_code code =
-        r->row.fault ? sw_fail(&why, SW_INVALID_ARGUMENT, "the header is no row: %s", r->row.fault) : SW_OK;
+    sw_code code = r->row.fault
+                       ? sw_fail(&why, SW_INVALID_ARGUMENT, "the header cannot be read: %s", r->row.fault)
+                       : SW_OK;
     for (size_t i = 0; i < r->count; i++)
         if ((r->header[i] = strdup(r->row.cells[i])) == NULL)
             return sw_import_no_memory(error);
@@ -108,7 +108,7 @@ static sw_code read_header(csv_reader *r, bool *usable, sw_error *error)
             if (strcmp(r->header[i], r->header[k]) == 0)
                 code = sw_fail(&why, SW_INVALID_ARGUMENT, "the header has two columns `%.80s`", r->header[i]);
     if (code == SW_OK && r->count > 0 && strncmp(r->header[0], "\xFF\xFE", 2) == 0)
-        code = sw_fail(&why, SW_INVALID_ARGUMENT, "the file is UTF-16: save it as UTF-8");
+        code = sw_fail(&why, SW_INVALID_ARGUMENT, "the file is UTF-16; save it as UTF-8");
     if (code == SW_OK)
         code = r->import->map ? sw_map_bind(r->import->map, (const char *const *)r->header, r->count, &why)
                               : find_fields(r, input->type, &why);
@@ -116,14 +116,15 @@ static sw_code read_header(csv_reader *r, bool *usable, sw_error *error)
         if (r->import->map->mentioned[i] && strcmp(r->header[i], SW_REASON_NAME) == 0)
             code = sw_fail(&why, SW_INVALID_ARGUMENT,
                            "the mapping uses the column `" SW_REASON_NAME
-                           "`, which holds the reasons of rejected rows: rename it");
+                           "`, which holds the reasons of rejected rows: rename the column");
     if (code == SW_OK && r->import->map != NULL)
         note_strangers(r);
     *usable = code == SW_OK;
     return code == SW_OK ? SW_OK : bad_file(r, r->row.line, why.message);
 }
 
-/* Cells into a field of `fields`. A repeated field takes a JSON array in one cell, or all values. */
+/* Sets a field of `fields` from cells. A repeated field takes all the values, or a JSON array in
+ * one cell. */
 static sw_code set_field(json_t *fields, const ProtobufCFieldDescriptor *field, const char *const *cells,
                          size_t count, sw_error *error)
 {
@@ -174,7 +175,7 @@ static void on_unplaced(void *context, size_t column, const char *reason)
     r->noted[column] = true;
 }
 
-/* The fields of one of the rows that a target gives; *whole: none of its key fields is empty. */
+/* The fields of one of the rows that a target makes. *whole: no field of the key is empty. */
 static sw_code target_fields(const sw_map_target *target, const sw_model_type *type, const sw_values *values,
                              size_t at, json_t *fields, bool *whole, sw_error *error)
 {
@@ -214,7 +215,7 @@ static sw_code read_target(csv_reader *r, const sw_map_target *target, uint32_t 
         if (code != SW_OK || sw_model_field(type, field->name)->label == PROTOBUF_C_LABEL_REPEATED)
             continue;
         if (values[at].count > 1 && rows > 1 && values[at].count != rows)
-            code = sw_fail(&why, SW_INVALID_ARGUMENT, "cells split into %zu and into %zu values", rows,
+            code = sw_fail(&why, SW_INVALID_ARGUMENT, "the cells split into %zu and %zu values", rows,
                            values[at].count);
         rows = values[at].count > rows ? values[at].count : rows;
     }
@@ -252,7 +253,7 @@ static sw_code read_mapped_row(csv_reader *r, uint32_t origin, sw_error *error)
         if (is_blank(r->row.cells[i]) || map->left_out[i] || r->noted[i])
             continue;
         if (map->mentioned[i] && !r->made[i])
-            on_unplaced(r, i, "no row was made with it");
+            on_unplaced(r, i, "it was not used in any row");
         else if (!map->mentioned[i] && strcmp(r->header[i], SW_REASON_NAME) != 0)
             sw_import_count_unplaced(r->import, r->header[i]);
     }
@@ -269,7 +270,7 @@ static sw_code read_csv_row(csv_reader *r, sw_error *error)
     if (r->row.fault != NULL)
         return sw_import_bad_row(r->import, origin, "%s", r->row.fault);
     if (r->row.count != r->count) {
-        /* In a file of rejects the reason is not the user's to count. */
+        /* In a file of rejects the first cell is the reason, which the user does not count. */
         size_t reason = sw_import_is_reason(r->row.cells[0]);
         return sw_import_bad_row(r->import, origin, "%zu cells, but the header has %zu",
                                  r->row.count - reason, r->count - reason);

@@ -1,4 +1,4 @@
-/* `sitewire call`: any method by name, JSON in and out, streams message by message. */
+/* `sitewire call`: any method by name, with JSON in and out; streams print one message a line. */
 #include "base/error.h"
 #include "cli/registry/commands.h"
 #include "cli/run/file.h"
@@ -10,8 +10,7 @@
 #define CREDIT_DEFAULT 64
 #define METADATA_MAX   64
 #define SLICE_MS       200
-#define STREAM_MS                                                                                            \
-    (24LL * 3600 * 1000) /* a stream's time unless --timeout says otherwise: the broker's most */
+#define STREAM_MS      (24LL * 3600 * 1000) /* of a stream without --timeout: the broker's limit */
 
 typedef struct running {
     sw_cli *cli;
@@ -56,7 +55,7 @@ static void on_reply(const sw_reply *reply, void *context)
         *call->error = *reply->error;
     if (reply->code == SW_OK && !call->streams)
         print_json(call->cli, reply, call->cli->json);
-    /* Where the time went is what one wants to know when it is over. */
+    /* After a timeout the first question is where the time went. */
     if (call->cli->timing || reply->code == SW_DEADLINE_EXCEEDED) {
         sw_cli_print_timing(reply);
         for (size_t i = 0; i < reply->trailer_count; i++)
@@ -64,7 +63,8 @@ static void on_reply(const sw_reply *reply, void *context)
     }
 }
 
-/* --metadata KEY=VALUE and --reason, each copied into *text of `pairs`, which the caller frees. */
+/* Reads --metadata KEY=VALUE and --reason into `pairs`. *text holds the copies; the caller frees
+ * it. */
 static sw_code read_metadata(sw_cli *cli, sw_metadata *pairs, size_t *count, sw_error *error)
 {
     const char *text;
@@ -97,7 +97,7 @@ static sw_code run(running *call, const char *path, const char *request, const s
         }
         sw_client_process(call->client, SLICE_MS);
     }
-    /* Ctrl-C is how a stream is meant to end. */
+    /* Ctrl-C is the normal end of a stream. */
     return call->streams && cancelled && call->code == SW_CANCELLED ? SW_OK : call->code;
 }
 
@@ -105,7 +105,7 @@ sw_code sw_cmd_call(sw_cli *cli, sw_error *error)
 {
     const sw_args *args = &cli->args;
     if (args->word_count < 1 || args->word_count > 2)
-        return sw_cli_usage(cli, error, "call takes a METHOD and one JSON object, in quotes");
+        return sw_cli_usage(cli, error, "call takes a METHOD and at most one JSON object, in quotes");
     int64_t credit;
     sw_code code = sw_args_number(args, "stream", 1, 65535, CREDIT_DEFAULT, &credit, error);
     if (code != SW_OK)

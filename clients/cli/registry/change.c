@@ -1,4 +1,4 @@
-/* `sitewire create`, `update`, `delete` and `rename`: changing resources. */
+/* `sitewire create`, `update`, `delete` and `rename`. */
 #include "base/error.h"
 #include "cli/registry/commands.h"
 #include "cli/run/file.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a change works on: the resource that the first word names, and the method for it. */
+/* The resource that the first word names, and its method for this change. */
 typedef struct change {
     sw_schema_resource resource;
     const sw_schema_method *method;
@@ -34,7 +34,7 @@ static sw_code begin(sw_cli *cli, change *c, sw_error *error)
     if (c->method == NULL)
         return sw_fail(error, SW_UNIMPLEMENTED, "a %s has no %s%s", r->name, cli->command->name,
                        r->rename == NULL && r->key_count > 1
-                           ? ": its key is made of references, which follow when those are renamed"
+                           ? ": its key consists of references, which follow when those are renamed"
                            : "");
     c->request = json_object();
     if (sw_args_has(&cli->args, "dry-run"))
@@ -42,7 +42,7 @@ static sw_code begin(sw_cli *cli, change *c, sw_error *error)
     return SW_OK;
 }
 
-/* --revision N into a field of `object`. */
+/* Sets --revision N in `object`. */
 static sw_code set_revision(sw_cli *cli, json_t *object, sw_error *error)
 {
     int64_t revision;
@@ -64,7 +64,7 @@ static void say_dry_run(const sw_cli *cli, const char *what, const json_t *key,
     free(text);
 }
 
-/* --from FILE: the resource as JSON, its fields checked by name. */
+/* Reads --from FILE: the resource as JSON, its field names checked. */
 static sw_code read_body(sw_cli *cli, const sw_schema_resource *resource, json_t **body, sw_error *error)
 {
     const char *path = sw_args_value(&cli->args, "from");
@@ -83,10 +83,10 @@ static sw_code read_body(sw_cli *cli, const sw_schema_resource *resource, json_t
     free(text);
     if (read == NULL || !json_is_object(read)) {
         json_decref(read);
-        return sw_fail(error, SW_INVALID_ARGUMENT, "%s is no JSON object: line %d: %s", path,
-                       read == NULL ? why.line : 1, read == NULL ? why.text : "it is another value");
+        return sw_fail(error, SW_INVALID_ARGUMENT, "%s is not a JSON object: line %d: %s", path,
+                       read == NULL ? why.line : 1, read == NULL ? why.text : "it is another kind of value");
     }
-    /* Either spelling of a name may be used; from here on it is the one of the .proto. */
+    /* Field names may be in camelCase; from here on they are those of the .proto. */
     json_t *named = json_object(), *value;
     const char *name;
     json_object_foreach(read, name, value)
@@ -105,7 +105,8 @@ static sw_code read_body(sw_cli *cli, const sw_schema_resource *resource, json_t
     return code;
 }
 
-/* field=value words may be the key of a resource, but not another one than KEY has named: that would be another row. */
+/* field=value words may repeat parts of the key, but not change them: that would name another
+ * row. */
 static sw_code check_key(const sw_schema_resource *resource, const json_t *named, const json_t *body,
                          sw_error *error)
 {
@@ -114,14 +115,15 @@ static sw_code check_key(const sw_schema_resource *resource, const json_t *named
         if (json_equal(json_object_get(named, name), json_object_get(body, name)))
             continue;
         return sw_fail_field(
-            error, SW_INVALID_ARGUMENT, name, "%s is of the key, and stays as it was named; %s", name,
-            resource->rename != NULL ? "`sitewire rename` gives another key"
-                                     : "for another key, create another one and delete this");
+            error, SW_INVALID_ARGUMENT, name, "%s is part of the key and cannot be changed; %s", name,
+            resource->rename != NULL ? "`sitewire rename` changes the key"
+                                     : "for another key, create a new one and delete this one");
     }
     return SW_OK;
 }
 
-/* KEY and field=value words into the resource; `mask` gets the names of the assigned fields. */
+/* Reads KEY and field=value words into the resource. `mask` gets the names of the assigned
+ * fields. */
 static sw_code read_words(sw_cli *cli, const sw_schema_resource *resource, json_t *body, json_t *mask,
                           sw_error *error)
 {
@@ -170,14 +172,15 @@ static sw_code send(sw_cli *cli, change *c, json_t *body, const char *what, sw_e
     return code;
 }
 
-/* A file may come from `get --json`, but a word means what it says. */
+/* A file may come from `get --json`, so fields that the registry sets are ignored there; in a
+ * word they are an error. */
 static sw_code check_settable(const sw_schema_resource *resource, const json_t *assigned, sw_error *error)
 {
     for (unsigned i = 0; i < resource->message->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &resource->message->fields[i];
         if (field->id >= SW_FIELD_BOOKKEEPING && json_object_get(assigned, field->name) != NULL)
             return sw_fail_field(error, SW_INVALID_ARGUMENT, field->name,
-                                 "`%s` is set by the registry: leave it out", field->name);
+                                 "the registry sets `%s`: leave it out", field->name);
     }
     return SW_OK;
 }
@@ -201,7 +204,7 @@ sw_code sw_cmd_create(sw_cli *cli, sw_error *error)
     return code;
 }
 
-/* Names of fields, the key's left out, joined with commas: JSON's form of a FieldMask. */
+/* The names of the fields except the key's, joined with commas: the JSON form of a FieldMask. */
 static json_t *mask_text(const sw_schema_resource *resource, const json_t *mask)
 {
     char *text = strdup("");
@@ -249,7 +252,7 @@ sw_code sw_cmd_update(sw_cli *cli, sw_error *error)
         const char *name;
         json_t *value;
         json_object_foreach(body, name, value) json_object_set_new(mask, name, json_true());
-        /* What the registry sets by itself may stand in a file that came from `get --json`. */
+        /* A file from `get --json` contains fields that the registry sets: ignore them. */
         json_object_del(mask, "revision");
         for (unsigned i = 0; i < c.resource.message->n_fields; i++)
             if (c.resource.message->fields[i].id >= SW_FIELD_BOOKKEEPING)
@@ -259,7 +262,7 @@ sw_code sw_cmd_update(sw_cli *cli, sw_error *error)
     if (code == SW_OK)
         code = read_mask(cli, &c.resource, mask, error);
     if (code == SW_OK && json_object_size(mask) == 0 && !sw_args_has(&cli->args, "allow-missing"))
-        code = sw_cli_usage(cli, error, "what shall change? give field=value, field= to clear it");
+        code = sw_cli_usage(cli, error, "what should change? give field=value, or field= to clear a field");
     if (code == SW_OK)
         code = set_revision(cli, body, error);
     if (code == SW_OK) {
@@ -288,7 +291,7 @@ sw_code sw_cmd_delete(sw_cli *cli, sw_error *error)
     sw_code code = begin(cli, &c, error);
     if (code == SW_OK)
         code = set_revision(cli, c.request, error);
-    /* All keys are read before the first row goes. */
+    /* Reads all keys before the first row is deleted. */
     size_t used = 0, count = 0;
     for (size_t at = 1; code == SW_OK && at < args->word_count; at += used, count++) {
         json_t *key = json_object();
@@ -297,9 +300,9 @@ sw_code sw_cmd_delete(sw_cli *cli, sw_error *error)
         json_decref(key);
     }
     if (code == SW_OK && count == 0)
-        code = sw_cli_usage(cli, error, "delete takes a RESOURCE and one KEY or more");
+        code = sw_cli_usage(cli, error, "delete takes a RESOURCE and at least one KEY");
     if (code == SW_OK && count > 1 && sw_args_has(args, "revision"))
-        code = sw_cli_usage(cli, error, "--revision is of one row: delete one KEY with it");
+        code = sw_cli_usage(cli, error, "--revision is for one row: give one KEY with it");
     if (code == SW_OK && !confirmed(cli, count == 1 ? c.resource.name : c.resource.plural, count))
         code = sw_fail(error, SW_CANCELLED, "nothing was deleted");
     for (size_t at = 1; code == SW_OK && at < args->word_count; at += used) {

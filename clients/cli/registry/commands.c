@@ -1,4 +1,5 @@
-/* The table of the commands about reading and changing rows of the registry: one row each, and the flags that it takes. */
+/* The table of the commands about reading and changing rows of the registry: one row each, and
+ * the flags that it takes. */
 #include "cli/registry/commands.h"
 #include "cli/registry/flags.h"
 

@@ -1,4 +1,4 @@
-/* `sitewire describe`: what the running services offer, read from Reflection. */
+/* `sitewire describe`: what the running services offer, as Reflection reports it. */
 #include "base/error.h"
 #include "cli/registry/commands.h"
 #include "cli/schema/example.h"
@@ -11,7 +11,7 @@
 
 #define COMMENT_MAX 400
 
-/* A comment, each line after `indent`. */
+/* Prints a comment, each line after `indent`. */
 static void print_comment(const char *comment, const char *indent)
 {
     while (*comment != '\0') {
@@ -28,7 +28,7 @@ static void print_comment(const char *comment, const char *indent)
     }
 }
 
-/* The first line of a comment, and what follows of its last sentence. */
+/* The first line of a comment, and the rest of its last sentence. */
 static void first_line(const char *comment, char *text, size_t size)
 {
     size_t length = 0;
@@ -202,7 +202,7 @@ sw_code sw_cmd_describe(sw_cli *cli, sw_error *error)
     const ProtobufCMessageDescriptor *message;
     sw_schema_resource resource;
     if (cli->args.word_count > 1)
-        return sw_cli_usage(cli, error, "describe takes one name, or none");
+        return sw_cli_usage(cli, error, "describe takes at most one name");
     sw_code code = sw_cli_schema(cli, &schema, error);
     if (code != SW_OK)
         return code;
@@ -222,7 +222,7 @@ sw_code sw_cmd_describe(sw_cli *cli, sw_error *error)
         const char *hint = strstr(error->message, "; did you mean");
         char text[256];
         snprintf(text, sizeof(text), "%s", hint != NULL ? hint : "; `sitewire describe` lists them");
-        return sw_fail(error, SW_NOT_FOUND, "no service, method, message or resource is called '%s'%s", name,
+        return sw_fail(error, SW_NOT_FOUND, "there is no service, method, message or resource '%s'%s", name,
                        text);
     }
     return code;

@@ -11,13 +11,13 @@ sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
     const sw_schema *schema;
     sw_schema_resource resource;
     if (args->word_count < 2)
-        return sw_cli_usage(cli, error, "get takes a RESOURCE and one KEY or more");
+        return sw_cli_usage(cli, error, "get takes a RESOURCE and at least one KEY");
     sw_code code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK)
         code = sw_schema_resource_find(schema, args->words[0], &resource, error);
     if (code != SW_OK)
         return code;
-    /* All keys are read before the first row is shown. */
+    /* Reads all keys before the first row is shown, so that a typing error shows no rows. */
     for (size_t at = 1, used = 0; code == SW_OK && at < args->word_count; at += used) {
         json_t *key = json_object();
         code = sw_schema_resource_read_key(&resource, args->words + at, args->word_count - at, &used, key,

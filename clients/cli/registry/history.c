@@ -1,4 +1,5 @@
-/* `sitewire history`: what changed, when, by whom and why, newest first, with the fields that differ. */
+/* `sitewire history`: what changed, when, by whom and why, newest first, with the fields that
+ * differ. */
 #include "base/error.h"
 #include "cli/registry/commands.h"
 #include "cli/schema/name.h"
@@ -12,10 +13,10 @@
 
 typedef struct history {
     sw_cli *cli;
-    sw_schema_resource resource; /* if `key` is set */
-    const char *type;            /* its message's name, or NULL for all */
-    char *key;                   /* as it was called at the time that is looked at */
-    int64_t before;              /* only changes with smaller numbers, 0: all */
+    sw_schema_resource resource; /* valid if `key` is set */
+    const char *type;            /* the name of its message; NULL for all */
+    char *key;                   /* at the time of the changes read now: a rename changes it */
+    int64_t before;              /* only changes with smaller numbers; 0: all */
     int64_t limit, shown;
 } history;
 
@@ -98,7 +99,7 @@ static void print_difference(const json_t *before, const json_t *after)
             print_field(field, value, NULL);
 }
 
-/* The rows come as JSON in strings. */
+/* The rows before and after come as JSON in strings. */
 static json_t *row_of(const json_t *item, const char *field)
 {
     return *sw_json_text(item, field) == '\0' ? NULL
@@ -132,7 +133,7 @@ static void print_change(const history *h, json_t *item)
 
 /* --- Reading --- */
 
-/* Prints a page. At a rename it stops: what was before is found under the old key. */
+/* Prints a page. Stops at a rename: earlier changes are found under the old key. */
 static void print_page(history *h, const json_t *items, bool *renamed)
 {
     size_t index;
@@ -190,16 +191,16 @@ sw_code sw_cmd_history(sw_cli *cli, sw_error *error)
             code = sw_schema_resource_read_key(&h.resource, args->words + 1, args->word_count - 1, &used, key,
                                                error);
         if (code == SW_OK && args->word_count > 1 + used)
-            code = sw_cli_usage(cli, error, "history takes one KEY");
+            code = sw_cli_usage(cli, error, "history takes at most one KEY");
         if (code == SW_OK && args->word_count > 1)
             h.key = sw_schema_resource_key_text(&h.resource, key);
     }
     if (code == SW_OK)
         code = print_all(&h, error);
     if (code == SW_OK && h.shown == 0 && !cli->json)
-        fputs("no change is known\n", stderr);
+        fputs("no changes found\n", stderr);
     if (code == SW_OK && h.shown == h.limit && !cli->json)
-        fprintf(stderr, "the newest %lld; --limit shows more\n", (long long)h.limit);
+        fprintf(stderr, "these are the newest %lld; --limit shows more\n", (long long)h.limit);
     free(h.key);
     json_decref(key);
     return code;

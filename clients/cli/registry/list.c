@@ -9,9 +9,9 @@
 #include "cli/schema/value.h"
 #include <stdlib.h>
 
-#define PAGE_MOST 1000 /* what a service gives at once */
+#define PAGE_MOST 1000 /* the largest page of a service */
 
-/* The request of a List method from the flags, and from words that are filters. */
+/* Fills the request of a List method from the flags and from words that are filters. */
 static sw_code build_request(sw_cli *cli, const sw_listing *listing, const sw_schema_resource *resource,
                              json_t *request, sw_error *error)
 {
@@ -57,7 +57,7 @@ static sw_code print_count(sw_cli *cli, const sw_schema_resource *resource, json
     return code;
 }
 
-/* Follows the pages until `limit` items (0: all of them) are printed. */
+/* Prints page after page, until `limit` items are printed (0: all). */
 static sw_code print_pages(sw_cli *cli, const sw_schema_resource *resource, json_t *request, size_t page_size,
                            size_t limit, sw_output *output, sw_error *error)
 {
@@ -89,7 +89,7 @@ sw_code sw_list(sw_cli *cli, const sw_listing *listing, sw_error *error)
     int64_t limit, page_size;
     if (sw_args_has(&cli->args, "count") && sw_args_has(&cli->args, "csv"))
         return sw_cli_usage(cli, error,
-                            "--count prints one number, with --json as an object; --csv is for rows");
+                            "--count prints one number (--json: an object with it); --csv is for rows");
     sw_code code = sw_args_number(&cli->args, "limit", 1, INT32_MAX, listing->limit, &limit, error);
     if (code == SW_OK)
         code = sw_args_number(&cli->args, "page-size", 1, PAGE_MOST, PAGE_MOST, &page_size, error);

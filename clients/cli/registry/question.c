@@ -1,5 +1,5 @@
-/* Questions that one call answers: `where`, `impact`, `diff`, `expiring`, `whoami`, `explain`. One const table
- * maps them to methods; words are bound to the fields of the request that the row names. */
+/* Questions that one call answers: `where`, `impact`, `diff`, `expiring`, `whoami`, `explain`. A
+ * table maps each to its method and to the fields of the request that the words set. */
 #include "base/error.h"
 #include "cli/registry/commands.h"
 #include "cli/schema/field.h"
@@ -14,12 +14,12 @@
 
 typedef struct question {
     const char *command, *method;
-    const char *fields[WORDS_MAX]; /* of the request, for the words in their order */
-    size_t least;                  /* words that cannot be left out */
-    const char *resource_field;    /* a word that names a resource, in any spelling */
-    const char *rest_field;        /* further words are joined with `/` into this one */
-    const char *flag, *flag_field; /* a flag that sets a field, or NULL */
-    const char *nothing;           /* what to say of an empty answer */
+    const char *fields[WORDS_MAX]; /* of the request, in the order of the words */
+    size_t least;                  /* number of words required */
+    const char *resource_field;    /* the field whose word names a resource, in any spelling */
+    const char *rest_field;        /* the field that takes all further words, joined with `/` */
+    const char *flag, *flag_field; /* a flag and the field that it sets, or NULL */
+    const char *nothing;           /* printed for an empty answer */
 } question;
 
 static const question questions[] = {
@@ -28,7 +28,7 @@ static const question questions[] = {
      {"type", "code", "version"},
      .least = 2,
      .resource_field = "type",
-     .nothing = "it runs nowhere"},
+     .nothing = "it does not run anywhere"},
     {"impact",
      "ListImpact",
      {"type", "key"},
@@ -37,12 +37,12 @@ static const question questions[] = {
      .rest_field = "key",
      .flag = "depth",
      .flag_field = "depth",
-     .nothing = "nothing hangs on it"},
+     .nothing = "nothing depends on it"},
     {"diff",
      "CompareEnvironments",
      {"docroot", "environment", "other_environment"},
      .least = 3,
-     .nothing = "the two are alike"},
+     .nothing = "the two environments have the same content"},
     {"expiring", "ListExpirations", {"within_days"}, .nothing = "nothing expires by then"},
     {.command = "whoami", .method = "WhoAmI"},
     {"explain",
@@ -53,7 +53,7 @@ static const question questions[] = {
      .rest_field = "key",
      .flag = "as",
      .flag_field = "user",
-     .nothing = "there is nothing to say"},
+     .nothing = "no reasons were found"},
 };
 
 static const question *find(const char *command)
@@ -118,7 +118,7 @@ static sw_code print_answer(sw_cli *cli, const question *q, const sw_schema_meth
     sw_output output;
     size_t index;
     json_t *item;
-    if (items == NULL || items->type != PROTOBUF_C_TYPE_MESSAGE) { /* one answer */
+    if (items == NULL || items->type != PROTOBUF_C_TYPE_MESSAGE) { /* a single answer */
         sw_print_record(cli, method->reply, answer);
         return SW_OK;
     }

@@ -9,8 +9,7 @@ sw_code sw_set_read_time(const sw_cli *cli, const sw_schema_method *method, json
     if (code != SW_OK || *text == '\0')
         return code;
     if (protobuf_c_message_descriptor_get_field_by_name(method->request, "read_time") == NULL)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "at", "%s tells only how things are now",
-                             method->name);
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "at", "%s only reports the present", method->name);
     json_object_set_new(request, "read_time", json_string(text));
     return SW_OK;
 }

@@ -4,7 +4,8 @@
 
 #include "cli/run/cli.h"
 
-/* Sets `read_time` of the request if --at was given. INVALID_ARGUMENT if the method cannot read the past. */
+/* Sets `read_time` of the request if --at was given. INVALID_ARGUMENT if the method cannot read
+ * the past. */
 sw_code sw_set_read_time(const sw_cli *cli, const sw_schema_method *method, json_t *request, sw_error *error);
 
 #endif

@@ -1,5 +1,6 @@
-/* `sitewire secret`: secrets of the registry's rows, and the master keys that they are sealed with. A value comes from stdin, or
- * is asked for without being shown; never from the command line, which others can see. */
+/* `sitewire secret`: secrets of the registry's rows, and the master keys that seal them. A value
+ * is read from stdin or typed without being shown, never given on the command line, which others
+ * can see. */
 #include "base/error.h"
 #include "base/keyring.h"
 #include "cli/registry/commands.h"
@@ -20,11 +21,11 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define VALUE_MAX (64 * 1024) /* bytes; the service takes no more */
+#define VALUE_MAX (64 * 1024) /* bytes; the service accepts no more */
 
-/* --- what it is about --- */
+/* --- words --- */
 
-/* TYPE KEY FIELD into the fields of a request. */
+/* Sets the fields of a request from RESOURCE KEY FIELD. */
 static sw_code read_target(sw_cli *cli, json_t *request, sw_error *error)
 {
     const sw_args *args = &cli->args;
@@ -59,7 +60,7 @@ static sw_code read_target(sw_cli *cli, json_t *request, sw_error *error)
 
 /* --- values --- */
 
-/* One line from the terminal, not shown. */
+/* Reads one line from the terminal without showing it. */
 static sw_code read_hidden(const char *prompt, char *value, size_t size, sw_error *error)
 {
     struct termios before, hidden;
@@ -67,10 +68,11 @@ static sw_code read_hidden(const char *prompt, char *value, size_t size, sw_erro
     sw_code code = SW_OK;
     ssize_t got = 0;
     if (tcgetattr(STDIN_FILENO, &before) != 0)
-        return sw_fail(error, SW_INTERNAL, "cannot hide what is typed: %s", strerror(errno));
+        return sw_fail(error, SW_INTERNAL, "cannot switch off the echo of the terminal: %s", strerror(errno));
     hidden = before;
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden); /* first: it drops what was typed before */
+    tcsetattr(STDIN_FILENO, TCSAFLUSH,
+              &hidden); /* before the prompt: TCSAFLUSH discards what was typed earlier */
     fputs(prompt, stderr);
     while (!sw_cli_stopped() && poll(&input, 1, 200) <= 0)
         continue;
@@ -80,7 +82,7 @@ static sw_code read_hidden(const char *prompt, char *value, size_t size, sw_erro
     fputc('\n', stderr);
     value[got > 0 ? got : 0] = '\0';
     if (got <= 0)
-        code = sw_fail(error, SW_CANCELLED, "nothing was given, and nothing changed");
+        code = sw_fail(error, SW_CANCELLED, "no value was given; nothing was changed");
     value[strcspn(value, "\n")] = '\0';
     return code;
 }
@@ -95,12 +97,12 @@ static sw_code ask(char **value, sw_error *error)
     if (code == SW_OK)
         code = read_hidden("once more: ", again, sizeof(again), error);
     if (code == SW_OK && strcmp(*value, again) != 0)
-        code = sw_fail(error, SW_INVALID_ARGUMENT, "the two differ; nothing was changed");
+        code = sw_fail(error, SW_INVALID_ARGUMENT, "the two values differ; nothing was changed");
     sodium_memzero(again, sizeof(again));
     return code;
 }
 
-/* malloc'ed; wipe it with drop_value. A line end at the end is not part of it. */
+/* malloc'ed; free it with drop_value, which wipes it. A newline at the end is dropped. */
 static sw_code read_value(char **value, sw_error *error)
 {
     size_t size = 0;
@@ -110,7 +112,7 @@ static sw_code read_value(char **value, sw_error *error)
     if (code != SW_OK)
         return code;
     if (size > VALUE_MAX || memchr(*value, '\0', size) != NULL)
-        return sw_fail(error, SW_INVALID_ARGUMENT, "a secret is text of at most %d bytes", VALUE_MAX);
+        return sw_fail(error, SW_INVALID_ARGUMENT, "a secret must be text of at most %d bytes", VALUE_MAX);
     if (size > 0 && (*value)[size - 1] == '\n')
         (*value)[size - 1] = '\0';
     return SW_OK;
@@ -145,7 +147,7 @@ static sw_code secret_set(sw_cli *cli, sw_error *error)
     if (code == SW_OK)
         code = read_value(&value, error);
     if (code == SW_OK && json_object_set_new(request, "value", json_string(value)) != 0)
-        code = sw_fail(error, SW_INVALID_ARGUMENT, "a secret is text in UTF-8");
+        code = sw_fail(error, SW_INVALID_ARGUMENT, "a secret must be text in UTF-8");
     if (code == SW_OK)
         code = sw_cli_call(cli, "Referential/SetSecret", request, NULL, &stored, error);
     if (code == SW_OK)
@@ -166,8 +168,7 @@ static sw_code secret_read(sw_cli *cli, sw_error *error)
     if (code == SW_OK && cli->json)
         sw_print_json_line(reply);
     else if (code == SW_OK && value != NULL) {
-        char *safe =
-            cli->out_terminal ? sw_text_safe(value, true) : NULL; /* it must not drive the terminal */
+        char *safe = cli->out_terminal ? sw_text_safe(value, true) : NULL;
         puts(safe != NULL ? safe : value);
         drop_value(safe);
     }
@@ -180,7 +181,7 @@ static sw_code secret_delete(sw_cli *cli, sw_error *error)
 {
     json_t *request = json_object();
     sw_code code = read_target(cli, request, error);
-    if (code == SW_OK && !sw_cli_confirm(cli, "delete it for good?"))
+    if (code == SW_OK && !sw_cli_confirm(cli, "delete it permanently?"))
         code = sw_fail(error, SW_CANCELLED, "nothing was deleted");
     if (code == SW_OK)
         code = sw_cli_call(cli, "Referential/DeleteSecret", request, NULL, NULL, error);
@@ -209,7 +210,7 @@ static size_t print_failures(const json_t *reply)
     return json_array_size(json_object_get(reply, "failures"));
 }
 
-/* Batch by batch; what an interruption leaves is found by the next run. */
+/* One batch per call. The next run continues after an interruption. */
 static sw_code secret_rotate(sw_cli *cli, sw_error *error)
 {
     long long rotated = 0, remaining = 0, next = 0;
@@ -235,17 +236,17 @@ static sw_code secret_rotate(sw_cli *cli, sw_error *error)
     if (cli->json)
         printf("{\"key_id\":\"%s\",\"rotated\":%lld,\"remaining\":%lld}\n", key_id, rotated, remaining);
     else
-        printf("%lld sealed with %s anew; %lld are still sealed with other keys\n", rotated, key_id,
+        printf("%lld secrets sealed again with %s; %lld are still sealed with other keys\n", rotated, key_id,
                remaining);
     if (failures > 0)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "%zu secrets cannot be opened, and stay as they are",
-                       failures);
-    return next != 0 ? sw_fail(error, SW_CANCELLED, "interrupted; run it again to go on") : SW_OK;
+        return sw_fail(error, SW_FAILED_PRECONDITION,
+                       "%zu secrets cannot be opened and were left as they are", failures);
+    return next != 0 ? sw_fail(error, SW_CANCELLED, "interrupted; run it again to continue") : SW_OK;
 }
 
 /* --- master keys --- */
 
-/* The file of the service: a word, or what the environment says. */
+/* The file of master keys: a word, or what the environment says. */
 static sw_code find_file(sw_cli *cli, size_t word, char path[PATH_MAX], sw_error *error)
 {
     const char *given = getenv("SITEWIRE_SECRET_KEY"), *data = getenv("SITEWIRE_DATA");
@@ -258,8 +259,8 @@ static sw_code find_file(sw_cli *cli, size_t word, char path[PATH_MAX], sw_error
     else if (data != NULL && *data != '\0')
         snprintf(path, PATH_MAX, "%s/keys/secrets", data);
     else
-        return sw_cli_usage(cli, error,
-                            "which file? Name the one of --secret-key, or set SITEWIRE_SECRET_KEY");
+        return sw_cli_usage(
+            cli, error, "which file? Give the one of the services' --secret-key, or set SITEWIRE_SECRET_KEY");
     return SW_OK;
 }
 
@@ -276,7 +277,8 @@ static sw_code secret_new_key(sw_cli *cli, sw_error *error)
     return code;
 }
 
-/* Not while a secret needs it, which only an admin can tell: others do not see all secrets. */
+/* Refuses while a secret needs the key. Only an admin can check that, because others do not see
+ * all secrets. */
 static sw_code secret_drop_key(sw_cli *cli, sw_error *error)
 {
     char path[PATH_MAX];
@@ -291,16 +293,15 @@ static sw_code secret_drop_key(sw_cli *cli, sw_error *error)
         code = sw_cli_call(cli, "Users/WhoAmI", NULL, NULL, &profile, error);
     const char *kind = json_string_value(json_object_get(profile, "profile"));
     if (code == SW_OK && (kind == NULL || strcmp(kind, "ADMIN") != 0))
-        code = sw_fail(error, SW_PERMISSION_DENIED, "only an admin sees whether a secret needs the key");
+        code = sw_fail(error, SW_PERMISSION_DENIED, "only an admin can see whether a secret needs the key");
     if (code == SW_OK)
         code = sw_cli_call(cli, "Referential/ListSecrets", request, NULL, &found, error);
     long long needed = (long long)sw_json_number(found, "total_size");
     if (code == SW_OK && needed > 0)
-        code = sw_fail(
-            error, SW_FAILED_PRECONDITION,
-            "%lld secret%s sealed with `%s`: `sitewire secret rotate` seals anew with the newest key; if "
-            "this is it, `sitewire secret new-key` adds another one first",
-            needed, needed == 1 ? " is" : "s are", id);
+        code = sw_fail(error, SW_FAILED_PRECONDITION,
+                       "%lld secret%s sealed with `%s`: `sitewire secret rotate` seals again with the newest "
+                       "key; if this is the newest, add another one first with `sitewire secret new-key`",
+                       needed, needed == 1 ? " is" : "s are", id);
     if (code == SW_OK)
         code = sw_keyring_remove(path, id, error);
     json_decref(profile);

@@ -153,10 +153,10 @@ class Cli(unittest.TestCase):
         self.fails(INVALID, "update", "website", "new.example", "code=beta.example", "live=true", lines=["field: code"],
                    error="INVALID_ARGUMENT: code is of the key.*`sitewire rename`")
         self.fails(INVALID, "update", "docroot-environment", "main/dev", "environment=prod", "cms_version=9",
-                   error=".*create another one and delete this", lines=["field: environment"])
+                   error=".*create a new one and delete this one", lines=["field: environment"])
         self.fails(INVALID, "create", "website", "one.example", "code=two.example", error=".*code is of the key")
         self.fails(INVALID, "create", "website", "one.example", "created_at=2026-01-01", lines=["field: created_at"],
-                   error="INVALID_ARGUMENT: `created_at` is set by the registry: leave it out")
+                   error="INVALID_ARGUMENT: the registry sets `created_at`: leave it out")
         for word, expected in (("other.example", "created"), ("new.example", "updated")):
             dry = self.run_cli("update", "website", word, "name=N", "--allow-missing", "--dry-run")
             self.assertIn(f"dry run: website {word} would be {expected}; nothing was changed", dry.stderr)
@@ -169,7 +169,7 @@ class Cli(unittest.TestCase):
         changed = self.json("update", "website", "new.example", "name=", "home-directory=web", "--revision", "1")[0]
         self.assertEqual((changed.get("name", ""), changed["home_directory"], changed["live"]), ("", "web", True))
         self.fails(ABORTED, "update", "website", "new.example", "live=false", "--revision", "1", error="ABORTED: ",
-                   lines=["hint: get it again, and repeat the change with its new revision"])
+                   lines=["hint: read it again, and repeat the change with its new revision"])
         cleared = self.json("update", "website", "new.example", "--mask", "home_directory")[0]
         self.assertEqual(cleared.get("home_directory", ""), "")
         self.fails(INVALID, "update", "website", "new.example", error=".*what shall change")
@@ -210,7 +210,7 @@ class Cli(unittest.TestCase):
     def test_questions(self):
         self.assertEqual(self.json("where", "website", "alpha.example")[0]["version"], "1.2")
         self.assertEqual(len(self.json("where", "cms", "drupal7", "7.98")), 1)
-        self.assertEqual(self.run_cli("where", "cms", "drupal7", "1.0").stderr, "it runs nowhere\n")
+        self.assertEqual(self.run_cli("where", "cms", "drupal7", "1.0").stderr, "it does not run anywhere\n")
         keys = [row["key"] for row in self.json("impact", "docroot-environment", "main", "prod")]
         self.assertIn("www.alpha.example", keys)
         self.assertEqual({row["depth"] for row in self.json("impact", "cms", "drupal7", "--depth", "1")}, {1})

@@ -176,13 +176,13 @@ class Rows(ImportTest):
             self.assertRegex(reader.communicate(timeout=60)[0], '^_error,code,live\n"rejected: ')
         before = self.read("website.csv")
         done = self.system.cli("import", path, "--dry-run", "--rejects", link)
-        self.assertIn("website.csv:1: the file stays as it is", done.stderr)
+        self.assertIn("website.csv:1: the file was not replaced", done.stderr)
         self.assertEqual(self.read("website.csv"), before)  # a dry run has put its good rows nowhere
         self.run_import(path, "--rejects", link, code=3)
         self.assertEqual((os.path.islink(link), os.stat(path).st_mode & 0o777), (True, 0o600))
         self.assertTrue(self.read("website.csv").startswith("_error,code,live\n"))
         done = self.system.cli("import", path, "--rejects", os.path.join(self.folder, "bad.csv"))
-        self.assertIn(f"mend what is wrong, then `sitewire import --resource Website {self.folder}/bad.csv`", done.stdout)
+        self.assertIn(f"correct what is wrong, then `sitewire import --resource Website {self.folder}/bad.csv`", done.stdout)
 
     def test_bad_lines_of_json(self):
         path = self.file("mixed.jsonl", '{"resource":"Website","code":"line-1"}\n'
@@ -227,7 +227,7 @@ class Rows(ImportTest):
     def test_usage(self):
         for words, text in ((["missing.csv"], "cannot read missing.csv"),
                             ([self.folder], "is a folder"),
-                            ([self.file("unknown.csv", "a\n")], "named after no resource"),
+                            ([self.file("unknown.csv", "a\n")], "is not named after a resource"),
                             (["--map", self.file("x.map", "[Website]\ncode = {a|b}\n"), "-"], "x.map:2: there is no filter `b`"),
                             (["--map", self.file("y.map", "[Website]\nname = x\n"), "-"], "does not set `code`"),
                             (["--map", self.file("z.map", "[Website]\ncode = x\nrevision = 1\n"), "-"], "z.map:3:"),

@@ -75,7 +75,7 @@ class History(unittest.TestCase):
         self.run_cli("update", "cms", "there", "name=X", "--revision", "7", code=10)
         self.run_cli("delete", "cms", "nowhere", "--yes", code=5)
         self.assertEqual(self.count(), before)
-        self.assertEqual(self.run_cli("history", "cms", "nowhere").stderr, "no change is known\n")
+        self.assertEqual(self.run_cli("history", "cms", "nowhere").stderr, "no changes found\n")
 
     def test_a_retry_is_one_change(self):
         for _ in range(2):

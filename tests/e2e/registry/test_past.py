@@ -182,7 +182,7 @@ class Past(unittest.TestCase):
                                ("2026-13-01", INVALID_ARGUMENT, "read_time"), ("TT", INVALID_ARGUMENT, "read_time")):
             for words in (("get", "registrar", "timed"), ("list", "registrars")):
                 self.assertIn(text, self.run_cli(*words, "--at", at, code=code))
-        self.assertIn("only how things are now", self.run_cli("get", "profile", ADMIN, "--at", "1s", code=INVALID_ARGUMENT))
+        self.assertIn("only reports the present", self.run_cli("get", "profile", ADMIN, "--at", "1s", code=INVALID_ARGUMENT))
         client = self.system.client()
         future = Timestamp()
         future.FromDatetime(datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=1))
