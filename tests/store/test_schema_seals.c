@@ -274,7 +274,7 @@ static void test_heads(void **state)
     is_whole(count, 0);
     verify(head);
     assert_int_equal(v.code, SW_DATA_LOSS);
-    assert_non_null(strstr(v.error.message, "the hash is not the one that was kept"));
+    assert_non_null(strstr(v.error.message, "the hash is not the one that you kept"));
     /* A change that is slipped in, with an old transaction: nobody seals it. */
     tamper("INSERT INTO users.change (actor, resource, key, operation, transaction) VALUES ('x', 'Cms', 'x', "
            "'INSERT', '1')");

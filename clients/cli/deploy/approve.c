@@ -1,4 +1,4 @@
-/* `sitewire approve` and `sitewire abort`: deciding on somebody's deployment. */
+/* `sitewire approve` and `sitewire abort`: decisions about somebody's deployment. */
 #include "base/error.h"
 #include "cli/deploy/arguments.h"
 #include "cli/deploy/commands.h"
@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HASH_DIGITS 64 /* of SHA-256 */
+#define HASH_DIGITS 64 /* of a SHA-256 */
 
-/* Shows the plan, and asks. */
+/* Shows the plan and asks for approval. */
 static sw_code ask(sw_cli *cli, const json_t *plan, sw_error *error)
 {
     if (!cli->json && !sw_args_has(&cli->args, "yes")) {
@@ -25,7 +25,7 @@ static sw_code ask(sw_cli *cli, const json_t *plan, sw_error *error)
                                                      : sw_fail(error, SW_CANCELLED, "it was not approved");
 }
 
-/* The hash of --plan-hash, or of the plan that was read now and agreed to. */
+/* Sets the hash: that of --plan-hash, or of the plan that was just shown and approved. */
 static sw_code agree(sw_cli *cli, int64_t id, json_t *request, sw_error *error)
 {
     const char *hash = sw_args_value(&cli->args, "plan-hash");
@@ -34,7 +34,7 @@ static sw_code agree(sw_cli *cli, int64_t id, json_t *request, sw_error *error)
     if (hash != NULL && (strlen(hash) != HASH_DIGITS || strspn(hash, "0123456789abcdef") != HASH_DIGITS))
         return sw_fail_field(error, SW_INVALID_ARGUMENT, "plan_hash",
                              "--plan-hash takes the 64 hexadecimal digits that `sitewire deployment %" PRId64
-                             "` tells, not '%.80s'",
+                             "` shows, not '%.80s'",
                              id, hash);
     if (hash != NULL) {
         json_object_set_new(request, "plan_hash", json_string(hash));
@@ -43,8 +43,8 @@ static sw_code agree(sw_cli *cli, int64_t id, json_t *request, sw_error *error)
     if (!asks && !sw_args_has(&cli->args, "yes"))
         return sw_fail_field(
             error, SW_INVALID_ARGUMENT, "plan_hash",
-            "without a terminal to ask on, say what is approved: --plan-hash HASH, as `sitewire deployment "
-            "%" PRId64 "` tells it, or --yes for the plan as it is now",
+            "there is no terminal to ask on: give --plan-hash HASH, which `sitewire deployment "
+            "%" PRId64 "` shows, or --yes to approve the current plan",
             id);
     sw_code code = sw_cli_call(cli, "Deployments/GetDeploymentPlan", request, NULL, &plan, error);
     if (code == SW_OK)
@@ -55,7 +55,7 @@ static sw_code agree(sw_cli *cli, int64_t id, json_t *request, sw_error *error)
     return code;
 }
 
-/* One call about the deployment that the command's word names; tells its reply. */
+/* Makes one call about the deployment that the word names, and prints the reply. */
 static sw_code decide(sw_cli *cli, const char *method,
                       sw_code (*fill)(sw_cli *, int64_t, json_t *, sw_error *),
                       void (*tell)(const json_t *deployment, int64_t id), sw_error *error)
@@ -103,7 +103,7 @@ static void tell_abort(const json_t *deployment, int64_t id)
     const char *status = sw_json_text(deployment, "status");
     printf("deployment %" PRId64 " is %s", id, status);
     if (!sw_status_is_final(status))
-        printf(": its runner %s is told to end it", sw_json_text(deployment, "runner"));
+        printf(": its runner %s was told to end it", sw_json_text(deployment, "runner"));
     putchar('\n');
 }
 

@@ -1,4 +1,4 @@
-/* What the words and flags of the commands about deployments mean: see plan.h. */
+/* What the words and flags of the commands about deployments mean: see arguments.h. */
 #include "cli/deploy/arguments.h"
 #include "base/error.h"
 #include "cli/run/file.h"
@@ -19,13 +19,14 @@ sw_code sw_deployment_id(sw_cli *cli, int64_t *id, sw_error *error)
     if (*id < 1 || *id == INT64_MAX || *end != '\0')
         return sw_fail_field(
             error, SW_INVALID_ARGUMENT, "id",
-            "'%.60s' is no ID of a deployment: that is a number; `sitewire deployments` lists them", word);
+            "'%.60s' is not the ID of a deployment, which is a number; `sitewire deployments` lists them",
+            word);
     return SW_OK;
 }
 
 /* --- The project --- */
 
-/* The kind of project that a deployment type is of, or NULL for any. */
+/* The kind of project for a type of deployment; NULL: any. */
 static const char *kind_of(const sw_args *args)
 {
     const char *type = sw_args_value(args, "type");
@@ -44,14 +45,15 @@ static sw_code choose(const json_t *found, const char *word, const char *kind, c
         matches++;
     }
     if (matches == 0)
-        return sw_fail_field(
-            error, SW_NOT_FOUND, "project",
-            "you may read no project '%.130s': `sitewire list projects` shows those that you may", word);
+        return sw_fail_field(error, SW_NOT_FOUND, "project",
+                             "there is no project '%.130s', or you may not read it: `sitewire list projects` "
+                             "shows those that you may",
+                             word);
     if (matches > 1)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "project",
-                             "'%.130s' is a website and a Drupal core: say website:%.130s or "
-                             "drupaldocrootcore:%.130s",
-                             word, word, word);
+        return sw_fail_field(
+            error, SW_INVALID_ARGUMENT, "project",
+            "'%.130s' is both a website and a Drupal core: write website:%.130s or drupaldocrootcore:%.130s",
+            word, word, word);
     *project = strdup(sw_json_text(only, "code"));
     return *project != NULL ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
 }
@@ -68,7 +70,7 @@ sw_code sw_deployment_project(sw_cli *cli, const char *word, char **project, sw_
     json_t *request = json_pack("{s:[{s:s,s:s,s:[o,o]}]}", "filters", "field", "code", "op", "in", "values",
                                 json_sprintf("%s%s", kinds[0], word), json_sprintf("%s%s", kinds[1], word));
     if (request == NULL)
-        return sw_fail_field(error, SW_INVALID_ARGUMENT, "project", "a project is text in UTF-8");
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "project", "the project must be text in UTF-8");
     sw_code code = sw_cli_call(cli, "/sitewire.user.v1.Users/ListProjects", request, NULL, &page, error);
     if (code == SW_OK)
         code = choose(json_object_get(page, "items"), word, kind_of(&cli->args), project, error);
@@ -79,7 +81,8 @@ sw_code sw_deployment_project(sw_cli *cli, const char *word, char **project, sw_
 
 /* --- Commands --- */
 
-/* `STEP: rest`: sets the step, and returns the rest. Without a STEP all of it is the rest. */
+/* Reads `STEP: rest`: sets the step and returns the rest. Without a STEP, returns the whole
+ * text. */
 static const char *take_step(const char *text, json_t *command)
 {
     size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
@@ -136,7 +139,8 @@ static sw_code add_file(const char *path, json_t *commands, sw_error *error)
     else if (!json_is_array(list))
         code = sw_fail_field(
             error, SW_INVALID_ARGUMENT, "from",
-            "%s has no commands: it is a list of them, or an object with such a list as `commands`", path);
+            "%s has no commands: it must be a list of commands, or an object with the list as `commands`",
+            path);
     else
         json_array_extend(commands, (json_t *)list);
     json_decref(content);

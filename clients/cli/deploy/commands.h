@@ -1,4 +1,4 @@
-/* The commands about deployments. Used by the command line's list of tables (app/app.c). */
+/* The commands about deployments. Used by app/commands.c. */
 #ifndef SW_CLI_DEPLOY_COMMANDS_H
 #define SW_CLI_DEPLOY_COMMANDS_H
 

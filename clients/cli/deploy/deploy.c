@@ -1,4 +1,4 @@
-/* `sitewire deploy` and `sitewire rollback`: asking for a deployment, and waiting for it. */
+/* `sitewire deploy` and `sitewire rollback`: request a deployment, and wait for it. */
 #include "base/error.h"
 #include "cli/deploy/arguments.h"
 #include "cli/deploy/commands.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --reason, --on-lost-lease, --dry-run and the commands: what both requests have. */
+/* Sets what both requests have: --reason, --on-lost-lease, --dry-run and the commands. */
 static sw_code set_common(sw_cli *cli, json_t *request, sw_error *error)
 {
     const sw_args *args = &cli->args;
@@ -19,14 +19,14 @@ static sw_code set_common(sw_cli *cli, json_t *request, sw_error *error)
     if (lost != NULL && strcasecmp(lost, "retry") != 0 && strcasecmp(lost, "fail") != 0)
         return sw_fail_field(error, SW_INVALID_ARGUMENT, "on_lost_lease",
                              "--on-lost-lease is fail or retry, not '%.60s'", lost);
-    if (sw_args_has(args, "wait") && (events == NULL || *events == '\0')) /* before anything is asked for */
-        return sw_fail(
-            error, SW_INVALID_ARGUMENT,
-            "--wait listens to events, but SITEWIRE_EVENTS is not set: run `. DIR/env` in this shell, where "
-            "`sitewire up --data DIR` has written it");
+    if (sw_args_has(args, "wait") &&
+        (events == NULL || *events == '\0')) /* check before anything is requested */
+        return sw_fail(error, SW_INVALID_ARGUMENT,
+                       "--wait needs events, but SITEWIRE_EVENTS is not set: run `. DIR/env` in this shell "
+                       "(`sitewire up --data DIR` writes that file)");
     if (sw_args_has(args, "dry-run") && sw_args_has(args, "wait"))
-        return sw_cli_usage(cli, error,
-                            "--dry-run keeps nothing that --wait could wait for: give one of them");
+        return sw_cli_usage(
+            cli, error, "--dry-run requests nothing, so there is nothing to --wait for; give one of them");
     sw_code code = sw_deployment_commands(cli, &commands, error);
     if (code != SW_OK)
         return code;
@@ -58,11 +58,12 @@ static void tell(const sw_cli *cli, const json_t *plan)
     else
         fprintf(stderr,
                 "\nnext: `sitewire logs %" PRIu64 " -f` follows it, `sitewire deployment %" PRIu64
-                "` tells its story\n",
+                "` shows all about it\n",
                 id, id);
 }
 
-/* Makes the request, under --request-id or an id of its own, so that it takes effect once however often it is sent. */
+/* Makes the request with the id of --request-id or a random one, so that it takes effect once,
+ * however often it is sent. */
 static sw_code ask(sw_cli *cli, const char *method, json_t *request, sw_error *error)
 {
     json_t *plan = NULL;
@@ -82,7 +83,7 @@ static sw_code ask(sw_cli *cli, const char *method, json_t *request, sw_error *e
     return code;
 }
 
-/* A flag that cannot be left out, into a field. */
+/* Sets a field from a flag that must be given. */
 static sw_code set_required(sw_cli *cli, json_t *request, const char *flag, const char *field,
                             const char *what, sw_error *error)
 {
@@ -95,7 +96,7 @@ static sw_code set_required(sw_cli *cli, json_t *request, const char *flag, cons
     return SW_OK;
 }
 
-/* --type in any case, as the registry writes it. */
+/* Sets the type in upper case, whatever the case of --type. */
 static void set_type(const sw_args *args, json_t *request)
 {
     char type[64];
@@ -115,7 +116,7 @@ sw_code sw_cmd_deploy(sw_cli *cli, sw_error *error)
     json_t *request = json_object();
     sw_code code = set_required(cli, request, "env", "environment", "where to", error);
     if (code == SW_OK)
-        code = set_required(cli, request, "version", "version", "what shall run there", error);
+        code = set_required(cli, request, "version", "version", "the version to deploy", error);
     if (code == SW_OK)
         code = set_common(cli, request, error);
     if (code == SW_OK)

@@ -1,4 +1,4 @@
-/* `sitewire deployment`: all that is known of one deployment, with times and people. */
+/* `sitewire deployment`: everything that is known about one deployment. */
 #include "base/error.h"
 #include "cli/deploy/arguments.h"
 #include "cli/deploy/commands.h"
@@ -17,12 +17,12 @@
 /* --- Reading --- */
 
 typedef struct list {
-    const char *name; /* in --json */
+    const char *name; /* its name in --json */
     const char *method, *field, *order;
-    const char *kind; /* of events; NULL: there is none */
+    const char *kind; /* for events: their kind; else NULL */
 } list;
 
-/* All items of a list whose `field` is the deployment; a new reference. */
+/* All items of a list that belong to the deployment; a new reference. */
 static sw_code read_all(sw_cli *cli, const list *of, int64_t id, json_t **items, sw_error *error)
 {
     sw_code code = SW_OK;
@@ -46,7 +46,7 @@ static sw_code read_all(sw_cli *cli, const list *of, int64_t id, json_t **items,
     return code;
 }
 
-/* Everything about it, as one object. */
+/* Reads everything about it into one object. */
 static sw_code read_record(sw_cli *cli, int64_t id, json_t *record, sw_error *error)
 {
     static const list lists[] = {
@@ -59,7 +59,7 @@ static sw_code read_record(sw_cli *cli, int64_t id, json_t *record, sw_error *er
     bool over = sw_status_is_final(sw_json_text(reply, "status"));
     if (code == SW_OK)
         json_object_set_new(record, "deployment", reply);
-    /* Once it is over, there is nothing that it would do. */
+    /* A deployment that is over has no plan. */
     if (code == SW_OK && !over) {
         code = sw_cli_call(cli, "Deployments/GetDeploymentPlan", request, NULL, &reply, error);
         if (code == SW_OK)
@@ -74,9 +74,9 @@ static sw_code read_record(sw_cli *cli, int64_t id, json_t *record, sw_error *er
     return code;
 }
 
-/* --- Telling --- */
+/* --- Printing --- */
 
-/* `2026-11-24T10:00:00.123Z by somebody`, or nothing if it has not happened. */
+/* Prints `2026-11-24T10:00:00.123Z by somebody`, or nothing if it has not happened. */
 static void print_when(const sw_cli *cli, const json_t *deployment, const char *name, const char *field,
                        const char *by, const char *who)
 {
@@ -96,7 +96,7 @@ static void print_life(const sw_cli *cli, const json_t *d)
     uint64_t claims = sw_json_number(d, "fence");
     if (*sw_json_text(d, "runner") != '\0' &&
         asprintf(&runner, "%s (%s)%s", sw_json_text(d, "runner"), sw_json_text(d, "runner_user"),
-                 claims > 1 ? ", not the first one" : "") < 0)
+                 claims > 1 ? ", not the first attempt" : "") < 0)
         runner = NULL;
     print_when(cli, d, "requested", "requested_at", " by ", sw_json_text(d, "requester"));
     print_when(cli, d, *sw_json_text(d, "approver") != '\0' ? "approved" : "accepted", "accepted_at", " by ",
@@ -117,7 +117,7 @@ static void print_took(const sw_cli *cli, const json_t *d)
     sw_print_fact(cli, "took", span);
 }
 
-/* What it undoes, and what undid it. */
+/* Prints what it rolls back, and what has rolled it back. */
 static void print_links(const sw_cli *cli, const json_t *record)
 {
     const json_t *d = json_object_get(record, "deployment"),
@@ -157,7 +157,7 @@ static void add_attempt(sw_grid *grid, const json_t *result)
     free(text);
 }
 
-/* A line for each attempt, and for each command without one. */
+/* Prints a line for each attempt, and one for each command without attempts. */
 static void print_attempts(const sw_cli *cli, const json_t *record)
 {
     static const sw_grid_column columns[] = {
@@ -200,7 +200,8 @@ static void print_attempts(const sw_cli *cli, const json_t *record)
     sw_grid_destroy(&grid);
 }
 
-/* Every change of its state, where there is more to tell than each state's time: it was claimed more than once. */
+/* Prints every change of state if the deployment was claimed more than once; otherwise the times
+ * above say it all. */
 static void print_states(const json_t *record)
 {
     size_t index;
@@ -236,7 +237,7 @@ static void print_whole(const sw_cli *cli, const json_t *record)
     sw_print_fact(cli, "failure", sw_json_text(d, "failure"));
     print_links(cli, record);
     if (strcmp(sw_json_text(d, "status"), "REQUESTED") == 0)
-        sw_print_fact(cli, "approval", "needed: of somebody else who may approve on the project");
+        sw_print_fact(cli, "approval", "required, by somebody else who may approve on the project");
     sw_print_fact(cli, "behind", behind);
     sw_print_fact(cli, "plan hash", sw_json_text(plan != NULL ? plan : d, "plan_hash"));
     print_states(record);

@@ -1,4 +1,4 @@
-/* `sitewire deployments`: a list like those of `sitewire list`, with flags for what one asks of deployments. */
+/* `sitewire deployments`: a list like those of `sitewire list`, with flags for common questions. */
 #include "base/error.h"
 #include "cli/deploy/arguments.h"
 #include "cli/deploy/commands.h"
@@ -14,7 +14,7 @@ static void add_filter(json_t *filters, const char *field, const char *value)
     json_array_append_new(filters, json_pack("{s:s,s:s,s:[s]}", "field", field, "op", "=", "values", value));
 }
 
-/* The caller's own. */
+/* Adds the filter of --mine. */
 static sw_code add_mine(sw_cli *cli, json_t *filters, sw_error *error)
 {
     json_t *profile = NULL;
@@ -25,7 +25,7 @@ static sw_code add_mine(sw_cli *cli, json_t *filters, sw_error *error)
     return code;
 }
 
-/* `requested,in-progress`, in any case. */
+/* Adds the filter of --status; the words may be in any case. */
 static sw_code add_status(json_t *filters, const char *given, sw_error *error)
 {
     static const char *const all[] = {"REQUESTED", "ACCEPTED", "IN_PROGRESS", "DONE", "FAILED", "ABORTED"};
@@ -41,8 +41,8 @@ static sw_code add_status(json_t *filters, const char *given, sw_error *error)
             i++;
         if (i == count)
             return sw_fail_field(error, SW_INVALID_ARGUMENT, "status",
-                                 "--status '%.*s': one of requested, accepted, in-progress, done, failed, "
-                                 "aborted, or several with commas",
+                                 "--status '%.*s': it must be one of requested, accepted, in-progress, done, "
+                                 "failed, aborted, or several of them, separated by commas",
                                  length < 40 ? (int)length : 40, given);
         json_array_append_new(values, json_string(status));
         given += length + (given[length] == ',');

@@ -26,7 +26,7 @@ void sw_span_text(char text[SW_SPAN_TEXT_SIZE], int64_t us)
                  seconds % 60);
 }
 
-/* What people wrote must not drive a terminal. */
+/* Text that people wrote must not control the terminal. */
 static void print_with(const char *before, const char *text)
 {
     if (*text == '\0')
@@ -39,7 +39,7 @@ static void print_state(const json_t *payload)
 {
     const char *from = sw_json_text(payload, "from");
     if (json_is_true(json_object_get(payload, "abort")))
-        fputs("an abort was asked for", stdout);
+        fputs("an abort was requested", stdout);
     else
         printf("%s%s%s", from, *from != '\0' ? " -> " : "", sw_json_text(payload, "status"));
     print_with(" by ", sw_json_text(payload, "by"));

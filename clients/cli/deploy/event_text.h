@@ -1,4 +1,5 @@
-/* Events of deployments as people and programs read them. Used by watch, and by whatever follows a deployment. */
+/* Events of deployments as text and as JSON. Used by watch, and by the commands that follow a
+ * deployment. */
 #ifndef SW_CLI_DEPLOY_EVENT_TEXT_H
 #define SW_CLI_DEPLOY_EVENT_TEXT_H
 
@@ -8,14 +9,14 @@
 
 /* `2026-11-24T10:00:00.123Z` */
 void sw_event_time(char text[SW_TIME_TEXT_SIZE], int64_t at_us);
-/* What it says, as a line on stdout: `ACCEPTED -> IN_PROGRESS by r@example.org on r1`. */
+/* Prints what the event says: `ACCEPTED -> IN_PROGRESS by r@example.org on r1`. */
 void sw_event_print(const char *kind, const json_t *payload);
-/* The outcome of an attempt, from the payload of its event or from its result: `exit status 1`, `begun`. malloc'ed. */
+/* How an attempt ended, from its event or its result: `exit status 1`, `begun`. malloc'ed. */
 char *sw_attempt_text(const json_t *attempt);
 /* `0.4 s`, `1:05`, `2:00:09` */
 #define SW_SPAN_TEXT_SIZE 32
 void sw_span_text(char text[SW_SPAN_TEXT_SIZE], int64_t us);
-/* One object on one line; with the cursor, unless that is NULL. */
+/* Prints the event as one line of JSON, with the cursor unless it is NULL. */
 void sw_event_print_json(const sw_event *event, json_t *payload, const char *cursor);
 
 #endif

@@ -1,5 +1,6 @@
-/* Following a deployment: see follow.h. Events say how much output there is; what was read up to then is given before what comes
- * after it. One page is read while another one is given, so that memory stays the same however much there is. */
+/* Follows a deployment: see follow.h. Events say how much output exists; output up to that point
+ * is delivered before the events after it. While one page is delivered, the next one is read, so
+ * that memory does not grow with the output. */
 #include "cli/deploy/follow.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -10,14 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MS    200     /* how often a signal is looked for */
-#define SILENCE_US 3000000 /* without a subscription before that is told */
+#define LOOK_MS    200     /* how often to check for a signal */
+#define SILENCE_US 3000000 /* no subscription for this long is reported */
 
-/* An event that waits for the output before it. */
+/* An event that waits until the output before it is delivered. */
 typedef struct queued {
-    sw_event event; /* its kind and project are lent, its payload is not kept */
+    sw_event event; /* its kind and project are lent, its payload is not set */
     json_t *payload;
-    int64_t output; /* bytes that come before it */
+    int64_t output; /* bytes of output before it */
 } queued;
 
 typedef struct follower {
@@ -25,13 +26,13 @@ typedef struct follower {
     sw_watch *watch;
     sw_outcome *outcome;
     sw_log_reader reader;
-    int64_t given; /* output before it was given */
-    int64_t end;   /* there is output up to here, as events say */
+    int64_t given; /* output before this byte is delivered */
+    int64_t end;   /* the output exists up to this byte, as the events say */
     queued *queue;
     size_t first, count, room;
     bool over, failed;
     sw_error error;
-    int64_t silent_us; /* since when there is no subscription; 0: there is one */
+    int64_t silent_us; /* since when there has been no subscription; 0: there is one */
 } follower;
 
 bool sw_status_is_final(const char *status)
@@ -55,7 +56,7 @@ static void fail(follower *f, const sw_error *error)
 
 /* --- Output --- */
 
-/* Reads on if there is more than was read. */
+/* Reads the next page, if there is more output. */
 static void read_on(follower *f)
 {
     sw_log_reader *reader = &f->reader;
@@ -72,7 +73,7 @@ static bool grow(follower *f)
 {
     size_t room = f->room > 0 ? f->room * 2 : 16;
     queued *grown;
-    if (f->first > 0) { /* there is room in front */
+    if (f->first > 0) { /* there is free space in front */
         memmove(f->queue, f->queue + f->first, (f->count - f->first) * sizeof(*f->queue));
         f->count -= f->first;
         f->first = 0;
@@ -127,7 +128,7 @@ static void on_event(const sw_event *event, void *context)
     json_decref(payload);
 }
 
-/* Gives the events with no output before them that is not given yet. */
+/* Delivers the events whose preceding output is delivered. */
 static void give_events(follower *f)
 {
     for (; f->first < f->count && f->queue[f->first].output <= f->given; f->first++) {
@@ -153,8 +154,8 @@ static void give_page(follower *f, const Sw__ReadLogResponse *page)
 
 /* --- The loop --- */
 
-/* Where a watch begins that shall see the deployment from its first event on. What is numbered later than the head that is seen
- * now comes in any case. */
+/* The cursor from which a watch sees the deployment from its first event on. Events numbered
+ * after the current head arrive in any case. */
 static sw_code find_start(sw_cli *cli, const sw_follow *follow, char cursor[32], sw_error *error)
 {
     json_t *heads = NULL, *events = NULL;
@@ -176,7 +177,7 @@ static sw_code find_start(sw_cli *cli, const sw_follow *follow, char cursor[32],
     return code;
 }
 
-/* What keeps us from hearing more, or NULL. */
+/* The reason why no events arrive, or NULL. */
 static const char *trouble(follower *f, char text[SW_ERROR_MESSAGE_SIZE])
 {
     sw_watch_status status;
@@ -218,7 +219,7 @@ static sw_code loop(follower *f, sw_error *error)
             give_page(f, page);
             sw__read_log_response__free_unpacked(page, NULL);
         }
-        /* Nothing is to be had before the offset that it begins with. */
+        /* There is no output before the offset where it starts. */
         if (f->reader.offset >= f->end && !f->reader.reading && f->reader.page == NULL)
             f->given = f->end;
         give_events(f);

@@ -1,5 +1,6 @@
-/* A deployment as it happens: its events, and its output in step with them, until it is over. Used by deploy --wait, rollback
- * --wait and logs; what lies behind is a watch of libsitewire and Deployments/ReadLog. */
+/* Follows a deployment as it runs: its events, and its output in step with them, until it is
+ * over. Used by deploy --wait, rollback --wait and logs. Built on a watch of libsitewire and
+ * Deployments/ReadLog. */
 #ifndef SW_CLI_DEPLOY_FOLLOW_H
 #define SW_CLI_DEPLOY_FOLLOW_H
 
@@ -7,36 +8,37 @@
 #include "sitewire/deployment/v1/deployment.pb-c.h"
 #include <sitewire/watch.h>
 
-/* What is followed, and who is told. What callbacks get is lent for the call. */
+/* What to follow, and the callbacks. Arguments of callbacks are lent for the call. */
 typedef struct sw_follow {
     int64_t deployment;
-    const char *project; /* its project */
-    int64_t offset;      /* of the output: from this byte on */
+    const char *project; /* of the deployment */
+    int64_t offset;      /* output from this byte on */
     int32_t command;     /* output of this command only; 0: of all */
-    int64_t latest; /* > 0: output may be left out, except for about so many of the last bytes there are */
-    void (*on_event)(const sw_event *event, const json_t *payload,
-                     void *context); /* of a state or a command, or NULL */
+    int64_t latest;      /* if > 0: skip output except roughly the last so many bytes */
+    /* Called for each event of a state or a command. May be NULL. */
+    void (*on_event)(const sw_event *event, const json_t *payload, void *context);
     void (*on_output)(const Sw__DeploymentLog *chunk, void *context);
-    void (*on_look)(const char *trouble,
-                    void *context); /* a few times a second, or NULL; trouble: NULL, or what is wrong */
+    /* Called a few times a second with what is wrong, or NULL. May be NULL. */
+    void (*on_look)(const char *trouble, void *context);
     void *context;
 } sw_follow;
 
-/* How it ended. */
+/* How the deployment ended. */
 typedef struct sw_outcome {
-    char status[32]; /* DONE, FAILED, ABORTED; "" if it is not over */
+    char status[32]; /* DONE, FAILED or ABORTED; "" if it is not over */
     char failure[SW_ERROR_MESSAGE_SIZE / 2];
 } sw_outcome;
 
-/* From its first event on, until it is over and all of its output was given; earlier, with an empty outcome, if a signal came or
- * stdout is gone. What was written before an event is given before that event. Goes on over restarts of everything; fails if the
- * caller may not read it any more, say. */
+/* Follows from the first event until the deployment is over and all output is delivered. Output
+ * that was written before an event is delivered before it. Returns earlier with an empty outcome
+ * if a signal arrives or stdout is closed. Survives restarts of every process; fails if, for
+ * example, the caller may no longer read the deployment. */
 sw_code sw_follow_run(sw_cli *cli, const sw_follow *follow, sw_outcome *outcome, sw_error *error);
 
-/* The output that is there already, and no more. Only on_output is called. */
+/* Delivers the output that exists now, then returns. Only on_output is called. */
 sw_code sw_follow_read(sw_cli *cli, const sw_follow *follow, sw_error *error);
 
-/* For on_look: tells of trouble on stderr, once; *told is whether it was. The flow goes on by itself. */
+/* For on_look: reports the trouble on stderr once. *told is true while it is reported. */
 void sw_follow_complain(const char *trouble, bool *told);
 
 /* DONE, FAILED or ABORTED. */

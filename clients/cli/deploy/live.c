@@ -1,4 +1,5 @@
-/* The live view: see live.h. Events and output change a model, which is drawn a few times a second. */
+/* The live view: see live.h. Events and output update a model, which is drawn a few times a
+ * second. */
 #include "cli/deploy/live.h"
 #include "base/clock.h"
 #include "cli/deploy/event_text.h"
@@ -15,25 +16,25 @@
 #include <string.h>
 
 #define TAIL_MAX     10 /* lines of output */
-#define COMMANDS_MAX 20 /* that are shown at once */
+#define COMMANDS_MAX 20 /* shown at once, at most */
 
-/* A command, and its last attempt. */
+/* A command and its last attempt. */
 typedef struct shown_command {
     char *text; /* malloc'ed */
     const char *step;
-    int64_t begun_us, ended_us; /* 0: not yet */
+    int64_t begun_us, ended_us; /* 0: has not happened */
     uint64_t attempt;
     bool succeeded;
-    char *result; /* malloc'ed, of an attempt that has ended */
+    char *result; /* malloc'ed; of an attempt that has ended */
 } shown_command;
 
 struct sw_live_view {
     int64_t id;
-    char *target, status[32], *who, *failure; /* who: approver or runner, of the last change */
+    char *target, status[32], *who, *failure; /* who: the approver or runner of the last change */
     sw_queue_position position;
-    int64_t since_us; /* when it got its status */
+    int64_t since_us; /* when the status was reached */
     bool aborting, over;
-    size_t count, current; /* commands; the one that was begun last */
+    size_t count, current; /* number of commands; the index of the one that began last */
     shown_command *commands;
     sw_line_pair streams;
     char *tail[TAIL_MAX];
@@ -147,7 +148,7 @@ static void add_queue(const sw_live_view *l, frame *f)
 {
     char *ids = json_array_size(l->position.behind) > 0 ? sw_cell_text(l->position.behind) : NULL;
     if (strcmp(l->status, "REQUESTED") == 0)
-        add(f, NULL, "waits for somebody to approve it: sitewire approve %" PRId64, l->id);
+        add(f, NULL, "waits for approval by somebody else: sitewire approve %" PRId64, l->id);
     else if (ids != NULL)
         add(f, NULL, "waits behind %s", ids);
     else
@@ -165,7 +166,7 @@ static void add_status(const sw_live_view *l, frame *f)
             l->failure != NULL ? ": " : "", l->failure != NULL ? l->failure : "");
     else if (strcmp(l->status, "IN_PROGRESS") == 0)
         add(f, NULL, "%s%s%s for %s%s", l->status, l->who != NULL ? " on " : "", l->who != NULL ? l->who : "",
-            span, l->aborting ? "; an abort was asked for" : "");
+            span, l->aborting ? "; an abort was requested" : "");
     else
         add_queue(l, f);
 }
@@ -194,13 +195,14 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* What the terminal has room for: the commands around the current one, and the last lines of output. */
+/* Draws what fits on the terminal: the commands around the current one, and the last lines of
+ * output. */
 static void draw(sw_live_view *l, const char *trouble)
 {
     frame f = {.count = 0};
     size_t width, height;
     sw_screen_size(&width, &height);
-    size_t room = height > 5 ? height - 4 : 1; /* without head, trouble and the line of the cursor */
+    size_t room = height > 5 ? height - 4 : 1; /* other lines: heading, trouble, cursor */
     bool with_tail = !l->over || strcmp(l->status, "DONE") != 0;
     size_t tail = with_tail ? least(l->tail_count, room / 2) : 0;
     size_t commands = least(least(l->count, room - tail), COMMANDS_MAX);
@@ -227,7 +229,7 @@ void sw_live_view_look(const char *trouble, void *live)
     draw(l, trouble);
 }
 
-/* --- Life --- */
+/* --- Creation and destruction --- */
 
 sw_live_view *sw_live_view_new(sw_cli *cli, const json_t *plan)
 {

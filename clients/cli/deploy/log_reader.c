@@ -1,10 +1,10 @@
-/* Reading output: see log_reader.h. */
+/* Reads output: see log_reader.h. */
 #include "cli/deploy/log_reader.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include <sitewire/deployment.h>
 
-#define READ_MAX ((int64_t)2 << 20) /* bytes read at once */
+#define READ_MAX ((int64_t)2 << 20) /* bytes per read */
 #define READ_MS  15000
 #define AGAIN_US 500000
 
@@ -34,7 +34,7 @@ static void on_page(const sw_reply *reply, void *context)
     }
     reader->page = sw__read_log_response__unpack(NULL, reply->payload_size, reply->payload);
     if (reader->page == NULL) {
-        sw_fail(&error, SW_DATA_LOSS, "the service's output cannot be decoded");
+        sw_fail(&error, SW_DATA_LOSS, "the service's reply cannot be decoded");
         fail(reader, &error);
     } else if (reader->page->n_items == 0) {
         reader->again_us = sw_now_us() + AGAIN_US;
@@ -72,7 +72,7 @@ Sw__ReadLogResponse *sw_log_reader_take(sw_log_reader *reader)
 
 void sw_log_reader_close(sw_log_reader *reader)
 {
-    if (reader->reading) /* its callback must not come later */
+    if (reader->reading) /* its callback must not be called any more */
         sw_client_close(&reader->client);
     if (reader->page != NULL)
         sw__read_log_response__free_unpacked(reader->page, NULL);

@@ -1,4 +1,5 @@
-/* `sitewire logs`: the output of a deployment, from any byte on, as it was written; followed until it is over. */
+/* `sitewire logs`: the output of a deployment as it was written, from any byte on; with --follow
+ * until it is over. */
 #include "base/error.h"
 #include "cli/deploy/arguments.h"
 #include "cli/deploy/commands.h"
@@ -10,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* On a terminal, output must not drive it. */
+/* On a terminal the output is made safe. */
 typedef struct shown {
-    sw_lines lines; /* of both streams, as they came */
+    sw_lines lines; /* both streams together, in the order written */
     bool troubled;
 } shown;
 
@@ -53,7 +54,7 @@ static sw_code show(sw_cli *cli, sw_follow *follow, const json_t *deployment, sw
         return sw_follow_read(cli, follow, error);
     sw_code code = sw_follow_run(cli, follow, &outcome, error);
     if (code == SW_OK && *outcome.status == '\0' && sw_cli_stopped())
-        code = sw_fail(error, SW_CANCELLED, "interrupted; the deployment goes on");
+        code = sw_fail(error, SW_CANCELLED, "interrupted; the deployment continues");
     return code;
 }
 

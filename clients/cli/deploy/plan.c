@@ -1,4 +1,4 @@
-/* Plans of deployments for people, and the texts of what they are made of: see plan.h. */
+/* Plans of deployments as text: see plan.h. */
 #include "cli/deploy/plan.h"
 #include "cli/schema/output.h"
 #include "cli/schema/value.h"
@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_WIDTH 11 /* columns of the names of facts */
+#define NAME_WIDTH 11 /* columns for the names of facts */
 
-/* An argument as a shell would want it. */
+/* Writes an argument as one would type it in a shell. */
 static void write_quoted(FILE *out, const char *text)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=@%+,";
@@ -23,7 +23,7 @@ static void write_quoted(FILE *out, const char *text)
     fputc('\'', out);
 }
 
-/* What was written to a stream in memory, made harmless; frees it. */
+/* Closes a stream in memory and returns its text made safe; frees the original. */
 static char *finish_text(FILE *out, char **text)
 {
     char *safe = fclose(out) == 0 ? sw_text_safe(*text, false) : NULL;
@@ -100,7 +100,7 @@ void sw_deployment_plan_print_commands(const sw_cli *cli, const json_t *commands
         putchar('\n');
         sw_grid_print(grid, stdout, 0, cli->out_color, NULL);
     } else {
-        sw_print_fact(cli, "commands", "none: it only changes the version in the registry");
+        sw_print_fact(cli, "commands", "none: only the version in the registry changes");
     }
     sw_grid_destroy(&grid);
 }
@@ -130,7 +130,7 @@ static void print_facts(const json_t *plan)
     }
 }
 
-/* Who must do what before it runs. */
+/* Prints what must happen before it runs. */
 static void print_conditions(const sw_cli *cli, const json_t *plan)
 {
     char *behind = sw_cell_text(json_object_get(plan, "behind")), *text = NULL;
@@ -138,7 +138,7 @@ static void print_conditions(const sw_cli *cli, const json_t *plan)
     bool waits = behind != NULL && *behind != '\0';
     sw_print_fact(cli, "approval",
                   json_is_true(json_object_get(plan, "needs_approval"))
-                      ? "needed: of somebody else who may approve on the project"
+                      ? "required, by somebody else who may approve on the project"
                       : "not needed");
     if (asprintf(&text, "%s%s", waits ? "behind " : "first", waits ? behind : "") < 0)
         text = NULL;
@@ -149,13 +149,13 @@ static void print_conditions(const sw_cli *cli, const json_t *plan)
     free(behind);
 }
 
-/* The registry's rows that it rests on, a row a line. */
+/* Prints the rows of the registry that the plan depends on, one per line. */
 static void print_target(const json_t *plan)
 {
     json_t *target = json_loads(sw_json_text(plan, "target"), JSON_DECODE_ANY, NULL), *row;
     const char *name;
     if (json_object_size(target) > 0)
-        puts("\nthe registry about its target:");
+        puts("\nthe registry's rows about the target:");
     json_object_foreach(target, name, row)
     {
         char *text = json_dumps(row, JSON_COMPACT | JSON_ENCODE_ANY);
@@ -176,11 +176,11 @@ void sw_deployment_plan_print(const sw_cli *cli, const json_t *plan, bool whole)
     if (id > 0)
         snprintf(number, sizeof(number), "%" PRIu64 " is %.40s", id, sw_json_text(deployment, "status"));
     else
-        snprintf(number, sizeof(number), "none: nothing was kept");
+        snprintf(number, sizeof(number), "none: a dry run");
     sw_print_fact(cli, "deployment", number);
     sw_print_fact(cli, "target", target);
     sw_print_fact(cli, "type", sw_json_text(deployment, "type"));
-    sw_print_fact(cli, "replaces", *before != '\0' ? before : "nothing: it is the first one there");
+    sw_print_fact(cli, "replaces", *before != '\0' ? before : "nothing: it is the first version there");
     sw_print_fact(cli, "requester", sw_json_text(deployment, "requester"));
     sw_print_fact(cli, "reason", sw_json_text(deployment, "reason"));
     print_conditions(cli, plan);

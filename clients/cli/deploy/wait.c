@@ -1,4 +1,5 @@
-/* Waiting for a deployment, and how it is shown meanwhile: a live view on a terminal, lines elsewhere, events with --json. */
+/* Waits for a deployment and shows it meanwhile: a live view on a terminal, lines elsewhere,
+ * events with --json. */
 #include "cli/deploy/wait.h"
 #include "base/error.h"
 #include "cli/deploy/event_text.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LATEST (64 * 1024) /* bytes of output that the live view looks back */
+#define LATEST (64 * 1024) /* bytes of existing output that the live view shows */
 
 /* --- JSON --- */
 
@@ -102,7 +103,7 @@ static void plain_begin(plain *p)
     sw_line_pair_init(&p->streams, plain_line, NULL);
     printf("deployment %" PRIu64 ": %s\n", sw_json_number(deployment, "id"), target != NULL ? target : "");
     if (strcmp(sw_json_text(deployment, "status"), "REQUESTED") == 0)
-        printf("waits for somebody to approve it: sitewire approve %" PRIu64 "\n",
+        printf("waits for approval by somebody else: sitewire approve %" PRIu64 "\n",
                sw_json_number(deployment, "id"));
     free(target);
     fflush(stdout);
@@ -115,18 +116,18 @@ sw_code sw_outcome_code(int64_t id, const sw_outcome *outcome, sw_error *error)
     if (strcmp(outcome->status, "DONE") == 0)
         return SW_OK;
     return sw_fail(error, strcmp(outcome->status, "ABORTED") == 0 ? SW_ABORTED : SW_UNKNOWN,
-                   "deployment %" PRId64 " is %s%s%s; `sitewire deployment %" PRId64 "` tells its story", id,
-                   outcome->status, *outcome->failure != '\0' ? ": " : "", outcome->failure, id);
+                   "deployment %" PRId64 " is %s%s%s; `sitewire deployment %" PRId64 "` shows all about it",
+                   id, outcome->status, *outcome->failure != '\0' ? ": " : "", outcome->failure, id);
 }
 
-/* What becomes of a deployment when it is not waited for any more. */
+/* Reports a deployment that continues although nobody waits for it any more. */
 static sw_code go_on(int64_t id, sw_code code, sw_error *error)
 {
     char why[SW_ERROR_MESSAGE_SIZE / 2] = "";
     if (code != SW_OK && error != NULL)
         snprintf(why, sizeof(why), "%.*s; ", (int)sizeof(why) - 3, error->message);
     return sw_fail(error, code == SW_OK ? SW_CANCELLED : code,
-                   "%sdeployment %" PRId64 " goes on; `sitewire logs %" PRId64
+                   "%sdeployment %" PRId64 " continues; `sitewire logs %" PRId64
                    " -f` follows it, `sitewire abort %" PRId64 "` ends it",
                    why, id, id, id);
 }

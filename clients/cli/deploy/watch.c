@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MS 200 /* how often a signal is looked for */
+#define LOOK_MS 200 /* how often to check for a signal */
 
 typedef struct shown {
     const sw_cli *cli;
     sw_watch *watch;
     int64_t count, limit;
-    char *cursor; /* of the last one, where it is told */
+    char *cursor; /* of the last event, unless it was printed with it */
 } shown;
 
 /* --- Output --- */
@@ -44,7 +44,8 @@ static void show(const sw_event *event, void *context)
 
 /* --- What is watched --- */
 
-/* What --deployment or --project names must be there for us: an event of something else would never come. */
+/* Checks that the caller may read what --deployment or --project names: otherwise no event would
+ * ever arrive. */
 static sw_code look_for(sw_cli *cli, const char *method, json_t *request, sw_error *error)
 {
     sw_code code = sw_cli_call(cli, method, request, NULL, NULL, error);
@@ -52,7 +53,7 @@ static sw_code look_for(sw_cli *cli, const char *method, json_t *request, sw_err
     return code;
 }
 
-/* The projects of --project. Free the texts and the list. */
+/* Reads --project into a list. The caller frees the texts and the list. */
 static sw_code take_projects(sw_cli *cli, char ***projects, size_t *count, sw_error *error)
 {
     const char *word;
@@ -98,7 +99,7 @@ sw_code sw_cmd_watch(sw_cli *cli, sw_error *error)
     char **projects = NULL;
     size_t count = 0;
     if (cli->args.word_count > 0)
-        return sw_cli_usage(cli, error, "watch takes no words; give a project as --project");
+        return sw_cli_usage(cli, error, "watch takes no words; name a project with --project");
     sw_code code = sw_args_number(&cli->args, "limit", 1, INT64_MAX, 0, &s.limit, error);
     if (code == SW_OK)
         code = sw_args_number(&cli->args, "deployment", 1, INT64_MAX, 0, &options.deployment, error);
@@ -118,9 +119,9 @@ sw_code sw_cmd_watch(sw_cli *cli, sw_error *error)
     const char *cursor = s.watch == NULL                   ? ""
                          : s.limit > 0 && s.cursor != NULL ? s.cursor
                                                            : sw_watch_cursor(s.watch);
-    bool of_another = code == SW_OUT_OF_RANGE; /* of a newer database: nothing goes on from there */
+    bool of_another = code == SW_OUT_OF_RANGE;
     if (!cli->json && !of_another && !ferror(stdout) && *cursor != '\0')
-        fprintf(stderr, "go on with: --after %s\n", cursor);
+        fprintf(stderr, "continue with: --after %s\n", cursor);
     sw_watch_close(&s.watch);
     for (size_t i = 0; i < count; i++)
         free(projects[i]);

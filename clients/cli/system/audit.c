@@ -1,4 +1,5 @@
-/* `sitewire audit`: proves that history is whole, from the database or from an export of it. */
+/* `sitewire audit`: proves that the history is complete and unaltered, from the database or from
+ * an export. */
 #include "base/error.h"
 #include "cli/run/file.h"
 #include "cli/run/interrupt.h"
@@ -11,8 +12,8 @@
 
 typedef struct audit {
     sw_chain chain;
-    sw_code code;    /* of the chain */
-    bool has_output; /* of export */
+    sw_code code;    /* of the check */
+    bool has_output; /* of the export */
     sw_error *error;
 } audit;
 
@@ -29,7 +30,7 @@ static bool verify_one(const sw_sealed *sealed, void *context)
     return a->code == SW_OK && !sw_cli_stopped();
 }
 
-/* --- Files: one object a line, with every value as it was hashed --- */
+/* --- Files: one object per line, with every value as it was hashed --- */
 
 static bool export_one(const sw_sealed *sealed, void *context)
 {
@@ -49,7 +50,7 @@ static bool export_one(const sw_sealed *sealed, void *context)
     return a->code == SW_OK && !ferror(stdout) && !sw_cli_stopped();
 }
 
-/* A value is a text or null. */
+/* A value is text or null. */
 static bool read_values(const json_t *line, sw_sealed *sealed)
 {
     for (int i = 0; i < SW_CHANGE_FIELDS; i++) {
@@ -69,7 +70,7 @@ static sw_code verify_line(audit *a, const char *path, long long number, const c
     sw_sealed sealed = {.position = json_integer_value(json_object_get(line, "position")),
                         .hash = json_string_value(json_object_get(line, "hash"))};
     if (line == NULL)
-        a->code = sw_fail(error, SW_INVALID_ARGUMENT, "%s:%lld: no JSON: %s", path, number, why.text);
+        a->code = sw_fail(error, SW_INVALID_ARGUMENT, "%s:%lld: not valid JSON: %s", path, number, why.text);
     else if (sealed.hash == NULL || !read_values(line, &sealed) || sealed.values[0] == NULL)
         a->code = sw_fail(error, SW_INVALID_ARGUMENT, "%s:%lld: not a line of `sitewire audit export`", path,
                           number);
@@ -96,7 +97,7 @@ static sw_code verify_file(audit *a, const char *path, sw_error *error)
         a->code = sw_fail(error, SW_UNAVAILABLE, "cannot read %s: %s", path, strerror(errno));
     if (a->code == SW_OK && number == 0 && !sw_cli_stopped())
         a->code = sw_fail(error, SW_INVALID_ARGUMENT,
-                          "%s is empty: the export failed, or nothing had been sealed by then", path);
+                          "%s is empty: the export failed, or nothing was sealed at that time", path);
     free(text);
     if (in != stdin)
         fclose(in);
@@ -116,7 +117,7 @@ static void print_result(const sw_cli *cli, const sw_chain *chain, const sw_unse
     }
     printf("%lld sealed changes, none altered or removed\nhead %s\n", (long long)chain->count, head);
     if (unsealed->count > 0)
-        printf("%lld not sealed, the oldest of %s\n", (long long)unsealed->count, unsealed->oldest);
+        printf("%lld not sealed, the oldest of them from %s\n", (long long)unsealed->count, unsealed->oldest);
 }
 
 static sw_code interrupted(sw_error *error)

@@ -1,5 +1,5 @@
-/* The chain of history: see chain.h. A hash is SHA-256 of the hash before it and the text of the change, which
- * users.text_of (sql/schema/04_history.sql) makes in the database and `hash_change` here. */
+/* The chain of hashes: see chain.h. A hash is the SHA-256 of the previous hash and the text of
+ * the change, which users.text_of makes in the database and `hash_change` here. */
 #include "cli/system/chain.h"
 #include "base/error.h"
 #include <sodium.h>
@@ -48,8 +48,8 @@ sw_code sw_chain_init(sw_chain *chain, const char *head, sw_error *error)
     return SW_OK;
 }
 
-/* The position after a doubtful one: if it goes on from the hash that stands there, the seals are as they were made, and what was
- * sealed is not. */
+/* Looks at the position after a doubtful one. If it continues from the stored hash, the seals
+ * are unaltered and the sealed change is not. */
 static sw_code judge(const sw_chain *chain, const sw_sealed *next, sw_error *error)
 {
     uint8_t hash[SW_CHAIN_HASH], stands[SW_CHAIN_HASH];
@@ -60,10 +60,9 @@ static sw_code judge(const sw_chain *chain, const sw_sealed *next, sw_error *err
     }
     return sw_fail(error, SW_DATA_LOSS, "position %lld: %schange %lld %s", (long long)chain->count + 1,
                    goes_on ? "" : "the seal of ", (long long)chain->doubtful_change,
-                   goes_on
-                       ? "was altered after it was sealed, or one before it was removed"
-                       : "does not follow from what is before it: it was altered, or changes were removed, "
-                         "reordered or put in between");
+                   goes_on ? "was altered after it was sealed, or one before it was removed"
+                           : "does not follow from what is before it: it was altered, or changes were "
+                             "removed, reordered or inserted");
 }
 
 sw_code sw_chain_add(sw_chain *chain, const sw_sealed *sealed, sw_error *error)
@@ -91,9 +90,10 @@ sw_code sw_chain_add(sw_chain *chain, const sw_sealed *sealed, sw_error *error)
     chain->count++;
     memcpy(chain->hash, hash, SW_CHAIN_HASH);
     if (chain->count == chain->kept && memcmp(chain->hash, chain->kept_hash, SW_CHAIN_HASH) != 0)
-        return sw_fail(error, SW_DATA_LOSS,
-                       "position %lld: the hash is not the one that was kept: the chain was made anew",
-                       expected);
+        return sw_fail(
+            error, SW_DATA_LOSS,
+            "position %lld: the hash is not the one that you kept: somebody has made the chain again",
+            expected);
     return SW_OK;
 }
 
@@ -103,7 +103,7 @@ sw_code sw_chain_end(sw_chain *chain, sw_error *error)
         return judge(chain, NULL, error);
     if (chain->count < chain->kept)
         return sw_fail(error, SW_DATA_LOSS,
-                       "position %lld: it was removed; the chain ends before the head that was kept, %lld",
+                       "position %lld: it was removed; the chain ends before the head that you kept, %lld",
                        (long long)chain->count + 1, (long long)chain->kept);
     return SW_OK;
 }

@@ -1,5 +1,5 @@
-/* Child processes of `sitewire up`. SIGCHLD, SIGINT and SIGTERM are blocked in the supervisor; a child has
- * none blocked. */
+/* Child processes of `sitewire up`. The supervisor blocks SIGCHLD, SIGINT and SIGTERM; a child
+ * starts with no signal blocked. */
 #include "cli/system/child.h"
 
 #include "base/clock.h"
@@ -18,7 +18,7 @@
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS  10000
 
-/* In the child, between fork and exec: only async-signal-safe calls. */
+/* Runs in the child between fork and exec: only async-signal-safe calls. */
 static void become(const char *const *arguments, sw_child_identity identity, int death_signal, int output,
                    pid_t parent)
 {
@@ -26,13 +26,13 @@ static void become(const char *const *arguments, sw_child_identity identity, int
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
-    /* A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which ends things in order.
-     */
+    /* A session of its own, so that Ctrl-C reaches only the supervisor, which ends the children
+     * in order. */
     setsid();
     if (identity.uid != 0 &&
         (setgroups(0, NULL) != 0 || setgid(identity.gid) != 0 || setuid(identity.uid) != 0))
         _exit(126);
-    /* Lost when the user changes, so it comes after; the parent may be gone by then. */
+    /* After the change of user, which clears it. The parent may already be gone. */
     if (prctl(PR_SET_PDEATHSIG, death_signal) != 0 || getppid() != parent)
         _exit(126);
     if (output >= 0 && (dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0))
@@ -71,7 +71,7 @@ static void describe(int status, char *text, size_t size)
     if (WIFSIGNALED(status))
         snprintf(text, size, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else if (WEXITSTATUS(status) == 127)
-        snprintf(text, size, "the program cannot be run");
+        snprintf(text, size, "the program cannot be executed");
     else
         snprintf(text, size, "exit status %d", WEXITSTATUS(status));
 }
@@ -93,7 +93,7 @@ void sw_child_ended(sw_child *child, int status)
         char count[16];
         snprintf(count, sizeof(count), "%u", child->failures);
         sw_log(SW_LOG_ERROR, "crash loop", "program", child->name, "ends_in_a_row", count, "by", why,
-               "remedy", "the lines above say why it ends; it is tried again every 10 s", NULL);
+               "remedy", "the lines above say why it ends; it is restarted every 10 s", NULL);
     }
 }
 

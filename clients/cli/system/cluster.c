@@ -1,5 +1,5 @@
-/* The private PostgreSQL cluster of `sitewire up`. PostgreSQL refuses to run as root: then it runs as
- * `postgres`, or as `nobody` where there is no such user, and its folders belong to that user. */
+/* The private PostgreSQL cluster of `sitewire up`. PostgreSQL refuses to run as root; it then
+ * runs as the user postgres, or nobody where there is no such user, which owns its folders. */
 #include "cli/system/cluster.h"
 
 #include "base/clock.h"
@@ -18,11 +18,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OWNER    "sitewire" /* the cluster's superuser and the database, not a user of the system */
+#define OWNER    "sitewire" /* superuser of the cluster, and name of the database */
 #define START_MS 120000     /* recovery after a crash may take long */
 #define STOP_MS  30000
 
-/* A path into a buffer of PATH_MAX bytes. */
+/* Joins a path into a buffer of PATH_MAX bytes. */
 static sw_code path(char *to, sw_error *error, const char *folder, const char *name)
 {
     int length = snprintf(to, PATH_MAX, "%s/%s", folder, name);
@@ -31,7 +31,7 @@ static sw_code path(char *to, sw_error *error, const char *folder, const char *n
                : sw_fail(error, SW_INVALID_ARGUMENT, "the path %s is too long", folder);
 }
 
-/* The newest PostgreSQL where Debian puts it, else the one on PATH. */
+/* Finds the newest PostgreSQL where Debian installs it, else the one on PATH. */
 static bool find_programs(char *folder)
 {
     glob_t found;
@@ -65,17 +65,17 @@ sw_code sw_cluster_open(sw_cluster *cluster, const char *folder, const char *run
     sw_code code;
     *cluster = (sw_cluster){.server = {.name = "postgresql", .output = -1}};
     if (!find_programs(cluster->programs))
-        return sw_fail(
-            error, SW_FAILED_PRECONDITION,
-            "no PostgreSQL found on this machine: install it (Debian: apt-get install postgresql), or run "
-            "the programs by themselves with --database");
+        return sw_fail(error, SW_FAILED_PRECONDITION,
+                       "PostgreSQL was not found on this machine: install it (Debian: apt-get install "
+                       "postgresql), or run the programs individually with --database");
     if (geteuid() == 0) {
         const struct passwd *user = getpwnam("postgres");
         if (user == NULL)
             user = getpwnam("nobody");
         if (user == NULL)
-            return sw_fail(error, SW_FAILED_PRECONDITION,
-                           "PostgreSQL does not run as root, and there is no user postgres: create one");
+            return sw_fail(
+                error, SW_FAILED_PRECONDITION,
+                "PostgreSQL does not run as root, and there is no user postgres: create that user");
         cluster->identity = (sw_child_identity){user->pw_uid, user->pw_gid};
     }
     if ((code = path(cluster->data, error, folder, "postgresql")) != SW_OK ||
@@ -87,7 +87,7 @@ sw_code sw_cluster_open(sw_cluster *cluster, const char *folder, const char *run
     return SW_OK;
 }
 
-/* A folder of the cluster's user, readable by nobody else. */
+/* Makes a folder that only the cluster's user can read. */
 static sw_code make_folder(const sw_cluster *cluster, const char *name, sw_error *error)
 {
     bool owned = mkdir(name, 0700) == 0 || errno == EEXIST;
@@ -97,7 +97,7 @@ static sw_code make_folder(const sw_cluster *cluster, const char *name, sw_error
                  : sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", name, strerror(errno));
 }
 
-/* Into a folder beside the final one, which a rename makes appear whole. */
+/* Makes the cluster in a temporary folder and renames it, so that it is never incomplete. */
 static sw_code make_cluster(const sw_cluster *cluster, int log, sw_error *error)
 {
     char fresh[PATH_MAX + 8], program[PATH_MAX + 8];
@@ -108,22 +108,21 @@ static sw_code make_cluster(const sw_cluster *cluster, int log, sw_error *error)
     if ((code = sw_child_run(remove, (sw_child_identity){0}, log, error)) != SW_OK ||
         (code = make_folder(cluster, fresh, error)) != SW_OK)
         return code;
-    sw_log(SW_LOG_INFO, "making a PostgreSQL cluster", "data", cluster->data, NULL);
+    sw_log(SW_LOG_INFO, "creating a PostgreSQL cluster", "data", cluster->data, NULL);
     const char *arguments[] = {
         program, "-D", fresh, "-U", OWNER, "-E", "UTF8", "-A", "trust", "--locale=C.UTF-8", NULL};
     if (sw_child_run(arguments, cluster->identity, log, error) != SW_OK)
-        return sw_fail(
-            error, SW_FAILED_PRECONDITION,
-            "initdb failed: see %s. Where it says that permission is denied: the user that runs PostgreSQL "
-            "needs to pass through every folder above it, so choose another --data",
-            cluster->log);
+        return sw_fail(error, SW_FAILED_PRECONDITION,
+                       "initdb failed: see %s. If it says that permission is denied, the user that runs "
+                       "PostgreSQL cannot enter every folder above it: choose another --data",
+                       cluster->log);
     if (rename(fresh, cluster->data) != 0)
         return sw_fail(error, SW_FAILED_PRECONDITION, "cannot rename %s: %s", fresh, strerror(errno));
     return SW_OK;
 }
 
-/* The server that postmaster.pid names, if it runs and is ours: the file's second line is the data folder,
- * and the process was started with it. 0: none. */
+/* The server that postmaster.pid names, or 0. It must be running and ours: the file's second
+ * line is the data folder, and the process was started with it. */
 static pid_t running_server(const sw_cluster *cluster)
 {
     char name[PATH_MAX + 32], folder[PATH_MAX] = "", line[PATH_MAX * 2] = "";
@@ -157,8 +156,8 @@ static bool wait_gone(pid_t pid, int64_t for_ms)
     return true;
 }
 
-/* A server left by a supervisor that was killed: asked to end, in rising tones. It recovers from each of
- * them. */
+/* Ends a server that a killed supervisor left, with stronger and stronger signals. PostgreSQL
+ * recovers from each. */
 static sw_code end_orphan(const sw_cluster *cluster, sw_error *error)
 {
     static const int tones[] = {SIGINT, SIGQUIT, SIGKILL};
@@ -166,14 +165,15 @@ static sw_code end_orphan(const sw_cluster *cluster, sw_error *error)
     for (size_t i = 0; pid != 0 && i < sizeof(tones) / sizeof(*tones); i++) {
         char text[16];
         snprintf(text, sizeof(text), "%d", (int)pid);
-        sw_log(SW_LOG_WARNING, "ending a PostgreSQL that was left running", "pid", text, "signal",
+        sw_log(SW_LOG_WARNING, "ending a PostgreSQL server that was left running", "pid", text, "signal",
                strsignal(tones[i]), NULL);
         if (kill(pid, tones[i]) != 0 || wait_gone(pid, STOP_MS))
             pid = 0;
     }
-    return pid == 0 ? SW_OK
-                    : sw_fail(error, SW_FAILED_PRECONDITION,
-                              "the PostgreSQL left in %s (pid %d) does not end", cluster->data, (int)pid);
+    return pid == 0
+               ? SW_OK
+               : sw_fail(error, SW_FAILED_PRECONDITION,
+                         "the PostgreSQL server left in %s (pid %d) does not end", cluster->data, (int)pid);
 }
 
 bool sw_cluster_ready(const sw_cluster *cluster)
@@ -181,7 +181,7 @@ bool sw_cluster_ready(const sw_cluster *cluster)
     return PQping(cluster->conninfo) == PQPING_OK;
 }
 
-/* Answers, and has the database. */
+/* Waits until the server answers; creates the database if it does not exist. */
 static sw_code await_server(sw_cluster *cluster, sw_error *error)
 {
     char maintenance[PATH_MAX + 64];
@@ -189,7 +189,7 @@ static sw_code await_server(sw_cluster *cluster, sw_error *error)
     snprintf(maintenance, sizeof(maintenance), "host=%s user=" OWNER " dbname=postgres", cluster->sockets);
     while (PQping(maintenance) != PQPING_OK) {
         if (sw_child_stop(&cluster->server, 0, sw_now_ms()))
-            return sw_fail(error, SW_UNAVAILABLE, "PostgreSQL ended at its start: see %s", cluster->log);
+            return sw_fail(error, SW_UNAVAILABLE, "PostgreSQL ended while starting: see %s", cluster->log);
         if (sw_now_ms() >= deadline)
             return sw_fail(error, SW_UNAVAILABLE, "PostgreSQL did not answer within %d s: see %s",
                            START_MS / 1000, cluster->log);
@@ -212,7 +212,7 @@ static sw_code await_server(sw_cluster *cluster, sw_error *error)
 
 sw_code sw_cluster_start(sw_cluster *cluster, sw_error *error)
 {
-    static char program[PATH_MAX + 16]; /* lives as long as the server's arguments */
+    static char program[PATH_MAX + 16]; /* the server's arguments point to it */
     char version[PATH_MAX + 16];
     sw_code code;
     int log = open(cluster->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

@@ -1,4 +1,4 @@
-/* The commands about running a system. Used by the command line's list of tables (app/app.c). */
+/* The commands about running a system. Used by app/commands.c. */
 #ifndef SW_CLI_SYSTEM_COMMANDS_H
 #define SW_CLI_SYSTEM_COMMANDS_H
 

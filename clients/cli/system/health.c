@@ -1,4 +1,4 @@
-/* `sitewire health`: are the services able to serve? `sitewire drain`: take a process out of service. */
+/* `sitewire health`: can the services serve? `sitewire drain`: takes a process out of service. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/run/interrupt.h"
@@ -8,9 +8,9 @@
 #include <string.h>
 
 #define POLL_MS  200
-#define CHECK_MS 2000 /* time of one check, unless --timeout says otherwise */
+#define CHECK_MS 2000 /* time limit of one check without --timeout */
 
-/* One check; `text` gets SERVING, or why not. */
+/* Makes one check; `text` gets SERVING, or the reason why not. */
 static sw_code check(sw_cli *cli, const char *service, json_t **reply, char *text, size_t size)
 {
     sw_call_options options = {.size = sizeof(options),
@@ -38,7 +38,7 @@ static sw_code check(sw_cli *cli, const char *service, json_t **reply, char *tex
     return code;
 }
 
-/* Checks until all are well or the time is over. */
+/* Checks until all services are well or the time is over. */
 static sw_code check_until(sw_cli *cli, const char *service, int64_t deadline_ms, char *text, size_t size)
 {
     for (;;) {
@@ -67,7 +67,8 @@ static bool is_of_a_worker(const char *service)
     return service != NULL && strncmp(service, "sitewire.rpc.", 13) != 0;
 }
 
-/* The services that the broker knows; waits for the first one. None is a failure: nothing is served then. */
+/* Lists the services that the broker knows, and waits for the first one. None at all is a
+ * failure. */
 static sw_code known_services(sw_cli *cli, int64_t deadline_ms, json_t **services, sw_error *error)
 {
     for (;;) {
@@ -81,7 +82,7 @@ static sw_code known_services(sw_cli *cli, int64_t deadline_ms, json_t **service
             return code;
         if (sw_now_ms() >= deadline_ms || sw_cli_stopped())
             return sw_fail(error, SW_UNAVAILABLE,
-                           "no service has registered at the broker yet: start one, such as "
+                           "no service is registered at the broker yet: start one, such as "
                            "sitewire-referential, with the broker's backend");
         json_decref(*services);
         *services = NULL;
@@ -142,7 +143,7 @@ sw_code sw_cmd_health(sw_cli *cli, sw_error *error)
     sw_grid_destroy(&table);
     json_decref(services);
     if (code != SW_OK && error->message[0] == '\0')
-        error->code = code; /* the table has said it */
+        error->code = code; /* the table has reported it */
     return code;
 }
 

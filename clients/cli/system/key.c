@@ -1,5 +1,5 @@
-/* `sitewire key`: key pairs of clients, and their public halves in the registry. The private half is made here and never
- * leaves: only the public one is sent. */
+/* `sitewire key`: key pairs of clients, and their public halves in the registry. The secret key
+ * is made here and stays here; only the public key is sent. */
 #include "base/duration.h"
 #include "base/error.h"
 #include "cert/cert.h"
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* --- files --- */
+/* --- Files --- */
 
 /* The file to work on: --file, else the key that calls use. */
 static sw_code file_path(const sw_cli *cli, char path[PATH_MAX], sw_error *error)
@@ -34,7 +34,7 @@ static sw_code file_path(const sw_cli *cli, char path[PATH_MAX], sw_error *error
                                : sw_fail(error, SW_INVALID_ARGUMENT, "the path %.100s... is too long", path);
 }
 
-/* Its folder, and those above, for us alone where they are new. */
+/* Creates the missing folders of a path, with mode 0700. */
 static sw_code make_folders(const char *path, sw_error *error)
 {
     char folder[PATH_MAX];
@@ -46,7 +46,7 @@ static sw_code make_folders(const char *path, sw_error *error)
     return SW_OK;
 }
 
-/* The broker's public key: given, of the system that DIR/env is of, or of the key that is in use. */
+/* Finds the broker's public key: from --server-key, from DIR/env, or from the key in use. */
 static sw_code find_server_key(const sw_cli *cli, char server_key[SW_KEY_SIZE], sw_error *error)
 {
     const char *given = sw_args_value(&cli->args, "server-key");
@@ -60,11 +60,9 @@ static sw_code find_server_key(const sw_cli *cli, char server_key[SW_KEY_SIZE], 
         given = server_key;
     }
     if (given == NULL || *given == '\0')
-        return sw_fail(
-            error, SW_INVALID_ARGUMENT,
-            "name the broker that it shall trust: give --server-key KEY, the broker's public key; DIR/env "
-            "of `sitewire "
-            "up` sets it as SITEWIRE_SERVER_KEY");
+        return sw_fail(error, SW_INVALID_ARGUMENT,
+                       "name the broker that the key is for: give --server-key KEY, the broker's public key; "
+                       "DIR/env of `sitewire up` sets it as SITEWIRE_SERVER_KEY");
     if (!sw_key_is_valid(given))
         return sw_fail(error, SW_INVALID_ARGUMENT, "--server-key: a public key has 40 characters of Z85");
     if (given != server_key)
@@ -95,7 +93,7 @@ static sw_code make_file(const sw_cli *cli, const char *path, const char *server
     return code == SW_OK ? sw_cert_write(path, key, error) : code;
 }
 
-/* --- the registry --- */
+/* --- The registry --- */
 
 static json_t *now_text(void)
 {
@@ -106,7 +104,7 @@ static json_t *now_text(void)
     return json_string(text);
 }
 
-/* Whether it is a time that we can read, and is over; the service judges the others. */
+/* True for a valid time in the past; the service checks the other texts. */
 static bool is_over(const char *text)
 {
     struct tm at = {0};
@@ -132,7 +130,7 @@ static sw_code set_expiry(const sw_cli *cli, json_t *key, sw_error *error)
         snprintf(at, sizeof(at), "%s%s", text, is_date ? "T00:00:00Z" : "");
     }
     if (is_over(at))
-        return sw_fail(error, SW_INVALID_ARGUMENT, "--expires: %s is over already", text);
+        return sw_fail(error, SW_INVALID_ARGUMENT, "--expires: %s is already over", text);
     if (json_object_set_new(key, "expires_at", json_string(at)) != 0)
         return sw_fail(error, SW_INVALID_ARGUMENT, "--expires takes a time (2027-12-31) or a duration (90d)");
     return SW_OK;
@@ -148,7 +146,7 @@ static sw_code who_am_i(sw_cli *cli, json_t **email, sw_error *error)
     return code;
 }
 
-/* Takes over `key`, a Key. *stored is a new reference. */
+/* Consumes `key`, a Key. *stored is a new reference. */
 static sw_code create_key(sw_cli *cli, json_t *key, json_t **stored, sw_error *error)
 {
     json_t *request = json_pack("{s:o}", "key", key);
@@ -167,7 +165,7 @@ static sw_code update_revoked(sw_cli *cli, const char *public_key, json_t *at, j
     return code;
 }
 
-/* From now on, by the clock of the database: ours may be ahead. */
+/* Revokes at the database's current time: our clock may be ahead. */
 static sw_code revoke_now(sw_cli *cli, const char *public_key, json_t **stored, sw_error *error)
 {
     sw_code code = update_revoked(cli, public_key, now_text(), stored, error);
@@ -196,7 +194,7 @@ static sw_code print_key(sw_cli *cli, const json_t *key, sw_error *error)
     return code;
 }
 
-/* --- the commands --- */
+/* --- The commands --- */
 
 static sw_code key_new(sw_cli *cli, sw_error *error)
 {
@@ -207,7 +205,7 @@ static sw_code key_new(sw_cli *cli, sw_error *error)
     sw_code code = file_path(cli, path, error);
     if (cli->args.word_count == 2)
         snprintf(path, sizeof(path), "%s", cli->args.words[1]);
-    /* A broker's own key has none, so it need not be known. */
+    /* A broker's own key file names no broker, so it need not be known. */
     if (code == SW_OK && find_server_key(cli, server_key, error) != SW_OK &&
         sw_args_has(&cli->args, "server-key"))
         code = error->code;
@@ -223,7 +221,7 @@ static sw_code key_new(sw_cli *cli, sw_error *error)
     return code;
 }
 
-/* The public half as a certificate, for a broker's --service-keys. */
+/* `key public`: writes the public key as a certificate, for a broker's --service-keys. */
 static sw_code key_public(sw_cli *cli, sw_error *error)
 {
     sw_key_file key = {0};
@@ -245,7 +243,7 @@ static sw_code key_public(sw_cli *cli, sw_error *error)
     return code;
 }
 
-/* The public key to enroll: given, of a file that is there, or of a new one (*made). */
+/* The public key to enroll: given, read from the file, or of a new pair (*made). */
 static sw_code key_to_enroll(sw_cli *cli, const char *path, sw_key_file *key, bool *made, sw_error *error)
 {
     const char *given = sw_args_value(&cli->args, "public-key");
@@ -290,7 +288,7 @@ static sw_code key_enroll(sw_cli *cli, sw_error *error)
         code = create_key(cli, json_incref(row), &stored, error);
         sw_key_file_wipe(&key);
         if (code != SW_OK && made)
-            unlink(path); /* nobody knows it */
+            unlink(path); /* it was not enrolled, so it is useless */
     }
     if (code == SW_OK)
         code = print_key(cli, stored, error);
@@ -302,7 +300,7 @@ static sw_code key_enroll(sw_cli *cli, sw_error *error)
     return code;
 }
 
-/* `sitewire list key`. */
+/* `sitewire list key`, by another name. */
 static sw_code key_list(sw_cli *cli, sw_error *error)
 {
     static const char *const of_others[] = {"user", "expires", "file", "label", "public-key"};
@@ -315,7 +313,7 @@ static sw_code key_list(sw_cli *cli, sw_error *error)
     return sw_list(cli, &listing, error);
 }
 
-/* The public key that a word names: itself, a key file, or a label that one key only has. */
+/* Finds the public key that a word names: itself, a key file, or a label that only one key has. */
 static sw_code find_key(sw_cli *cli, const char *word, char public_key[SW_KEY_SIZE], sw_error *error)
 {
     sw_key_file file;
@@ -345,11 +343,11 @@ static sw_code find_key(sw_cli *cli, const char *word, char public_key[SW_KEY_SI
     json_decref(request);
     json_decref(page);
     if (code == SW_OK && found != 1)
-        code = sw_fail(error, found == 0 ? SW_NOT_FOUND : SW_INVALID_ARGUMENT,
-                       found == 0
-                           ? "`%s` is no public key, no key file and no label of a key that is not revoked"
-                           : "several keys have the label `%s`: name the public key",
-                       word);
+        code =
+            sw_fail(error, found == 0 ? SW_NOT_FOUND : SW_INVALID_ARGUMENT,
+                    found == 0 ? "`%s` is not a public key, not a key file, and not the label of a valid key"
+                               : "several keys have the label `%s`; give the public key",
+                    word);
     return code;
 }
 
@@ -368,9 +366,9 @@ static sw_code key_revoke(sw_cli *cli, sw_error *error)
     return code;
 }
 
-/* --- rotate --- */
+/* --- Rotation --- */
 
-/* The key that takes the place of `old`: what a rotation left that was interrupted, or a new one. */
+/* The key that replaces `old`: a new one, or the one that an interrupted rotation left. */
 static sw_code make_successor(const char *path, const sw_key_file *old, sw_key_file *fresh, sw_error *error)
 {
     sw_code code = sw_key_file_read(path, fresh, error);
@@ -382,7 +380,7 @@ static sw_code make_successor(const char *path, const sw_key_file *old, sw_key_f
     return code == SW_OK ? sw_cert_write(path, fresh, error) : code;
 }
 
-/* Enrolls it for the user of the old one. */
+/* Enrolls it for the user of the old key. */
 static sw_code enroll_successor(sw_cli *cli, const sw_key_file *old, const sw_key_file *fresh,
                                 sw_error *error)
 {
@@ -390,9 +388,8 @@ static sw_code enroll_successor(sw_cli *cli, const sw_key_file *old, const sw_ke
            *stored = NULL;
     sw_code code = sw_cli_call(cli, "Users/GetKey", request, NULL, &before, error);
     if (code == SW_OK && json_is_string(json_object_get(before, "revoked_at")))
-        code =
-            sw_fail(error, SW_FAILED_PRECONDITION,
-                    "the key is revoked and has no successor: make another one with `sitewire key enroll`");
+        code = sw_fail(error, SW_FAILED_PRECONDITION,
+                       "the key is revoked and has no successor; make a new one with `sitewire key enroll`");
     if (code == SW_OK)
         code = set_expiry(cli, row, error);
     if (code == SW_OK) {
@@ -410,7 +407,7 @@ static sw_code enroll_successor(sw_cli *cli, const sw_key_file *old, const sw_ke
     return code;
 }
 
-/* From here on calls go with the new key, and the first of them shows that it is good. */
+/* Uses the new key from here on; the first call proves that it works. */
 static sw_code change_over(sw_cli *cli, const char *path, const sw_key_file *fresh, sw_error *error)
 {
     json_t *request = json_pack("{s:s}", "public_key", fresh->public_key), *stored = NULL;
@@ -432,7 +429,7 @@ static sw_code key_rotate(sw_cli *cli, sw_error *error)
     if (code == SW_OK)
         code = sw_key_file_read(path, &old, error);
     if (used == NULL || *used == '\0')
-        cli->key_file = path; /* of --file: the old key enrolls the new one */
+        cli->key_file = path; /* with --file: the old key in it enrolls the new one */
     snprintf(next, sizeof(next), "%s.new", path);
     if (code == SW_OK)
         code = make_successor(next, &old, &fresh, error);
@@ -443,7 +440,7 @@ static sw_code key_rotate(sw_cli *cli, sw_error *error)
     if (code == SW_OK && rename(next, path) != 0)
         code = sw_fail(error, SW_FAILED_PRECONDITION, "cannot rename %s: %s", next, strerror(errno));
     if (code == SW_OK && (code = revoke_now(cli, old.public_key, &stored, error)) != SW_OK)
-        fprintf(stderr, "the new key is in %s, but the old one still stands: `sitewire key revoke '%s'`\n",
+        fprintf(stderr, "the new key is in %s, but the old one is still valid: `sitewire key revoke '%s'`\n",
                 path, old.public_key);
     if (code == SW_OK && cli->json)
         printf("{\"public_key\":\"%s\",\"revoked\":\"%s\"}\n", fresh.public_key, old.public_key);
@@ -467,7 +464,7 @@ sw_code sw_cmd_key(sw_cli *cli, sw_error *error)
     for (size_t i = 0; args->word_count > 0 && i < sizeof(verbs) / sizeof(*verbs); i++)
         if (strcmp(verbs[i].word, args->words[0]) == 0) {
             if (args->word_count > 1 && !verbs[i].takes_word)
-                return sw_cli_usage(cli, error, "key %s takes no further word", args->words[0]);
+                return sw_cli_usage(cli, error, "key %s takes no further words", args->words[0]);
             return verbs[i].run(cli, error);
         }
     return sw_cli_usage(cli, error, "which one? key enroll, list, new, public, revoke or rotate");

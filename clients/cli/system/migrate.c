@@ -1,4 +1,4 @@
-/* `sitewire migrate`: the schema of the database, without any service. */
+/* `sitewire migrate`: brings the schema of the database up to date, without any service. */
 #include "store/pg/migrate.h"
 #include "base/error.h"
 #include "cli/system/commands.h"
@@ -68,7 +68,7 @@ sw_code sw_cmd_migrate(sw_cli *cli, sw_error *error)
     if (!sw_args_has(&cli->args, "status")) {
         sw_code code = sw_migrate_apply(conninfo, r.dry_run, on_applied, &r, error);
         if (code == SW_OK && r.count == 0 && !cli->json)
-            printf("the schema is at version %d already\n", sw_migrate_latest());
+            printf("the schema is already at version %d\n", sw_migrate_latest());
         return code;
     }
     static const sw_grid_column columns[] = {

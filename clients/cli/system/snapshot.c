@@ -1,5 +1,5 @@
-/* One look at all processes: see snapshot.h. Every broker of the list of endpoints is asked by a client of its
- * own, and the instances through the first broker that knows them. */
+/* The state of all processes: see snapshot.h. Each broker is asked by a client of its own, each
+ * instance through the first broker that knows it. */
 #include "cli/system/snapshot.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -35,7 +35,7 @@ static sw_code ask(sw_cli *cli, const char *method, const char *destination, jso
     return sw_cli_call(cli, method, NULL, &options, reply, error);
 }
 
-/* Stats and health of one process into a new entry, which is named `name` if it does not say. */
+/* Adds the stats and health of one process, under the name that it reports, else `name`. */
 static sw_code look(sw_cli *cli, const char *name, const char *destination, sw_snapshot *snapshot,
                     sw_error *error)
 {

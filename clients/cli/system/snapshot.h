@@ -1,5 +1,5 @@
-/* One look at all processes: what Stats and Health of every broker and of every instance say. Used by status.
- */
+/* A snapshot of all processes: what Stats and Health of every broker and instance report. Used
+ * by status. */
 #ifndef SW_CLI_SYSTEM_SNAPSHOT_H
 #define SW_CLI_SYSTEM_SNAPSHOT_H
 
@@ -8,10 +8,10 @@
 #define SW_SNAPSHOT_PROCESSES 256
 
 typedef struct sw_snapshot_process {
-    char *name; /* instance, or the endpoint of a broker that does not answer */
+    char *name; /* instance; or endpoint, for a broker that does not answer */
     bool is_broker;
     json_t *stats;   /* GetStatsResponse, or NULL */
-    char health[96]; /* SERVING, or why not */
+    char health[96]; /* SERVING, or the reason why not */
 } sw_snapshot_process;
 
 typedef struct sw_snapshot {
@@ -20,8 +20,8 @@ typedef struct sw_snapshot {
     sw_snapshot_process processes[SW_SNAPSHOT_PROCESSES];
 } sw_snapshot;
 
-/* Asks all. A process that does not answer is in the snapshot, with the reason. The outcome is that of the
- * first broker that failed, if none answered. The caller frees `snapshot` with sw_snapshot_free in any case. */
+/* Asks all processes. One that does not answer is in the snapshot, with the reason. If no broker
+ * answers, returns the code of the first. Free with sw_snapshot_free in any case. */
 sw_code sw_snapshot_take(sw_cli *cli, sw_snapshot *snapshot, sw_error *error);
 void sw_snapshot_free(sw_snapshot *snapshot);
 const sw_snapshot_process *sw_snapshot_find(const sw_snapshot *snapshot, const char *name);

@@ -13,12 +13,12 @@
 #include <string.h>
 #include <time.h>
 
-#define BUCKETS_MAX       64 /* of a latency histogram; further ones are not shown */
+#define BUCKETS_MAX       64 /* of a latency histogram */
 #define INTERVAL_MS       2000
 #define INTERVAL_LEAST_MS 10
 #define SLICE_MS          200
 
-/* Seconds since a process started; 0 if it does not say. */
+/* Seconds since the process started; 0 if it does not report that. */
 static int64_t age_of(const json_t *stats)
 {
     struct tm at = {0};
@@ -27,7 +27,7 @@ static int64_t age_of(const json_t *stats)
     return sw_wall_us() / 1000000 - timegm(&at);
 }
 
-/* The entry of a list of objects whose `field` is `name`. */
+/* The object in a list whose `field` is `name`. */
 static const json_t *entry(const json_t *list, const char *field, const char *name)
 {
     size_t index;
@@ -36,7 +36,7 @@ static const json_t *entry(const json_t *list, const char *field, const char *na
     return NULL;
 }
 
-/* Calls a second: since the sample before, or since the process started. */
+/* Calls per second since the previous snapshot, or since the process started. */
 static double rate(uint64_t now, uint64_t before, int64_t us, int64_t age_s)
 {
     if (us > 0)
@@ -89,7 +89,7 @@ static void print_processes(const sw_cli *cli, const sw_snapshot *snapshot)
         print_table(cli, table);
 }
 
-/* Services as the brokers see them: their queues above all. */
+/* Prints the services as the brokers see them, with their queues. */
 static void print_services(const sw_cli *cli, const sw_snapshot *snapshot, const sw_snapshot *before)
 {
     static const sw_grid_column columns[] = {{"service", false, true},  {"instances", true, false},
@@ -108,7 +108,7 @@ static void print_services(const sw_cli *cli, const sw_snapshot *snapshot, const
         {
             const char *name = sw_json_text(item, "service");
             if (strncmp(name, "sitewire.rpc.", 13) == 0)
-                continue; /* every process offers these */
+                continue; /* every process offers these services */
             const json_t *was =
                 old != NULL ? entry(json_object_get(old->stats, "services"), "service", name) : NULL;
             uint64_t calls = sw_json_number(item, "calls");
@@ -129,7 +129,7 @@ static void print_services(const sw_cli *cli, const sw_snapshot *snapshot, const
         print_table(cli, table);
 }
 
-/* The histogram of a method since the sample before. */
+/* The calls of a method by latency since the previous snapshot. */
 static size_t histogram(const json_t *method, const json_t *was, uint64_t *buckets)
 {
     const json_t *now = json_object_get(method, "latency"), *old = json_object_get(was, "latency");
@@ -199,7 +199,7 @@ static void print_methods(const sw_cli *cli, const sw_snapshot *snapshot, const 
         print_table(cli, table);
 }
 
-/* Counters that are not 0: most of them count what should not happen. */
+/* Prints the counters that are not 0: most of them count failures. */
 static void print_counters(const sw_snapshot *snapshot)
 {
     bool any = false;
@@ -240,7 +240,7 @@ static void print_snapshot(const sw_cli *cli, const sw_snapshot *snapshot, const
     }
 }
 
-/* Waits for the next look; false if it is over. */
+/* Waits for the next snapshot; false to end. */
 static bool wait_ms(int64_t ms)
 {
     for (int64_t end = sw_now_ms() + ms; sw_now_ms() < end && !sw_cli_stopped();)
@@ -282,6 +282,6 @@ sw_code sw_cmd_status(sw_cli *cli, sw_error *error)
     sw_snapshot_free(&snapshots[0]);
     sw_snapshot_free(&snapshots[1]);
     free(snapshots);
-    /* Ctrl-C is how watching is meant to end. */
+    /* Ctrl-C is the normal end of --watch. */
     return watch && code == SW_CANCELLED ? SW_OK : code;
 }

@@ -1,5 +1,5 @@
-/* `sitewire up`: a whole system in one folder. Private PostgreSQL, migrations, broker, services, supervised
- * until a signal ends them in order. */
+/* `sitewire up`: a whole system in one folder: a private PostgreSQL, migrations, broker and
+ * services, supervised until a signal ends them in order. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -21,20 +21,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SOCKET_PATH_MAX 107 /* sun_path of unix(7), without its NUL */
+#define SOCKET_PATH_MAX 107 /* sun_path of unix(7), without the NUL */
 #define LONGEST_SOCKET  "/pg/.s.PGSQL.5432"
-#define ADMIN           "admin@localhost" /* seeded by the migrations */
-#define DRAIN_MS        35000             /* services drain for 30 s at the most */
+#define ADMIN           "admin@localhost" /* created by the migrations */
+#define DRAIN_MS        35000             /* services drain for at most 30 s */
 #define STOP_MS         60000
 #define READY_MS        60000
 #define RUNNER_DRAIN_MS "20000"
 #define CHILDREN        (3 + SERVICES)
 
 typedef struct service {
-    const char *program; /* beside our own */
-    const char *name;    /* full name of the service that it serves */
-    const char *role;    /* whom it logs in as */
-    bool secrets;        /* gets the master keys */
+    const char *program; /* in the folder of our own */
+    const char *name;    /* full name of the service */
+    const char *role;    /* database role */
+    bool secrets;        /* it gets the master keys */
 } service;
 
 static const service services[] = {
@@ -47,7 +47,7 @@ static const service services[] = {
 typedef struct up {
     char data[PATH_MAX], run[PATH_MAX], programs[PATH_MAX];
     char frontend[PATH_MAX * 2], backend[PATH_MAX * 2], events[PATH_MAX * 2];
-    char local_frontend[PATH_MAX + 64], local_backend[PATH_MAX + 64]; /* ours, among them */
+    char local_frontend[PATH_MAX + 64], local_backend[PATH_MAX + 64]; /* our own endpoints */
     char publish[PATH_MAX * 2], local_publish[PATH_MAX + 64];
     char local_users[128];
     sw_keys keys;
@@ -59,13 +59,13 @@ typedef struct up {
     char docroots[PATH_MAX + 64], local_events[PATH_MAX + 64];
     const char *runner_user;
     int lock, signals;
-    bool holds; /* the lock */
+    bool holds; /* it holds the lock */
     const char *log_level;
 } up;
 
-/* --- folders and endpoints --- */
+/* --- Folders and endpoints --- */
 
-/* A folder, and those above it. */
+/* Creates a folder and the missing ones above it. */
 static sw_code make_folder(const char *path, sw_error *error)
 {
     char part[PATH_MAX];
@@ -82,7 +82,7 @@ static sw_code make_folder(const char *path, sw_error *error)
     return SW_OK;
 }
 
-/* Only one supervisor in a folder. The lock goes with the process, however it ends. */
+/* Locks the folder against a second supervisor. The lock ends with the process. */
 static sw_code take_folder(up *u, const char *data, sw_error *error)
 {
     char name[PATH_MAX + 8], owner[32] = "";
@@ -109,8 +109,8 @@ static sw_code take_folder(up *u, const char *data, sw_error *error)
     return SW_OK;
 }
 
-/* Sockets stand in DATA/run, or where that path is too long for a socket, in a private folder named by a hash
- * of it, so that it is found again after a crash. */
+/* Sockets are in DATA/run. If that path is too long for a socket, they are in a private folder
+ * named by its hash, so that it is found again after a crash. */
 static sw_code take_run_folder(up *u, sw_error *error)
 {
     struct stat status;
@@ -130,8 +130,8 @@ static sw_code take_run_folder(up *u, sw_error *error)
     return SW_OK;
 }
 
-/* What was given. Where that has no ipc endpoint, ours is added: by it the services and the local admin come in. *local
- * (or NULL) gets the first one. */
+/* Takes the given endpoints, and adds our own ipc endpoint if there is none: services and the
+ * local admin use it. *local (may be NULL) gets the first ipc endpoint. */
 static void take_endpoint(const sw_cli *cli, const up *u, const char *flag, const char *socket, char *to,
                           char *local)
 {
@@ -150,7 +150,7 @@ static void take_endpoint(const sw_cli *cli, const up *u, const char *flag, cons
         snprintf(local, PATH_MAX + 64, "%s", own);
 }
 
-/* Endpoints as clients reach them: `*` as a host means all addresses, of which loopback is one. */
+/* Endpoints as clients reach them: the host `*` means all addresses, so loopback is one. */
 static void reachable(char *to, size_t size, const char *endpoints)
 {
     size_t used = 0;
@@ -176,7 +176,8 @@ static void print_setting(FILE *to, const char *name, const char *value)
     fputs("'\n", to);
 }
 
-/* DATA/env appears whole, by a rename. Shells run it: nobody else may write it, whatever the umask. */
+/* Writes DATA/env by a rename. Shells execute it, so nobody else may write it, whatever the
+ * umask. */
 static sw_code write_env(const up *u, sw_error *error)
 {
     char text[PATH_MAX * 2], name[PATH_MAX + 8], fresh[PATH_MAX + 16];
@@ -187,7 +188,7 @@ static sw_code write_env(const up *u, sw_error *error)
     FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
     if (file == NULL)
         return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", fresh, strerror(errno));
-    fputs("# Written by `sitewire up`: `. this file` lets every other command find the system.\n", file);
+    fputs("# Written by `sitewire up`. Run `. this file`, and every other command finds the system.\n", file);
     reachable(text, sizeof(text), u->frontend);
     print_setting(file, "SITEWIRE_ENDPOINT", text);
     reachable(text, sizeof(text), u->backend);
@@ -205,7 +206,7 @@ static sw_code write_env(const up *u, sw_error *error)
     return SW_OK;
 }
 
-/* --- the processes --- */
+/* --- The processes --- */
 
 static sw_code find_programs(up *u, sw_error *error)
 {
@@ -223,12 +224,13 @@ static sw_code find_programs(up *u, sw_error *error)
         snprintf(u->paths[1 + SERVICES], sizeof(u->paths[0]), "%s/sitewire-runner", u->programs);
     for (size_t i = 0; i < 2 + SERVICES && *u->paths[i] != '\0'; i++)
         if (access(u->paths[i], X_OK) != 0)
-            return sw_fail(error, SW_FAILED_PRECONDITION, "%s: %s; it belongs beside the program sitewire",
-                           u->paths[i], strerror(errno));
+            return sw_fail(error, SW_FAILED_PRECONDITION,
+                           "%s: %s; it must be in the same folder as the program sitewire", u->paths[i],
+                           strerror(errno));
     return SW_OK;
 }
 
-/* --runner FOLDER and --runner-user NAME. */
+/* Reads --runner FOLDER and --runner-user NAME. */
 static sw_code take_runner(up *u, const char *folder, const char *user, sw_error *error)
 {
     char path[PATH_MAX];
@@ -244,7 +246,7 @@ static sw_code take_runner(up *u, const char *folder, const char *user, sw_error
     return SW_OK;
 }
 
-/* Whoever can reach our files could be us anyway: our own uid and root are the admin that every system begins with. */
+/* Our own uid and root are the first admin: whoever can read our files could be us anyway. */
 static void prepare_broker(up *u)
 {
     snprintf(u->local_users, sizeof(u->local_users), "%u=" ADMIN ",0=" ADMIN, (unsigned)geteuid());
@@ -265,7 +267,7 @@ static void prepare_broker(up *u)
     memcpy(u->broker.arguments, arguments, sizeof(arguments));
 }
 
-/* The runner comes in as we do: as the local admin. It is started when there is somebody to ask for work, not before. */
+/* The runner connects as the local admin. It is started once the services can be asked for work. */
 static void prepare_runner(up *u)
 {
     const char *arguments[] = {u->paths[1 + SERVICES], "--endpoint",  u->local_frontend, "--events",
@@ -286,7 +288,7 @@ static void prepare_children(up *u)
     if (*u->docroots != '\0')
         prepare_runner(u);
     for (size_t i = 0; i < SERVICES; i++) {
-        /* Each service logs in as its own role; what comes last counts. */
+        /* Each service logs in with its own role: the last `user=` counts. */
         snprintf(u->databases[i], sizeof(u->databases[i]), "%s user=%s", u->cluster.conninfo,
                  services[i].role);
         const bool secrets = services[i].secrets;
@@ -302,7 +304,7 @@ static void prepare_children(up *u)
     }
 }
 
-/* All children, PostgreSQL first. */
+/* Lists all children, PostgreSQL first. */
 static size_t all_children(up *u, sw_child **children)
 {
     size_t count = 0;
@@ -318,13 +320,13 @@ static size_t all_children(up *u, sw_child **children)
 static void stop_child(sw_child *child, int64_t for_ms)
 {
     if (!sw_child_stop(child, child->stop_signal, sw_now_ms() + for_ms)) {
-        sw_log(SW_LOG_WARNING, "killed, as it did not end in time", "program", child->name, NULL);
+        sw_log(SW_LOG_WARNING, "killed because it did not end in time", "program", child->name, NULL);
         sw_child_stop(child, SIGKILL, sw_now_ms() + STOP_MS);
     }
 }
 
-/* The runner ends what it runs while it can still tell; services finish their calls while broker and database still serve; then
- * the broker, then the database. */
+/* Ends everything in order: the runner while it can still report, services while broker and
+ * database still serve their calls, then the broker, then the database. */
 static void stop_all(up *u)
 {
     stop_child(&u->runner, DRAIN_MS);
@@ -348,7 +350,7 @@ static void reap(up *u)
                 sw_child_ended(children[i], status);
 }
 
-/* Starts what is due; returns how long nothing else is, in ms. */
+/* Starts the children that are due. Returns the time until the next is due, in ms. */
 static int64_t restart_due(up *u)
 {
     sw_child *children[CHILDREN];
@@ -368,7 +370,7 @@ static int64_t restart_due(up *u)
     return next - now;
 }
 
-/* One round of supervision. False when a signal asks for the end. */
+/* Supervises for `wait_ms`. False when a signal asks to end. */
 static bool supervise(up *u, int64_t wait_ms)
 {
     struct pollfd fd = {.fd = u->signals, .events = POLLIN};
@@ -382,7 +384,8 @@ static bool supervise(up *u, int64_t wait_ms)
     return go_on;
 }
 
-/* Calls are served when each service says so through the broker. A child that cannot start ends the wait. */
+/* Waits until each service reports through the broker that it serves. Fails if a child cannot
+ * start. */
 static sw_code await_ready(up *u, bool *stopped, sw_error *error)
 {
     sw_client *client = NULL;
@@ -406,7 +409,7 @@ static sw_code await_ready(up *u, bool *stopped, sw_error *error)
         if (u->broker.failures >= SW_CRASH_LOOP ||
             u->services[i < SERVICES ? i : 0].failures >= SW_CRASH_LOOP)
             code = sw_fail(error, SW_UNAVAILABLE,
-                           "a program ends again and again at its start: the lines above say why");
+                           "a program ends again and again while starting: the lines above say why");
         else if (sw_now_ms() > deadline && !serving)
             code =
                 sw_fail(error, SW_UNAVAILABLE, "%s does not serve calls after %d s: the lines above say why",
@@ -463,7 +466,7 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     if (data == NULL || *data == '\0') {
         free(u);
-        return sw_cli_usage(cli, error, "where shall the data live? Give --data DIR (or set SITEWIRE_DATA)");
+        return sw_cli_usage(cli, error, "where should the data be? Give --data DIR (or set SITEWIRE_DATA)");
     }
     u->log_level = level == NULL ? "info" : level;
     u->curve = sw_args_has(&cli->args, "curve") ? sw_args_value(&cli->args, "curve") : "on";
@@ -479,7 +482,7 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
         return sw_cli_usage(cli, error, "--log-level is error, warning, info or debug, not `%s`", level);
     }
     sw_log_open("sitewire-up", parsed, false);
-    /* From here on signals are read, not caught; children get them back. */
+    /* From here on signals are read from a signalfd; children unblock them. */
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
@@ -505,7 +508,7 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
         sw_log(SW_LOG_INFO, "stopped", NULL);
     }
     if (u->holds)
-        (void)!ftruncate(u->lock, 0); /* nobody is to be ended by a pid that was ours */
+        (void)!ftruncate(u->lock, 0); /* a pid that is not ours any more must not be ended */
     if (u->lock >= 0)
         close(u->lock);
     if (u->signals >= 0)

@@ -1,4 +1,5 @@
-/* Key files of broker and services, and the certificates of those who may serve. Each is made whole or not at all. */
+/* Key files of the broker and the services, and the certificates of the keys that may serve. Each
+ * file is written completely or not at all. */
 #include "cli/system/up_keys.h"
 
 #include "base/error.h"
@@ -28,14 +29,14 @@ static sw_code ensure_key(const char *name, const char *label, const char *serve
     return code != SW_OK ? code : sw_cert_write(name, key, error);
 }
 
-/* More may be added by `sitewire secret new-key`. */
+/* `sitewire secret new-key` may add further keys. */
 static sw_code ensure_master_key(const char *name, sw_error *error)
 {
     char id[SW_MASTER_KEY_ID];
     return access(name, F_OK) == 0 ? SW_OK : sw_keyring_add(name, id, error);
 }
 
-/* --- the folder of those who may serve --- */
+/* --- The folder of keys that may serve --- */
 
 static sw_code add_certificate(const char *folder, const char *name, const char *public_key, sw_error *error)
 {
@@ -49,7 +50,7 @@ static sw_code add_certificate(const char *folder, const char *name, const char 
     return code == SW_ALREADY_EXISTS ? SW_OK : code;
 }
 
-/* A file of public keys, one a line, as sitewire 0.1 had it: each becomes a certificate. */
+/* Turns the list of public keys that earlier builds had, one per line, into certificates. */
 static sw_code add_lines(const char *folder, FILE *list, sw_error *error)
 {
     char line[512], name[32];
@@ -63,7 +64,7 @@ static sw_code add_lines(const char *folder, FILE *list, sw_error *error)
     return code;
 }
 
-/* Takes over what DATA/keys had before: safe to repeat, as it only adds. */
+/* Converts the list in DATA/keys and removes it. Safe to repeat: it only adds certificates. */
 static sw_code take_over_list(const char *folder, const char *keys_folder, sw_error *error)
 {
     char old[PATH_MAX];
@@ -78,7 +79,7 @@ static sw_code take_over_list(const char *folder, const char *keys_folder, sw_er
     return code;
 }
 
-/* Others may be added by `sitewire key public`. */
+/* Users add further certificates with `sitewire key public`. */
 static sw_code ensure_folder(const char *folder, const char *keys_folder, const char *public_key,
                              sw_error *error)
 {

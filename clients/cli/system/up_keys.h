@@ -1,4 +1,5 @@
-/* The keys of a system that `sitewire up` runs: made at the first start, kept in DATA/keys. Used by up.c. */
+/* The keys of a system that `sitewire up` runs: made at the first start, kept in DATA/keys. Used
+ * by up.c. */
 #ifndef SW_CLI_SYSTEM_UP_KEYS_H
 #define SW_CLI_SYSTEM_UP_KEYS_H
 
@@ -7,13 +8,13 @@
 
 typedef struct sw_keys {
     char broker[PATH_MAX];        /* the broker's key file */
-    char service[PATH_MAX];       /* that of the services */
+    char service[PATH_MAX];       /* the key file of the services */
     char secrets[PATH_MAX];       /* the master keys of secrets */
     char service_keys[PATH_MAX];  /* the folder of certificates that may serve */
     char server_key[SW_KEY_SIZE]; /* the broker's public key */
 } sw_keys;
 
-/* Finds them in `folder`, which is made with mode 0700, and makes what is not there. */
+/* Finds the files in `folder`, and creates what is missing; the folder gets mode 0700. */
 sw_code sw_keys_open(sw_keys *keys, const char *folder, sw_error *error);
 
 #endif

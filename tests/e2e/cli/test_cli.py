@@ -301,7 +301,7 @@ class Cli(unittest.TestCase):
                                   env={}, stderr=subprocess.DEVNULL)
         try:
             wait_for(lambda: self.system.cli("health", "--endpoint", endpoints[0]).stdout.endswith("SERVING\n"), "the broker serves")
-            self.fails(UNAVAILABLE, "health", "--endpoint", endpoints[0], "--wait", "300ms", error=".*no service has registered")
+            self.fails(UNAVAILABLE, "health", "--endpoint", endpoints[0], "--wait", "300ms", error=".*no service is registered")
             self.fails(UNIMPLEMENTED, "whoami", "--endpoint", endpoints[0], error=".*sitewire.user.v1.Users")
         finally:
             broker.terminate()

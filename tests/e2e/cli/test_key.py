@@ -48,8 +48,8 @@ class KeyCommand(unittest.TestCase):
         return self.run_cli(*USE, key=key, status=status)
 
     def test_enroll(self):
-        for never, says in (("2020-01-01", "is over already"), ("2020-01-01T12:00:00Z", "is over already"),
-                            ("2020-01-01T12:00:00+01:00", "is over already"), ("01.01.2030", "expires_at"),
+        for never, says in (("2020-01-01", "is already over"), ("2020-01-01T12:00:00Z", "is already over"),
+                            ("2020-01-01T12:00:00+01:00", "is already over"), ("01.01.2030", "expires_at"),
                             ("10:00:00Z", "expires_at"), (b"2030-01-0\xff", "takes a time"), ("", "expires_at")):
             path = self.path()
             self.assertIn(says, self.run_cli("key", "enroll", "--file", path, "--user", ADMIN, "--expires", never, status=3))
@@ -121,7 +121,7 @@ class KeyCommand(unittest.TestCase):
             wait_for(lambda path=path: self.system.cli(*USE, env=self.env(path)).returncode == UNAUTHENTICATED,
                      "it is refused", 3)
         self.assertIn("revoked", self.use(path, UNAUTHENTICATED))
-        self.assertIn("make another one with", self.run_cli("key", "rotate", "--file", path, status=FAILED_PRECONDITION))
+        self.assertIn("make a new one with", self.run_cli("key", "rotate", "--file", path, status=FAILED_PRECONDITION))
         self.run_cli("key", "revoke", "no such label", status=NOT_FOUND)
 
     def test_key_files_that_are_refused(self):
@@ -130,7 +130,7 @@ class KeyCommand(unittest.TestCase):
         self.assertIn("chmod 600", self.use(path, FAILED_PRECONDITION))
         os.chmod(path, 0o600)
         self.use(path)
-        self.assertIn("no key file", self.use(path + ".missing", FAILED_PRECONDITION))
+        self.assertIn("not a key file", self.use(path + ".missing", FAILED_PRECONDITION))
         Key(path + ".lonely")  # it knows no broker
         self.assertIn("server-key", self.use(path + ".lonely", FAILED_PRECONDITION))
 

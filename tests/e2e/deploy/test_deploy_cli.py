@@ -21,7 +21,7 @@ class Asking(DeployCliTest):
         words = self.wanted("--run", "PREDEPLOYMENT: echo a; echo b", "--run", "bin/unpack 2", "--argv", 'post: ["purge", "a b"]',
                             "--reason", "release 2", "--dry-run")
         text = self.cli(*words).stdout
-        for line in (r"deployment   none: nothing was kept", rf"target       {self.project}, version 2 on {self.w}/dev", "replaces     1",
+        for line in (r"deployment   none: a dry run", rf"target       {self.project}, version 2 on {self.w}/dev", "replaces     1",
                      "reason       release 2", "approval     not needed", "queue        first", "rights used  admin",
                      r"plan hash    [0-9a-f]{64}", r"1  PREDEPLOYMENT +3600 s +0  no +sh: echo a; echo b", r"2  DEPLOYMENT .* sh: bin/unpack 2",
                      r"3  POST .* purge 'a b'", "  SITEWIRE_PREVIOUS_VERSION=1", r'  environment: .*"protected":false.*'):
@@ -70,7 +70,7 @@ class Asking(DeployCliTest):
         self.fails(INVALID_ARGUMENT, "has no commands", *self.wanted("--from", "-"), stdin='{"version": "1"}', field="from")
         self.fails(NOT_FOUND, "cannot read", *self.wanted("--from", "/nonexistent/x.json"))
         self.fails(INVALID_ARGUMENT, "one PROJECT", "deploy", "--env", "dev", "--version", "2")
-        self.fails(INVALID_ARGUMENT, "--dry-run keeps nothing", *self.wanted("--dry-run", "--wait"))
+        self.fails(INVALID_ARGUMENT, "--dry-run requests nothing", *self.wanted("--dry-run", "--wait"))
         self.fails(INVALID_ARGUMENT, "ID of one deployment", "logs")
         self.fails(INVALID_ARGUMENT, "--offset takes a number", "logs", "1", "--offset", "-1")
         self.fails(NOT_FOUND, "999999", "logs", "999999", "-f")
@@ -166,7 +166,7 @@ class Deciding(DeployCliTest):
         self.fails(FAILED_PRECONDITION, "nothing to abort", "abort", self.deploy(), field="id")
         running = self.ask("--run", "true")["deployment"]["id"]
         claim = self.due()
-        self.assertIn("is IN_PROGRESS: its runner r1 is told to end it", self.cli("abort", running).stdout)
+        self.assertIn("is IN_PROGRESS: its runner r1 was told to end it", self.cli("abort", running).stdout)
         self.assertTrue(self.call("RenewLease", "runner@x.org", id=claim.deployment.id, fence=claim.fence).abort)
         self.finish(claim, "ABORTED")
         self.fails(NOT_FOUND, running, "abort", running, by="stranger@x.org")
@@ -359,7 +359,7 @@ class Logs(DeployCliTest):
         self.write(claim, b"first\n", offset=0)
         self.shows(following, lambda output: "first" in output, "it follows")
         self.assertEqual(following.end(signal.SIGINT), CANCELLED)
-        self.assertIn("the deployment goes on", following.output())
+        self.assertIn("the deployment continues", following.output())
         self.assertEqual(self.get(int(number)).status, "IN_PROGRESS")
 
 del DeployCliTest

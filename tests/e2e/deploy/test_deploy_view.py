@@ -76,7 +76,7 @@ class Waiting(DeployCliTest):
         self.shows(waiting, lambda output: "IN_PROGRESS" in output, "it is seen")
         self.assertEqual(waiting.end(signal.SIGINT), CANCELLED)
         number = claim.deployment.id
-        self.assertIn(f"deployment {number} goes on; `sitewire logs {number} -f` follows it, `sitewire abort {number}` ends it",
+        self.assertIn(f"deployment {number} continues; `sitewire logs {number} -f` follows it, `sitewire abort {number}` ends it",
                       waiting.output())
         self.assertEqual(self.get(number).status, "IN_PROGRESS")
 
@@ -170,7 +170,7 @@ class Live(DeployCliTest):
         self.assertLess(len(shown.rstrip().splitlines()), 15)
         os.kill(terminal.pid, signal.SIGINT)
         self.assertEqual(terminal.end(), CANCELLED)
-        self.assertIn(f"deployment {claim.deployment.id} goes on", terminal.screen())
+        self.assertIn(f"deployment {claim.deployment.id} continues", terminal.screen())
         self.assertIn(b"\x1b[?25h", terminal.raw)
 
     def test_suspended(self):

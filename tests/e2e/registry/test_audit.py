@@ -105,7 +105,7 @@ class Audit(unittest.TestCase):
         self.verify(cut)
         self.assertIn("ends before the head", self.run_cli("audit", "verify", cut, "--head", head, code=DATA_LOSS))
         other = head.split(":")[0] + ":" + "0" * 64
-        self.assertIn("made anew", self.run_cli("audit", "verify", path, "--head", other, code=DATA_LOSS))
+        self.assertIn("made the chain again", self.run_cli("audit", "verify", path, "--head", other, code=DATA_LOSS))
 
     def test_usage(self):
         path = os.path.join(self.system.folder, "strange")
@@ -135,7 +135,7 @@ class Audit(unittest.TestCase):
         # Who makes all seals anew is found by the head.
         self.system.sql("SET session_replication_role = replica; DELETE FROM users.seal; SELECT users.seal_changes()")
         wait_for(lambda: self.verify()["unsealed"] == 0, "sealed anew")
-        self.assertIn("the chain was made anew", self.run_cli("audit", "verify", "--head", head, code=DATA_LOSS))
+        self.assertIn("somebody has made the chain again", self.run_cli("audit", "verify", "--head", head, code=DATA_LOSS))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class Relay(WatchTest):
         self.assertEqual(states, ["REQUESTED", "ACCEPTED", "ABORTED"])
         text = self.system.cli("watch", "--after", "0", "--project", self.projects[0], "--limit", "3")
         self.assertIn(f"REQUESTED -> ACCEPTED by {ADMIN}", text.stdout)
-        self.assertIn("go on with: --after ", text.stderr)
+        self.assertIn("continue with: --after ", text.stderr)
 
     def test_cursor_of_a_newer_database(self):
         """It was restored from a backup: who has seen what is not there any more hears of it, instead of nothing."""
