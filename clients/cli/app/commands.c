@@ -7,28 +7,28 @@
 #include "cli/system/commands.h"
 
 static const sw_flag global_flags[] = {
-    {"endpoint", 0, "ENDPOINTS", "where the brokers are, comma-separated (default: $SITEWIRE_ENDPOINT)"},
-    {"key", 0, "FILE", "your key for tcp (default: $SITEWIRE_KEY, or ~/.config/sitewire/key; off: none)"},
-    {"timeout", 0, "TIME", "time for each call: 250ms, 5s, 2m (default: 30s)"},
+    {"endpoint", 0, "ENDPOINTS", "endpoints of the brokers, A,B,... (default: $SITEWIRE_ENDPOINT)"},
+    {"key", 0, "FILE", "your key file, or off (default: $SITEWIRE_KEY, ~/.config/sitewire/key)"},
+    {"timeout", 0, "TIME", "time limit of each call: 250ms, 5s, 2m (default: 30s)"},
     {"json", 0, NULL, "output for programs: one JSON object per line"},
-    {"reason", 0, "TEXT", "why: kept in the history of what the command changes"},
-    {"timing", 0, NULL, "print the time that each call spent at each hop, on stderr"},
-    {"help", 'h', NULL, "print this"},
+    {"reason", 0, "TEXT", "why you make the change; history keeps it"},
+    {"timing", 0, NULL, "print on stderr how long each call took at each hop"},
+    {"help", 'h', NULL, "print this help"},
     {"version", 0, NULL, "print the version"},
     {.name = NULL}};
 
-static const sw_flag help_flags[] = {{"markdown", 0, NULL, "all of it, as docs/cli.md"}, {.name = NULL}};
+static const sw_flag help_flags[] = {{"markdown", 0, NULL, "print all help as docs/cli.md"}, {.name = NULL}};
 
 // clang-format off
 static const sw_command own_commands[] = {
     {"completion", sw_cmd_completion, "Print the completion script for a shell.", "bash", NULL,
-     "Completes commands, flags, resources and fields, and asks the services for codes.\n",
+     "Completes commands, flags, resources and fields, and the codes that the services know.\n",
      "# in this shell\n"
      "source <(sitewire completion bash)\n"
-     "# in every new one\n"
+     "# in every new shell\n"
      "sitewire completion bash > ~/.local/share/bash-completion/completions/sitewire\n",
      false},
-    {"help", sw_cmd_help, "Print help on a command, or on the exit status.", "[COMMAND | errors]", help_flags,
+    {"help", sw_cmd_help, "Print help about a command, or about the exit status.", "[COMMAND | errors]", help_flags,
      "",
      "# what list can do\n"
      "sitewire help list\n"

@@ -64,10 +64,10 @@ void sw_help_print(FILE *out, const sw_command_set *set)
         print_summaries(out, g);
     fputs("\nFlags of every command:\n", out);
     print_flags(out, set->flags, NULL);
-    fputs("\nThe exit status is 0, or the gRPC code of the failure (`sitewire help errors` lists them).\n"
+    fputs("\nThe exit status is 0, or the number of the failure's gRPC code (`sitewire help errors`).\n"
           "\nFirst steps:\n"
           "  sitewire up --data ~/sitewire     # in one terminal: a whole system\n"
-          "  . ~/sitewire/env                  # in another one: where it is\n"
+          "  . ~/sitewire/env                  # in another terminal: its endpoints\n"
           "  sitewire status\n"
           "  sitewire list websites\n",
           out);
@@ -95,8 +95,8 @@ void sw_help_print_command(FILE *out, const sw_command_set *set, const sw_comman
 
 static void print_errors(FILE *out)
 {
-    fputs("A command that fails prints `error: CODE: message` and, where it applies, `field: ...`,\n"
-          "`resource: ...` and `hint: ...` on stderr. The exit status is the number of the code:\n\n",
+    fputs("A command that fails prints `error: CODE: message` on stderr, and where useful `field: ...`,\n"
+          "`resource: ...` and `hint: ...`. The exit status is the number of the code:\n\n",
           out);
     for (int code = 0; code < SW_CODE_COUNT; code++)
         fprintf(out, "  %2d  %-20s %s\n", code, sw_code_name((sw_code)code), sw_code_text((sw_code)code));

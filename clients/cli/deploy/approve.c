@@ -41,11 +41,10 @@ static sw_code agree(sw_cli *cli, int64_t id, json_t *request, sw_error *error)
         return SW_OK;
     }
     if (!asks && !sw_args_has(&cli->args, "yes"))
-        return sw_fail_field(
-            error, SW_INVALID_ARGUMENT, "plan_hash",
-            "there is no terminal to ask on: give --plan-hash HASH, which `sitewire deployment "
-            "%" PRId64 "` shows, or --yes to approve the current plan",
-            id);
+        return sw_fail_field(error, SW_INVALID_ARGUMENT, "plan_hash",
+                             "there is no terminal to ask on: give --plan-hash HASH (`sitewire deployment "
+                             "%" PRId64 "` shows it), or --yes to approve the current plan",
+                             id);
     sw_code code = sw_cli_call(cli, "Deployments/GetDeploymentPlan", request, NULL, &plan, error);
     if (code == SW_OK)
         code = ask(cli, plan, error);

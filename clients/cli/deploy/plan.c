@@ -138,7 +138,7 @@ static void print_conditions(const sw_cli *cli, const json_t *plan)
     bool waits = behind != NULL && *behind != '\0';
     sw_print_fact(cli, "approval",
                   json_is_true(json_object_get(plan, "needs_approval"))
-                      ? "required, by somebody else who may approve on the project"
+                      ? "needed, by somebody else who may approve on the project"
                       : "not needed");
     if (asprintf(&text, "%s%s", waits ? "behind " : "first", waits ? behind : "") < 0)
         text = NULL;

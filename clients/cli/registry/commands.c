@@ -1,5 +1,4 @@
-/* The table of the commands about reading and changing rows of the registry: one row each, and
- * the flags that it takes. */
+/* The table of the commands about rows of the registry, and their flags. */
 #include "cli/registry/commands.h"
 #include "cli/registry/flags.h"
 
@@ -8,53 +7,51 @@ static const sw_flag get_flags[] = {FIELDS_FLAG, CSV_FLAG, AT_FLAG, {.name = NUL
 static const sw_flag list_flags[] = {LIST_FLAGS, {.name = NULL}};
 
 static const sw_flag create_flags[] = {
-    {"from", 0, "FILE", "the resource as a JSON object; - is stdin; KEY and field=value words win over it"},
+    {"from", 0, "FILE", "read the resource as a JSON object, - is stdin; words override it"},
     DRY_RUN_FLAG,
     {.name = NULL}};
 
 static const sw_flag update_flags[] = {
-    {"from", 0, "FILE",
-     "fields to change as a JSON object; - is stdin; KEY and field=value words win over it"},
-    {"mask", 0, "A,B", "further fields to change: those that are not given are cleared"},
+    {"from", 0, "FILE", "read the fields to change as a JSON object, - is stdin; words override it"},
+    {"mask", 0, "A,B", "further fields to change: clears those that have no value"},
     REVISION_FLAG,
-    {"allow-missing", 0, NULL, "create it if there is none"},
+    {"allow-missing", 0, NULL, "create the resource if it does not exist"},
     DRY_RUN_FLAG,
     {.name = NULL}};
 
 static const sw_flag delete_flags[] = {
-    REVISION_FLAG, DRY_RUN_FLAG, {"yes", 'y', NULL, "do not ask, on a terminal"}, {.name = NULL}};
+    REVISION_FLAG, DRY_RUN_FLAG, {"yes", 'y', NULL, "do not ask for confirmation"}, {.name = NULL}};
 
 static const sw_flag rename_flags[] = {REVISION_FLAG, DRY_RUN_FLAG, {.name = NULL}};
 
 static const sw_flag answer_flags[] = {FIELDS_FLAG, CSV_FLAG, {.name = NULL}};
 
 static const sw_flag impact_flags[] = {
-    {"depth", 0, "N", "at most so many steps away (0: all); 1 is what is directly on it"},
+    {"depth", 0, "N", "only what is at most N steps away (default 0: no limit)"},
     FIELDS_FLAG,
     CSV_FLAG,
     {.name = NULL}};
 
-static const sw_flag explain_flags[] = {
-    {"as", 0, "USER", "somebody else's case, which only admins may ask about"}, {.name = NULL}};
+static const sw_flag explain_flags[] = {{"as", 0, "USER", "answer for another user (admins only)"},
+                                        {.name = NULL}};
 
 static const sw_flag history_flags[] = {
-    {"since", 0, "TIME",
-     "from then on: 2026-11-24, 2026-11-24T10:00:00Z, or how long ago, such as 2h or 30d"},
-    {"until", 0, "TIME", "before then"},
-    {"by", 0, "USER", "only what this user did"},
-    {"limit", 'l', "N", "at most so many (default: 100)"},
+    {"since", 0, "TIME", "changes since then: 2026-11-24, 2026-11-24T10:00:00Z, or 2h or 30d ago"},
+    {"until", 0, "TIME", "changes before then"},
+    {"by", 0, "USER", "changes by this user"},
+    {"limit", 'l', "N", "at most N changes (default: 100)"},
     {.name = NULL}};
 
 static const sw_flag call_flags[] = {
-    {"request-id", 0, "ID", "makes a change safe to repeat: the same id takes effect once"},
+    {"request-id", 0, "ID", "safe to repeat: the same id takes effect once"},
     {"metadata", 'm', "KEY=VALUE", "a header of the call, such as traceparent; may be repeated"},
-    {"destination", 'd', "NAME", "who shall answer: a service, or @INSTANCE for one process"},
-    {"stream", 0, "CREDIT", "messages of a stream that may be on their way at once (default: 64)"},
+    {"destination", 'd', "NAME", "who answers: a service, or @INSTANCE for one process"},
+    {"stream", 0, "CREDIT", "how many messages of a stream may be in flight (default: 64)"},
     {.name = NULL}};
 
 static const sw_flag secret_flags[] = {
-    {"yes", 'y', NULL, "delete: do not ask, on a terminal"},
-    {"filter", 0, "'FIELD OP VALUE'", "list: only what matches; may be repeated"},
+    {"yes", 'y', NULL, "delete: do not ask for confirmation"},
+    {"filter", 0, "'FIELD OP VALUE'", "list: only rows that match; may be repeated"},
     FIELDS_FLAG,
     CSV_FLAG,
     {.name = NULL}};
@@ -62,154 +59,160 @@ static const sw_flag secret_flags[] = {
 // clang-format off
 const sw_command sw_registry_commands[] = {
     {"get", sw_cmd_get, "Show resources by key.", "RESOURCE KEY...", get_flags,
-     "RESOURCE is any name of it: website, websites, website-deployed, WebsiteDeployed, or the beginning of a\n"
-     "name that only one has. A key of several parts is written A/B/C, or A B C. With --at it is the key that it had\n"
-     "then.\n",
+     "RESOURCE may be written in any form: website, websites, website-deployed,\n"
+     "WebsiteDeployed, or an unambiguous beginning of its name. A key of several parts is\n"
+     "written A/B/C or A B C. With --at, give the key that the resource had at that time.\n",
      "# one website\n"
      "sitewire get website saint-gobain.com\n"
-     "# of two websites only this\n"
+     "# some fields of two websites\n"
      "sitewire get website isover.fr saint-gobain.com --fields code,live,organization\n"
      "# two docroot environments, for a program\n"
      "sitewire get docroot-environment main/prod main/uat --json\n"
      "# as it was yesterday\n"
      "sitewire get website saint-gobain.com --at 1d\n",
      false},
-    {"list", sw_cmd_list, "List resources, as a table, CSV or JSON.", "RESOURCE [FILTER]...", list_flags,
-     "Follows the pages of the answer to its end, or to --limit. On a terminal the table is made to fit;\n"
-     "elsewhere it is as wide as it needs to be. Fields that the registry sets by itself (created_at,\n"
-     "updated_at, revision) are shown if --fields asks for them.\n"
+    {"list", sw_cmd_list, "List resources as a table, CSV or JSON.", "RESOURCE [FILTER]...", list_flags,
+     "Lists all rows, or --limit of them. On a terminal the table is cut to fit; elsewhere it\n"
+     "is as wide as necessary. Fields that the registry sets (created_at, updated_at, revision)\n"
+     "are only shown if --fields names them.\n"
      "\n"
-     "A filter is FIELD OP VALUE, as --filter or as a word of its own. OP is one of\n"
-     "  =  !=  <  <=  >  >=      compared as text, number, truth or time, as the field is\n"
+     "A filter is FIELD OP VALUE, given as a word or with --filter. OP is one of\n"
+     "  =  !=  <  <=  >  >=      compares text, numbers, booleans or times, by the field's type\n"
      "  ^=  or  prefix           begins with\n"
-     "  ~   or  contains         holds\n"
-     "  in A,B,C                 is one of them\n"
+     "  ~   or  contains         contains\n"
+     "  in A,B,C                 is one of\n"
      "  is null, is not null     is empty, is set\n"
-     "Quote a value with ' or \" to keep spaces and commas.\n",
+     "Put a value in ' or \" to keep its spaces and commas.\n",
      "# the live sites of one organization\n"
      "sitewire list websites live=true 'organization ~ Energy' --order -updated_at\n"
-     "# how many are there?\n"
+     "# how many websites are there?\n"
      "sitewire list websites --count\n"
      "# domains without a certificate, as CSV\n"
      "sitewire list domains --filter 'certificate is null' --fields fqdn,website --csv\n"
      "# what runs where, one JSON object per line\n"
      "sitewire list websites-deployed --filter 'environment in prod,uat' --json\n"
-     "# and on the first of the month\n"
+     "# what ran where on the first of the month\n"
      "sitewire list websites-deployed --at 2026-11-01\n",
      false},
     {"create", sw_cmd_create, "Create a resource.", "RESOURCE KEY [FIELD=VALUE]...", create_flags,
-     "Values are checked by the type of the field: true or false, numbers, times such as 2027-01-31 or\n"
-     "2027-01-31T12:00:00Z, lists separated by commas. FIELD=@FILE reads a file, FIELD=@- reads stdin.\n"
-     "Prints the resource as it is stored.\n",
+     "A value is written by the type of its field: true or false, a number, a time such as\n"
+     "2027-01-31 or 2027-01-31T12:00:00Z, a list separated by commas. FIELD=@FILE reads a file,\n"
+     "FIELD=@- reads stdin. Prints the resource as it was stored.\n",
      "# a website\n"
      "sitewire create website isover.fr name='Isover France' live=true\n"
      "# an environment of a docroot\n"
      "sitewire create docroot-environment main/prod cms=drupal8 auto_deploy=false\n"
-     "# a certificate: what it says is read from its PEM\n"
+     "# a certificate: its dates and names are read from the PEM\n"
      "sitewire create certificate isover-2027 certificate=@isover.pem --dry-run\n",
      false},
     {"update", sw_cmd_update, "Change fields of a resource.", "RESOURCE KEY FIELD=VALUE...", update_flags,
-     "Only the fields that are given change; FIELD= clears one. Values are written as for create. Prints the\n"
-     "resource as it is stored.\n",
-     "# one field, and clear another\n"
+     "Changes only the fields that are given; FIELD= clears a field. Values are written as for\n"
+     "create. Prints the resource as it was stored.\n",
+     "# set one field, and clear another\n"
      "sitewire update website isover.fr live=false organization=\n"
      "# only if nobody has changed it since it was read\n"
      "sitewire update website isover.fr name=Isover --revision 3\n"
-     "# make it so, whether it is there or not\n"
+     "# create it or change it, whichever is necessary\n"
      "sitewire update environment prod rank=30 protected=true --allow-missing\n",
      false},
     {"delete", sw_cmd_delete, "Delete resources.", "RESOURCE KEY...", delete_flags,
-     "What others refer to is not deleted: FAILED_PRECONDITION tells what does (`sitewire impact` lists all\n"
-     "of it). Several keys are deleted one after the other, up to the first failure.\n",
-     "# see first\n"
+     "A resource that others refer to cannot be deleted: FAILED_PRECONDITION names what refers\n"
+     "to it, and `sitewire impact` lists all of it. Several keys are deleted in turn, until the\n"
+     "first failure.\n",
+     "# check first\n"
      "sitewire delete website isover.fr --dry-run\n"
      "# two at once, without a question\n"
      "sitewire delete server web1.example.com web2.example.com --yes\n",
      false},
-    {"rename", sw_cmd_rename, "Change the key of a resource, and every reference to it.", "RESOURCE KEY NEW",
-     rename_flags, "",
+    {"rename", sw_cmd_rename, "Change the key of a resource, and every reference to it.",
+     "RESOURCE KEY NEW", rename_flags, "",
      "# its docroots, domains and deployments follow\n"
      "sitewire rename website isover.fr www.isover.fr\n",
      false},
-    {"where", sw_cmd_question, "Where does a version run?", "RESOURCE CODE [VERSION]", answer_flags,
-     "RESOURCE is what has versions: website, drupal-docroot-core or cms. A CODE of '' means any of them.\n",
-     "# every place of one website\n"
+    {"where", sw_cmd_question, "Show where a version runs.", "RESOURCE CODE [VERSION]", answer_flags,
+     "RESOURCE is website, drupal-docroot-core or cms. The CODE '' means any.\n",
+     "# everywhere that one website runs\n"
      "sitewire where website isover.fr\n"
-     "# where is this version of any CMS?\n"
+     "# everywhere that this version of any CMS runs\n"
      "sitewire where cms '' 8.9.20\n",
      false},
-    {"impact", sw_cmd_question, "What is on it, and would be hit if it went away?", "RESOURCE KEY",
-     impact_flags,
-     "Follows every link: what refers to it, runs on it or is reached through it, nearest first.\n",
-     "# if a server dies\n"
+    {"impact", sw_cmd_question, "Show what depends on a resource.", "RESOURCE KEY", impact_flags,
+     "Follows every link: what refers to the resource, runs on it or is reached through it,\n"
+     "nearest first.\n",
+     "# what is lost if a server dies?\n"
      "sitewire impact server web1.example.com\n"
-     "# what is directly at a provider\n"
+     "# what is directly at a provider?\n"
      "sitewire impact hosting-provider ovh --depth 1\n",
      false},
-    {"diff", sw_cmd_question, "How do two environments of a docroot differ?", "DOCROOT ENVIRONMENT OTHER",
-     answer_flags, "",
-     "# is uat what prod will be?\n"
+    {"diff", sw_cmd_question, "Show how two environments of a docroot differ.",
+     "DOCROOT ENVIRONMENT OTHER", answer_flags, "",
+     "# does prod differ from uat?\n"
      "sitewire diff main uat prod\n",
      false},
-    {"expiring", sw_cmd_question, "Which certificates and domains expire soon, and for which websites?",
+    {"expiring", sw_cmd_question, "Show certificates and domains that expire soon, and their websites.",
      "[DAYS]", answer_flags,
-     "Looks 30 days ahead unless DAYS says otherwise. What has expired is listed first.\n",
+     "Looks 30 days ahead unless DAYS says otherwise. Those that have already expired come first.\n",
      "# within the quarter\n"
      "sitewire expiring 90\n",
      false},
-    {"whoami", sw_cmd_question, "Who are you to sitewire, and what is your profile?", "", NULL,
-     "ADMIN may do everything; USER what its access rights allow on each project (`sitewire list access-rights`);\n"
-     "NONE nothing yet. `sitewire get profile EMAIL` tells the same of somebody else.\n",
-     "# am I let in, and as whom?\n"
+    {"whoami", sw_cmd_question, "Show who you are to sitewire, and your profile.", "", NULL,
+     "ADMIN may do everything, USER what its access rights allow on each project (`sitewire\n"
+     "list access-rights`), NONE nothing yet. `sitewire get profile EMAIL` shows another user's.\n",
+     "# am I known, and as whom?\n"
      "sitewire whoami\n",
      false},
-    {"explain", sw_cmd_question, "May somebody do something, and why?", "ACTION RESOURCE KEY", explain_flags,
-     "ACTION is read, create, update or delete, or a permission on the resource's project: deploy, approve, manage.\n"
-     "Prints the chain of reasons; the last line is the answer.\n",
+    {"explain", sw_cmd_question, "Explain why somebody may or may not do something.",
+     "ACTION RESOURCE KEY", explain_flags,
+     "ACTION is read, create, update or delete, or a permission on the resource's project:\n"
+     "deploy, approve or manage. Prints the reasons one by one; the last line is the answer.\n",
      "# may I change it?\n"
      "sitewire explain update website almanac\n"
-     "# and may she deploy it?\n"
+     "# may she deploy it?\n"
      "sitewire explain deploy website almanac --as ann@example.org\n",
      false},
-    {"history", sw_cmd_history, "What changed, when, by whom and why?", "[RESOURCE [KEY]]", history_flags,
-     "Newest first, with the fields that differ; across renames. History is permanent, and kept of changes by hand\n"
-     "in psql too. One sees the history of what one may read. `sitewire list changes` filters by any field.\n",
+    {"history", sw_cmd_history, "Show what changed, when, by whom and why.", "[RESOURCE [KEY]]",
+     history_flags,
+     "Newest first, with the fields that changed, and across renames. History is permanent and\n"
+     "includes changes made in psql. You see the history of what you may read. `sitewire list\n"
+     "changes` filters it by any field.\n",
      "# one website\n"
      "sitewire history website almanac\n"
      "# what she did today\n"
      "sitewire history --since 24h --by ann@example.org\n",
      false},
-    {"secret", sw_cmd_secret, "Secrets: passwords of docroot environments, private keys of certificates.",
-     "set | read | delete RESOURCE KEY FIELD | list [FILTER]... | rotate | new-key [FILE] | drop-key ID [FILE]", secret_flags,
-     "A docroot environment has a basic_auth_password, a certificate a private_key. Secrets are kept encrypted, and\n"
-     "shown by `read` only: to admins, and to who manages every project that lives there or is served by it. Who\n"
-     "read one stays in history.\n"
+    {"secret", sw_cmd_secret, "Set, read and list secrets: passwords and private keys.",
+     "set | read | delete RESOURCE KEY FIELD | list [FILTER]... | rotate | new-key [FILE] | drop-key ID [FILE]",
+     secret_flags,
+     "A docroot environment has the secret basic_auth_password, a certificate the secret\n"
+     "private_key. Secrets are stored encrypted. Only `read` shows one: to admins, and to users\n"
+     "who manage every project that the row serves. History records who read it.\n"
      "\n"
      "  set      takes the value from stdin, or asks for it on a terminal without showing it\n"
-     "  read     prints it\n"
-     "  delete   removes it for good\n"
-     "  list     which rows have one, sealed with which master key, set when and by whom\n"
-     "  rotate   seals all of them anew with the newest master key, while everything runs\n"
-     "  new-key  adds a master key to the file of --secret-key, or makes that (default: $SITEWIRE_SECRET_KEY, or\n"
-     "           $SITEWIRE_DATA/keys/secrets); the newest one seals, all of them open\n"
-     "  drop-key takes a master key out of that file, unless a secret needs it\n",
-     "# a password, asked for\n"
+     "  read     prints the value\n"
+     "  delete   removes it permanently\n"
+     "  list     shows which rows have a secret, its master key, when it was set and by whom\n"
+     "  rotate   seals all secrets again with the newest master key, while everything runs\n"
+     "  new-key  adds a master key to the file of --secret-key, or creates that file\n"
+     "           (default: $SITEWIRE_SECRET_KEY, or $SITEWIRE_DATA/keys/secrets); secrets are\n"
+     "           sealed with the newest key and opened with any of them\n"
+     "  drop-key removes a master key from that file, unless a secret needs it\n",
+     "# a password, typed at the terminal\n"
      "sitewire secret set docroot-environment main/uat basic_auth_password --reason 'new year'\n"
-     "# a private key, which must be that of the certificate\n"
+     "# a private key, which must belong to the certificate\n"
      "sitewire secret set certificate isover-2027 private_key < isover.key\n"
      "# read it, and say why\n"
      "sitewire secret read certificate isover-2027 private_key --reason 'renewal'\n"
-     "# and who did?\n"
+     "# who has read it?\n"
      "sitewire history secret Certificate isover-2027 private_key\n"
-     "# another master key: add it, seal everything anew, and take the old one out\n"
+     "# change the master key: add one, seal everything with it, remove the old one\n"
      "sitewire secret new-key\n"
      "sitewire secret rotate\n"
      "sitewire secret drop-key 2026-11-24-64b79b\n",
      false},
-    {"describe", sw_cmd_describe, "Describe services, methods, messages: fields, comments, examples.",
+    {"describe", sw_cmd_describe, "Describe services, methods, messages and resources.",
      "[SERVICE | METHOD | MESSAGE | RESOURCE]", NULL,
-     "What it says is read from the running services, by Reflection. Without a name it lists the services\n"
-     "and the resources.\n",
+     "Shows fields, comments and examples as the running services report them (Reflection).\n"
+     "Without a name, lists the services and the resources.\n",
      "# what is there?\n"
      "sitewire describe\n"
      "# a method: its fields, and a request to start from\n"
@@ -218,10 +221,10 @@ const sw_command sw_registry_commands[] = {
      "sitewire describe website\n",
      false},
     {"call", sw_cmd_call, "Call any method, with JSON in and out.", "METHOD [JSON | -]", call_flags,
-     "METHOD is Service/Method or just Method, with or without the package. The request is proto3 JSON:\n"
-     "{} if it is left out, - reads it from stdin. Replies are printed indented, with --json on one line. A stream\n"
-     "prints one object per line until it ends or Ctrl-C is pressed. `sitewire describe METHOD` shows the\n"
-     "fields of a method and a request to start from.\n",
+     "METHOD is Service/Method or just Method, with or without the package. The request is\n"
+     "proto3 JSON; - reads it from stdin, and without one it is {}. Replies are printed\n"
+     "indented, with --json on one line. A stream prints one object per line until it ends or\n"
+     "you press Ctrl-C. `sitewire describe METHOD` shows the fields and an example.\n",
      "# one website, and how long each hop took\n"
      "sitewire call Referential/GetWebsite '{\"code\": \"saint-gobain.com\"}' --timing\n"
      "# the health of the broker, as it changes\n"

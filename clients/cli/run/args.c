@@ -2,6 +2,7 @@
 #include "cli/run/args.h"
 #include "base/duration.h"
 #include "base/error.h"
+#include "base/time_text.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,16 +44,14 @@ sw_code sw_args_duration_ms(const sw_args *args, const char *flag, int64_t minim
 sw_code sw_args_time(const sw_args *args, const char *flag, char text[SW_TIME_TEXT], sw_error *error)
 {
     const char *given = sw_args_value(args, flag);
-    int64_t ago_ms;
-    struct tm parts;
+    int64_t ago_ms, seconds;
     *text = '\0';
     if (given == NULL)
         return SW_OK;
     if (strchr(given, '-') == NULL && sw_duration_parse_ms(given, "s", &ago_ms)) {
-        time_t then = time(NULL) - (time_t)(ago_ms / 1000);
-        strftime(text, SW_TIME_TEXT, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&then, &parts));
-    } else if (strlen(given) == strlen("2026-11-24") && strchr(given, 'T') == NULL) {
-        snprintf(text, SW_TIME_TEXT, "%sT00:00:00Z", given);
+        sw_timestamp_print(time(NULL) - ago_ms / 1000, 0, text);
+    } else if (sw_date_parse(given, &seconds)) {
+        sw_timestamp_print(seconds, 0, text);
     } else if (strchr(given, 'T') != NULL && strlen(given) < SW_TIME_TEXT) {
         snprintf(text, SW_TIME_TEXT, "%s", given);
     } else {

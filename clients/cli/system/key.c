@@ -2,6 +2,7 @@
  * is made here and stays here; only the public key is sent. */
 #include "base/duration.h"
 #include "base/error.h"
+#include "base/time_text.h"
 #include "cert/cert.h"
 #include "cli/registry/list.h"
 #include "cli/run/cli.h"
@@ -97,41 +98,36 @@ static sw_code make_file(const sw_cli *cli, const char *path, const char *server
 
 static json_t *now_text(void)
 {
-    char text[32];
-    time_t now = time(NULL);
-    struct tm parts;
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
-    return json_string(text);
+    char text[SW_TIME_TEXT_SIZE];
+    return json_string(sw_timestamp_print(time(NULL), 0, text) ? text : "");
 }
 
 /* True for a valid time in the past; the service checks the other texts. */
 static bool is_over(const char *text)
 {
-    struct tm at = {0};
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S%z", &at);
-    return end != NULL && *end == '\0' && timegm(&at) - at.tm_gmtoff <= time(NULL);
+    int64_t seconds;
+    int32_t nanos;
+    return sw_timestamp_parse(text, &seconds, &nanos) && seconds <= time(NULL);
 }
 
 /* --expires: a time, a date or a duration from now. */
 static sw_code set_expiry(const sw_cli *cli, json_t *key, sw_error *error)
 {
     const char *text = sw_args_value(&cli->args, "expires");
-    int64_t left_ms;
-    char at[64];
+    int64_t left_ms, seconds;
+    char at[SW_TIME_TEXT_SIZE];
     if (text == NULL)
         return SW_OK;
-    if (sw_duration_parse_ms(text, "s", &left_ms)) {
-        time_t end = time(NULL) + left_ms / 1000;
-        struct tm parts;
-        if (gmtime_r(&end, &parts) == NULL || strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+    bool is_duration = sw_duration_parse_ms(text, "s", &left_ms);
+    if (is_duration || sw_date_parse(text, &seconds)) {
+        if (!sw_timestamp_print(is_duration ? time(NULL) + left_ms / 1000 : seconds, 0, at))
             return sw_fail(error, SW_INVALID_ARGUMENT, "--expires: %s is too far away", text);
-    } else {
-        bool is_date = strlen(text) == strlen("2027-12-31");
-        snprintf(at, sizeof(at), "%s%s", text, is_date ? "T00:00:00Z" : "");
+        text = at;
     }
-    if (is_over(at))
-        return sw_fail(error, SW_INVALID_ARGUMENT, "--expires: %s is already over", text);
-    if (json_object_set_new(key, "expires_at", json_string(at)) != 0)
+    if (is_over(text))
+        return sw_fail(error, SW_INVALID_ARGUMENT, "--expires: %s is already over",
+                       sw_args_value(&cli->args, "expires"));
+    if (json_object_set_new(key, "expires_at", json_string(text)) != 0)
         return sw_fail(error, SW_INVALID_ARGUMENT, "--expires takes a time (2027-12-31) or a duration (90d)");
     return SW_OK;
 }

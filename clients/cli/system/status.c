@@ -21,10 +21,8 @@
 /* Seconds since the process started; 0 if it does not report that. */
 static int64_t age_of(const json_t *stats)
 {
-    struct tm at = {0};
-    if (strptime(sw_json_text(stats, "started_at"), "%Y-%m-%dT%H:%M:%S", &at) == NULL)
-        return 0;
-    return sw_wall_us() / 1000000 - timegm(&at);
+    int64_t started_us = sw_json_time_us(stats, "started_at");
+    return started_us != 0 ? (sw_wall_us() - started_us) / 1000000 : 0;
 }
 
 /* The object in a list whose `field` is `name`. */

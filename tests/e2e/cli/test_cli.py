@@ -151,10 +151,10 @@ class Cli(unittest.TestCase):
         made = self.json("create", "website", "new.example", "name=New", "live=true")[0]
         self.assertEqual((made["name"], made["live"], made["revision"]), ("New", True, "1"))
         self.fails(INVALID, "update", "website", "new.example", "code=beta.example", "live=true", lines=["field: code"],
-                   error="INVALID_ARGUMENT: code is of the key.*`sitewire rename`")
+                   error="INVALID_ARGUMENT: code is part of the key.*`sitewire rename`")
         self.fails(INVALID, "update", "docroot-environment", "main/dev", "environment=prod", "cms_version=9",
                    error=".*create a new one and delete this one", lines=["field: environment"])
-        self.fails(INVALID, "create", "website", "one.example", "code=two.example", error=".*code is of the key")
+        self.fails(INVALID, "create", "website", "one.example", "code=two.example", error=".*code is part of the key")
         self.fails(INVALID, "create", "website", "one.example", "created_at=2026-01-01", lines=["field: created_at"],
                    error="INVALID_ARGUMENT: the registry sets `created_at`: leave it out")
         for word, expected in (("other.example", "created"), ("new.example", "updated")):
@@ -200,7 +200,7 @@ class Cli(unittest.TestCase):
             self.assertEqual((made["code"], made["home_directory"], made["live"]), ("file.example", "web", False))
         made = self.json("create", "website", "--from", "-", "--dry-run", stdin='{"code": "in.example"}')[0]
         self.assertEqual(made["code"], "in.example")
-        self.fails(INVALID, "create", "website", "--from", "-", stdin="[1]", error=".*no JSON object")
+        self.fails(INVALID, "create", "website", "--from", "-", stdin="[1]", error=".*is not a JSON object")
         self.fails(INVALID, "create", "website", "--from", "-", stdin='{"cod": 1}', error=".*no field 'cod'")
         made = self.json("create", "website", "stdin.example", "name=@-", "--dry-run", stdin="Read")[0]
         self.assertEqual(made["name"], "Read")

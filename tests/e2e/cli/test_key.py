@@ -130,7 +130,7 @@ class KeyCommand(unittest.TestCase):
         self.assertIn("chmod 600", self.use(path, FAILED_PRECONDITION))
         os.chmod(path, 0o600)
         self.use(path)
-        self.assertIn("not a key file", self.use(path + ".missing", FAILED_PRECONDITION))
+        self.assertIn("no key file", self.use(path + ".missing", FAILED_PRECONDITION))
         Key(path + ".lonely")  # it knows no broker
         self.assertIn("server-key", self.use(path + ".lonely", FAILED_PRECONDITION))
 

@@ -34,7 +34,7 @@ class Asking(DeployCliTest):
 
     def test_projects(self):
         """A bare code, unless a website and a core have it; --type says which of them."""
-        self.fails(INVALID_ARGUMENT, f"say website:{self.w} or drupaldocrootcore:{self.w}", "deploy", self.w, "--env", "dev",
+        self.fails(INVALID_ARGUMENT, f"write website:{self.w} or drupaldocrootcore:{self.w}", "deploy", self.w, "--env", "dev",
                    "--version", "2", field="project")
         core = self.json("deploy", self.w, "--env", "dev", "--version", "2", "--type", "drupaldocrootcore", "--dry-run")[0]
         self.assertEqual(core["deployment"]["project"], f"drupaldocrootcore:{self.w}")
@@ -62,8 +62,8 @@ class Asking(DeployCliTest):
                 ("type", "no deployment type", self.wanted("--type", "rocket")),
                 ("commands[0].step", "no step", self.wanted("--run", "LATER: true")),
                 ("commands[0].timeout_s", "1 to 86400", self.wanted("--from", "-")),
-                ("id", "no ID", ("deployment", "x")), ("id", "no ID", ("abort", "0")), ("id", "no ID", ("rollback", "4x")),
-                ("id", "no ID", ("logs", "99999999999999999999"))):
+                ("id", "is not the ID", ("deployment", "x")), ("id", "is not the ID", ("abort", "0")), ("id", "is not the ID", ("rollback", "4x")),
+                ("id", "is not the ID", ("logs", "99999999999999999999"))):
             with self.subTest(words=words):
                 self.fails(INVALID_ARGUMENT, text, *words, field=field, stdin='[{"shell": "true", "timeout_s": -1}]')
         self.fails(INVALID_ARGUMENT, "nope", *self.wanted("--from", "-"), stdin='[{"shell": "true", "nope": 1}]')
@@ -185,7 +185,7 @@ class Telling(DeployCliTest):
             with self.subTest(words=words):
                 self.assertEqual([int(row["id"]) for row in self.json(*mine, *words)], expected)
         self.assertEqual(self.json("deployments", "--mine", by="stranger@x.org"), [])
-        self.fails(INVALID_ARGUMENT, "--status 'finished': one of requested", "deployments", "--status", "done,finished", field="status")
+        self.fails(INVALID_ARGUMENT, "--status 'finished': it must be one of requested", "deployments", "--status", "done,finished", field="status")
         self.assertEqual(self.cli(*mine, "--count").stdout, "2\n")
         table = self.cli(*mine).stdout.splitlines()
         self.assertRegex(table[0], "^ *id +status +project +docroot +environment +version +requester +requested_at +finished_at$")
@@ -224,7 +224,7 @@ class Telling(DeployCliTest):
         self.finish(claim)
         wait_for(lambda: not self.sql("SELECT 1 FROM deployment.outbox"), "the relay has numbered them")
         text = self.cli("deployment", number).stdout
-        self.assertRegex(text, r"by the runner r1 \(runner@x.org\), not the first one")
+        self.assertRegex(text, r"by the runner r1 \(runner@x.org\), not the first attempt")
         states = [line.split("  ")[1] for line in text.splitlines() if re.match(r"\S+Z  ", line)]
         self.assertEqual(states[1:], ["REQUESTED -> ACCEPTED by admin@localhost", "ACCEPTED -> IN_PROGRESS by runner@x.org on r1",
                                       states[3], "ACCEPTED -> IN_PROGRESS by runner@x.org on r1", "IN_PROGRESS -> DONE by runner@x.org on r1"], text)

@@ -109,7 +109,7 @@ class Audit(unittest.TestCase):
 
     def test_usage(self):
         path = os.path.join(self.system.folder, "strange")
-        for text, message in (("{}\n", "strange:1: not a line of"), ("not json\n", "strange:1: no JSON"), ("[1]\n", "strange:1: not a line"),
+        for text, message in (("{}\n", "strange:1: not a line of"), ("not json\n", "strange:1: not valid JSON"), ("[1]\n", "strange:1: not a line"),
                               ("", "strange is empty")):
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -82,15 +82,15 @@ static void test_lists(void **state)
     expect("{site | only(\",\")}", "WWW.Example.org");
     assert_string_equal(last_reason, "");
     expect("{a list | only(\",\")}", "");
-    assert_string_equal(last_reason, "names 3, there is room for one");
+    assert_string_equal(last_reason, "has 3 values, but there is room for one");
 }
 
 static void test_template_errors(void **state)
 {
     (void)state;
-    expect("{", "column name expected");
-    expect("{}", "column name expected");
-    expect("{site", "`|` or `}` expected");
+    expect("{", "expected the name of a column");
+    expect("{}", "expected the name of a column");
+    expect("{site", "expected `|` or `}`");
     expect("site}", "a `}` with no `{`");
     expect("{site|}", "no filter ``");
     expect("{site|lowr}", "no filter `lowr`; did you mean lower");
@@ -99,10 +99,10 @@ static void test_template_errors(void **state)
     expect("{site|replace(a)}", "takes 2 arguments, not 1");
     expect("{site|replace(a,b,c)}", "too many arguments");
     expect("{site|split(\"\")}", "must not be empty");
-    expect("{site|default(x}", "`)` expected");
+    expect("{site|default(x}", "expected `)`");
     expect("{site|default(\"x)}", "a quote that is never closed");
     expect("{sit}", "no column `sit`; did you mean site");
-    expect("{a list|split(\",\")}{site|split(.)|split(m)}", "cells of one row split");
+    expect("{a list|split(\",\")}{site|split(.)|split(m)}", "the cells of one row split");
 }
 
 static sw_map *parse(const char *text, sw_error *error)
@@ -178,22 +178,22 @@ static void test_map_errors(void **state)
         const char *text, *message;
     } cases[] = {
         {"", "test.map: no section names a resource"},
-        {"code = x\n", "test.map:1: this line stands before any [section]"},
+        {"code = x\n", "test.map:1: this line is before the first [section]"},
         {"[Website]\n", "test.map:1: [Website] sets no field"},
-        {"[Web site]\ncode = x\n", "test.map:1: [Web site] is no section"},
-        {"[Website]\ncode\n", "test.map:2: `name = value`"},
+        {"[Web site]\ncode = x\n", "test.map:1: [Web site] is not a section"},
+        {"[Website]\ncode\n", "test.map:2: expected `name = value`"},
         {"[Website]\ncode = x\ncode = y\n", "test.map:3: field `code` is already in line 2"},
-        {"[Website]\n\ncode = {x|lwer}\n", "test.map:3: no filter `lwer`; did you mean lower"},
-        {"[Website]\ncode = {x|map(y)}\n", "test.map:2: no table `[map y]`"},
+        {"[Website]\n\ncode = {x|lwer}\n", "test.map:3: there is no filter `lwer`; did you mean lower"},
+        {"[Website]\ncode = {x|map(y)}\n", "test.map:2: there is no table `[map y]`"},
         {"[Website]\nwhen {x\ncode = x\n", "test.map:2: "},
-        {"[Website]\nwhen {x} ~ y\ncode = x\n", "test.map:2: `when {column}`"},
+        {"[Website]\nwhen {x} ~ y\ncode = x\n", "test.map:2: expected `when {column}`"},
         {"[Website]\ncode = x\n[map y]\na = 1\na = 2\n", "test.map:5: `a` is already in this table"},
-        {"[Website]\ncode = x\n[map y]\n* = 1\n* = 2\n", "test.map:5: the table has a line"},
+        {"[Website]\ncode = x\n[map y]\n* = 1\n* = 2\n", "test.map:5: the table already has a line"},
         {"[Website]\ncode = x\n[map y]\n[map y]\n", "test.map:4: the table `y` is already in line 3"},
         {"[Website]\ncode = x\n[ignore]\na = \n", "test.map:4: say why column `a` is ignored"},
         {"[Website]\ncode = x\n[ignore]\na = b\na = b\n",
          "test.map:5: column `a` is already ignored in line 4"},
-        {"[input]\ndelimiter = ab\n", "test.map:2: delimiter is one character"},
+        {"[input]\ndelimiter = ab\n", "test.map:2: delimiter must be one character"},
         {"[input]\nquote = '\n", "test.map:2: [input] has no setting `quote`"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
