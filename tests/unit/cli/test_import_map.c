@@ -91,7 +91,7 @@ static void test_template_errors(void **state)
     expect("{", "expected the name of a column");
     expect("{}", "expected the name of a column");
     expect("{site", "expected `|` or `}`");
-    expect("site}", "a `}` with no `{`");
+    expect("site}", "a `}` without a `{`");
     expect("{site|}", "no filter ``");
     expect("{site|lowr}", "no filter `lowr`; did you mean lower");
     expect("{site|lower(x)}", "takes 0 arguments, not 1");
