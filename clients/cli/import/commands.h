@@ -1,4 +1,4 @@
-/* The commands about import and export. Used by the command line's list of tables (app/app.c). */
+/* The commands import and export. Used by app/commands.c. */
 #ifndef SW_CLI_IMPORT_COMMANDS_H
 #define SW_CLI_IMPORT_COMMANDS_H
 

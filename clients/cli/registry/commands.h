@@ -1,5 +1,4 @@
-/* The commands about reading and changing rows of the registry. Used by the command line's list
- * of tables (app/app.c). */
+/* The commands about rows of the registry. Used by app/commands.c. */
 #ifndef SW_CLI_REGISTRY_COMMANDS_H
 #define SW_CLI_REGISTRY_COMMANDS_H
 

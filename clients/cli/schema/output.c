@@ -14,19 +14,20 @@ void sw_print_json_line(const json_t *value)
     putchar('\n');
 }
 
-void sw_print_csv_cell(FILE *out, const char *text)
+/* Writes a CSV cell to stdout, quoted where RFC 4180 requires it. */
+static void print_csv_cell(const char *text)
 {
     if (strpbrk(text, ",\"\r\n") == NULL) {
-        fputs(text, out);
+        fputs(text, stdout);
         return;
     }
-    fputc('"', out);
+    fputc('"', stdout);
     for (; *text != '\0'; text++) {
         if (*text == '"')
-            fputc('"', out);
-        fputc(*text, out);
+            fputc('"', stdout);
+        fputc(*text, stdout);
     }
-    fputc('"', out);
+    fputc('"', stdout);
 }
 
 void sw_print_safe(const char *text)
@@ -180,7 +181,7 @@ void sw_output_item(sw_output *output, const json_t *item)
         } else {
             if (i > 0)
                 putchar(',');
-            sw_print_csv_cell(stdout, text != NULL ? text : "");
+            print_csv_cell(text != NULL ? text : "");
         }
         free(text);
     }

@@ -44,7 +44,5 @@ void sw_print_safe(const char *text);
 void sw_print_json_line(const json_t *value);
 /* Prints one item as a record, or as --json, --csv and --fields say. */
 void sw_print_record(const sw_cli *cli, const ProtobufCMessageDescriptor *message, const json_t *item);
-/* Writes a CSV cell, quoted where RFC 4180 requires it. */
-void sw_print_csv_cell(FILE *out, const char *text);
 
 #endif

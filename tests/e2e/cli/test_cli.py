@@ -172,7 +172,7 @@ class Cli(unittest.TestCase):
                    lines=["hint: read it again, and repeat the change with its new revision"])
         cleared = self.json("update", "website", "new.example", "--mask", "home_directory")[0]
         self.assertEqual(cleared.get("home_directory", ""), "")
-        self.fails(INVALID, "update", "website", "new.example", error=".*what shall change")
+        self.fails(INVALID, "update", "website", "new.example", error=".*what should change")
         self.fails(NOT_FOUND, "update", "website", "other.example", "live=true", error="NOT_FOUND")
         self.run_cli("update", "website", "other.example", "live=true", "--allow-missing")
         renamed = self.json("rename", "website", "new.example", "newer.example")[0]
