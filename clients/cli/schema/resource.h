@@ -17,7 +17,7 @@ typedef struct sw_schema_resource {
     size_t key_count;
     const ProtobufCFieldDescriptor *keys[SW_RESOURCE_KEYS_MAX]; /* of the Get request, in order */
     char name[SW_RESOURCE_NAME_MAX];                            /* `website-deployed` */
-    char plural[SW_RESOURCE_NAME_MAX]; /* `websites-deployed`, else like name */
+    char plural[SW_RESOURCE_NAME_MAX];                          /* `websites-deployed`, else like name */
 } sw_schema_resource;
 
 /* Calls `fn` with each resource of the schema until it returns false. The resource is lent for
