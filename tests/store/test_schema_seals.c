@@ -268,7 +268,7 @@ static void test_heads(void **state)
     is_whole(count - 1, 0);
     verify(head);
     assert_int_equal(v.code, SW_DATA_LOSS);
-    assert_non_null(strstr(v.error.message, "the chain ends before the head that was kept"));
+    assert_non_null(strstr(v.error.message, "the chain ends before the head that you kept"));
     db_run(conn, "INSERT INTO cms (code) VALUES ('forged')");
     seal(conn);
     is_whole(count, 0);
