@@ -60,7 +60,7 @@ class Asking(DeployCliTest):
                 ("from", "bad.json:2:", self.wanted("--from", path)),
                 ("on_lost_lease", "fail or retry", self.wanted("--on-lost-lease", "panic")),
                 ("type", "no deployment type", self.wanted("--type", "rocket")),
-                ("commands[0].step", "no step", self.wanted("--run", "LATER: true")),
+                ("commands[0].step", "no enabled step", self.wanted("--run", "LATER: true")),
                 ("commands[0].timeout_s", "1 to 86400", self.wanted("--from", "-")),
                 ("id", "is not the ID", ("deployment", "x")), ("id", "is not the ID", ("abort", "0")), ("id", "is not the ID", ("rollback", "4x")),
                 ("id", "is not the ID", ("logs", "99999999999999999999"))):
