@@ -154,7 +154,7 @@ class Rights(WatchTest):
         self.emit(6)
         self.assertEqual(self.hears(s, 2), self.topics(a))
         self.assertGreater(self.system.counter("events"), events)
-        self.sql(f"DELETE FROM users.access_right WHERE project = '{a}' AND \"user\" = 'local@x.org'")
+        self.sql(f"INSERT INTO users.access_right VALUES ('{b}', 'local@x.org', 'Reader')")  # connects again for new rights
         wait_for(lambda: self.system.counter("subscribers_cut_ipc") > cut, "its connection ends", 10)
 
     def test_watch(self):
