@@ -15,9 +15,10 @@
 
 #define PATH_SIZE      384
 #define REQUEST_ID_MAX 128
-#define PAYLOAD_MAX    ((64ULL << 20) - 2 * SW_HEADER_MAX) /* of a message: docs/protocol.md, section 8 */
-#define CANCEL_WAIT_US 1000000                             /* for the reply to a cancelled call */
-#define TIMEOUT_MAX_MS 86400000                            /* the broker's bound */
+/* of a message: docs/protocol.md, section 8 */
+#define PAYLOAD_MAX    ((64ULL << 20) - 2 * SW_HEADER_MAX)
+#define CANCEL_WAIT_US 1000000  /* for the reply to a cancelled call */
+#define TIMEOUT_MAX_MS 86400000 /* the broker's bound */
 
 /* --- Checks --- */
 

@@ -13,7 +13,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define BATCH       1024          /* messages read before sw_client_process returns to the program */
+/* messages read before sw_client_process returns to the program */
+#define BATCH       1024
 #define DRAIN       1000          /* messages read at once when a connection may be lost */
 #define MESSAGE_MAX (64ULL << 20) /* docs/protocol.md, section 8 */
 

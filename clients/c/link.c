@@ -14,8 +14,9 @@
 #define SILENCE_MS       5000 /* a peer that answers no ping for so long is lost */
 #define LOOK_US          1000
 #define PAUSE_US         10000
-#define AWAY_US          1000000 /* a peer may have given up on a program that was away for longer */
-#define SURE             3       /* refusals that make it certain for one endpoint */
+/* a peer may have given up on a program that was away for longer */
+#define AWAY_US 1000000
+#define SURE    3 /* refusals that make it certain for one endpoint */
 
 /* --- Life --- */
 
@@ -181,9 +182,11 @@ static void begin_attempt(sw_link *link, int64_t now_us)
 
 static void lose(sw_link *link, int64_t now_us)
 {
-    while (link->owner.on_readable(link->owner.context)) /* replies that came before the end are good */
+    /* replies that came before the end are good */
+    while (link->owner.on_readable(link->owner.context))
         continue;
-    if (link->failures > 0) { /* it never sent anything, which is as bad as an attempt that failed */
+    /* it never sent anything, which is as bad as an attempt that failed */
+    if (link->failures > 0) {
         fail_attempt(link, "the connection was lost at once", 0, now_us);
         return;
     }

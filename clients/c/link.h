@@ -49,14 +49,16 @@ typedef struct sw_link {
     void *context; /* of libzmq */
     sw_link_state state;
     sw_dealer *dealer; /* NULL unless connecting or up */
-    bool unread; /* messages may wait: the descriptor says so, or libzmq was not asked since it was used */
-    int epoll;   /* the set that watches the connection, or -1 */
+    /* messages may wait: the descriptor says so, or libzmq was not asked since it was used */
+    bool unread;
+    int epoll;                /* the set that watches the connection, or -1 */
     struct pollfd watched[2]; /* what that set watches */
     int64_t due_us;           /* DOWN: when to try; CONNECTING: when to give up */
     uint32_t failures;        /* attempts in a row without a message from the broker */
-    uint32_t refusals;        /* of these, how sure it is that a key was the cause: SURE for each endpoint */
-    int64_t looked_us;        /* when events were last asked for */
-    uint64_t heard;           /* signs of life of the peer that were counted, as of heard_us */
+    /* of these, how sure it is that a key was the cause: SURE for each endpoint */
+    uint32_t refusals;
+    int64_t looked_us; /* when events were last asked for */
+    uint64_t heard;    /* signs of life of the peer that were counted, as of heard_us */
     int64_t heard_us;
     int64_t silent_us; /* since when the peer owes a sign of life; SW_NEVER: it owes none */
     int64_t asked_us;  /* when it was sent a ping for that; SW_NEVER: not yet */

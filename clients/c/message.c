@@ -4,7 +4,8 @@
 #include "c/client.h"
 #include "c/json/unpack.h"
 
-#define KEPT   ((size_t)1 << 20) /* bytes of the arena's first block; twice what a page of 1,000 rows takes */
+/* bytes of the arena's first block; twice what a page of 1,000 rows takes */
+#define KEPT   ((size_t)1 << 20)
 #define FACTOR 8 /* bytes of memory for each byte of reply_max; only hostile messages need more */
 
 static sw_code read_message(sw_client *client, const sw_reply *reply, const ProtobufCMessageDescriptor *type,

@@ -271,7 +271,8 @@ void sw_outcome_lost(sw_client *client)
 
 void sw_outcome_unreachable(sw_client *client, bool refused)
 {
-    const sw_pending_call *last = client->calls.waiting.last; /* callbacks may add new calls behind it */
+    /* callbacks may add new calls behind it */
+    const sw_pending_call *last = client->calls.waiting.last;
     bool more = last != NULL;
     for (sw_pending_call *call = client->calls.waiting.first, *next; more; call = next) {
         next = call->next;

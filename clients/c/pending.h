@@ -9,7 +9,8 @@
 #include <sitewire/client.h>
 #include <zmq.h>
 
-#define SW_PENDING_MAX (1U << 24) /* calls at once; the layout of call ids leaves no room for more */
+/* calls at once; the layout of call ids leaves no room for more */
+#define SW_PENDING_MAX (1U << 24)
 
 /* A pending call is in exactly one of these states; sw_pending_move changes it. */
 typedef enum {
@@ -24,13 +25,15 @@ typedef struct sw_pending_call {
     sw_pending_state state;
     uint32_t index, generation; /* make the call id */
     uint32_t tries;             /* times sent */
-    uint32_t failures;          /* failed tries, and rounds of the endpoint list without a connection */
-    uint32_t failures_max;      /* after so many it fails for good */
-    uint32_t credit;            /* of a stream: messages granted and not yet received */
+    /* failed tries, and rounds of the endpoint list without a connection */
+    uint32_t failures;
+    uint32_t failures_max; /* after so many it fails for good */
+    uint32_t credit;       /* of a stream: messages granted and not yet received */
     bool streams, delivered, cancelled, has_payload;
     bool credited;     /* credit was granted after it was encoded */
     bool may_have_run; /* an earlier try may have run */
-    bool harmless;     /* safe for the program to start anew: read-only, or with its own request_id */
+    /* safe for the program to start anew: read-only, or with its own request_id */
+    bool harmless;
     int64_t started_us, deadline_us, sent_us;
     sw_heap_node due;  /* when it must be looked at: the end of its pause, or its deadline */
     zmq_msg_t frame;   /* the compact REQUEST as last encoded, kept for further tries */

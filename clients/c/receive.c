@@ -58,7 +58,8 @@ int sw_client_receive(sw_client *client, int limit)
         sw_message message;
         int error = client->link.dealer == NULL ? ENOTCONN : sw_dealer_recv(client->link.dealer, &message);
         if (error != 0) {
-            client->link.unread = error == EPIPE; /* the end: the descriptor may not report it again */
+            /* the end: the descriptor may not report it again */
+            client->link.unread = error == EPIPE;
             return i;
         }
         sw_link_heard(&client->link);

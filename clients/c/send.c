@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define STALE_US 2000 /* a call that leaves later than this after its start gets its time left anew */
+/* a call that leaves later than this after its start gets its time left anew */
+#define STALE_US 2000
 
 /* --- Messages --- */
 

@@ -54,8 +54,8 @@ static bool hand_over(sw_attempt_stream *stream)
         sw_spool_add(attempt->spool, attempt->command, attempt->number, stream->number, stream->buffer, size);
         attempt->kept += (int64_t)size;
     }
-    size_t gone =
-        size < kept ? size : stream->ready; /* what is past the limits is dropped with the last of it */
+    /* What is past the limits is dropped with the last of it. */
+    size_t gone = size < kept ? size : stream->ready;
     memmove(stream->buffer, stream->buffer + gone, stream->ready - gone + stream->held);
     stream->ready -= gone;
     if (size > 0)

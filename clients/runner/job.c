@@ -32,8 +32,9 @@ struct sw_job {
     char directory[PATH_MAX];
     const char *stop; /* the outcome if the deployment must end early, ABORTED or FAILED; or NULL */
     char stop_why[WHY_SIZE];
-    char refusal[WHY_SIZE]; /* why StartCommand was refused, until a renewal tells whether for an abort */
-    int64_t refused_ms;     /* lease time */
+    /* why StartCommand was refused, until a renewal tells whether for an abort */
+    char refusal[WHY_SIZE];
+    int64_t refused_ms; /* lease time */
 };
 
 static void next(sw_job *job);

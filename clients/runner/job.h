@@ -14,7 +14,8 @@ typedef struct sw_job_host {
     sw_loop *loop;
     sw_client *client;
     const sw_settings *settings;
-    int64_t renew_ms; /* longest pause between renewals, which also report an abort that no event announced */
+    /* longest pause between renewals, which also report an abort that no event announced */
+    int64_t renew_ms;
     /* The job is over; comes once. Destroy it in a later round of the loop, not from here. */
     void (*on_over)(sw_job *job, void *context);
     void *context;

@@ -6,8 +6,8 @@
 #include "runner/service_call.h"
 #include "runner/spool.h"
 
-/* Reported to the owner from the loop or the client, never from a call of sw_output_sender_*; except
- * `lost`. */
+/* Reported to the owner from the loop or the client, never from a call of sw_output_sender_*;
+ * except `lost`. */
 typedef struct sw_output_sender_events {
     void (*due)(void *context); /* sw_output_sender_send has something to do */
     /* The service refused output for good: the output is closed. */
@@ -38,8 +38,8 @@ void sw_output_sender_clear(sw_output_sender *sender);
 /* Sends what waits, unless a call is under way. False if it did not: `patient` lets little
  * output wait for more, or it is lost. */
 bool sw_output_sender_send(sw_output_sender *sender, bool patient);
-/* Output that is added now leaves with the next call; false: sw_output_sender_send should be called for
- * it. */
+/* Output that is added now leaves with the next call; false: sw_output_sender_send should be
+ * called for it. */
 bool sw_output_sender_is_busy(const sw_output_sender *sender);
 /* Drops what waits and everything that is added from now on. */
 void sw_output_sender_close(sw_output_sender *sender);

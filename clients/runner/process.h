@@ -21,7 +21,8 @@ typedef struct sw_process_spec {
     const char *directory;          /* where it runs */
     const char *const *environment; /* all of it: `NAME=value`, ended by NULL */
     const char *user;               /* that it runs as; NULL or "": the runner's */
-    int64_t until_ms;               /* lease time: when it is killed, unless sw_process_allow extends it */
+    /* lease time: when it is killed, unless sw_process_allow extends it */
+    int64_t until_ms;
 } sw_process_spec;
 
 /* How a command ended. */
@@ -32,9 +33,10 @@ typedef struct sw_process_end {
 } sw_process_end;
 
 typedef struct sw_process {
-    pid_t keeper;  /* 0: nothing runs */
-    int control;   /* readable when the command is over; or -1 */
-    int output[2]; /* its stdout and stderr, non-blocking; -1 when closed. The owner reads and closes them. */
+    pid_t keeper; /* 0: nothing runs */
+    int control;  /* readable when the command is over; or -1 */
+    /* its stdout and stderr, non-blocking; -1 when closed. The owner reads and closes them. */
+    int output[2];
 } sw_process;
 
 typedef enum { SW_PROCESS_TERM, SW_PROCESS_KILL } sw_process_stop;

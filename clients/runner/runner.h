@@ -9,7 +9,8 @@ typedef struct sw_runner sw_runner;
 
 typedef struct sw_runner_options {
     const sw_settings *settings; /* outlives the runner */
-    const char *events;          /* where brokers publish events; "": it only asks for work every poll_ms */
+    /* where brokers publish events; "": it only asks for work every poll_ms */
+    const char *events;
     void (*on_idle)(void *context); /* once: a runner that drains has nothing left */
     /* After each answer to a claim; `error` says why it was refused, NULL: it was not. */
     void (*on_claim)(const sw_error *error, void *context);

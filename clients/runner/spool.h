@@ -8,7 +8,8 @@
 #include <sitewire/status.h>
 
 #define SW_SPOOL_BATCH_SIZE (1U << 20) /* bytes of one AppendLog, and of the largest chunk */
-#define SW_SPOOL_CHUNKS_MAX 256        /* chunks of one AppendLog: each becomes a row and an event */
+/* chunks of one AppendLog: each becomes a row and an event */
+#define SW_SPOOL_CHUNKS_MAX 256
 #define SW_SPOOL_STREAMS    2
 extern const char *const sw_spool_stream_names[SW_SPOOL_STREAMS]; /* stdout, stderr */
 

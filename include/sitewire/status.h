@@ -52,7 +52,8 @@ typedef struct sw_error {
     char message[SW_ERROR_MESSAGE_SIZE];   /* for people: what is wrong and what to do about it */
     char field[SW_ERROR_FIELD_SIZE];       /* the field of the request that is wrong, or "" */
     char resource[SW_ERROR_RESOURCE_SIZE]; /* such as `Website/saint-gobain.com`, or "" */
-    bool local;                            /* true: found on this side; false: the peer reported it */
+    /* true: found on this side; false: the peer reported it */
+    bool local;
     bool retry_safe; /* doing it again is safe: nothing has run, or running twice is harmless */
 } sw_error;
 

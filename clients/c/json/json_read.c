@@ -1,6 +1,7 @@
 /* proto3 JSON to messages, see json.h. Errors name the path of the field, what was expected, and
  * what to do. */
 #include "base/error.h"
+#include "base/nearest.h"
 #include "base/utf8.h"
 #include "c/json/json.h"
 #include "c/json/json_value.h"
@@ -210,41 +211,6 @@ static sw_code read_bytes(reader *r, const json_t *json, ProtobufCBinaryData *to
     return SW_OK;
 }
 
-/* The edit distance of two names, bounded; for suggestions. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[NAME_SIZE], n = strlen(b);
-    if (n >= NAME_SIZE || strlen(a) >= NAME_SIZE)
-        return NAME_SIZE;
-    for (size_t k = 0; k <= n; k++)
-        row[k] = k;
-    for (size_t i = 1; *a != '\0'; a++, i++) {
-        size_t corner = row[0];
-        row[0] = i;
-        for (size_t k = 1; k <= n; k++) {
-            size_t change = corner + (*a != b[k - 1]);
-            size_t shift = (row[k] < row[k - 1] ? row[k] : row[k - 1]) + 1;
-            corner = row[k];
-            row[k] = change < shift ? change : shift;
-        }
-    }
-    return row[n];
-}
-
-typedef struct suggestion {
-    const char *wanted, *best;
-    size_t distance;
-} suggestion;
-
-static void suggest(suggestion *s, const char *name)
-{
-    size_t d = distance(s->wanted, name);
-    if (d < s->distance && d <= strlen(s->wanted) / 3 + 1) {
-        s->distance = d;
-        s->best = name;
-    }
-}
-
 static sw_code read_enum(reader *r, const json_t *json, const ProtobufCEnumDescriptor *type, void *to)
 {
     if (json_is_integer(json))
@@ -262,7 +228,7 @@ static sw_code read_enum(reader *r, const json_t *json, const ProtobufCEnumDescr
         size_t length = strlen(list);
         snprintf(list + length, sizeof(list) - length, "%s%s", i > 0 ? ", " : "", type->values[i].name);
     }
-    return fail(r, "\"%.60s\" is none of %s", name, list);
+    return fail(r, "\"%.60s\" is not one of %s", name, list);
 }
 
 /* --- Elements and fields --- */
@@ -340,12 +306,13 @@ static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescript
 
 static sw_code unknown_field(reader *r, const ProtobufCMessageDescriptor *type, const char *name)
 {
-    suggestion s = {.wanted = name, .distance = NAME_SIZE};
+    sw_nearest nearest;
+    sw_nearest_init(&nearest, name, strlen(name));
     for (unsigned i = 0; i < type->n_fields; i++)
-        suggest(&s, type->fields[i].name);
+        sw_nearest_offer(&nearest, type->fields[i].name);
     enter(r, name, 0);
-    if (s.best != NULL)
-        return fail(r, "%s has no such field; did you mean '%s'?", type->short_name, s.best);
+    if (nearest.count > 0)
+        return fail(r, "%s has no such field; did you mean '%s'?", type->short_name, nearest.best[0].name);
     return fail(r, "%s has no such field", type->short_name);
 }
 

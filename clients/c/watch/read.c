@@ -107,7 +107,8 @@ static void on_fill(const sw_reply *reply, void *context)
 {
     sw_watch *watch = context;
     if (!take_outcome(watch, reply)) {
-        if (watch->from < watch->missing) /* again from where it was: what it has read is delivered */
+        /* again from where it was: what it has read is delivered */
+        if (watch->from < watch->missing)
             watch->missing = watch->from;
         return;
     }

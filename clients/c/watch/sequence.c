@@ -1,4 +1,5 @@
-/* Marks in a table, see sequence.h. A cursor is `BASE`, or `BASE:POSITION=PROJECT,POSITION=PROJECT`. */
+/* Marks in a table, see sequence.h. A cursor is `BASE`, or
+ * `BASE:POSITION=PROJECT,POSITION=PROJECT`. */
 #include "c/watch/sequence.h"
 
 #include <stdio.h>

@@ -15,8 +15,9 @@
 #define RECONNECT_NEVER  3600000
 #define HEARTBEAT_MS     1000
 #define SILENCE_MS       5000
-#define UNREAD_MAX       100000 /* events that wait here before further ones are missed; they are small */
-#define MESSAGE_MAX      (1 << 20)
+/* events that wait here before further ones are missed; they are small */
+#define UNREAD_MAX  100000
+#define MESSAGE_MAX (1 << 20)
 
 sw_code sw_subscription_open(sw_subscription *subscription, const sw_subscription_options *options,
                              sw_error *error)

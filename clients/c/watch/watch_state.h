@@ -9,7 +9,8 @@
 #include "c/watch/subscription.h"
 #include <sitewire/watch.h>
 
-#define SW_WATCH_HEARD_MAX     8192 /* messages kept during a fill; those beyond are read from the service */
+/* messages kept during a fill; those beyond are read from the service */
+#define SW_WATCH_HEARD_MAX     8192
 #define SW_WATCH_CHECK_US      5000000 /* from an event to a check, which keeps the cursor short */
 #define SW_WATCH_IDLE_CHECK_US 30000000
 #define SW_WATCH_POLL_US       1000000   /* between checks without a subscription */
@@ -56,8 +57,10 @@ struct sw_watch {
     int64_t page_from; /* how far it is */
     int64_t last;      /* the last position that was delivered when it began */
     int64_t behind;    /* all was delivered up to here; SW_WATCH_NONE: up to page_from */
-    int64_t lost;      /* something after this position is missing for certain; SW_WATCH_NONE: nothing is */
-    int64_t suspect;   /* page_from of the last check if something seemed to be missing; 0: nothing did */
+    /* something after this position is missing for certain; SW_WATCH_NONE: nothing is */
+    int64_t lost;
+    /* page_from of the last check if something seemed to be missing; 0: nothing did */
+    int64_t suspect;
     /* What was heard and waits: a ring. */
     sw_heard *waiting;
     size_t first, count;

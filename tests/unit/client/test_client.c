@@ -1,5 +1,5 @@
 /* libsitewire against a broker that the test plays: framing, replies of every kind, streams,
- * cancellation, time. */
+ * cancellation and deadlines. */
 #include "fake_broker.h"
 
 #include "base/clock.h"
@@ -252,7 +252,7 @@ static void test_retries(void **state)
     assert_true(one.retry_safe);
 }
 
-/* What the last try says of itself does not hold for the ones before it. */
+/* retry_safe covers every try, not only the last one. */
 static void test_earlier_try_may_have_run(void **state)
 {
     fixture *f = *state;
@@ -486,7 +486,7 @@ static void follow(const sw_reply *reply, void *context)
         assert_int_equal(sw_client_start_bytes(c->client, CHECK, "x", 1, NULL, follow, c, NULL, NULL), SW_OK);
 }
 
-/* Only the descriptor says when to work. */
+/* The client is processed only when its descriptor is readable. */
 static void test_fd(void **state)
 {
     fixture *f = *state;

@@ -1,4 +1,4 @@
-/* libsitewire's endpoints: which are refused, failover, loss of the connection, nobody there. */
+/* libsitewire's endpoints: malformed ones, failover, lost connections, no broker. */
 #include "fake_broker.h"
 
 #include "base/clock.h"
@@ -122,7 +122,7 @@ static void test_nobody(void **state)
     sw_client_close(&client);
 }
 
-/* The first endpoint is not there: the second is used. */
+/* If nothing listens on the first endpoint, the second is used. */
 static void test_next_endpoint(void **state)
 {
     (void)state;
@@ -137,7 +137,7 @@ static void test_next_endpoint(void **state)
     fake_close(&fake);
 }
 
-/* A peer that accepts and says nothing is left after connect_ms. */
+/* A peer that accepts and stays silent is left after connect_ms. */
 static void test_silent_peer(void **state)
 {
     (void)state;
@@ -156,7 +156,7 @@ static void test_silent_peer(void **state)
     fake_close(&fake);
 }
 
-/* Calls that are out when the broker dies go to the other one, under the same request_id. */
+/* Calls in flight when the broker dies go to the other one, under the same request_id. */
 static void test_failover(void **state)
 {
     (void)state;
@@ -200,7 +200,7 @@ static void test_failover(void **state)
     fake_close(&second);
 }
 
-/* The only broker comes back: calls wait for it. */
+/* Calls wait for the only broker to come back. */
 static void test_restart(void **state)
 {
     (void)state;
@@ -225,7 +225,7 @@ static void test_restart(void **state)
     fake_close(&fake);
 }
 
-/* Replies that were on their way before the broker died count. */
+/* Replies that were sent before the broker died are delivered. */
 static void test_reply_then_loss(void **state)
 {
     (void)state;
@@ -247,7 +247,7 @@ static void test_reply_then_loss(void **state)
     fake_close(&fake);
 }
 
-/* The broker's side of ZMTP's handshake, by hand. */
+/* The broker's side of the ZMTP handshake, written by the test. */
 static void shake_hands(int fd)
 {
     static const char greeting[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\1NULL";
@@ -256,7 +256,8 @@ static void shake_hands(int fd)
     assert_int_equal(write(fd, ready, sizeof(ready) - 1), sizeof(ready) - 1);
 }
 
-/* `endpoints` has a peer by hand, which is listened for here, before the broker. */
+/* Fills `endpoints` with a peer that the test plays on a socket, then the broker. Returns the
+ * listening socket. */
 static int listen_before(const fake_broker *fake, char endpoints[256])
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -276,9 +277,8 @@ static void stop_listening(const fake_broker *fake, int listener)
     unlink(path);
 }
 
-/* A broker that is stopped is left after a ping and five seconds. Meanwhile a program that has
- * no time for its client loses nothing: what has come for it is looked at before the broker
- * counts as gone. */
+/* A stopped broker is left after a ping and five seconds. A program that is busy elsewhere for
+ * that long loses nothing: what the broker sent is read before the broker counts as lost. */
 static void test_frozen(void **state)
 {
     (void)state;
@@ -323,7 +323,7 @@ static void test_frozen(void **state)
     fake_close(&fake);
 }
 
-/* So is one to which only calls go that are over before: each of them counts. */
+/* So is a stopped broker that only gets calls shorter than that: each of them counts. */
 static void test_frozen_for_short_calls(void **state)
 {
     (void)state;
@@ -354,8 +354,7 @@ static void test_frozen_for_short_calls(void **state)
     fake_close(&fake);
 }
 
-/* The endpoint of a broker that accepts and hangs up later is left, however long the library has
- * waited for it. */
+/* A broker that accepts and hangs up later is left, however long the library waited for it. */
 static void test_hangs_up_late(void **state)
 {
     (void)state;
@@ -389,8 +388,8 @@ static void test_hangs_up_late(void **state)
     fake_close(&fake);
 }
 
-/* The broker was replaced while the program had nothing to do with it: a call that must not be
- * made twice is not lost with the connection of before. */
+/* The broker is replaced while the client is idle: a call that must not be made twice is not sent
+ * over the old connection. */
 static void test_restart_in_a_pause(void **state)
 {
     (void)state;
@@ -427,7 +426,7 @@ static void cancel_other(const sw_reply *reply, void *context)
     sw_client_cancel(mine->client, mine->other);
 }
 
-/* Starts two streams in its callback, and changes its mind before they are sent. */
+/* Starts two streams in its callback; cancels one and credits the other before they are sent. */
 static void change_mind(const sw_reply *reply, void *context)
 {
     canceller *mine = context;
@@ -444,8 +443,8 @@ static void change_mind(const sw_reply *reply, void *context)
     sw_client_credit(mine->client, mine->other, 10);
 }
 
-/* Credit and cancellation of what has not been sent yet. And a message of a stream that is not
- * taken ends it at the broker, too. */
+/* Credit and cancellation before a call is sent. A stream that fails on this side is cancelled at
+ * the broker. */
 static void test_streams(void **state)
 {
     (void)state;
@@ -472,7 +471,7 @@ static void test_streams(void **state)
     fake_close(&fake);
 }
 
-/* A callback that is told of the loss cancels another call that was out. */
+/* A callback that hears of the loss cancels another call in flight. */
 static void test_cancel_at_loss(void **state)
 {
     (void)state;
@@ -497,7 +496,7 @@ static void test_cancel_at_loss(void **state)
     fake_close(&fake);
 }
 
-/* Time in which the program does not look is not the broker's. */
+/* Time in which the program does not process the client does not count against the broker. */
 static void test_busy_after_open(void **state)
 {
     (void)state;
@@ -521,8 +520,7 @@ static void test_busy_after_open(void **state)
     fake_close(&fake);
 }
 
-/* A peer by hand that ends only its own side: the call is told at once, and in a foreign loop
- * the descriptor wakes. */
+/* The peer closes only its own side: the descriptor becomes readable and the call fails at once. */
 static void test_end_of_tcp(void **state)
 {
     (void)state;

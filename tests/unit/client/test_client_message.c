@@ -1,5 +1,5 @@
-/* sw_client_message, which reads a reply in its callback: memory that serves again, and what is
- * no message. */
+/* sw_client_message reads a reply in its callback: it reuses memory, and refuses what is not a
+ * message. */
 #include "fake_broker.h"
 
 #include "base/clock.h"
@@ -40,7 +40,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* What a callback read, as a message of that type. */
+/* What a callback read as a message of that type. */
 typedef struct read_reply {
     sw_client *client;
     const ProtobufCMessageDescriptor *type;

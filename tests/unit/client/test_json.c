@@ -102,7 +102,7 @@ static void test_errors(void **state)
          "comma-separated"},
         {&sw__update_website_request__descriptor, "{\"update_mask\":\"a,,b\"}", "update_mask", "empty"},
         {&sw__health_check_response__descriptor, "{\"status\":\"SERVED\"}", "status",
-         "none of UNKNOWN, SERVING, NOT_SERVING"},
+         "not one of UNKNOWN, SERVING, NOT_SERVING"},
         {&sw__method_stats__descriptor, "{\"codes\":[-1]}", "codes[0]", "18446744073709551615"},
         {&sw__method_stats__descriptor, "{\"codes\":[\"-1\"]}", "codes[0]", "18446744073709551615"},
         {&sw__get_schema_response__descriptor, "{\"file_descriptor_set\":\"a\"}", "file_descriptor_set",

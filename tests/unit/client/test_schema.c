@@ -57,7 +57,8 @@ static void test_find(void **state)
     assert_non_null(sw_schema_find_message(schema, "Website"));
     assert_non_null(sw_schema_find_message(schema, "google.protobuf.Timestamp"));
     assert_null(
-        sw_schema_find_message(schema, "sitewire.rpc.v1.HealthCheckResponse.ServingStatus")); /* an enum */
+        /* an enum */
+        sw_schema_find_message(schema, "sitewire.rpc.v1.HealthCheckResponse.ServingStatus"));
     const sw_schema_service *services;
     const ProtobufCMessageDescriptor *const *messages;
     assert_true(sw_schema_services(schema, &services) >= 5);

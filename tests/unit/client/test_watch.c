@@ -1,5 +1,5 @@
-/* What a watch decides with: which events were delivered, cursors, and events decoded by hand. A
- * simulation loses, doubles and delays messages, and everything must come once and in order. */
+/* What a watch decides with: the sequence of delivered events, cursors, and decoded events. A
+ * simulation loses, repeats and delays messages; every event must come once and in order. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +36,7 @@ static void test_verdicts(void **state)
     sw_sequence_clear(&s);
 }
 
-/* Marks that the base has passed are gone before the table grows. */
+/* Marks that the base has passed are dropped before the table grows. */
 static void test_advance(void **state)
 {
     (void)state;
@@ -195,7 +195,7 @@ typedef struct row {
     int64_t position, previous;
 } row;
 
-/* As watch.c: reads the table from the first mark that is behind, by its rules. */
+/* Does what a watch does: reads the table from the first mark that is behind. */
 static void fill(sw_sequence *s, const row *table, int64_t rows, int64_t from, int64_t *delivered,
                  sw_view *names)
 {
@@ -237,7 +237,8 @@ static void test_losses(void **state)
         for (int i = 0; i < EVENTS; i++) {
             if (random() % 5 == 0) /* lost */
                 continue;
-            int at = random() % 10 == 0 && i > 5 ? i - (int)(random() % 5) : i; /* doubled, or late */
+            /* doubled, or late */
+            int at = random() % 10 == 0 && i > 5 ? i - (int)(random() % 5) : i;
             sw_view name = names[table[at].project];
             sw_sequence_verdict verdict = sw_sequence_judge(&s, name, table[at].position, table[at].previous);
             if (verdict == SW_SEQUENCE_GAP)

@@ -1,5 +1,5 @@
-/* The lease of a deployment: when the service is asked, and what is made of its answers. The
- * calls are the test's own. */
+/* The lease of a deployment: when it is renewed, and what follows from the answers. The
+ * test replaces the calls. */
 #include "runner/lease.h"
 
 #include <setjmp.h>
@@ -89,7 +89,7 @@ static void start(sw_lease *lease, sw_loop *loop)
     assert_int_equal(sw_lease_start(lease, loop, NULL, &events, NULL, now_ms), SW_OK);
 }
 
-/* An event tells of an abort while the answer to a renewal from before it is on its way. */
+/* An event announces an abort while a renewal that was sent before it is under way. */
 static void test_asked_during_a_renewal(void **state)
 {
     (void)state;

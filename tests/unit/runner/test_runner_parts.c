@@ -1,5 +1,5 @@
-/* The runner's parts that touch nothing: the mask of secrets, output on its way, the directory
- * of a docroot environment. */
+/* The runner's pure parts: the mask of secrets, the spool of output, the directory of a docroot
+ * environment. */
 #include "base/error.h"
 #include "runner/environment.h"
 #include "runner/secrets.h"
@@ -62,7 +62,7 @@ static void test_file_of_secrets(void **state)
     sw_secrets_destroy(&secrets);
 }
 
-/* What comes out when `text` comes in pieces of `step` bytes. */
+/* Masks `text` in pieces of `step` bytes. */
 static void mask(const sw_secrets *secrets, const char *text, size_t step, char *out)
 {
     uint8_t buffer[256];
@@ -143,7 +143,7 @@ static void test_output(void **state)
     assert_int_equal(request->chunks[1]->offset, 1003);
     assert_string_equal(request->chunks[1]->stream, "stderr");
     sw__append_log_request__free_unpacked(request, NULL);
-    /* While that is under way, as much again has room, which one chunk may hold; then nothing. */
+    /* While that is in flight, one more batch has room, which may be a single chunk. */
     assert_int_equal(sw_spool_room(&spool), SW_SPOOL_BATCH_SIZE);
     sw_spool_add(&spool, 1, 2, 0, bytes, sizeof(bytes));
     assert_int_equal(sw_spool_room(&spool), 0);
@@ -156,7 +156,7 @@ static void test_output(void **state)
     assert_int_equal(request->chunks[0]->attempt, 2);
     sw__append_log_request__free_unpacked(request, NULL);
     sw_spool_acknowledge(&spool);
-    /* Streams that take turns with each byte are bounded, too. */
+    /* Streams that alternate with each byte are bounded, too. */
     int added = 0;
     while (sw_spool_room(&spool) > 0)
         sw_spool_add(&spool, 1, 1, added++ % 2, bytes, 1);

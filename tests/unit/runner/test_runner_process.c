@@ -1,4 +1,4 @@
-/* Commands of deployments: how they end, and that nothing of them is left. */
+/* Commands of deployments: how they end, and that they leave no process behind. */
 #include "runner/process.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ static void start(sw_process *process, const char *line)
         fail_msg("%s", error.message);
 }
 
-/* All that comes from descriptor `fd`, to its end. */
+/* Reads descriptor `fd` to its end. */
 static size_t drain(int *fd, char *text, size_t size)
 {
     size_t used = 0;
@@ -177,7 +177,7 @@ static void test_stop(void **state)
     sw_process_close(&process);
 }
 
-/* A shell ends at once; what it has run has its time, too. */
+/* The shell ends at once, but what it started gets the grace period, too. */
 static void test_stop_of_a_group(void **state)
 {
     (void)state;
@@ -209,7 +209,7 @@ static int64_t boot_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The keeper ends a command whose lease is over, whatever the runner does: it may be stopped. */
+/* The keeper ends a command whose lease is over, even if the runner is stopped. */
 static void test_its_lease_is_over(void **state)
 {
     (void)state;
@@ -240,7 +240,7 @@ static void test_its_lease_is_over(void **state)
     sw_process_close(&process);
 }
 
-/* A runner that is killed takes its commands along. */
+/* When a runner is killed, its commands end. */
 static void test_the_runner_dies(void **state)
 {
     (void)state;
@@ -262,7 +262,7 @@ static void test_the_runner_dies(void **state)
     close(told[1]);
 }
 
-/* Nobody would end a command whose keeper was killed. */
+/* A command ends when its keeper is killed. */
 static void test_the_keeper_dies(void **state)
 {
     (void)state;
