@@ -52,6 +52,8 @@ static const sw_option options[] = {
      "after the start, calls wait so long for services not yet known", SW_RESTART},
     {"call-timeout-ms", 0, SW_OPTION_NUMBER, &CORE.time_default_ms, "30000", 1, 86400000, "ms",
      "time of a call that sets none", SW_RESTART},
+    {"log-slow-ms", 0, SW_OPTION_NUMBER, &broker_options.slow_ms, "1000", 0, 86400000, "ms",
+     "calls that take as long are logged, with the time at each hop; 0: none are", SW_LIVE},
     {"drain-ms", 0, SW_OPTION_NUMBER, &broker_options.drain_ms, "30000", 1, 86400000, "ms",
      "time for calls in flight when the program is stopped", SW_LIVE},
     {"service-queue", 0, SW_OPTION_NUMBER, &set.service_calls, "20000", 1, 10000000, "calls",

@@ -27,6 +27,11 @@ sw_view sw_call_key(const sw_call *call)
     return call->key;
 }
 
+const sw_timing *sw_call_timing(const sw_call *call)
+{
+    return &call->timing;
+}
+
 int64_t sw_call_deadline_ms(const sw_call *call)
 {
     return call->deadline_ms;
@@ -153,6 +158,8 @@ static void end(sw_call *call, const ProtobufCMessage *message, const sw_error *
     }
     if (call->method != NULL)
         sw_method_count(call->method, code, service_us, call->timing.sql_us);
+    if (call->calls->on_end != NULL)
+        call->calls->on_end(call->calls->end_context, call, code, service_us);
     call->ended = true;
     if (!call->in_handler)
         sw_calls_give(call);

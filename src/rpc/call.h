@@ -9,13 +9,16 @@
 
 typedef struct sw_call sw_call;
 typedef void sw_call_fn(sw_call *call, void *context);
+/* Of a call that has ended: it may be looked at during the function. */
+typedef void sw_call_end_fn(void *context, const sw_call *call, sw_code code, int64_t service_us);
 
 /* The views and the arena live as long as the call. */
 sw_arena *sw_call_arena(sw_call *call);
 const sw_call_header *sw_call_get_header(const sw_call *call);
 sw_view sw_call_caller(const sw_call *call);
-sw_view sw_call_key(const sw_call *call);         /* the caller's public key, Z85; empty on ipc */
-int64_t sw_call_deadline_ms(const sw_call *call); /* monotonic clock */
+sw_view sw_call_key(const sw_call *call);             /* the caller's public key, Z85; empty on ipc */
+int64_t sw_call_deadline_ms(const sw_call *call);     /* monotonic clock */
+const sw_timing *sw_call_timing(const sw_call *call); /* service_us is not known before the end */
 const ProtobufCMethodDescriptor *sw_call_method(const sw_call *call);
 
 /* `fn` is called at most once: when the client cancels or goes away, or when the deadline passes

@@ -46,7 +46,9 @@ struct sw_calls {
     sw_call *cursor;     /* the next call of a walk over that list; kept right by removals */
     sw_call_slot *slots;
     uint32_t slot_count, slot_capacity,
-        slot_free;  /* slots ever used; of memory; the first free one, plus 1 */
+        slot_free;          /* slots ever used; of memory; the first free one, plus 1 */
+    sw_call_end_fn *on_end; /* or NULL */
+    void *end_context;
     sw_call *spare; /* calls kept for reuse */
     size_t spare_count;
 };

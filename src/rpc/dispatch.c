@@ -67,6 +67,12 @@ size_t sw_dispatch_methods(const sw_dispatch *dispatch, const sw_method_entry *c
     return dispatch->methods.count;
 }
 
+void sw_dispatch_on_end(sw_dispatch *dispatch, sw_call_end_fn *fn, void *context)
+{
+    dispatch->calls.on_end = fn;
+    dispatch->calls.end_context = context;
+}
+
 const uint64_t *sw_dispatch_unknown(const sw_dispatch *dispatch)
 {
     return &dispatch->unknown_methods;

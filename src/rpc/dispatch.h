@@ -25,6 +25,8 @@ size_t sw_dispatch_services(const sw_dispatch *dispatch, const char *const **nam
 size_t sw_dispatch_methods(const sw_dispatch *dispatch, const sw_method_entry *const **methods);
 /* A counter: calls that named no method of the process. */
 const uint64_t *sw_dispatch_unknown(const sw_dispatch *dispatch);
+/* `fn` sees every call of a known method when it ends. NULL: nobody does. */
+void sw_dispatch_on_end(sw_dispatch *dispatch, sw_call_end_fn *fn, void *context);
 /* Calls being served. */
 size_t sw_dispatch_in_flight(const sw_dispatch *dispatch);
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/program.h"
 #include "net/keyfile.h"
+#include "rpc/slow_log.h"
 #include "service/relay.h"
 #include "service/service.h"
 #include "service/vault.h"
@@ -22,7 +23,7 @@ static const sw_service *const services[] = {&sw_service_referential, &sw_servic
 
 static struct {
     const char *secret_key, *backend, *publish, *key, *curve, *database, *instance;
-    int64_t capacity, read_lanes, write_lanes, heartbeat_ms, drain_ms;
+    int64_t capacity, read_lanes, write_lanes, heartbeat_ms, slow_ms, drain_ms;
 } settings;
 
 /* The first one only where there are secrets. */
@@ -48,6 +49,8 @@ static const sw_option options[] = {
      "database connections for changes", SW_RESTART},
     {"heartbeat-ms", 0, SW_OPTION_NUMBER, &settings.heartbeat_ms, "500", 10, 60000, "ms",
      "between heartbeats; a broker silent for four is lost", SW_RESTART},
+    {"log-slow-ms", 0, SW_OPTION_NUMBER, &settings.slow_ms, "1000", 0, 86400000, "ms",
+     "calls that take as long are logged, with the time at each hop; 0: none are", SW_LIVE},
     {"drain-ms", 0, SW_OPTION_NUMBER, &settings.drain_ms, "30000", 1, 86400000, "ms",
      "time for calls in flight when the program is stopped", SW_LIVE},
     {0}};
@@ -63,6 +66,7 @@ typedef struct state {
     sw_store *store;
     sw_vault *vault;
     sw_timer *patience;
+    sw_slow_log slow;
     sw_key_file key; /* as it was read at the start */
     bool serving, ready, registered;
     bool checking;    /* --check-config: nothing is served */
@@ -181,6 +185,13 @@ static sw_code open_server(state *p, sw_error *error)
     return sw_server_new(p->loop, &server, &p->server, error);
 }
 
+static void open_slow_log(state *p)
+{
+    p->slow = (sw_slow_log){.slow_ms = &settings.slow_ms, .instance = sw_server_instance(p->server)};
+    sw_slow_log_attach(&p->slow, sw_server_dispatch(p->server));
+    sw_server_add_counter(p->server, "slow_calls", &p->slow.count);
+}
+
 static sw_code open_store(state *p, sw_error *error)
 {
     const sw_store_options store = {.conninfo = settings.database,
@@ -207,6 +218,8 @@ static sw_code open_parts(state *p, sw_error *error)
     sw_code code = p->service->secrets ? sw_vault_new(settings.secret_key, &p->vault, error) : SW_OK;
     if (code == SW_OK)
         code = open_server(p, error);
+    if (code == SW_OK)
+        open_slow_log(p);
     if (code == SW_OK)
         code = open_store(p, error);
     if (code == SW_OK)

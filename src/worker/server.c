@@ -291,6 +291,11 @@ sw_dispatch *sw_server_dispatch(sw_server *server)
     return server->dispatch;
 }
 
+const char *sw_server_instance(const sw_server *server)
+{
+    return server->instance;
+}
+
 sw_code sw_server_start(sw_server *server, sw_error *error)
 {
     const char *const *names;

@@ -32,6 +32,8 @@ typedef struct sw_server_options {
 sw_code sw_server_new(sw_loop *loop, const sw_server_options *options, sw_server **server, sw_error *error);
 void sw_server_destroy(sw_server **server);
 sw_dispatch *sw_server_dispatch(sw_server *server);
+/* The unique name of the process; lives as long as the server. */
+const char *sw_server_instance(const sw_server *server);
 
 /* Checks that every method has a handler, connects and registers. */
 sw_code sw_server_start(sw_server *server, sw_error *error);

@@ -20,6 +20,11 @@ static const sw_flag drain_flags[] = {
     {"grace", 0, "TIME", "time for calls in flight (default: as the program is configured, 30s)"},
     {.name = NULL}};
 
+static const sw_flag trace_flags[] = {{"count", 'c', "N", "end after N calls, 1 to 10000 (default: 100)"},
+                                      {"for", 0, "TIME", "end after this time (default: 1m)"},
+                                      {"slower-than", 0, "TIME", "only calls that took at least this long"},
+                                      {.name = NULL}};
+
 static const sw_flag migrate_flags[] = {
     DATABASE_FLAG,
     {"status", 0, NULL, "list the migrations, and which of them are applied"},
@@ -78,6 +83,19 @@ const sw_command sw_system_commands[] = {
      drain_flags, "The process takes no new calls, finishes those that it has, and ends.\n",
      "# before an upgrade\n"
      "sitewire drain @referential-4711-1a2b\n",
+     false},
+    {"trace", sw_cmd_trace, "Watch calls as they end, and where their time went.", "[METHOD | CALLER | CALL-ID | TRACE-ID]...",
+     trace_flags,
+     "Prints a line for each matching call of the broker that it is connected to: when the call came, its time, its\n"
+     "outcome, method and caller, and the time at each hop: in the broker's queue, on the way to the service and back,\n"
+     "in the service, and in its SQL. Several words narrow the choice. For admins. Ends after --count calls, --for so\n"
+     "long, or at Ctrl-C. Calls that were slow are in the logs of broker and services, too: see their --log-slow-ms.\n",
+     "# every call, for a minute\n"
+     "sitewire trace\n"
+     "# slow calls of one method\n"
+     "sitewire trace Referential/ListWebsites --slower-than 50ms\n"
+     "# everything that one person does\n"
+     "sitewire trace ann@example.com --for 10m --count 1000\n",
      false},
     {"up", sw_cmd_up, "Run a whole system in one folder: PostgreSQL, broker and services.", "--data DIR",
      up_flags,

@@ -66,7 +66,8 @@ static access required_by(sw_view service)
         return PUBLIC;
     if (sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Stats")))
         return PROFILED;
-    if (sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Drain")))
+    if (sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Drain")) ||
+        sw_view_equal(service, SW_VIEW("sitewire.rpc.v1.Trace")))
         return ADMIN;
     return is_foreign(service) ? PROFILED : IDENTIFIED;
 }

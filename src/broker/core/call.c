@@ -194,6 +194,7 @@ void sw_core_call_answer(sw_core *core, uint32_t index, sw_answer answer, int64_
     action->framing = plain ? SW_FRAMING_MDP : call->framing;
     action->call_id = call->call_id;
     action->peer = sw_core_client_at(core, call->client)->token;
+    action->route = sw_core_call_route(core, index);
     action->service = sw_core_service_name(core, call->service);
     action->queue_us = elapsed(call->arrived_us, now_us);
 }

@@ -99,7 +99,10 @@ typedef struct sw_action {
     void *body;                      /* owned by whoever carries out the action */
     void *caller;                    /* REQUEST: token of the client */
     uint64_t call_id;
-    uint64_t route; /* identifies the call to a worker */
+    /* Identifies the call to a worker; 0 if the call was never accepted. The low 32 bits number the
+     * call's place: they never exceed the most calls that there were at once. */
+    uint64_t route;
+    uint32_t worker; /* REQUEST: the worker's number */
     /* as the client named it; valid until the next sw_core_tick, or as long as `body` */
     sw_view service;
 } sw_action;
@@ -213,6 +216,8 @@ typedef struct sw_core_worker_view {
  * services. */
 bool sw_core_each_service(const sw_core *core, uint32_t *at, sw_core_service_view *view);
 bool sw_core_each_worker(const sw_core *core, uint32_t *at, sw_core_worker_view *view);
+/* The name of a worker by its number; "" if it has gone. Valid until it goes. */
+const char *sw_core_worker_instance(const sw_core *core, uint32_t worker);
 
 /* Since the start. */
 typedef struct sw_core_counters {

@@ -11,6 +11,7 @@ void sw_core_call_hand_over(sw_core *core, uint32_t index, uint32_t number, int6
     action->caller = sw_core_client_at(core, call->client)->token;
     action->call_id = call->call_id;
     action->route = sw_core_call_route(core, index);
+    action->worker = number;
     action->queue_us = waited_us > UINT32_MAX ? UINT32_MAX : (uint32_t)waited_us;
     action->time_left_ms = left_ms < 1 ? 1 : (uint32_t)left_ms;
     call->body = NULL;
@@ -101,6 +102,7 @@ bool sw_core_worker_reply(sw_core *core, uint32_t number, uint64_t route, bool f
         action->peer = sw_core_client_at(core, call->client)->token;
         action->body = body;
         action->call_id = call->call_id;
+        action->route = sw_core_call_route(core, index);
         action->service = sw_core_service_name(core, call->service);
     }
     if (final) {

@@ -74,3 +74,9 @@ const sw_core_counters *sw_core_get_counters(const sw_core *core)
 {
     return &core->counters;
 }
+
+const char *sw_core_worker_instance(const sw_core *core, uint32_t number)
+{
+    const sw_core_worker *worker = sw_slab_get(&core->workers, number);
+    return worker != NULL ? worker->instance : "";
+}

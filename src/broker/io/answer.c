@@ -52,12 +52,16 @@ static const struct {
     /* These quote the reason instead: auth/auth.c. */
     [SW_ANSWER_REFUSED] = {SW_UNAUTHENTICATED, NOT_RUN, "%s"},
     [SW_ANSWER_UNCHECKED] = {SW_UNAVAILABLE, NOT_RUN, "cannot check the key of the caller: %s"},
-    [SW_ANSWER_NOT_ADMIN] = {SW_PERMISSION_DENIED, NOT_RUN,
-                             "only admins may drain a process, and %s is not one"},
+    [SW_ANSWER_NOT_ADMIN] = {SW_PERMISSION_DENIED, NOT_RUN, "only admins may do this, and %s is not one"},
     [SW_ANSWER_NO_PROFILE] = {SW_PERMISSION_DENIED, NOT_RUN,
                               "%s has no access right yet; ask an admin, or the manager of a project, for a "
                               "role on it"},
 };
+
+sw_code sw_answer_code(sw_answer answer)
+{
+    return answers[answer].code;
+}
 
 void sw_answer_fill(sw_answer answer, uint64_t call_id, uint32_t queue_us, sw_view service,
                     char text[SW_ANSWER_TEXT_SIZE], sw_reply_header *header)

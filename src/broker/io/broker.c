@@ -76,6 +76,10 @@ static sw_code open_core(sw_broker *broker, sw_error *error)
     broker->client = sw_core_client_open(broker->core, &broker->auth);
     sw_code code = sw_local_worker_open(&broker->local, broker->core, &broker->pool, broker->instance,
                                         broker->now_us, error);
+    if (code == SW_OK)
+        code = sw_trace_open(&broker->trace, broker->loop, broker->local.dispatch, &broker->options->slow_ms,
+                             error);
+    broker->calls = (sw_call_log){.trace = &broker->trace, .core = broker->core};
     broker->tick = sw_loop_timer(broker->loop, wake_up, broker);
     if (code == SW_OK &&
         (broker->tick == NULL || sw_loop_idle(broker->loop, sw_rounds_settle, broker) != SW_OK))
@@ -98,6 +102,7 @@ static void add_counters(sw_broker *broker)
         {"identities", &broker->auth.known},
         {"calls_refused", &broker->auth.calls_refused},
         {"connections_refused", &broker->auth.refusals.connections},
+        {"slow_calls", &broker->trace.slow.count},
         {"handshakes_failed", &broker->handshakes_failed},
         {"workers_lost", &core->workers_lost},
         {"events", &broker->events.forwarded},
@@ -167,6 +172,8 @@ void sw_broker_destroy(sw_broker **broker)
     if (b->core != NULL)
         say_goodbye(b);
     sw_local_worker_close(&b->local);
+    sw_trace_close(&b->trace);
+    sw_call_log_close(&b->calls);
     sw_held_drop(&b->held, &b->pool, NULL);
     sw_listen_close(b);
     sw_auth_close(&b->auth);

@@ -2,6 +2,7 @@
  * a client. */
 #include "broker/io/carry_out.h"
 
+#include "broker/io/answer.h"
 #include "broker/io/send.h"
 
 void sw_broker_lost(sw_broker *broker, sw_peer *peer)
@@ -24,14 +25,39 @@ static void answer(sw_broker *broker, const sw_action *action, sw_answer answer)
     sw_send_answer(&broker->outbox, action, answer, quoted);
 }
 
+/* For call_log.h. */
+static sw_view caller_of(void *context, const sw_action *action)
+{
+    const sw_broker *broker = context;
+    const sw_peer *peer = action->peer;
+    sw_handover handover = {0};
+    sw_auth_hand_over(&broker->auth, &peer->caller, &handover, broker->now_us);
+    return handover.caller;
+}
+
+static void log_end(sw_broker *broker, const sw_action *action, sw_code code)
+{
+    sw_call_log_end(&broker->calls, action, (uint32_t)code, caller_of, broker, broker->now_us);
+}
+
+static void reply(sw_broker *broker, const sw_action *action)
+{
+    if (action->final)
+        log_end(broker, action, SW_OK); /* before the frames are given away */
+    if (sw_send_reply(&broker->outbox, action))
+        return;
+    broker->malformed_frames++;
+    if (action->final)
+        answer(broker, action, SW_ANSWER_BAD_REPLY);
+}
+
 static void to_client(sw_broker *broker, const sw_action *action)
 {
-    if (action->kind == SW_ACTION_ANSWER) {
+    if (action->kind == SW_ACTION_REPLY) {
+        reply(broker, action);
+    } else if (action->kind == SW_ACTION_ANSWER) {
+        log_end(broker, action, sw_answer_code(action->answer));
         answer(broker, action, action->answer);
-    } else if (action->kind == SW_ACTION_REPLY && !sw_send_reply(&broker->outbox, action)) {
-        broker->malformed_frames++;
-        if (action->final)
-            answer(broker, action, SW_ANSWER_BAD_REPLY);
     }
 }
 
@@ -65,6 +91,7 @@ static void request(sw_broker *broker, const sw_action *action)
     if (action->rpc)
         fill_handover(broker, action, &handover);
     if (!peer->broken && sw_send_request(&broker->outbox, action, &handover)) {
+        sw_call_log_request(&broker->calls, action, broker->now_us);
         sw_body_free(&broker->pool, body);
         return;
     }
@@ -90,8 +117,10 @@ static void to_worker(sw_broker *broker, const sw_action *action)
 static void to_local_worker(sw_broker *broker, const sw_action *action)
 {
     sw_handover handover;
-    if (action->kind == SW_ACTION_REQUEST)
+    if (action->kind == SW_ACTION_REQUEST) {
         fill_handover(broker, action, &handover);
+        sw_call_log_request(&broker->calls, action, broker->now_us);
+    }
     sw_local_worker_carry_out(&broker->local, action, &handover, broker->now_us);
     sw_body_free(&broker->pool, action->body);
 }

@@ -214,10 +214,11 @@ sw_code sw_local_worker_open(sw_local_worker *local, sw_core *core, sw_body_pool
                            .instance = sw_view_of(instance),
                            .version = SW_VIEW(SW_VERSION),
                            .capacity = SW_CAPACITY_MAX,
-                           .service_count = 4,
+                           .service_count = 5,
                            .services = {SW_VIEW("sitewire.rpc.v1.Health"),
                                         SW_VIEW("sitewire.rpc.v1.Reflection"),
-                                        SW_VIEW("sitewire.rpc.v1.Stats"), SW_VIEW("sitewire.rpc.v1.Drain")}};
+                                        SW_VIEW("sitewire.rpc.v1.Stats"), SW_VIEW("sitewire.rpc.v1.Drain"),
+                                        SW_VIEW("sitewire.rpc.v1.Trace")}};
     if (!sw_core_worker_ready(core, &local->worker, &hello, local, now_us))
         return sw_fail(error, SW_INVALID_ARGUMENT,
                        "--instance: a name has 1 to 128 printable characters without spaces");

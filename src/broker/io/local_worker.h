@@ -1,4 +1,4 @@
-/* The broker's own services: Health, Reflection, Stats and Drain. To the core they are a worker
+/* The broker's own services: Health, Reflection, Stats, Drain and Trace. To the core they are a worker
  * like others, whose calls go to an rpc dispatch instead of a socket. Used by carry_out.c and
  * broker.c. */
 #ifndef SW_BROKER_LOCAL_WORKER_H

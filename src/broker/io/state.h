@@ -6,6 +6,7 @@
 #include "broker/auth/auth.h"
 #include "broker/io/body.h"
 #include "broker/io/broker.h"
+#include "broker/io/call_log.h"
 #include "broker/io/events.h"
 #include "broker/io/held.h"
 #include "broker/io/local_worker.h"
@@ -27,6 +28,8 @@ struct sw_broker {
     sw_auth auth;
     sw_events events;
     sw_local_worker local;
+    sw_trace trace;
+    sw_call_log calls;
     sw_timer *tick;
     uint64_t read; /* messages; those in a batch count one by one */
     uint64_t malformed_frames, handshakes_failed;

@@ -352,7 +352,7 @@ class Cli(unittest.TestCase):
         for line in re.findall(r"(?m)^sitewire (.*)$", text):
             if line.startswith(("up", "import", "export", "migrate", "drain", "completion")):
                 continue
-            timeout = ["timeout", "-s", "INT", "1"] if re.search("Watch|--watch|^watch", line) else []
+            timeout = ["timeout", "-s", "INT", "1"] if re.search("Watch|--watch|^watch|^trace", line) else []
             done = subprocess.run(["bash", "-c", f'sitewire() {{ {" ".join(timeout)} "{SITEWIRE}" "$@"; }}; sitewire {line}'],
                                   env=self.system.env(), capture_output=True, text=True, stdin=subprocess.DEVNULL,
                                   timeout=60, cwd=self.system.folder, check=False)
