@@ -174,6 +174,7 @@ static void block_signals(sigset_t *set)
     sigaddset(set, SIGHUP);
     sigprocmask(SIG_BLOCK, set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_DFL); /* nohup ignores it, and what is ignored is never queued */
 }
 
 static bool watch(int fd)

@@ -1,5 +1,5 @@
 /* Child processes of `sitewire up`. The supervisor blocks SIGCHLD, SIGINT and SIGTERM; a child
- * starts with no signal blocked. */
+ * starts with no signal blocked but SIGHUP. */
 #include "cli/system/child.h"
 
 #include "base/clock.h"
@@ -22,9 +22,10 @@
 static void become(const char *const *arguments, sw_child_identity identity, int death_signal, int output,
                    pid_t parent)
 {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGHUP); /* kept until the program can take it: by default it would end it */
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
     signal(SIGPIPE, SIG_DFL);
     /* A session of its own, so that Ctrl-C reaches only the supervisor, which ends the children
      * in order. */

@@ -13,7 +13,7 @@ typedef struct sw_child_identity {
     gid_t gid;
 } sw_child_identity;
 
-#define SW_CHILD_ARGUMENTS 24
+#define SW_CHILD_ARGUMENTS 32
 #define SW_CRASH_LOOP      5 /* so many ends in a row, each within SW_STABLE_MS of the start */
 #define SW_STABLE_MS       10000
 

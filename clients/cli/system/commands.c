@@ -58,7 +58,9 @@ static const sw_flag up_flags[] = {
     {"caller", 0, "USER", "the user for all callers without encryption; for tests and measurements"},
     {"runner", 0, "FOLDER", "also run deployments, in the docroots in this folder, created if necessary"},
     {"runner-user", 0, "NAME", "the user that runs their commands (default: nobody for root, else you)"},
-    {"log-level", 0, "LEVEL", "error, warning, info or debug (default: info)"},
+    {"log-level", 0, "LEVEL", "error, warning, info or debug (default: $SITEWIRE_LOG_LEVEL, else info)"},
+    {"log-format", 0, "FORMAT", "text or json (default: $SITEWIRE_LOG_FORMAT, else text)"},
+    {"config", 0, "FILE", "lines SITEWIRE_LOG_LEVEL=... and SITEWIRE_LOG_FORMAT=..., read again at SIGHUP"},
     {.name = NULL}};
 
 // clang-format off
@@ -103,7 +105,8 @@ const sw_command sw_system_commands[] = {
      "socket. Every start applies the migrations, starts broker and services, and restarts those\n"
      "that end. The line `ready` is printed when calls are served. DIR/env then contains the\n"
      "endpoints: after `. DIR/env` every other command finds the system. SIGINT or SIGTERM ends\n"
-     "everything in order. After a crash, just start it again.\n"
+     "everything in order; SIGHUP makes every program read its configuration and keys again.\n"
+     " After a crash, just start it again.\n"
      "\n"
      "On ipc, the user who starts it and root are admin@localhost. On tcp, connections are\n"
      "encrypted and callers need a key (`sitewire key`). The keys of broker and services are in\n"

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/system/cluster.h"
 #include "cli/system/commands.h"
+#include "cli/system/up_config.h"
 #include "cli/system/up_keys.h"
 #include "sitewire/rpc/v1/rpc.pb-c.h"
 #include "store/pg/migrate.h"
@@ -60,7 +61,7 @@ typedef struct up {
     const char *runner_user;
     int lock, signals;
     bool holds; /* it holds the lock */
-    const char *log_level;
+    sw_up_config config;
 } up;
 
 /* --- Folders and endpoints --- */
@@ -251,10 +252,10 @@ static void prepare_broker(up *u)
 {
     snprintf(u->local_users, sizeof(u->local_users), "%u=" ADMIN ",0=" ADMIN, (unsigned)geteuid());
     const char *arguments[SW_CHILD_ARGUMENTS] = {
-        u->paths[0],    "--frontend", u->frontend,    "--backend",      u->backend,
-        "--events",     u->events,    "--log-level",  u->log_level,     "--local-users",
-        u->local_users, "--key",      u->keys.broker, "--service-keys", u->keys.service_keys,
-        "--curve",      u->curve,     "--publish",    u->publish};
+        u->paths[0],    "--frontend",     u->frontend,          "--backend",    u->backend,
+        "--events",     u->events,        "--local-users",      u->local_users, "--key",
+        u->keys.broker, "--service-keys", u->keys.service_keys, "--curve",      u->curve,
+        "--publish",    u->publish};
     if (u->caller != NULL) {
         size_t count = 0;
         while (arguments[count] != NULL)
@@ -265,21 +266,22 @@ static void prepare_broker(up *u)
     u->broker =
         (sw_child){.name = "sitewire-broker", .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
     memcpy(u->broker.arguments, arguments, sizeof(arguments));
+    sw_up_config_pass(&u->config, u->broker.arguments, SW_CHILD_ARGUMENTS);
 }
 
 /* The runner connects as the local admin. It is started once the services can be asked for work. */
 static void prepare_runner(up *u)
 {
     const char *arguments[] = {u->paths[1 + SERVICES], "--endpoint",  u->local_frontend, "--events",
-                               u->local_events,        "--directory", u->docroots,       "--log-level",
-                               u->log_level,           "--drain-ms",  RUNNER_DRAIN_MS,   "--user",
-                               u->runner_user,         NULL};
+                               u->local_events,        "--directory", u->docroots,       "--drain-ms",
+                               RUNNER_DRAIN_MS,        "--user",      u->runner_user,    NULL};
     u->runner = (sw_child){.name = "sitewire-runner",
                            .stop_signal = SIGTERM,
                            .death_signal = SIGTERM,
                            .output = -1,
                            .restart_ms = SW_NEVER};
     memcpy(u->runner.arguments, arguments, sizeof(arguments));
+    sw_up_config_pass(&u->config, u->runner.arguments, SW_CHILD_ARGUMENTS);
 }
 
 static void prepare_children(up *u)
@@ -292,15 +294,14 @@ static void prepare_children(up *u)
         snprintf(u->databases[i], sizeof(u->databases[i]), "%s user=%s", u->cluster.conninfo,
                  services[i].role);
         const bool secrets = services[i].secrets;
-        const char *arguments[] = {u->paths[1 + i],  "--backend",
-                                   u->local_backend, "--database",
-                                   u->databases[i],  "--log-level",
-                                   u->log_level,     "--publish",
-                                   u->local_publish, secrets ? "--secret-key" : NULL,
-                                   u->keys.secrets,  NULL};
+        const char *arguments[] = {
+            u->paths[1 + i], "--backend", u->local_backend, "--database",
+            u->databases[i], "--publish", u->local_publish, secrets ? "--secret-key" : NULL,
+            u->keys.secrets, NULL};
         u->services[i] = (sw_child){
             .name = services[i].program, .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
         memcpy(u->services[i].arguments, arguments, sizeof(arguments));
+        sw_up_config_pass(&u->config, u->services[i].arguments, SW_CHILD_ARGUMENTS);
     }
 }
 
@@ -370,6 +371,17 @@ static int64_t restart_due(up *u)
     return next - now;
 }
 
+/* SIGHUP: all programs read their configuration again, PostgreSQL included. */
+static void pass_on_hangup(up *u)
+{
+    sw_child *children[CHILDREN];
+    size_t count = all_children(u, children);
+    sw_up_config_reload(&u->config);
+    for (size_t i = 0; i < count; i++)
+        if (children[i]->pid != 0)
+            kill(children[i]->pid, SIGHUP);
+}
+
 /* Supervises for `wait_ms`. False when a signal asks to end. */
 static bool supervise(up *u, int64_t wait_ms)
 {
@@ -378,8 +390,12 @@ static bool supervise(up *u, int64_t wait_ms)
     int64_t due_ms = restart_due(u);
     poll(&fd, 1, (int)(due_ms < wait_ms ? due_ms : wait_ms));
     bool go_on = true;
-    while (read(u->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-        go_on = go_on && info.ssi_signo == SIGCHLD;
+    while (read(u->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP)
+            pass_on_hangup(u);
+        else
+            go_on = go_on && info.ssi_signo == SIGCHLD;
+    }
     reap(u);
     return go_on;
 }
@@ -456,8 +472,7 @@ static sw_code run(up *u, sw_error *error)
 
 sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
 {
-    const char *data = sw_args_value(&cli->args, "data"), *level = sw_args_value(&cli->args, "log-level");
-    sw_log_level parsed = SW_LOG_INFO;
+    const char *data = sw_args_value(&cli->args, "data");
     up *u = calloc(1, sizeof(*u));
     sw_code code;
     if (data == NULL)
@@ -468,7 +483,6 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
         free(u);
         return sw_cli_usage(cli, error, "where should the data be? Give --data DIR (or set SITEWIRE_DATA)");
     }
-    u->log_level = level == NULL ? "info" : level;
     u->curve = sw_args_has(&cli->args, "curve") ? sw_args_value(&cli->args, "curve") : "on";
     u->caller = sw_args_value(&cli->args, "caller");
     code =
@@ -477,11 +491,10 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
         free(u);
         return code;
     }
-    if (!sw_log_level_parse(u->log_level, &parsed)) {
+    if ((code = sw_up_config_open(&u->config, &cli->args, error)) != SW_OK) {
         free(u);
-        return sw_cli_usage(cli, error, "--log-level is error, warning, info or debug, not `%s`", level);
+        return code;
     }
-    sw_log_open("sitewire-up", parsed, false);
     /* From here on signals are read from a signalfd; children unblock them. */
     sigset_t set;
     sigemptyset(&set);
@@ -513,6 +526,7 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
         close(u->lock);
     if (u->signals >= 0)
         close(u->signals);
+    sw_up_config_close(&u->config);
     free(u);
     return code;
 }
