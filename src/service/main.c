@@ -128,18 +128,23 @@ static void register_service(void *context)
         sw_loop_stop(p->loop);
 }
 
+static bool is_passing(const char *reason)
+{
+    return strcmp(reason, SW_STORE_CONNECTING) == 0 || strcmp(reason, SW_STORE_LOOKING) == 0 ||
+           strcmp(reason, SW_STORE_WAITING) == 0;
+}
+
 /* --check-config waits for this: the database is as it should be, or why not. */
 static void finish_check(state *p, bool serving, const char *reason)
 {
-    if (serving) {
+    if (serving)
         p->failure = (sw_error){0};
-        sw_loop_stop(p->loop);
-    } else if (strcmp(reason, SW_STORE_CONNECTING) == 0 || strcmp(reason, SW_STORE_LOOKING) == 0) {
-        sw_fail(&p->failure, SW_UNAVAILABLE, "%s takes more than %d s", reason, CHECK_MS / 1000);
-    } else {
+    else if (is_passing(reason))
+        sw_fail(&p->failure, SW_UNAVAILABLE, "%s takes more than %d s", SW_STORE_CONNECTING, CHECK_MS / 1000);
+    else
         sw_fail(&p->failure, SW_FAILED_PRECONDITION, "%s", reason);
+    if (serving || !is_passing(reason))
         sw_loop_stop(p->loop);
-    }
 }
 
 static void on_serving(void *context, bool serving, const char *reason)

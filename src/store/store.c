@@ -65,7 +65,7 @@ sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **
     store->context = options->context;
     store->hook_context = options->hook_context;
     store->parked_last = &store->parked;
-    snprintf(store->reason, sizeof(store->reason), "the database cannot be reached yet; try again");
+    snprintf(store->reason, sizeof(store->reason), SW_STORE_WAITING);
     sw_pool_options pool = {
         .conninfo = options->conninfo,
         .lanes = {[SW_LANE_READ] = options->read_lanes ? options->read_lanes : read_lanes,

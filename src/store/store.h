@@ -12,6 +12,7 @@ typedef struct sw_store sw_store;
 /* Reasons for not serving that pass by themselves. */
 #define SW_STORE_CONNECTING "connecting to the database"
 #define SW_STORE_LOOKING    "looking at the schema"
+#define SW_STORE_WAITING    "the database cannot be reached yet; try again"
 
 typedef struct sw_store_options {
     /* libpq's, several hosts too; NULL or "" means PG*. TCP keepalives and tcp_user_timeout are shorter by default. */
