@@ -1,5 +1,6 @@
-/* The reader of EnvironmentFile= (env_file.h). A value is decoded into the place where it stands: decoding never makes
- * it longer. Like systemd, a carriage return ends a line just as a line feed does. */
+/* The reader of EnvironmentFile= (env_file.h). A value is decoded into the place where it stands:
+ * decoding never makes it longer. Like systemd, a carriage return ends a line just as a line feed
+ * does. */
 #include "base/env_file.h"
 
 #include "base/error.h"
@@ -40,8 +41,8 @@ static sw_code fail(const sw_env_file *file, int line, const char *what, sw_erro
     return sw_fail(error, SW_FAILED_PRECONDITION, "%s:%d: %s", file->path, line, what);
 }
 
-/* systemd changed its mind in version 254 about what follows a comment that ends with a backslash, so no such comment is
- * accepted. */
+/* systemd changed its mind in version 254 about what follows a comment that ends with a backslash,
+ * so no such comment is accepted. */
 static sw_code skip_comment(sw_env_file *file, sw_error *error)
 {
     size_t size = strcspn(file->at, ends);
@@ -89,7 +90,8 @@ static sw_code read_name(sw_env_file *file, const char **name, sw_error *error)
     return SW_OK;
 }
 
-/* In double quotes a backslash protects \ " ` $ and removes the end of a line; before anything else it stays. */
+/* In double quotes a backslash protects \ " ` $ and removes the end of a line; before anything else
+ * it stays. */
 static char *take_escaped(sw_env_file *file, char *to)
 {
     char c = *file->at;
@@ -120,8 +122,8 @@ static char *take_quoted(sw_env_file *file, char *to)
     return to;
 }
 
-/* The rest of the line without quotes, in which quotes mean nothing. A backslash protects any byte and removes the end
- * of a line. Blanks at the end do not count. */
+/* The rest of the line without quotes, in which quotes mean nothing. A backslash protects any byte
+ * and removes the end of a line. Blanks at the end do not count. */
 static char *take_plain(sw_env_file *file, char *to)
 {
     char *kept = to; /* behind the last byte that is not a trailing blank */
@@ -140,7 +142,8 @@ static char *take_plain(sw_env_file *file, char *to)
     return kept;
 }
 
-/* A value is any number of quoted parts, with blanks between them that do not count, and then maybe a plain part. */
+/* A value is any number of quoted parts, with blanks between them that do not count, and then maybe
+ * a plain part. */
 static sw_code read_value(sw_env_file *file, const char **value, sw_error *error)
 {
     int line = file->line;

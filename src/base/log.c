@@ -1,4 +1,5 @@
-/* Log lines of programs: built in a bounded buffer, written by one write(2), so that lines never mix. */
+/* Log lines of programs: built in a bounded buffer, written by one write(2), so that lines never
+ * mix. */
 #include "base/log.h"
 #include "base/clock.h"
 #include "base/utf8.h"
@@ -51,7 +52,8 @@ static bool is_plain(const char *text, size_t size)
     return size > 0 && sw_utf8_valid(text, size);
 }
 
-/* A string in double quotes with JSON's escapes, which people read in key=value lines just as well. */
+/* A string in double quotes with JSON's escapes, which people read in key=value lines just as
+ * well. */
 static void put_quoted(line *to, const char *text, size_t size, bool cut)
 {
     put(to, "\"", 1);

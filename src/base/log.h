@@ -1,4 +1,5 @@
-/* Log lines of programs, on stderr: one line per thing that happened, key=value or JSON. Libraries never log.
+/* Log lines of programs, on stderr: one line per thing that happened, key=value or JSON. Libraries
+ * never log.
  */
 #ifndef SW_BASE_LOG_H
 #define SW_BASE_LOG_H
@@ -10,8 +11,9 @@ typedef enum { SW_LOG_ERROR, SW_LOG_WARNING, SW_LOG_INFO, SW_LOG_DEBUG } sw_log_
 /* Once, at start: `program` names the lines. */
 void sw_log_open(const char *program, sw_log_level level, bool json);
 
-/* sw_log(SW_LOG_INFO, "worker lost", "instance", name, "in_flight", "12", NULL): an event and then pairs of
- * key and value, both strings (a NULL value ends nothing: it prints as empty; a NULL key ends the list). */
+/* sw_log(SW_LOG_INFO, "worker lost", "instance", name, "in_flight", "12", NULL): an event and then
+ * pairs of key and value, both strings (a NULL value ends nothing: it prints as empty; a NULL key
+ * ends the list). */
 void sw_log(sw_log_level level, const char *event, ...) __attribute__((sentinel));
 
 /* "error" "warning" "info" "debug"; false if it is none of them. */

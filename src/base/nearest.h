@@ -1,5 +1,5 @@
-/* "did you mean": the names nearest to a word that is not known. Used for commands, flags, resources, fields,
- * methods. */
+/* "did you mean": the names nearest to a word that is not known. Used for commands, flags,
+ * resources, fields, methods. */
 #ifndef SW_BASE_NEAREST_H
 #define SW_BASE_NEAREST_H
 

@@ -1,6 +1,6 @@
-/* One option of a program: a row of a const table with its name, type, default and help. A flag `--queue-bytes`, a
- * variable SITEWIRE_QUEUE_BYTES and a line of a --config file are the same option. Used by configuration.c, which reads
- * them, and by the programs, which declare them. */
+/* One option of a program: a row of a const table with its name, type, default and help. A flag
+ * `--queue-bytes`, a variable SITEWIRE_QUEUE_BYTES and a line of a --config file are the same
+ * option. Used by configuration.c, which reads them, and by the programs, which declare them. */
 #ifndef SW_BASE_OPTION_H
 #define SW_BASE_OPTION_H
 
@@ -21,8 +21,9 @@ typedef enum {
     SW_LIVE     /* uses it in the running program */
 } sw_option_change;
 
-/* The flag is `--name value`, `--name=value` or `-l value`. Numbers take a suffix of their unit: `64K`, `1M`, `2G` for
- * "bytes"; `5s`, `2min`, `1h`, `1d` for "ms". A table ends with a NULL name. */
+/* The flag is `--name value`, `--name=value` or `-l value`. Numbers take a suffix of their unit:
+ * `64K`, `1M`, `2G` for "bytes"; `5s`, `2min`, `1h`, `1d` for "ms". A table ends with a NULL
+ * name. */
 typedef struct sw_option {
     const char *name; /* kebab-case */
     char letter;      /* short flag, or 0 */
@@ -44,8 +45,8 @@ int sw_option_find(const sw_option *options, const char *name);
 /* The index of the option whose variable has that name, or -1. */
 int sw_option_find_variable(const sw_option *options, const char *variable);
 
-/* Whether `text` can be the option's value. INVALID_ARGUMENT begins with `from` (where the text stands) and says what can
- * be given instead. */
+/* Whether `text` can be the option's value. INVALID_ARGUMENT begins with `from` (where the text
+ * stands) and says what can be given instead. */
 sw_code sw_option_check(const sw_option *option, const char *text, const char *from, sw_error *error);
 /* Puts a text that was checked into the option's variable. */
 void sw_option_store(const sw_option *option, const char *text);

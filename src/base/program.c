@@ -1,5 +1,5 @@
-/* The frame of every server program (program.h). One epoll descriptor stands for signals and watchdog, so that any loop
- * can watch it. */
+/* The frame of every server program (program.h). One epoll descriptor stands for signals and
+ * watchdog, so that any loop can watch it. */
 #include "base/program.h"
 
 #include "base/clock.h"
@@ -264,7 +264,8 @@ static void show(const char *text, char shown[SHOWN_SIZE])
     sw_redact(text == NULL ? "" : text, shown, SHOWN_SIZE);
 }
 
-/* One line about an option that changed. It keeps what it is set to until a restart, unless it is live. */
+/* One line about an option that changed. It keeps what it is set to until a restart, unless it is
+ * live. */
 static void report_change(const sw_configuration *fresh, int i)
 {
     char before[SHOWN_SIZE], after[SHOWN_SIZE], source[SOURCE_SIZE];

@@ -45,8 +45,8 @@ static size_t value_size(const char *at, bool url)
     return size;
 }
 
-/* Bytes of the password at `at`, which follows `://`, and in *before how many precede it. The last @ ends it: a password
- * with an @ or a / that should have been encoded is still hidden. */
+/* Bytes of the password at `at`, which follows `://`, and in *before how many precede it. The last
+ * @ ends it: a password with an @ or a / that should have been encoded is still hidden. */
 static size_t url_password(const char *at, size_t *before)
 {
     const char *colon = strchr(at, ':'), *end = strrchr(at, '@');

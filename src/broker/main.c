@@ -1,4 +1,5 @@
-/* sitewire-broker: stands between clients and services. Its options, and what signals mean to it. */
+/* sitewire-broker: stands between clients and services. Its options, and what signals mean to
+ * it. */
 #include "base/error.h"
 #include "base/log.h"
 #include "base/program.h"

@@ -1,5 +1,5 @@
-/* The main of every service program: a row of `services` says what it serves, the rest is the same for all.
- * SW_PROGRAM is the program's name, set by the build. */
+/* The main of every service program: a row of `services` says what it serves, the rest is the same
+ * for all. SW_PROGRAM is the program's name, set by the build. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -115,8 +115,8 @@ static void check_ready(state *p)
     sw_program_ready();
 }
 
-/* Not before the first connection to the database, if that comes soon: else a new instance would be handed calls
- * that it can only refuse, while others serve. */
+/* Not before the first connection to the database, if that comes soon: else a new instance would be
+ * handed calls that it can only refuse, while others serve. */
 static void register_service(void *context)
 {
     state *p = context;

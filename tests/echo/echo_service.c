@@ -1,5 +1,5 @@
-/* echo-service: sitewire.test.v1.Echo as a process, for end-to-end tests of streams, cancellation and drain.
- * Options as for the real services; SIGTERM drains, a second one ends it at once. */
+/* echo-service: sitewire.test.v1.Echo as a process, for end-to-end tests of streams, cancellation
+ * and drain. Options as for the real services; SIGTERM drains, a second one ends it at once. */
 #include "base/error.h"
 #include "base/program.h"
 #include "echo.h"

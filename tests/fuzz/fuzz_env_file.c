@@ -1,4 +1,5 @@
-/* The reader of --config and --secrets files: what it accepts has valid names and lies inside the buffer. */
+/* The reader of --config and --secrets files: what it accepts has valid names and lies inside the
+ * buffer. */
 #include "base/env_file.h"
 #include "base/redact.h"
 #include <stdint.h>

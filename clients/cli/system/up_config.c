@@ -1,5 +1,5 @@
-/* Logging of `sitewire up` and its programs (up_config.h). The programs get our --config and our flags, so each reads the
- * file itself and SIGHUP works as if it ran alone. */
+/* Logging of `sitewire up` and its programs (up_config.h). The programs get our --config and our
+ * flags, so each reads the file itself and SIGHUP works as if it ran alone. */
 #include "cli/system/up_config.h"
 
 #include "base/error.h"
@@ -17,7 +17,8 @@ static const sw_option options[] = {
     {"config", 0, SW_OPTION_STRING, &file, NULL, 0, 0, "FILE", "", SW_RESTART},
     {0}};
 
-/* Variables of options that `up` sets itself, or that would give its programs an identity of somebody else. */
+/* Variables of options that `up` sets itself, or that would give its programs an identity of
+ * somebody else. */
 static const char *const decided[] = {
     "SITEWIRE_FRONTEND", "SITEWIRE_BACKEND",     "SITEWIRE_EVENTS",       "SITEWIRE_PUBLISH",
     "SITEWIRE_ENDPOINT", "SITEWIRE_INSTANCE",    "SITEWIRE_CURVE",        "SITEWIRE_KEY",

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Configuration of every program: one file for --config and systemd, --check-config, and SIGHUP under load."""
+"""Configuration of every program: one file for --config and systemd, --check-config, and SIGHUP
+under load."""
 import os
 import pwd
 import signal
@@ -249,7 +250,8 @@ class Hangup(Files):
             self.assertEqual(broker.end(), 0)
 
     def test_up(self):
-        """`up` and its programs read the same file; an identity in the environment is not theirs."""
+        """`up` and its programs read the same file; an identity in the environment is not
+        theirs."""
         config = self.write("up.env", "SITEWIRE_LOG_LEVEL=warning\n", 0o644)
         up = Process(self.folder, "up", [SITEWIRE, "up", "--data", f"{self.folder}/d", "--config", config],
                      os.environ | {"SITEWIRE_KEY": "/no/such/key", "SITEWIRE_DATABASE": "host=/no/such"}, death="TERM")

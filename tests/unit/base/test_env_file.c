@@ -1,4 +1,5 @@
-/* Files of variables, as systemd.exec(5) describes EnvironmentFile=; passwords and endpoints in their values. */
+/* Files of variables, as systemd.exec(5) describes EnvironmentFile=; passwords and endpoints in
+ * their values. */
 #include "base/endpoint.h"
 #include "base/env_file.h"
 #include "base/redact.h"
