@@ -17,8 +17,8 @@ DECLARE
     has text := (SELECT r.secret FROM sitewire.resource r WHERE r.name = need_secret.type);
 BEGIN
     IF has IS NULL THEN
-        PERFORM sitewire.fail('SW002', 'type', (SELECT string_agg(r.name, ' and ' ORDER BY r.name) FROM sitewire.resource r WHERE r.secret IS NOT NULL)
-                                              || ' have secrets; nothing else has');
+        PERFORM sitewire.fail('SW002', 'type', 'only these have secrets: ' || (
+            SELECT string_agg(r.name, ', ' ORDER BY r.name) FROM sitewire.resource r WHERE r.secret IS NOT NULL));
     ELSIF field IS DISTINCT FROM has THEN
         PERFORM sitewire.fail('SW002', 'field', format('the secret of a %s is its %s', type, has));
     END IF;

@@ -92,7 +92,7 @@ class Claims(DeploymentTest):
         self.refused(NOT_FOUND, "has not started", "FinishCommand", "attempt", **held, number=1, attempt=1, exit_code=0)
         for _ in range(2):
             self.assertEqual(self.call("StartCommand", **held, number=1).attempt, 1)
-        self.refused(INVALID_ARGUMENT, "how did it end", "FinishCommand", "exit_code", **held, number=1, attempt=1)
+        self.refused(INVALID_ARGUMENT, "say how it ended", "FinishCommand", "exit_code", **held, number=1, attempt=1)
         self.refused(INVALID_ARGUMENT, "0 or more", "FinishCommand", "stdout_bytes", **held, number=1, attempt=1, exit_code=0,
                      stdout_bytes=-1)
         for _ in range(2):

@@ -82,7 +82,7 @@ class Life(SecretTest):
     def test_words(self):
         self.assertIn("RESOURCE KEY FIELD", self.run_cli("secret", "set", "certificate", "one", code=INVALID_ARGUMENT).stderr)
         self.assertIn("its private_key", self.set("x", "certificate", "one", PASSWORD, code=INVALID_ARGUMENT).stderr)
-        self.assertIn("only a DocrootEnvironment", self.set("x", "website", "w", "password", code=INVALID_ARGUMENT).stderr)
+        self.assertIn("only these have secrets: Certificate, DocrootEnvironment", self.set("x", "website", "w", "password", code=INVALID_ARGUMENT).stderr)
         self.assertIn('no Certificate "none"', self.set("x", "certificate", "none", "private_key", code=NOT_FOUND).stderr)
         self.run_cli("secret", "show", code=INVALID_ARGUMENT)
         self.run_cli("secret", code=INVALID_ARGUMENT)
