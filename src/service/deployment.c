@@ -1,5 +1,5 @@
-/* The service of the deployment package: its resources and its methods, one row each (see referential.c). The schema
- * holds states, rights and what a method does (sql/schema/07 to 11). */
+/* The service of the deployment package: its resources and its methods, one row each (see
+ * referential.c). The schema holds states, rights and what a method does (sql/schema/07 to 11). */
 #include "service/service.h"
 #include "sitewire/deployment/v1/deployment.pb-c.h"
 

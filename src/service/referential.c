@@ -1,5 +1,6 @@
-/* The service of the registry: its resources and its queries, one row each. Everything else comes from the
- * descriptors, the schema (sql/schema/12_access.sql says who may do what) and sql/queries. */
+/* The service of the registry: its resources and its queries, one row each. Everything else
+ * comes from the descriptors, the schema (sql/schema/12_access.sql says who may do what) and
+ * sql/queries. */
 #include "service/certificate.h"
 #include "service/secret.h"
 #include "service/secret.pb-c.h"

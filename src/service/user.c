@@ -1,4 +1,5 @@
-/* The service of the user package: its resources and its queries, one row each (see referential.c). */
+/* The service of the user package: its resources and its queries, one row each (see
+ * referential.c). */
 #include "service/service.h"
 #include "sitewire/user/v1/user.pb-c.h"
 

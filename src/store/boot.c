@@ -1,7 +1,8 @@
-/* What a store must know of the database before it serves, read through the control lane: that the schema fits
- * and guards every table that is served, the page token key, columns, foreign keys, and the parameters and
- * columns of each query. It looks again every minute, because the schema may change under a running service, and
- * deletes old records of requests on the way. Used by store.c. */
+/* What a store must know of the database before it serves, read through the control lane: that
+ * the schema fits and guards every table that is served, the page token key, columns, foreign
+ * keys, and the parameters and columns of each query. It looks again every minute, because the
+ * schema may change under a running service, and deletes old records of requests on the way.
+ * Used by store.c. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "store/engine.h"
@@ -18,18 +19,19 @@ static const char prune_max[] = "5000";
 typedef struct sw_boot {
     sw_work work;
     sw_store *store;
-    sw_arena *arena;                                      /* of the look under way */
-    uint8_t references_said[SAID], attributes_said[SAID]; /* what the catalog said last */
+    sw_arena *arena;                                      /* for the current look */
+    uint8_t references_said[SAID], attributes_said[SAID]; /* hashes of the last answers */
     sw_timer *timer;
     bool running;
     size_t step;  /* in steps[] */
     size_t query; /* being described: index in store->plans */
     bool looked;  /* its `look` has been */
-    /* Of the schema, and of its types (another database has others): seen now, and that the catalog was read from; 0: none. */
+    /* Of the schema, and of its types (another database has other ones): as seen now, and as
+     * they were when the catalog was read; 0: not yet. */
     int64_t version, known_version, types, known_types;
 } sw_boot;
 
-/* A step adds its statement, or nothing to be skipped; it then takes the result. */
+/* A step adds its statement, or nothing if it is to be skipped, and then takes the result. */
 typedef struct sw_boot_step {
     void (*ask)(sw_boot *boot, sw_sql *sql);
     sw_code (*take)(sw_boot *boot, const PGresult *result, sw_error *error);
@@ -48,7 +50,7 @@ static void ask_schema(sw_boot *boot, sw_sql *sql)
     (void)boot;
     sw_sql_add(sql,
                "SELECT version::bigint, required::bigint, (SELECT rolsuper OR rolbypassrls FROM "
-               "pg_catalog.pg_roles WHERE rolname = current_user), version >= 13 AND "
+               "pg_catalog.pg_roles WHERE rolname = current_user), "
                "(has_database_privilege(current_database(), 'TEMPORARY, CREATE') OR EXISTS (SELECT FROM "
                "pg_catalog.pg_namespace n WHERE has_schema_privilege(n.oid, 'CREATE'))), "
                "(SELECT sum(t.oid::bigint)::bigint FROM pg_catalog.pg_type t WHERE t.typtype = 'c' AND NOT "
@@ -164,8 +166,8 @@ static sw_code take_columns(sw_boot *boot, const PGresult *result, sw_error *err
 
 /* --- Duties --- */
 
-/* A table that lacks a duty is not served, and neither is anything else while a service can change a table that
- * nobody registered: whoever made it in a hurry learns of it at once. */
+/* A table that lacks a duty is not served, and neither is anything else while a service can
+ * change a table that nobody registered: whoever made it in a hurry learns of it at once. */
 static void ask_duties(sw_boot *boot, sw_sql *sql)
 {
     sw_sql_add(
@@ -223,8 +225,8 @@ static void ask_references(sw_boot *boot, sw_sql *sql)
     add_tables(boot, sql);
 }
 
-/* Hashes what a result says. What is made of it stays for good, so it is made anew only when the catalog says something new:
- * a look that fails is repeated every second. */
+/* Hashes a result. What is made of it is never freed, so it is made again only when the catalog
+ * has changed: a look that fails is repeated every second. */
 static void hash_result(const PGresult *result, uint8_t said[SAID])
 {
     crypto_generichash_state state;
@@ -307,7 +309,7 @@ static sw_code take_attributes(sw_boot *boot, const PGresult *result, sw_error *
     return SW_OK;
 }
 
-/* The statement that is described now. */
+/* The statement that is being described. */
 static sw_part *part_of(const sw_boot *boot)
 {
     sw_plan *plan = boot->store->plans[boot->query];
@@ -323,7 +325,7 @@ static void ask_query(sw_boot *boot, sw_sql *sql)
         return;
     const sw_part *part = part_of(boot);
     sw_sql_add(sql, part->sql);
-    sw_value open = {0, false, NULL, 0}; /* PostgreSQL finds the type */
+    sw_value open = {0, false, NULL, 0}; /* PostgreSQL infers the type */
     for (int i = 0; i < part->parameter_count; i++)
         sw_sql_bind(sql, &open);
     boot->work.describe = true;
@@ -441,7 +443,7 @@ static void boot_done(sw_work *work, const PGresult *result)
 {
     sw_boot *boot = (sw_boot *)work;
     sw_statement_release(work->statement);
-    if (!result) { /* no connection: coming up again starts a new look */
+    if (!result) { /* no connection: the next one starts a new look */
         stop(boot, retry_ms);
         return;
     }

@@ -1,5 +1,6 @@
-/* The store: a method is a message pair and a statement. Binds request fields to $n and result columns to reply
- * fields by name, pipelined over several libpq connections. Used by the services. One thread (the loop's). */
+/* The store: a method is a message pair and a statement. Binds request fields to $n and result
+ * columns to reply fields by name, pipelined over several libpq connections. Used by the
+ * services. One thread (the loop's). */
 #ifndef SW_STORE_STORE_H
 #define SW_STORE_STORE_H
 
@@ -15,7 +16,8 @@ typedef struct sw_store sw_store;
 #define SW_STORE_WAITING    "the database cannot be reached yet; try again"
 
 typedef struct sw_store_options {
-    /* libpq's, several hosts too; NULL or "" means PG*. TCP keepalives and tcp_user_timeout are shorter by default. */
+    /* libpq's, several hosts too; NULL or "" means PG*. TCP keepalives and tcp_user_timeout are
+     * shorter by default. */
     const char *conninfo;
     int read_lanes;     /* connections for reads; 0 means 2 */
     int write_lanes;    /* connections for mutations; 0 means 8 */
@@ -28,13 +30,15 @@ typedef struct sw_store_options {
 
 typedef struct sw_resource sw_resource;
 
-/* A hook runs before Create and Update, on the request's resource, in the call's arena: for what SQL cannot do. Of an
- * Update it sees only the fields that the mask names, a string that is cleared as ""; the others and the computed ones
- * are unset. It may set fields: if any computed field is set afterwards, if only to "", all of them are written, the
- * unset ones as NULL or empty. An error ends the call. */
+/* A hook does what SQL cannot do. It runs before Create and Update, on the request's resource,
+ * in the call's arena. For an Update it sees only the fields that the mask names, with "" for a
+ * string that is cleared; all other fields, and the computed ones, are unset. It may set fields.
+ * If any computed field is set afterwards, even to "", all of them are written, and the unset
+ * ones become NULL or empty. An error ends the call. */
 typedef sw_code sw_resource_hook(ProtobufCMessage *resource, sw_arena *arena, sw_error *error);
 
-/* One resource: everything else comes from the descriptor. The list method's name comes from `plural`. */
+/* One resource: everything else comes from the descriptor. The list method's name comes from
+ * `plural`. */
 struct sw_resource {
     const ProtobufCServiceDescriptor *service;
     const ProtobufCMessageDescriptor *message;
@@ -44,16 +48,16 @@ struct sw_resource {
     const char
         *computed; /* space-separated fields that a caller may not set (besides created_at ...), or NULL */
     sw_resource_hook *hook; /* or NULL */
-    /* Of rows that are added and never changed, the column that says when; NULL where the table is under history
-     * (sitewire.keep_resource), which provides the rows as of a time. */
+    /* The column with the time of a row, if rows are only added and never changed; NULL if the
+     * table is under history (sitewire.keep_resource), which provides the rows as of a time. */
     const char *added_at;
 };
 
-/* What a hook of a query works on. It lives as long as the call, its memory too. */
+/* What a hook of a query works on. It and its memory live as long as the call. */
 typedef struct sw_hooked {
     void *context; /* hook_context of the store */
     const ProtobufCMessage *request;
-    ProtobufCMessage *inner; /* of the query's type, made empty for each call */
+    ProtobufCMessage *inner; /* of the type that the query names; empty at the start of each call */
     ProtobufCMessage *reply; /* for `end` only */
     sw_arena *arena;
 } sw_hooked;
@@ -61,9 +65,9 @@ typedef struct sw_hooked {
 /* An error ends the call. */
 typedef sw_code sw_query_hook(const sw_hooked *hooked, sw_error *error);
 
-/* What a caller must be for a method to run; sitewire.enter checks it, in the same transaction, before the
- * statement runs. A method that declares nothing is for admins. Resources require a profile, and the rules of
- * their rows decide (sql/schema/12_access.sql). */
+/* What a caller must be for a method to run; sitewire.enter checks it, in the same transaction,
+ * before the statement runs. A method that declares nothing is for admins. Resources require a
+ * profile, and the rules of their rows decide (sql/schema/12_access.sql). */
 typedef enum sw_requirement {
     SW_REQUIRES_ADMIN,
     SW_REQUIRES_PROFILE,  /* any user with a right on some project; the statement decides the rest */
@@ -71,15 +75,17 @@ typedef enum sw_requirement {
     SW_REQUIRES_INTERNAL, /* brokers only */
 } sw_requirement;
 
-/* One method with a statement of its own: parameters `:name` name request fields, columns name fields of the
- * reply (one row) or, if the reply has a repeated message field `items`, of its items. Messages within go with composite types. One that
- * writes and whose request has a field `validate_only` is rolled back if that is set. No record is kept of its
- * request_id: one that writes takes care itself that running twice does no harm.
+/* One method with a statement of its own: parameters `:name` name request fields, columns name
+ * fields of the reply (one row) or, if the reply has a repeated message field `items`, of its
+ * items. Nested messages match composite types. A query that writes is rolled back if its request
+ * has a field `validate_only` that is set. Its request_id is not recorded: a query that writes must
+ * itself make sure that running twice does no harm.
  *
- * A method that needs what SQL cannot do has an inner message, which never travels, and hooks between the steps:
- * `begin`, the statement `look` (which only reads, and whose columns go into the inner message), `middle`, the statement
- * `sql`, `end`. Any of them may be absent. A parameter names a field of the inner message or, if that has none of the
- * name, of the request. With `end`, the columns of `sql` go into the inner message, and `end` makes the reply. */
+ * A method that needs what SQL cannot do has an inner message, which never travels, and hooks
+ * between the steps: `begin`, the statement `look` (which only reads, and whose columns go into
+ * the inner message), `middle`, the statement `sql`, `end`. Any of them may be absent. A
+ * parameter names a field of the inner message or, if that has none of the name, of the request.
+ * With `end`, the columns of `sql` go into the inner message, and `end` makes the reply. */
 typedef struct sw_query {
     const ProtobufCServiceDescriptor *service;
     const char *method;
@@ -94,29 +100,29 @@ typedef struct sw_query {
 
 sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **store, sw_error *error);
 void sw_store_destroy(sw_store **store);
-/* Registers a handler for each method of the rows (ended by a NULL service). Call before sw_store_start. */
+/* Registers a handler for each method of the rows (ended by a NULL service). Call before
+ * sw_store_start. */
 sw_code sw_store_add(sw_store *store, sw_dispatch *dispatch, const sw_resource *resources,
                      const sw_query *queries, sw_error *error);
 
-/* A statement that the store runs by itself, on nobody's behalf, while it serves. One run waits for the one before it; failures are
- * left to the next one. Texts live as long as the store. */
+/* A statement that the store runs by itself, on nobody's behalf, while it serves. Runs do not
+ * overlap, and a run that fails is not repeated before the next one is due. Texts live as long
+ * as the store. */
 typedef struct sw_repeat {
     const char *sql;
     int64_t every_ms;
-    const char
-        *woken; /* what runs as soon as a call of this store has changed something; NULL: nothing does */
-    const char
-        *channel; /* `sql` also runs when a NOTIFY comes there; NULL: none. At most one of a store has one */
-    /* What came of it, once it is committed: rows in binary format, lent; or NULL. Says in how many ms it shall run again, -1 for
-     * every_ms. May be NULL. */
+    const char *woken;   /* runs as soon as a call of this store has changed something; or NULL */
+    const char *channel; /* `sql` also runs when a NOTIFY arrives there; or NULL. At most one per store */
+    /* Takes the result once it is committed: rows in binary format, lent; NULL after a failure.
+     * Returns in how many ms the statement is to run again, -1 for every_ms. May be NULL. */
     int64_t (*take)(void *context, const PGresult *result);
     void *context;
 } sw_repeat;
 
 /* Before sw_store_start. */
 sw_code sw_store_repeat(sw_store *store, const sw_repeat *repeat, sw_error *error);
-/* Connects (in the background; it keeps trying), checks the schema version and every statement by name. Fails at
- * once only for what waiting cannot mend. */
+/* Connects in the background, and keeps trying; then checks the schema version, the duties of
+ * each table and every statement. Fails at once only if waiting cannot help. */
 sw_code sw_store_start(sw_store *store, sw_error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* The schema: apply, dry run, status, what is refused, schema files, a database of version 20 that is upgraded, and
- * many migrators at once. */
+/* Migrations and schema files: apply, dry run, status, what is refused, and many migrators at
+ * once. */
 #include "db.h"
 #include "store/pg/migration.h"
 #include <setjmp.h>
@@ -219,156 +219,6 @@ static void test_files(void **state)
     free(conninfo);
 }
 
-/* --- A database of version 20 --- */
-
-/* A dump of a database that the twenty migrations before the baseline made, with rows of every resource. */
-static char *restore_20(const char *name)
-{
-    char *conninfo = db_create(name), *command = NULL;
-    run(conninfo,
-        "DO $$ DECLARE r text; BEGIN FOREACH r IN ARRAY "
-        "'{sitewire_service,sitewire_referential,sitewire_user,sitewire_deployment}'::text[] LOOP "
-        "IF to_regrole(r) IS NULL THEN EXECUTE format('CREATE ROLE %I', r); END IF; END LOOP; END $$");
-    assert_true(asprintf(&command,
-                         "gzip -dc %s/store/version_20.sql.gz | psql -Xq -v ON_ERROR_STOP=1 '%s' >/dev/null",
-                         SW_TESTS, conninfo) > 0);
-    assert_int_equal(system(command), 0);
-    free(command);
-    return conninfo;
-}
-
-static char *read_catalog(PGconn *conn)
-{
-    char *path = NULL, *sql = calloc(1, 65536);
-    assert_true(asprintf(&path, "%s/store/catalog.sql", SW_TESTS) > 0);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    assert_true(fread(sql, 1, 65535, file) > 0);
-    fclose(file);
-    free(path);
-    PGresult *result = PQexec(conn, sql);
-    free(sql);
-    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
-    char *text = strdup(PQgetvalue(result, 0, 0));
-    PQclear(result);
-    return text;
-}
-
-static void assert_same_text(const char *one, const char *other)
-{
-    size_t at = 0;
-    while (one[at] && one[at] == other[at])
-        at++;
-    size_t from = at > 300 ? at - 300 : 0;
-    if (one[at] || other[at])
-        fail_msg("catalogs differ:\n...%.600s\n--- and\n...%.600s", one + from, other + from);
-}
-
-/* How many links of the chain of history are wrong, or not sealed. */
-static const char chain[] =
-    "SELECT count(*) FILTER (WHERE hash IS DISTINCT FROM sha256(before || convert_to(text, 'UTF8'))) FROM ("
-    "SELECT s.hash, users.text_of(c) AS text, lag(s.hash, 1, decode(repeat('00', 32), 'hex')) "
-    "OVER (ORDER BY s.position) AS before FROM users.change c LEFT JOIN users.seal s ON s.change = c.id) x";
-
-/* What was there stays, and the schema is that of a new database. */
-static void test_upgrade(void **state)
-{
-    (void)state;
-    char *conninfo = restore_20("upgrade"), *fresh_conninfo = db_create("fresh");
-    sw_error error = {0};
-    seen s = {""};
-    PGconn *conn = db_open(conninfo);
-    char *rows =
-        strdup(db_rows(conn, "SELECT (SELECT count(*) FROM users.change), (SELECT count(*) FROM users.seal), "
-                             "(SELECT count(*) FROM deployment.event)"));
-    assert_string_equal(rows, "179|177|9");
-    assert_int_equal(sw_migrate_status(conninfo, see, &s, &error), SW_OK);
-    assert_non_null(strstr(
-        s.text, "20 0020_deployment_scale applied\n21 0021_resources pending\n0 schema/01_common pending\n"));
-    assert_int_equal(sw_migrate_apply(conninfo, false, NULL, NULL, &error), SW_OK);
-    assert_int_equal(sw_migrate_apply(fresh_conninfo, false, NULL, NULL, &error), SW_OK);
-    PGconn *fresh = db_open(fresh_conninfo);
-    char *upgraded_catalog = read_catalog(conn), *fresh_catalog = read_catalog(fresh);
-    assert_true(strlen(fresh_catalog) > 100000);
-    assert_same_text(upgraded_catalog, fresh_catalog);
-    /* Programs that know version 20 only may stay. */
-    assert_true(atoi(db_rows(conn, "SELECT required FROM sitewire.schema")) <= 20);
-    assert_string_equal(db_rows(conn, "SELECT count(*) FROM sitewire.migration"), "21");
-    /* Rows, their history and the chain. */
-    assert_string_equal(db_rows(conn, "SELECT name FROM referential.website WHERE code = 'almanac'"),
-                        "The Almanac");
-    assert_string_equal(db_rows(conn, "SELECT status, version FROM deployment.deployment ORDER BY id"),
-                        "DONE|2.0\nACCEPTED|2.1\nREQUESTED|4");
-    assert_string_equal(db_rows(conn, "SELECT count(*) FROM users.change WHERE id <= 179"), "179");
-    assert_string_equal(db_rows(conn, "SELECT DISTINCT reason FROM users.change WHERE id > 179"),
-                        "sql/schema/12_access.sql");
-    db_run(
-        conn,
-        "UPDATE referential.website SET name = 'Pastry' WHERE code = 'pastry'; SELECT users.seal_changes()");
-    assert_string_equal(db_rows(conn, chain), "0");
-    assert_string_equal(db_rows(conn, "SELECT sitewire.as_of('Website', now(), 'pastry', 'pastry')->>'name'"),
-                        "Pastry");
-    /* Nothing is left to do. */
-    s.text[0] = '\0';
-    assert_int_equal(sw_migrate_apply(conninfo, false, see, &s, &error), SW_OK);
-    assert_string_equal(s.text, "");
-    PQfinish(fresh);
-    PQfinish(conn);
-    free(upgraded_catalog);
-    free(fresh_catalog);
-    free(rows);
-    free(fresh_conninfo);
-    free(conninfo);
-}
-
-static void test_too_old(void **state)
-{
-    (void)state;
-    char *conninfo = restore_20("too_old");
-    sw_error error = {0};
-    run(conninfo, "DELETE FROM sitewire.migration WHERE version = 20");
-    assert_int_equal(sw_migrate_apply(conninfo, false, NULL, NULL, &error), SW_FAILED_PRECONDITION);
-    assert_non_null(strstr(error.message, "of version 19, and this program upgrades from version 20 on"));
-    free(conninfo);
-}
-
-/* Applying the same files again makes nothing anew, and drops what no file defines. */
-static void test_again(void **state)
-{
-    (void)state;
-    static const char made[] =
-        "SELECT md5(string_agg(oid::text, ',' ORDER BY oid)) FROM (SELECT oid FROM pg_trigger WHERE NOT "
-        "tgisinternal "
-        "UNION ALL SELECT oid FROM pg_policy UNION ALL SELECT oid FROM pg_proc WHERE oid > 16384 "
-        "UNION ALL SELECT oid FROM pg_class WHERE relkind = 'v' AND oid > 16384) x";
-    char *conninfo = db_create("again");
-    sw_error error = {0};
-    assert_int_equal(sw_migrate_apply(conninfo, false, NULL, NULL, &error), SW_OK);
-    PGconn *conn = db_open(conninfo);
-    char *before = strdup(db_rows(conn, made)), *catalog = read_catalog(conn);
-    char *changes = strdup(db_rows(conn, "SELECT count(*) FROM users.change"));
-    db_run(conn, "UPDATE sitewire.schema_file SET checksum = '' WHERE name = '01_common'");
-    db_run(
-        conn,
-        "CREATE FUNCTION users.stray() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
-        "CREATE TRIGGER stray BEFORE UPDATE ON referential.cms FOR EACH ROW EXECUTE FUNCTION users.stray();"
-        "CREATE POLICY stray ON referential.cms FOR SELECT USING (true);"
-        "CREATE VIEW referential.stray AS SELECT users.me();"
-        "GRANT SELECT ON users.key TO sitewire_referential;"
-        "GRANT EXECUTE ON FUNCTION users.seal_changes() TO PUBLIC");
-    assert_int_equal(sw_migrate_apply(conninfo, false, NULL, NULL, &error), SW_OK);
-    assert_string_equal(db_rows(conn, made), before);
-    char *catalog_after = read_catalog(conn);
-    assert_same_text(catalog_after, catalog);
-    assert_string_equal(db_rows(conn, "SELECT count(*) FROM users.change"), changes);
-    PQfinish(conn);
-    free(before);
-    free(changes);
-    free(catalog);
-    free(catalog_after);
-    free(conninfo);
-}
-
 /* Many at once: each ends well, and each migration is applied once. */
 static void test_concurrent(void **state)
 {
@@ -401,9 +251,8 @@ static void test_concurrent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_apply),   cmocka_unit_test(test_refused), cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_unfit),   cmocka_unit_test(test_files),   cmocka_unit_test(test_upgrade),
-        cmocka_unit_test(test_too_old), cmocka_unit_test(test_again),   cmocka_unit_test(test_concurrent),
+        cmocka_unit_test(test_apply), cmocka_unit_test(test_refused), cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_unfit), cmocka_unit_test(test_files),   cmocka_unit_test(test_concurrent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* A resource is guarded by default. An entity that is registered has every duty of a resource; without one of them, and
- * for every table that nobody registered, the store refuses to serve by name; and a query that declares nothing
- * is for admins. */
+/* A resource is guarded by default. An entity that is registered has every duty of a resource;
+ * without one of them, and for every table that nobody registered, the store refuses to serve by
+ * name; and a query that declares nothing is for admins. */
 #include "db.h"
 #include "service/service.h"
 #include "store/pg/migrate.h"
@@ -211,7 +211,8 @@ static void duties_removed_in_turn(void **state)
     served();
 }
 
-/* History and rights know a resource by the name of its table, so a row with another message is refused. */
+/* History and rights know a resource by the name of its table, so a row with another message is
+ * refused. */
 static void names_agree(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* Applies the schema to a database: see migrate.h. Used by `sitewire migrate`, `sitewire up` and tests. */
+/* Applies the schema to a database: see migrate.h. Used by `sitewire migrate`, `sitewire up` and
+ * tests. */
 #include "base/error.h"
 #include "store/pg/migration.h"
 #include <libpq-fe.h>
@@ -26,8 +27,9 @@ typedef struct source {
     const char *kind, *name, *sql;
 } source;
 
-/* A migrator waits this long for another one, and for locks that transactions of the services hold. Function
- * bodies are not checked when they are made, because they refer to what later files make. */
+/* A migrator waits this long for another one, and for locks that transactions of the services
+ * hold. Function bodies are not checked when they are made, because they refer to what later
+ * files make. */
 static const char settings[] =
     "SET lock_timeout = '60s'; SET statement_timeout = 0; SET client_min_messages = warning;"
     "SET search_path = public; SET check_function_bodies = off";
@@ -120,7 +122,8 @@ static sw_code failed(const migrator *m, const PGresult *result, const source *t
                    line, message, remedy);
 }
 
-/* Runs one or more statements. *result, if asked for, is that of the last one; the caller clears it. */
+/* Runs one or more statements. *result, if asked for, is that of the last one; the caller clears
+ * it. */
 static sw_code run(const migrator *m, const char *sql, const source *text, PGresult **result)
 {
     PGresult *r = PQexec(m->conn, sql);

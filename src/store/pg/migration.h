@@ -1,5 +1,5 @@
-/* The schema as data: the tables that the build makes of sql/migrations and sql/schema, and the engine of
- * migrate.h with the set as an argument, for tests. */
+/* The schema as data: the tables that the build makes of sql/migrations and sql/schema, and the
+ * engine of migrate.h with the set as an argument, for tests. */
 #ifndef SW_STORE_MIGRATION_H
 #define SW_STORE_MIGRATION_H
 
@@ -12,12 +12,13 @@ typedef struct sw_migration {
     const char *sql;
     bool
         compatible; /* its first line is `-- compatible`: programs that know only older versions keep working */
-    /* Checksum of another text of this version that made the same tables, or NULL: a baseline names the
-     * last of the migrations that it stands for. */
+    /* Checksum of another text of this version that made the same tables, or NULL: a baseline
+     * names the last of the migrations that it stands for. */
     const char *replaces;
 } sw_migration;
 
-/* A file of functions, views, triggers, policies or grants, which can be applied again at any time. */
+/* A file of functions, views, triggers, policies or grants, which can be applied again at any
+ * time. */
 typedef struct sw_schema_file {
     const char *name;     /* `03_rights` */
     const char *checksum; /* SHA-256 of its text, hexadecimal */

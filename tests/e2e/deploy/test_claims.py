@@ -97,7 +97,7 @@ class Claims(DeploymentTest):
                      stdout_bytes=-1)
         for _ in range(2):
             self.assertEqual(self.call("FinishCommand", **held, number=1, attempt=1, exit_code=3).exit_code, 3)
-        self.refused(FAILED_PRECONDITION, "ended otherwise", "FinishCommand", "attempt", **held, number=1, attempt=1, exit_code=0)
+        self.refused(FAILED_PRECONDITION, "has another result", "FinishCommand", "attempt", **held, number=1, attempt=1, exit_code=0)
         self.refused(FAILED_PRECONDITION, "it has not succeeded", "StartCommand", "number", **held, number=2)
         self.attempt(claim, 1, exit_code=4)
         self.refused(FAILED_PRECONDITION, "has used its 2 attempts", "StartCommand", "attempt", **held, number=1)
