@@ -236,8 +236,7 @@ static sw_code secret_rotate(sw_cli *cli, sw_error *error)
     if (cli->json)
         printf("{\"key_id\":\"%s\",\"rotated\":%lld,\"remaining\":%lld}\n", key_id, rotated, remaining);
     else
-        printf("%lld secrets sealed again with %s; %lld are still sealed with other keys\n", rotated, key_id,
-               remaining);
+        printf("%lld sealed with %s; %lld are still sealed with other keys\n", rotated, key_id, remaining);
     if (failures > 0)
         return sw_fail(error, SW_FAILED_PRECONDITION,
                        "%zu secrets cannot be opened and were left as they are", failures);
