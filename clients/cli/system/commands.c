@@ -106,7 +106,7 @@ const sw_command sw_system_commands[] = {
      "that end. The line `ready` is printed when calls are served. DIR/env then contains the\n"
      "endpoints: after `. DIR/env` every other command finds the system. SIGINT or SIGTERM ends\n"
      "everything in order; SIGHUP makes every program read its configuration and keys again.\n"
-     " After a crash, just start it again.\n"
+     "After a crash, just start it again.\n"
      "\n"
      "On ipc, the user who starts it and root are admin@localhost. On tcp, connections are\n"
      "encrypted and callers need a key (`sitewire key`). The keys of broker and services are in\n"
