@@ -12,14 +12,14 @@
 #define COUNT_DEFAULT 100
 #define COUNT_MAX     10000
 
-typedef struct sw_watch {
-    struct sw_watch *next;
+typedef struct sw_call_watch {
+    struct sw_call_watch *next;
     sw_trace *trace;
     sw_call *call;
     const Sw__WatchCallsRequest *wanted; /* in the call's arena */
     uint32_t left, missed;
     sw_timer *timer; /* of its time_ms, or NULL */
-} sw_watch;
+} sw_call_watch;
 
 /* --- what a watch wants --- */
 
@@ -53,9 +53,9 @@ static char *copy(char text[256], sw_view view)
     return text;
 }
 
-static void unlink_watch(sw_watch *watch)
+static void unlink_watch(sw_call_watch *watch)
 {
-    sw_watch **at = &watch->trace->watches;
+    sw_call_watch **at = &watch->trace->watches;
     while (*at != watch)
         at = &(*at)->next;
     *at = watch->next;
@@ -64,7 +64,7 @@ static void unlink_watch(sw_watch *watch)
     free(watch);
 }
 
-static void end(sw_watch *watch)
+static void end(sw_call_watch *watch)
 {
     sw_call *call = watch->call;
     sw_call_on_cancel(call, NULL, NULL);
@@ -87,7 +87,7 @@ static void cancelled(sw_call *call, void *context)
     sw_call_fail(call, &error);
 }
 
-static void send(sw_watch *watch, const sw_ended_call *call)
+static void send(sw_call_watch *watch, const sw_ended_call *call)
 {
     Sw__TracedCall message = SW__TRACED_CALL__INIT;
     Sw__Timing timing = SW__TIMING__INIT;
@@ -142,19 +142,19 @@ static void watch_calls(sw_call *call, const ProtobufCMessage *request, void *co
         fail(call, SW_INVALID_ARGUMENT, "count", "at most 10000 calls; start another trace afterwards");
         return;
     }
-    sw_watch *watch = trace->count < WATCHES_MAX ? calloc(1, sizeof(*watch)) : NULL;
+    sw_call_watch *watch = trace->count < WATCHES_MAX ? calloc(1, sizeof(*watch)) : NULL;
     sw_timer *timer = watch != NULL ? sw_loop_timer(trace->loop, time_is_over, watch) : NULL;
     if (timer == NULL) {
         free(watch);
         fail(call, SW_RESOURCE_EXHAUSTED, "", "16 traces are running, the most at once; end one of them");
         return;
     }
-    *watch = (sw_watch){.next = trace->watches,
-                        .trace = trace,
-                        .call = call,
-                        .wanted = wanted,
-                        .left = wanted->count == 0 ? COUNT_DEFAULT : wanted->count,
-                        .timer = timer};
+    *watch = (sw_call_watch){.next = trace->watches,
+                             .trace = trace,
+                             .call = call,
+                             .wanted = wanted,
+                             .left = wanted->count == 0 ? COUNT_DEFAULT : wanted->count,
+                             .timer = timer};
     trace->watches = watch;
     trace->count++;
     sw_call_on_cancel(call, cancelled, watch);
@@ -173,7 +173,7 @@ void sw_trace_ended(sw_trace *trace, const sw_ended_call *call, int64_t now_us)
 {
     if (sw_slow_log_wants(&trace->slow, call->total_us))
         sw_slow_log_write(&trace->slow, call, now_us);
-    for (sw_watch *watch = trace->watches, *next; watch != NULL; watch = next) {
+    for (sw_call_watch *watch = trace->watches, *next; watch != NULL; watch = next) {
         next = watch->next;
         if (fits(watch->wanted, call))
             send(watch, call);

@@ -8,7 +8,7 @@
 
 typedef struct sw_trace {
     sw_loop *loop;
-    struct sw_watch *watches; /* running WatchCalls */
+    struct sw_call_watch *watches; /* running WatchCalls */
     int count;
     sw_slow_log slow;
 } sw_trace;
