@@ -1,4 +1,4 @@
-/* A bump allocator: blocks in a list, the newest first; the first one is kept over resets. */
+/* A bump allocator: a list of blocks, the newest first. Resets keep the first block. */
 #include "base/arena.h"
 #include <stdarg.h>
 #include <stdbool.h>

@@ -9,30 +9,29 @@
 
 typedef struct sw_arena sw_arena;
 
-/* `limit` bytes at the most over its life between resets (0: 64 MiB). NULL when out of memory. */
+/* `limit`: bytes that may be taken between two resets (0: 64 MiB). NULL when out of memory. */
 sw_arena *sw_arena_new(size_t limit);
-/* The same with a first block, which is kept over resets, of so many bytes. */
+/* The same with a first block of `first` bytes, which resets keep. */
 sw_arena *sw_arena_new_with(size_t first, size_t limit);
 void sw_arena_destroy(sw_arena **arena);
 
-/* Zeroed memory aligned for anything, or NULL when the limit or memory is reached. */
+/* Zeroed memory, aligned for any type; NULL at the limit or when out of memory. */
 void *sw_arena_alloc(sw_arena *arena, size_t size);
 /* The same, not zeroed. */
 void *sw_arena_take(sw_arena *arena, size_t size);
 char *sw_arena_strndup(sw_arena *arena, const char *text, size_t length);
 char *sw_arena_printf(sw_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Forgets everything; keeps the first block. Frees memory beyond it. */
+/* Frees everything except the first block, which is used again. */
 void sw_arena_reset(sw_arena *arena);
 
-/* A piece was refused since the last reset. */
+/* Whether an allocation has failed since the last reset. */
 bool sw_arena_is_short(const sw_arena *arena);
 
-/* Its memory is overwritten before it is let go at the next reset: it holds what nobody shall find
- * there. */
+/* The next reset overwrites the memory before it is freed: for arenas that hold a secret. */
 void sw_arena_wipe_on_reset(sw_arena *arena);
 
-/* Lives as long as the arena. Its free does nothing. */
+/* Allocates in the arena, and lives as long; its free does nothing. */
 ProtobufCAllocator *sw_arena_allocator(sw_arena *arena);
 
 #endif

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Copies `from` and cuts it at a character. Bytes that are no UTF-8 (a peer's, a file's) become
- * '?', since the text travels in Protobuf strings. */
+/* Copies `from`, cut between two characters. Bytes that are not UTF-8 (of a peer or a file) become
+ * '?', because the text is sent in protobuf strings. */
 static void copy_text(char *to, size_t capacity, const char *from)
 {
     size_t size = strlen(from), at = 0;
@@ -28,8 +28,8 @@ __attribute__((format(printf, 4, 0))) static sw_code fill(sw_error *error, sw_co
 {
     if (error == NULL)
         return code;
-    /* By way of the stack: the arguments may be the old texts of *error. Room for one byte more
-     * than fits lets copy_text see that a character was split. */
+    /* First to the stack, because the arguments may be the old texts of *error. One byte more than
+     * fits lets copy_text notice a split character. */
     char message[SW_ERROR_MESSAGE_SIZE + 4], path[SW_ERROR_FIELD_SIZE];
     if (vsnprintf(message, sizeof(message), format, arguments) < 0)
         message[0] = '\0';
@@ -40,7 +40,7 @@ __attribute__((format(printf, 4, 0))) static sw_code fill(sw_error *error, sw_co
     return code;
 }
 
-/* Names in parentheses: the analyzer has macros of the same names (error.h). */
+/* Names in parentheses, because error.h may define macros of the same names. */
 sw_code(sw_fail)(sw_error *error, sw_code code, const char *format, ...)
 {
     va_list arguments;

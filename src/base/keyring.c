@@ -1,5 +1,4 @@
-/* The file of master keys (keyring.h). Nothing here needs a crypto library: a key is 32 random
- * bytes. */
+/* The file of master keys (keyring.h). A key is 32 random bytes, so no crypto library is needed. */
 #include "base/keyring.h"
 
 #include "base/error.h"
@@ -29,7 +28,7 @@ const sw_master_key *sw_keyring_find(const sw_keyring *ring, const char *id)
     return NULL;
 }
 
-/* --- reading --- */
+/* --- Reading --- */
 
 static bool read_bytes(const char *text, uint8_t bytes[SW_MASTER_KEY_BYTES])
 {
@@ -55,13 +54,12 @@ static sw_code take_key(const char *id, const char *text, sw_keyring *ring, cons
         return sw_fail(error, SW_FAILED_PRECONDITION,
                        "%s, line %d: the id of a key has 1 to 32 characters of a-z 0-9 -", path, number);
     if (sw_keyring_find(ring, id) != NULL)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "%s, line %d: there is another key `%s`", path, number,
-                       id);
+        return sw_fail(error, SW_FAILED_PRECONDITION, "%s, line %d: another key has the id `%s`", path,
+                       number, id);
     if (ring->count == SW_MASTER_KEYS_MAX)
-        return sw_fail(
-            error, SW_FAILED_PRECONDITION,
-            "%s has over %d keys: take out those that `sitewire secret list` does not show any more", path,
-            SW_MASTER_KEYS_MAX);
+        return sw_fail(error, SW_FAILED_PRECONDITION,
+                       "%s has more than %d keys: remove those that `sitewire secret list` no longer shows",
+                       path, SW_MASTER_KEYS_MAX);
     sw_master_key *key = &ring->keys[ring->count++];
     memcpy(key->id, id, size + 1);
     return read_bytes(text, key->bytes)
@@ -89,9 +87,9 @@ sw_code sw_keyring_read(const char *path, sw_keyring *ring, sw_error *error)
     return code;
 }
 
-/* --- writing --- */
+/* --- Writing --- */
 
-/* Named after the day, so that people see which one is old. */
+/* The id begins with the date, so that people see which keys are old. */
 static sw_code make_key(sw_master_key *key, sw_error *error)
 {
     uint8_t tail[3];
@@ -121,7 +119,7 @@ static bool write_all(const char *fresh, const sw_keyring *ring)
     int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool good =
         fd >= 0 && fchmod(fd, 0600) == 0 &&
-        dprintf(fd, "# Master keys of sitewire's secrets: the last one seals, all of them open. Keep a copy "
+        dprintf(fd, "# Master keys of sitewire's secrets: the last one seals, any of them opens. Keep a copy "
                     "elsewhere.\n") > 0;
     for (size_t i = 0; good && i < ring->count; i++)
         good = write_key(fd, &ring->keys[i]);
@@ -129,7 +127,7 @@ static bool write_all(const char *fresh, const sw_keyring *ring)
     return fd >= 0 && close(fd) == 0 && good;
 }
 
-/* Replaces the file: a reader sees the old one or the new one. */
+/* Replaces the file in one step: a reader sees the old one or the new one. */
 static sw_code replace(const char *path, const sw_keyring *ring, sw_error *error)
 {
     char fresh[PATH_MAX];
@@ -137,9 +135,9 @@ static sw_code replace(const char *path, const sw_keyring *ring, sw_error *error
         return sw_fail(error, SW_INVALID_ARGUMENT, "the path %.200s... is too long", path);
     if (write_all(fresh, ring) && rename(fresh, path) == 0)
         return SW_OK;
-    if (errno == EEXIST) /* another writer's, or what one left that was interrupted */
-        return sw_fail(error, SW_ALREADY_EXISTS,
-                       "%s is there: if nobody else is changing the keys, remove it", fresh);
+    if (errno == EEXIST) /* of another writer, or left behind by an interrupted one */
+        return sw_fail(error, SW_ALREADY_EXISTS, "%s exists: if nobody else is changing the keys, remove it",
+                       fresh);
     sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", fresh, strerror(errno));
     unlink(fresh);
     return SW_FAILED_PRECONDITION;
@@ -152,7 +150,7 @@ sw_code sw_keyring_add(const char *path, char id[SW_MASTER_KEY_ID], sw_error *er
     if (code == SW_NOT_FOUND)
         code = SW_OK;
     if (code == SW_OK && ring.count == SW_MASTER_KEYS_MAX)
-        code = sw_fail(error, SW_FAILED_PRECONDITION, "%s has %d keys: take out old ones first", path,
+        code = sw_fail(error, SW_FAILED_PRECONDITION, "%s has %d keys already: remove old ones first", path,
                        SW_MASTER_KEYS_MAX);
     if (code == SW_OK)
         code = make_key(&ring.keys[ring.count], error);

@@ -1,6 +1,5 @@
-/* Key files: opened once and looked at through that descriptor, so that nobody can swap them in
- * between. Lines are `name = "value"`; a value has neither quotes nor line ends, so nothing is
- * escaped. */
+/* A file is opened once and checked through its descriptor, so that nobody can replace it in
+ * between. A value has neither quotes nor line ends, so nothing is escaped. */
 #include "base/private_file.h"
 
 #include "base/error.h"
@@ -15,17 +14,18 @@ static sw_code check_status(int fd, const char *path, sw_error *error)
 {
     struct stat status;
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-        return sw_fail(error, SW_FAILED_PRECONDITION, "the key file %s is no regular file", path);
+        return sw_fail(error, SW_FAILED_PRECONDITION, "the key file %s is not a regular file", path);
     if (status.st_uid != geteuid())
-        return sw_fail(error, SW_FAILED_PRECONDITION,
-                       "the key file %s belongs to uid %u and not to us (uid %u): a key has one owner", path,
-                       (unsigned)status.st_uid, (unsigned)geteuid());
-    if ((status.st_mode & 0177) != 0)
         return sw_fail(
             error, SW_FAILED_PRECONDITION,
-            "the key file %s has mode %04o, so others may have read it: chmod 600 %s, and rotate the key if "
-            "somebody might have",
-            path, (unsigned)status.st_mode & 07777, path);
+            "the key file %s belongs to uid %u, but this process runs as uid %u: a key has one owner", path,
+            (unsigned)status.st_uid, (unsigned)geteuid());
+    if ((status.st_mode & 0177) != 0)
+        return sw_fail(error, SW_FAILED_PRECONDITION,
+                       "the key file %s has mode %04o, so others may have read it: run chmod 600 %s, and "
+                       "replace the key if "
+                       "somebody might have",
+                       path, (unsigned)status.st_mode & 07777, path);
     return SW_OK;
 }
 
@@ -39,8 +39,8 @@ static sw_code read_all(int fd, const char *path, char *text, size_t size, sw_er
         used += (size_t)count;
     }
     if (used == size || memchr(text, '\0', used) != NULL)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "%s is no key file: it has over %zu bytes, or a NUL",
-                       path, size - 1);
+        return sw_fail(error, SW_FAILED_PRECONDITION,
+                       "%s is not a key file: it has more than %zu bytes, or a NUL", path, size - 1);
     text[used] = '\0';
     return SW_OK;
 }

@@ -1,5 +1,4 @@
-/* UTF-8, as far as text of peers, files and people must be judged. Used by error, log, option and
- * the decoders. */
+/* Checks for UTF-8 (utf8.h). */
 #include "base/utf8.h"
 #include <stdint.h>
 #include <string.h>

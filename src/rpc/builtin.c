@@ -1,4 +1,4 @@
-/* The built-in services together; Reflection and Drain, which are small, are here. */
+/* Assembles the built-in services; Reflection and Drain, which are small, are here. */
 #include "rpc/builtin.h"
 
 #include "base/error.h"

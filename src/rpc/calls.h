@@ -45,11 +45,11 @@ struct sw_calls {
     sw_call *first;      /* the calls in flight, newest first */
     sw_call *cursor;     /* the next call of a walk over that list; kept right by removals */
     sw_call_slot *slots;
-    uint32_t slot_count, slot_capacity,
-        slot_free;          /* slots ever used; of memory; the first free one, plus 1 */
-    sw_call_end_fn *on_end; /* or NULL */
+    uint32_t slot_count, slot_capacity; /* slots ever used; slots that there is memory for */
+    uint32_t slot_free;                 /* the first free slot, plus 1; 0: none */
+    sw_call *spare;                     /* calls kept for reuse */
+    sw_call_end_fn *on_end;             /* or NULL */
     void *end_context;
-    sw_call *spare; /* calls kept for reuse */
     size_t spare_count;
 };
 

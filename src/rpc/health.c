@@ -1,6 +1,5 @@
-/* Health.Check answers from the process's source; Health.Watch keeps a watcher for each stream,
- * which holds what was sent last, so that a slow reader gets the newest state and never a
- * backlog. */
+/* Health.Check asks the process. Health.Watch has a watcher for each stream, which remembers what
+ * was sent last, so that a slow reader gets the newest state and never a backlog. */
 #include "rpc/health.h"
 
 #include "base/error.h"
@@ -13,7 +12,7 @@ typedef struct watcher {
     struct watcher *next;
     sw_call *call;
     const char *service; /* lives in the call's arena */
-    bool told;           /* status and reason are what was sent last */
+    bool sent;           /* status and reason have been sent */
     Sw__HealthCheckResponse__ServingStatus status;
     char reason[REASON_SIZE];
 } watcher;
@@ -25,7 +24,7 @@ struct sw_health {
     size_t count;
 };
 
-/* A process without a source of its own serves whatever it has methods for. */
+/* A process without a function for its health serves everything that it has methods for. */
 static bool default_health(const sw_dispatch *dispatch, const char *service, Sw__HealthCheckResponse *reply)
 {
     const sw_method_entry *const *methods;
@@ -60,13 +59,13 @@ static void check(sw_call *call, const ProtobufCMessage *request, void *context)
         return;
     }
     sw_error error;
-    sw_fail_field(&error, SW_NOT_FOUND, "service", "there is no service %.200s here", service_of(request));
+    sw_fail_field(&error, SW_NOT_FOUND, "service", "this process has no service %.200s", service_of(request));
     sw_call_fail(call, &error);
 }
 
 /* --- Watch --- */
 
-static void tell(sw_health *health, watcher *to)
+static void send_health(sw_health *health, watcher *to)
 {
     Sw__HealthCheckResponse now;
     char reason[REASON_SIZE] = "";
@@ -76,11 +75,11 @@ static void tell(sw_health *health, watcher *to)
     }
     if (now.reason != NULL)
         strncpy(reason, now.reason, sizeof(reason) - 1);
-    if (to->told && to->status == now.status && strcmp(to->reason, reason) == 0)
+    if (to->sent && to->status == now.status && strcmp(to->reason, reason) == 0)
         return;
     if (!sw_call_partial(to->call, &now.base))
-        return; /* told once there is credit */
-    to->told = true;
+        return; /* sent once there is credit */
+    to->sent = true;
     to->status = now.status;
     memcpy(to->reason, reason, sizeof(reason));
 }
@@ -97,7 +96,7 @@ static void watch_credit(sw_call *call, void *context)
 {
     watcher *found = *find(context, call);
     if (found != NULL)
-        tell(context, found);
+        send_health(context, found);
 }
 
 static void watch_cancel(sw_call *call, void *context)
@@ -112,7 +111,7 @@ static void watch_cancel(sw_call *call, void *context)
     sw_error error;
     sw_code code = sw_call_cancel_code(call);
     sw_fail(&error, code,
-            code == SW_CANCELLED ? "the watch was cancelled" : "the time for the watch is over");
+            code == SW_CANCELLED ? "the watch was cancelled" : "the deadline of the watch has passed");
     sw_call_fail(call, &error);
 }
 
@@ -127,7 +126,7 @@ static void watch(sw_call *call, const ProtobufCMessage *request, void *context)
     }
     if (health->count >= health->options->watches_max) {
         sw_fail(&error, SW_RESOURCE_EXHAUSTED,
-                "%zu watches are there already, the most at once; use Check now and then", health->count);
+                "there are %zu watches already, the most at once; poll with Check instead", health->count);
         error.retry_safe = true;
         sw_call_fail(call, &error);
         return;
@@ -143,14 +142,14 @@ static void watch(sw_call *call, const ProtobufCMessage *request, void *context)
     health->count++;
     sw_call_on_cancel(call, watch_cancel, health);
     sw_call_on_credit(call, watch_credit, health);
-    tell(health, made);
+    send_health(health, made);
 }
 
 void sw_health_changed(sw_health *health)
 {
     for (watcher *each = health->watchers, *next; each != NULL; each = next) {
-        next = each->next; /* telling may end this watch, and no other */
-        tell(health, each);
+        next = each->next; /* sending may end this watch, and no other */
+        send_health(health, each);
     }
 }
 

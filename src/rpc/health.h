@@ -11,7 +11,7 @@ typedef struct sw_health sw_health;
 sw_code sw_health_new(sw_dispatch *dispatch, const sw_builtin_options *options, sw_health **health,
                       sw_error *error);
 void sw_health_destroy(sw_health **health);
-/* Tells the watchers whose state has changed. */
+/* Sends the health to each watcher whose service has changed. */
 void sw_health_changed(sw_health *health);
 /* Ends every watch with UNAVAILABLE: the process drains. */
 void sw_health_end_watches(sw_health *health);

@@ -1,5 +1,4 @@
-/* Stats.GetStats from the dispatch's method entries, the registered counters and what the process
- * adds. */
+/* Stats.GetStats: the counts of each method, the registered counters, and what the process adds. */
 #include "rpc/stats.h"
 
 #include "base/clock.h"
@@ -34,7 +33,7 @@ static uint64_t resident_bytes(void)
     return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The entry as a message that points into it. */
+/* A message that points into the entry. */
 static bool fill_method(const sw_method_entry *entry, sw_arena *arena, Sw__MethodStats **to)
 {
     Sw__MethodStats *stats = *to = sw_arena_alloc(arena, sizeof(*stats));

@@ -1,4 +1,4 @@
-/* Stats.GetStats: what a process has done since it started. Used by rpc/builtin.c. */
+/* Stats.GetStats: counts since the start of the process. Used by rpc/builtin.c. */
 #ifndef SW_RPC_STATS_H
 #define SW_RPC_STATS_H
 

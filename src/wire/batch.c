@@ -1,5 +1,5 @@
-/* Batches: "SW", version, command 6, and then each message behind its length (32 bits, network
- * order). */
+/* A batch: "SW", version, command 6, then for each message its length (32 bits, network order) and
+ * its bytes. */
 #include "wire/batch.h"
 
 #include <stdlib.h>

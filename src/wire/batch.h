@@ -1,6 +1,6 @@
-/* Several small compact messages in one frame (docs/protocol.md, section 6): frames are what costs,
- * so what is sent to one peer in one round of a loop leaves together. Used by broker, rpc runtime
- * and client. */
+/* Several small compact messages in one frame (docs/protocol.md, section 6). Each frame costs time,
+ * so messages to one peer in one round of a loop are sent together. Used by broker, worker and
+ * client. */
 #ifndef SW_WIRE_BATCH_H
 #define SW_WIRE_BATCH_H
 
@@ -16,17 +16,17 @@ typedef struct sw_batch {
 } sw_batch;
 
 /* Room for one more encoded message of `size` bytes, which the caller writes. NULL when out of
- * memory or over SW_BATCH_MAX; what is in the batch stays. */
+ * memory or over SW_BATCH_MAX; the batch is then unchanged. */
 uint8_t *sw_batch_append(sw_batch *batch, size_t size);
-/* Makes a frame of all messages, that of a single one as if there were no batch, and empties the
- * batch. False when out of memory: the batch stays. The caller owns *frame. */
+/* Makes a frame of all messages and empties the batch. A single message becomes an ordinary frame.
+ * False when out of memory; the batch is then unchanged. The caller owns *frame. */
 bool sw_batch_take(sw_batch *batch, zmq_msg_t *frame);
 void sw_batch_clear(sw_batch *batch);
 
-/* True for a frame that begins as a batch does. */
+/* Whether a frame begins as a batch does. */
 bool sw_batch_is(sw_view frame);
-/* Steps through the messages: *rest is the frame at first. False at the end, and for a broken
- * batch, or one over SW_BATCH_MAX, where rest->data is NULL then. */
+/* Steps through the messages; *rest is the whole frame at first. False at the end, where rest->data
+ * is not NULL, and for a malformed batch or one over SW_BATCH_MAX, where it is NULL. */
 bool sw_batch_next(sw_view *rest, sw_view *message);
 
 #endif

@@ -1,4 +1,4 @@
-/* Envelopes: compact frames and multipart messages. docs/protocol.md is the specification. */
+/* Compact frames and multipart messages (frame.h). */
 #include "wire/frame.h"
 
 #include <errno.h>
@@ -118,7 +118,7 @@ int sw_message_recv(void *socket, sw_message *message)
         if (room)
             frame = &message->frames[message->count];
         zmq_msg_init(frame);
-        /* Only the first frame can be missing: ZeroMQ delivers messages whole. */
+        /* Only the first frame can be missing: ZeroMQ delivers whole messages. */
         if (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) < 0) {
             int error = zmq_errno();
             zmq_msg_close(frame);
@@ -152,8 +152,7 @@ int sw_message_send(void *socket, sw_message *message)
             int error = zmq_errno();
             if (error == EINTR)
                 continue;
-            /* A socket that took the first frame takes the rest: only i == 0 comes here in
-             * practice. */
+            /* A socket that accepts the first frame accepts the rest, so i is 0 here. */
             return error;
         }
     }
@@ -184,6 +183,6 @@ sw_view sw_message_view(const sw_message *message, int index)
 {
     if (index < 0 || index >= message->count)
         return (sw_view){0};
-    zmq_msg_t *frame = (zmq_msg_t *)&message->frames[index]; /* zmq_msg_data takes no const */
+    zmq_msg_t *frame = (zmq_msg_t *)&message->frames[index]; /* zmq_msg_data accepts no const */
     return (sw_view){zmq_msg_data(frame), zmq_msg_size(frame)};
 }

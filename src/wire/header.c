@@ -1,6 +1,5 @@
-/* The RPC headers, encoded and decoded by hand: they stand on every call's path, and protobuf-c
- * would allocate for each field. The bytes are plain protobuf, so other languages use their
- * generated code. */
+/* The RPC headers, encoded and decoded by hand: every call has them, and protobuf-c would allocate
+ * memory for each field. The bytes are plain protobuf, so other languages use generated code. */
 #include "wire/header.h"
 
 #include "wire/protobuf.h"
@@ -167,7 +166,7 @@ static bool take_pair(const sw_pb_field *f, sw_pair *pairs, size_t *count)
 
 bool sw_call_header_decode(const void *from, size_t size, sw_call_header *header)
 {
-    /* Not the whole struct: clearing the metadata would cost more than the rest. */
+    /* Clearing the metadata, too, would cost more than everything else. */
     header->method = header->request_id = header->destination = (sw_view){0};
     header->call_id = 0;
     header->time_left_ms = header->credit = 0;
@@ -261,7 +260,7 @@ static bool take_timing(const sw_pb_field *f, sw_timing *timing)
     return good && sw_pb_good(&r);
 }
 
-/* The member of a detail. Fields 1 to 3 mean something else in each kind. */
+/* The member of a detail. Fields 1 to 3 differ from kind to kind. */
 static bool take_detail_member(const sw_pb_field *f, sw_detail *detail)
 {
     if (f->type != SW_PB_BYTES)
@@ -299,7 +298,7 @@ static bool take_detail_member(const sw_pb_field *f, sw_detail *detail)
     return good && sw_pb_good(&r);
 }
 
-/* Details of a kind that this version does not know are skipped. */
+/* Skips details of an unknown kind. */
 static bool take_detail(const sw_pb_field *f, sw_reply_header *header)
 {
     if (f->type != SW_PB_BYTES)

@@ -1,6 +1,5 @@
 /* The RPC headers (proto/sitewire/rpc/v1/rpc.proto) as views into a frame: encoded and decoded
- * without allocation. Used by broker, rpc runtime and client. Not thread-safe only in what it is
- * given. */
+ * without allocation. Used by broker, dispatch and client. Thread-safe. */
 #ifndef SW_WIRE_HEADER_H
 #define SW_WIRE_HEADER_H
 
@@ -34,7 +33,7 @@ typedef struct sw_timing {
     uint32_t queue_us, service_us, sql_us;
 } sw_timing;
 
-/* One detail, flattened: the member that `kind` names is valid. */
+/* One detail of any kind; each member names the kinds in which it is valid. */
 typedef enum { SW_DETAIL_FIELD = 1, SW_DETAIL_RESOURCE, SW_DETAIL_RETRY, SW_DETAIL_EXECUTION } sw_detail_kind;
 typedef struct sw_detail {
     sw_detail_kind kind;
@@ -56,27 +55,27 @@ typedef struct sw_reply_header {
     sw_timing timing;
 } sw_reply_header;
 
-/* Encoders return the bytes needed; they write only if that fits into `capacity`. */
+/* Encoders return the number of bytes needed. If that exceeds `capacity`, the contents of `to` are
+ * undefined. */
 size_t sw_call_header_encode(const sw_call_header *header, uint8_t *to, size_t capacity);
 size_t sw_handover_encode(const sw_handover *handover, uint8_t *to, size_t capacity);
 size_t sw_reply_header_encode(const sw_reply_header *header, uint8_t *to, size_t capacity);
 
-/* Decoders skip unknown fields. The views point into `from`. False for what is no such message:
- * broken protobuf, invalid UTF-8 or NUL in text, more entries than the maxima, more than
- * SW_HEADER_MAX bytes. They do not judge whether a method is well-formed or a request_id
- * printable. */
+/* Decoders skip unknown fields. The views point into `from`. False for malformed protobuf, invalid
+ * UTF-8 or a NUL in text, more entries than the maxima, or more than SW_HEADER_MAX bytes. Whether a
+ * method is well-formed or a request_id printable is not checked. */
 bool sw_call_header_decode(const void *from, size_t size, sw_call_header *header);
 bool sw_handover_decode(const void *from, size_t size, sw_handover *handover);
 bool sw_reply_header_decode(const void *from, size_t size, sw_reply_header *header);
 
-/* The service part of `/package.Service/Method`; empty if it has not that form. */
+/* The service part of `/package.Service/Method`; empty for any other form. */
 sw_view sw_method_service(sw_view method);
 
 /* Fills a reply header from an error: code, message, FIELD and RESOURCE details. Views point into
  * *error. */
 void sw_reply_header_from_error(const sw_error *error, sw_reply_header *header);
-/* The reverse, for a client: local = false, retry_safe if code is UNAVAILABLE and it says it has
- * not run. */
+/* The reverse, for a client: not local, and retry_safe if a detail says that the call has not
+ * run. */
 void sw_error_from_reply_header(const sw_reply_header *header, sw_error *error);
 
 #endif
