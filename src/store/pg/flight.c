@@ -31,7 +31,7 @@ void sw_lane_ignore_notice(void *context, const char *message)
     (void)message;
 }
 
-static void push(sw_lane *lane, sw_slot slot)
+static void push(sw_lane *lane, sw_expected slot)
 {
     if (slot.kind == SLOT_SYNC) {
         lane->batch = 0;
@@ -48,7 +48,7 @@ static void push(sw_lane *lane, sw_slot slot)
     lane->slots[lane->tail++ % LANE_SLOTS] = slot;
 }
 
-static sw_slot *first(sw_lane *lane)
+static sw_expected *first(sw_lane *lane)
 {
     return &lane->slots[lane->head % LANE_SLOTS];
 }
@@ -69,7 +69,7 @@ bool sw_lane_has_room(const sw_lane *lane)
 sw_work *sw_lane_running(const sw_lane *lane)
 {
     for (unsigned i = lane->head + lane->answered; i != lane->tail; i++) {
-        const sw_slot *slot = &lane->slots[i % LANE_SLOTS];
+        const sw_expected *slot = &lane->slots[i % LANE_SLOTS];
         if (slot->kind == SLOT_WORK)
             return slot->work;
         if (slot->kind == SLOT_SYNC && lane->held) /* it commits */
@@ -81,7 +81,7 @@ sw_work *sw_lane_running(const sw_lane *lane)
 bool sw_lane_has_dropped(const sw_lane *lane)
 {
     for (unsigned i = lane->head + lane->answered; i != lane->tail; i++) {
-        const sw_slot *slot = &lane->slots[i % LANE_SLOTS];
+        const sw_expected *slot = &lane->slots[i % LANE_SLOTS];
         if (slot->kind == SLOT_WORK && slot->work->dropped)
             return true;
     }
@@ -94,7 +94,7 @@ bool sw_lane_has_dropped(const sw_lane *lane)
 bool sw_lane_changes(const sw_lane *lane, uint64_t row)
 {
     for (unsigned i = lane->head + lane->answered; i != lane->tail; i++) {
-        const sw_slot *slot = &lane->slots[i % LANE_SLOTS];
+        const sw_expected *slot = &lane->slots[i % LANE_SLOTS];
         if (slot->kind == SLOT_WORK && slot->work->row == row)
             return true;
     }
@@ -110,7 +110,7 @@ bool sw_lane_plain(sw_lane *lane, const char *text, const char *value)
 {
     if (!PQsendQueryParams(lane->connection, text, value ? 1 : 0, NULL, value ? &value : NULL, NULL, NULL, 1))
         return false;
-    push(lane, (sw_slot){.kind = SLOT_PLAIN});
+    push(lane, (sw_expected){.kind = SLOT_PLAIN});
     return true;
 }
 
@@ -118,7 +118,7 @@ bool sw_lane_sync(sw_lane *lane)
 {
     if (!PQpipelineSync(lane->connection))
         return false;
-    push(lane, (sw_slot){.kind = SLOT_SYNC});
+    push(lane, (sw_expected){.kind = SLOT_SYNC});
     return true;
 }
 
@@ -140,10 +140,10 @@ static bool prepare(sw_lane *lane, sw_work *work, const sw_statement *statement)
     if (!PQsendPrepare(lane->connection, statement->name, statement->text, statement->count,
                        statement->types))
         return false;
-    push(lane, (sw_slot){.kind = SLOT_PREPARE,
-                         .work = work,
-                         .statement = statement->slot,
-                         .generation = statement->generation});
+    push(lane, (sw_expected){.kind = SLOT_PREPARE,
+                             .work = work,
+                             .statement = statement->slot,
+                             .generation = statement->generation});
     *prepared = (sw_prepared){.generation = statement->generation};
     return true;
 }
@@ -169,7 +169,7 @@ static bool enter(sw_lane *lane, sw_work *work, int64_t now)
     if (!prepare(lane, work, lane->enter) ||
         !PQsendQueryPrepared(lane->connection, lane->enter->name, SW_ENTER_COUNT, work->enter, NULL, NULL, 1))
         return false;
-    push(lane, (sw_slot){.kind = SLOT_ENTER, .work = work});
+    push(lane, (sw_expected){.kind = SLOT_ENTER, .work = work});
     lane->batch_entered.valid = true;
     lane->batch_entered.at_ms = now;
     for (int i = 0; i < SW_ENTER_SESSION; i++)
@@ -188,7 +188,7 @@ static bool send_statement(sw_lane *lane, sw_work *work)
                                                      work->values, work->sizes, work->formats, 1);
     if (!sent)
         return false;
-    push(lane, (sw_slot){.kind = SLOT_WORK, .work = work});
+    push(lane, (sw_expected){.kind = SLOT_WORK, .work = work});
     if (!work->sent)
         work->sent_us = now_us;
     work->sent = true;
@@ -299,7 +299,7 @@ static void take_work(sw_lane *lane, sw_work *work, PGresult *result)
     }
 }
 
-static void take_prepare(sw_lane *lane, const sw_slot *slot, PGresult *result)
+static void take_prepare(sw_lane *lane, const sw_expected *slot, PGresult *result)
 {
     if (PQresultStatus(result) != PGRES_COMMAND_OK && !is_state(result, "42P05")) {
         forget(lane, slot->statement, slot->generation);
@@ -312,7 +312,7 @@ static void take_prepare(sw_lane *lane, const sw_slot *slot, PGresult *result)
 }
 
 /* Who is refused finds out why as the outcome of the work. */
-static void take_enter(sw_lane *lane, const sw_slot *slot, PGresult *result)
+static void take_enter(sw_lane *lane, const sw_expected *slot, PGresult *result)
 {
     if (is_state(result, "26000")) /* not prepared: it goes again */
         forget(lane, lane->enter->slot, lane->enter->generation);
@@ -378,7 +378,7 @@ void sw_lane_receive(sw_lane *lane)
             lane->answered = false;
             continue;
         }
-        sw_slot slot = *first(lane);
+        sw_expected slot = *first(lane);
         if (is_loss(lane, result)) {
             PQclear(result);
             lane->broken = true;

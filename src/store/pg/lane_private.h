@@ -13,13 +13,13 @@ typedef enum { LANE_DOWN, LANE_CONNECTING, LANE_UP } lane_state;
 typedef enum { SLOT_PLAIN, SLOT_PREPARE, SLOT_ENTER, SLOT_WORK, SLOT_SYNC } slot_kind;
 
 /* One expected answer, in the order of sending. */
-typedef struct sw_slot {
+typedef struct sw_expected {
     slot_kind kind;
     sw_work *work; /* of WORK, and of PREPARE and ENTER the one that they are for */
     int statement; /* of PREPARE */
     uint32_t generation;
     bool entered; /* of SYNC: somebody entered in its batch */
-} sw_slot;
+} sw_expected;
 
 /* Who has entered the session. */
 typedef struct sw_entered {
@@ -61,7 +61,7 @@ struct sw_lane {
     int entering;        /* batches in flight in which somebody entered */
     sw_work *held;       /* mutations that await their sync */
     unsigned head, tail; /* of slots; their difference is the count */
-    sw_slot slots[LANE_SLOTS];
+    sw_expected slots[LANE_SLOTS];
     sw_prepared prepared[SW_STATEMENTS_MAX];
 };
 
