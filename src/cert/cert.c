@@ -1,4 +1,5 @@
-/* Certificates (cert.h). Each is written beside its final name, checked by reading it again, and linked into place. */
+/* Certificates (cert.h). Each is written beside its final name, checked by reading it again, and
+ * linked into place. */
 #include "cert/cert.h"
 
 #include "base/error.h"
@@ -48,7 +49,8 @@ static zcert_t *to_cert(const sw_key_file *key, bool is_public)
     return cert;
 }
 
-/* CZMQ reports neither a full disk nor a value that its own reader takes otherwise, so the file is loaded again. */
+/* CZMQ reports neither a full disk nor a value that its own reader takes otherwise, so the file is
+ * loaded again. */
 static bool is_whole(const char *path, const sw_key_file *key, bool is_public)
 {
     zcert_t *cert = zcert_load(path);

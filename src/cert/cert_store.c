@@ -1,5 +1,5 @@
-/* The folder of certificates (cert_store.h). zcertstore compares times of whole seconds, so what tells us that the folder
- * has changed is a digest of our own, and then it is loaded anew. */
+/* The folder of certificates (cert_store.h). zcertstore compares times of whole seconds, so what
+ * tells us that the folder has changed is a digest of our own, and then it is loaded anew. */
 #include "cert/cert_store.h"
 
 #include "base/error.h"

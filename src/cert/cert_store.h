@@ -1,5 +1,6 @@
-/* A folder of public certificates: the keys that may do something, here, that may serve. By CZMQ's zcertstore. Used by
- * the broker. A certificate that is added, replaced or removed counts at the next look-up. One thread. */
+/* A folder of public certificates: the keys that may do something, here, that may serve. By CZMQ's
+ * zcertstore. Used by the broker. A certificate that is added, replaced or removed counts at the
+ * next look-up. One thread. */
 #ifndef SW_CERT_CERT_STORE_H
 #define SW_CERT_CERT_STORE_H
 
@@ -8,14 +9,15 @@
 
 typedef struct sw_cert_store sw_cert_store;
 
-/* Opens a folder. FAILED_PRECONDITION with the remedy if it is not a folder, if anyone but this user and root can write
- * it or one of its files, if one of its files is not a certificate, or if it has more than 1,024 files. Files whose
- * names begin with a dot do not count. */
+/* Opens a folder. FAILED_PRECONDITION with the remedy if it is not a folder, if anyone but this
+ * user and root can write it or one of its files, if one of its files is not a certificate, or if
+ * it has more than 1,024 files. Files whose names begin with a dot do not count. */
 sw_code sw_cert_store_new(const char *folder, sw_cert_store **store, sw_error *error);
 void sw_cert_store_destroy(sw_cert_store **store);
 
-/* OK if a certificate has the public key (Z85). NOT_FOUND if none has. FAILED_PRECONDITION if others can write there by
- * now: then no key is good. A file that is no certificate by now is passed over. */
+/* OK if a certificate has the public key (Z85). NOT_FOUND if none has. FAILED_PRECONDITION if
+ * others can write there by now: then no key is good. A file that is no certificate by now is
+ * passed over. */
 sw_code sw_cert_store_find(sw_cert_store *store, const char *public_key, sw_error *error);
 
 #endif

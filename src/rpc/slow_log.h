@@ -1,5 +1,5 @@
-/* Calls that have ended, and a log line for each slow one. Used by the broker, which knows the time at every hop, and by
- * services. One thread. */
+/* Calls that have ended, and a log line for each slow one. Used by the broker, which knows the time
+ * at every hop, and by services. One thread. */
 #ifndef SW_RPC_SLOW_LOG_H
 #define SW_RPC_SLOW_LOG_H
 
@@ -25,7 +25,8 @@ typedef struct sw_slow_log {
     const char *instance; /* of the process; for sw_slow_log_attach */
 } sw_slow_log;
 
-/* Logs the slow calls of a dispatch from now on. `slow_ms` and `instance` are set; the log must outlive the dispatch. */
+/* Logs the slow calls of a dispatch from now on. `slow_ms` and `instance` are set; the log must
+ * outlive the dispatch. */
 void sw_slow_log_attach(sw_slow_log *log, sw_dispatch *dispatch);
 
 /* Whether a call of this time is logged: cheap, for every call. */
@@ -33,10 +34,12 @@ static inline bool sw_slow_log_wants(const sw_slow_log *log, int64_t total_us)
 {
     return *log->slow_ms > 0 && total_us >= *log->slow_ms * 1000;
 }
-/* Writes the line `slow call`, unless it is a stream's or 20 were written in this second: the next line counts those. */
+/* Writes the line `slow call`, unless it is a stream's or 20 were written in this second: the next
+ * line counts those. */
 void sw_slow_log_write(sw_slow_log *log, const sw_ended_call *call, int64_t now_us);
 
-/* The trace-id in the call's `traceparent` (W3C Trace Context), 32 characters; empty if it has none. */
+/* The trace-id in the call's `traceparent` (W3C Trace Context), 32 characters; empty if it has
+ * none. */
 sw_view sw_call_header_trace_id(const sw_call_header *header);
 
 #endif

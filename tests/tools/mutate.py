@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Changes a source file in one small way after the other and runs its tests: a change that no test notices shows what is
-not tested. Run as `./dev mutate FILE`; works on a copy of the tree, in .cache/mutate."""
+"""Changes a source file in one small way after the other and runs its tests: a change that no test
+notices shows what is not tested. Run as `./dev mutate FILE`; works on a copy of the tree, in
+.cache/mutate."""
 import argparse
 import os
 import random
@@ -50,7 +51,8 @@ def mutants(text):
 
 
 def tests_of(file):
-    """The tests that mirror a source file: those of its folder's name, and store tests for the store and the services."""
+    """The tests that mirror a source file: those of its folder's name, and store tests for the
+    store and the services."""
     parts = file.split(os.sep)
     names = {part for part in parts[1:-1]} | {os.path.splitext(parts[-1])[0]}
     if parts[0] == "clients" and "c" in names:
@@ -74,7 +76,8 @@ def run(words, seconds, quiet=True):
 
 
 def copy_tree():
-    """The tracked and new files as they are now, without touching those that are the same (so little is built)."""
+    """The tracked and new files as they are now, without touching those that are the same (so
+    little is built)."""
     os.makedirs(COPY, exist_ok=True)
     files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
                            capture_output=True, text=True, check=True).stdout.split("\0")

@@ -1,4 +1,5 @@
-/* The broker's own answers: code, text and details of each sw_answer. Used by send.c and carry_out.c. */
+/* The broker's own answers: code, text and details of each sw_answer. Used by send.c and
+ * carry_out.c. */
 #ifndef SW_BROKER_ANSWER_H
 #define SW_BROKER_ANSWER_H
 

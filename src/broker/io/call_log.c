@@ -1,4 +1,5 @@
-/* Records of calls (call_log.h). The header of a call is kept as it came and read only if somebody asks. */
+/* Records of calls (call_log.h). The header of a call is kept as it came and read only if somebody
+ * asks. */
 #include "broker/io/call_log.h"
 
 #include <stdlib.h>

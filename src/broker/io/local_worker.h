@@ -1,6 +1,6 @@
-/* The broker's own services: Health, Reflection, Stats, Drain and Trace. To the core they are a worker
- * like others, whose calls go to an rpc dispatch instead of a socket. Used by carry_out.c and
- * broker.c. */
+/* The broker's own services: Health, Reflection, Stats, Drain and Trace. To the core they are a
+ * worker like others, whose calls go to an rpc dispatch instead of a socket. Used by carry_out.c
+ * and broker.c. */
 #ifndef SW_BROKER_LOCAL_WORKER_H
 #define SW_BROKER_LOCAL_WORKER_H
 

@@ -1,5 +1,6 @@
-/* Calls that have ended, for people who ask where the time went: a log line for each slow one, and the Trace service,
- * which sends them to admins as they end. Used by call_log.c, which knows what a call was. One thread. */
+/* Calls that have ended, for people who ask where the time went: a log line for each slow one, and
+ * the Trace service, which sends them to admins as they end. Used by call_log.c, which knows what a
+ * call was. One thread. */
 #ifndef SW_BROKER_TRACE_H
 #define SW_BROKER_TRACE_H
 

@@ -1,4 +1,5 @@
-/* Certificates: what we write CZMQ and our own reader take, what CZMQ writes we take, and no key is ever overwritten. */
+/* Certificates: what we write CZMQ and our own reader take, what CZMQ writes we take, and no key is
+ * ever overwritten. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

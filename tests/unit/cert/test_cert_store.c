@@ -85,7 +85,8 @@ static void test_find(void **state)
     expect(&c, SW_OK);
 }
 
-/* A broken file is refused at the start, and does not stop a program that runs. Neither prints its lines. */
+/* A broken file is refused at the start, and does not stop a program that runs. Neither prints its
+ * lines. */
 static void test_broken(void **state)
 {
     (void)state;

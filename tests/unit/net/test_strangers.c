@@ -1,5 +1,6 @@
-/* Our connections with peers that are not ours: CZMQ's actors. zauth decides who comes in, by the certificates that we
- * write; zmonitor tells what a ZeroMQ socket sees of us; zproxy forwards what we send, in both directions. */
+/* Our connections with peers that are not ours: CZMQ's actors. zauth decides who comes in, by the
+ * certificates that we write; zmonitor tells what a ZeroMQ socket sees of us; zproxy forwards what
+ * we send, in both directions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -174,7 +175,8 @@ static void test_zmonitor(void **state)
     zsock_destroy(&router);
 }
 
-/* Through zproxy to an echo and back: short and long frames (ZMTP tells them apart at 255), empty and many ones. */
+/* Through zproxy to an echo and back: short and long frames (ZMTP tells them apart at 255), empty
+ * and many ones. */
 static void test_zproxy(void **state)
 {
     fixture *f = *state;
