@@ -87,7 +87,17 @@ static void cancelled(sw_call *call, void *context)
     sw_call_fail(call, &error);
 }
 
-static void send(sw_call_watch *watch, const sw_ended_call *call)
+/* A message that cannot be sent for want of memory cancels its call, and with it the watch. */
+static bool is_running(const sw_trace *trace, const sw_call_watch *watch)
+{
+    const sw_call_watch *each = trace->watches;
+    while (each != NULL && each != watch)
+        each = each->next;
+    return each != NULL;
+}
+
+/* Ends the watch after its last message. */
+static void send(sw_trace *trace, sw_call_watch *watch, const sw_ended_call *call)
 {
     Sw__TracedCall message = SW__TRACED_CALL__INIT;
     Sw__Timing timing = SW__TIMING__INIT;
@@ -113,11 +123,13 @@ static void send(sw_call_watch *watch, const sw_ended_call *call)
     message.has_missed = watch->missed > 0;
     message.missed = watch->missed;
     if (!sw_call_partial(watch->call, &message.base)) {
-        watch->missed++; /* the reader is slow; nothing is kept for it */
+        if (is_running(trace, watch))
+            watch->missed++; /* the reader is slow; nothing is kept for it */
         return;
     }
     watch->missed = 0;
-    watch->left--;
+    if (--watch->left == 0)
+        end(watch);
 }
 
 /* --- the method --- */
@@ -176,9 +188,7 @@ void sw_trace_ended(sw_trace *trace, const sw_ended_call *call, int64_t now_us)
     for (sw_call_watch *watch = trace->watches, *next; watch != NULL; watch = next) {
         next = watch->next;
         if (fits(watch->wanted, call))
-            send(watch, call);
-        if (watch->left == 0)
-            end(watch);
+            send(trace, watch, call);
     }
 }
 
