@@ -11,6 +11,9 @@
 void sw_heap_arm(long nth);
 /* Nothing fails any more. Whether one has failed since sw_heap_arm. */
 bool sw_heap_disarm(void);
+/* Between these two, nothing fails and nothing counts: for what a test itself needs. */
+void sw_heap_pause(void);
+void sw_heap_resume(void);
 
 /* Runs the scenario with its first allocation failing, then with its second one, and so on, until a
  * run in which none failed. The scenario must accept every outcome that a caller may get, free what
