@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/program.h"
 #include "net/keyfile.h"
+#include "program/program.h"
 #include "runner/environment.h"
 #include "runner/runner.h"
 #include <limits.h>

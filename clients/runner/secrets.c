@@ -1,9 +1,9 @@
 /* The file of secrets, and the mask, see secrets.h. */
 #include "runner/secrets.h"
 
-#include "base/env_file.h"
 #include "base/error.h"
 #include "base/private_file.h"
+#include "program/env_file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -25,7 +25,7 @@ typedef struct sw_secrets {
     bool begins[256]; /* some value begins with this byte */
 } sw_secrets;
 
-/* Reads variables from a file (base/env_file.h) of mode 0600 or 0400. NULL or "" is an empty
+/* Reads variables from a file (program/env_file.h) of mode 0600 or 0400. NULL or "" is an empty
  * set. FAILED_PRECONDITION says what is wrong with the file; its field is "secrets". *secrets is
  * the caller's, for sw_secrets_destroy. */
 sw_code sw_secrets_load(const char *path, sw_secrets **secrets, sw_error *error);

@@ -2,11 +2,11 @@
  * it. */
 #include "base/error.h"
 #include "base/log.h"
-#include "base/program.h"
 #include "broker/auth/local_users.h"
 #include "broker/io/broker.h"
 #include "cert/cert_store.h"
 #include "net/keyfile.h"
+#include "program/program.h"
 #include <string.h>
 #include <sys/resource.h>
 #include <zmq.h>

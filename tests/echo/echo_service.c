@@ -1,8 +1,8 @@
 /* echo-service: sitewire.test.v1.Echo as a process, for end-to-end tests of streams, cancellation
  * and drain. Options as for the real services; SIGTERM drains, a second one ends it at once. */
 #include "base/error.h"
-#include "base/program.h"
 #include "echo.h"
+#include "program/program.h"
 #include "worker/server.h"
 #include <zmq.h>
 

@@ -1,7 +1,7 @@
 /* The reader of --config and --secrets files: what it accepts has valid names and lies inside the
  * buffer. */
-#include "base/env_file.h"
-#include "base/redact.h"
+#include "program/env_file.h"
+#include "program/redact.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -9,12 +9,13 @@ ABOVE_BASE = {"include/sitewire", "src/base", "proto"}
 ABOVE_WIRE = ABOVE_BASE | {"src/wire"}
 ABOVE_NET = ABOVE_WIRE | {"src/net"}
 ABOVE_CLIENT = ABOVE_NET | {"clients/c/json", "clients/c", "clients/c/watch"}
-ABOVE_RUN = {"include/sitewire", "src/base", "proto", "src/net", "clients/c/json", "clients/c", "clients/cli/run"}
+ABOVE_RUN = ABOVE_BASE | {"src/program", "src/net", "clients/c/json", "clients/c", "clients/cli/run"}
 ABOVE_SCHEMA = ABOVE_RUN | {"clients/cli/term", "clients/cli/schema"}
 ABOVE_REGISTRY = ABOVE_SCHEMA | {"clients/cli/registry"}
 MAY = {
     "include/sitewire": set(),
     "src/base": {"include/sitewire", "proto"},
+    "src/program": ABOVE_BASE,
     "src/wire": ABOVE_BASE,
     "src/net": ABOVE_WIRE,
     "src/cert": ABOVE_NET,
@@ -24,11 +25,11 @@ MAY = {
     "src/broker/core": ABOVE_WIRE - {"proto"},
     "src/broker/auth": ABOVE_NET | {"src/cert", "src/broker", "src/broker/core"},
     "src/broker/io": ABOVE_NET | {"src/cert", "src/rpc", "src/broker", "src/broker/core", "src/broker/auth"},
-    "src/broker": ABOVE_NET | {"src/cert", "src/broker/core", "src/broker/auth", "src/broker/io"},  # options.h at the bottom, main.c on top
+    "src/broker": ABOVE_NET | {"src/program", "src/cert", "src/broker/core", "src/broker/auth", "src/broker/io"},  # options.h at the bottom, main.c on top
     "src/store/pg": ABOVE_NET,
     "src/store/bind": ABOVE_WIRE | {"src/store/pg"},
     "src/store": ABOVE_NET | {"src/rpc", "src/worker", "src/store/pg", "src/store/bind"},
-    "src/service": ABOVE_NET | {"src/rpc", "src/worker", "src/store", "src/store/pg", "src/store/bind"},
+    "src/service": ABOVE_NET | {"src/program", "src/rpc", "src/worker", "src/store", "src/store/pg", "src/store/bind"},
     "clients/c/json": ABOVE_WIRE,
     "clients/c": ABOVE_NET | {"clients/c/json"},
     "clients/c/watch": ABOVE_NET | {"clients/c/json", "clients/c"},
@@ -41,7 +42,7 @@ MAY = {
     "clients/cli/deploy": ABOVE_REGISTRY,
     "clients/cli/system": ABOVE_REGISTRY | {"src/cert", "src/store", "src/store/pg"},  # `migrate`, `up`, `audit`, `key`
     "clients/cli/app": ABOVE_REGISTRY | {"clients/cli/import", "clients/cli/deploy", "clients/cli/system"},
-    "clients/runner": ABOVE_CLIENT,
+    "clients/runner": ABOVE_CLIENT | {"src/program"},
 }
 
 

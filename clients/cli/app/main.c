@@ -1,7 +1,7 @@
 /* `sitewire`, the command line. Everything else is in the library sw_cli, for the unit tests. */
-#include "base/process.h"
 #include "cli/app/app.h"
 #include "cli/app/commands.h"
+#include "program/process.h"
 
 int main(int argc, char **argv)
 {

@@ -1,8 +1,8 @@
-/* Numbers, durations and times among the flags of a command (base/args.h). Used by the commands. */
+/* Numbers, durations and times among the flags of a command (program/args.h). Used by the commands. */
 #ifndef SW_CLI_ARGS_H
 #define SW_CLI_ARGS_H
 
-#include "base/args.h"
+#include "program/args.h"
 #include <stdint.h>
 
 /* A flag's number, or `fallback` if it was not given. INVALID_ARGUMENT names flag and range. */

@@ -3,8 +3,8 @@
 #ifndef SW_CLI_UP_CONFIG_H
 #define SW_CLI_UP_CONFIG_H
 
-#include "base/args.h"
-#include "base/configuration.h"
+#include "program/args.h"
+#include "program/configuration.h"
 
 #define SW_UP_CONFIG_FLAGS 6 /* arguments that sw_up_config_pass adds at most */
 

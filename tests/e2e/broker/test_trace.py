@@ -53,7 +53,7 @@ class SlowCalls(Base):
 
     def test_no_worker_has_it(self):
         """The broker answers: the whole time was in the queue."""
-        _worker, client = self.broker.worker(capacity=1), self.broker.client()
+        self.worker, client = self.broker.worker(capacity=1), self.broker.client()
         self.serving()
         client.send(ECHO + "/First")  # takes the worker's only place
         self.assertEqual(client.code(ECHO + "/Waits", time_left_ms=80), DEADLINE)
@@ -63,7 +63,7 @@ class SlowCalls(Base):
 
     def test_lines_are_bounded(self):
         """Whoever makes slow calls cannot fill the disk; what was left out is counted."""
-        client, _worker = self.broker.client(), self.broker.worker(capacity=1)
+        client, self.worker = self.broker.client(), self.broker.worker(capacity=1)
         self.serving()
         client.send(ECHO + "/First")
         for _ in range(200):

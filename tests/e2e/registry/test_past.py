@@ -179,7 +179,7 @@ class Past(unittest.TestCase):
             "WHERE resource = 'Registrar'")[0][0]))
         for at, code, text in (("2999-01-01", INVALID_ARGUMENT, "field: read_time"), ("1999-01-01", FAILED_PRECONDITION, "begins at 20"),
                                ("1000d", FAILED_PRECONDITION, "field: read_time"), ("soon", INVALID_ARGUMENT, "--at takes a date"),
-                               ("2026-13-01", INVALID_ARGUMENT, "read_time"), ("TT", INVALID_ARGUMENT, "read_time")):
+                               ("2026-13-01", INVALID_ARGUMENT, "--at takes a date"), ("TT", INVALID_ARGUMENT, "read_time")):
             for words in (("get", "registrar", "timed"), ("list", "registrars")):
                 self.assertIn(text, self.run_cli(*words, "--at", at, code=code))
         self.assertIn("only reports the present", self.run_cli("get", "profile", ADMIN, "--at", "1s", code=INVALID_ARGUMENT))

@@ -1,6 +1,6 @@
 /* Log lines and notifications, as a reader sees them. */
 #include "base/log.h"
-#include "base/notify.h"
+#include "program/notify.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

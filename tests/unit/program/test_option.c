@@ -1,5 +1,5 @@
 /* Options and configurations: sources and their order, types, and what is said about mistakes. */
-#include "base/configuration.h"
+#include "program/configuration.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

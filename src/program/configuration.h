@@ -3,7 +3,7 @@
 #ifndef SW_BASE_CONFIGURATION_H
 #define SW_BASE_CONFIGURATION_H
 
-#include "base/option.h"
+#include "program/option.h"
 #include <stddef.h>
 
 typedef struct sw_configuration sw_configuration;

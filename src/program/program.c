@@ -1,15 +1,15 @@
 /* The frame of every server program (program.h). One epoll descriptor stands for signals and
  * watchdog, so that any loop can watch it. */
-#include "base/program.h"
+#include "program/program.h"
 
 #include "base/clock.h"
-#include "base/configuration.h"
 #include "base/endpoint.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/notify.h"
-#include "base/process.h"
-#include "base/redact.h"
+#include "program/configuration.h"
+#include "program/notify.h"
+#include "program/process.h"
+#include "program/redact.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

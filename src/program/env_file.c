@@ -1,7 +1,7 @@
 /* The reader of EnvironmentFile= (env_file.h). A value is decoded into the place where it stands:
  * decoding never makes it longer. Like systemd, a carriage return ends a line just as a line feed
  * does. */
-#include "base/env_file.h"
+#include "program/env_file.h"
 
 #include "base/error.h"
 #include "base/utf8.h"

@@ -1,8 +1,8 @@
 /* Files of variables, as systemd.exec(5) describes EnvironmentFile=; passwords and endpoints in
  * their values. */
 #include "base/endpoint.h"
-#include "base/env_file.h"
-#include "base/redact.h"
+#include "program/env_file.h"
+#include "program/redact.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

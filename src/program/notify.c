@@ -1,5 +1,5 @@
 /* systemd's notification protocol, without its library. */
-#include "base/notify.h"
+#include "program/notify.h"
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>

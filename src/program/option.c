@@ -1,5 +1,5 @@
 /* Options: names, types and help (option.h). */
-#include "base/option.h"
+#include "program/option.h"
 
 #include "base/duration.h"
 #include "base/error.h"

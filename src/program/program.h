@@ -5,7 +5,7 @@
 #ifndef SW_BASE_PROGRAM_H
 #define SW_BASE_PROGRAM_H
 
-#include "base/option.h"
+#include "program/option.h"
 #include <stddef.h>
 
 /* Collects what --check-config finds. */

@@ -1,5 +1,5 @@
 /* The parser of command lines: see args.h. */
-#include "base/args.h"
+#include "program/args.h"
 #include "base/error.h"
 #include "base/nearest.h"
 #include <stdlib.h>

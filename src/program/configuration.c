@@ -1,10 +1,10 @@
 /* Reading and comparing configurations (configuration.h). */
-#include "base/configuration.h"
+#include "program/configuration.h"
 
-#include "base/args.h"
-#include "base/env_file.h"
 #include "base/error.h"
-#include "base/redact.h"
+#include "program/args.h"
+#include "program/env_file.h"
+#include "program/redact.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* How a process begins (process.h). */
-#include "base/process.h"
+#include "program/process.h"
 #include <fcntl.h>
 #include <malloc.h>
 #include <sched.h>

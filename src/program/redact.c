@@ -1,5 +1,5 @@
 /* Finding passwords (redact.h). */
-#include "base/redact.h"
+#include "program/redact.h"
 
 #include <stdio.h>
 #include <string.h>
