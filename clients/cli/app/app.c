@@ -17,8 +17,7 @@ static const char *remedy(sw_code code)
     static const char *const remedies[SW_CODE_COUNT] = {
         [SW_DEADLINE_EXCEEDED] = "allow more time with --timeout, or see `sitewire status`",
         [SW_ABORTED] = "read it again, and repeat the change with its new revision",
-        [SW_UNAUTHENTICATED] = "on tcp a key identifies the caller (`sitewire key enroll`), on ipc the uid "
-                               "(the broker's --local-users)",
+        [SW_UNAUTHENTICATED] = "tcp needs a key: `sitewire key enroll`; ipc a uid of --local-users",
         [SW_UNIMPLEMENTED] = "`sitewire describe` lists what the running services offer",
         [SW_UNAVAILABLE] = "`sitewire status` shows what runs; `sitewire up --data DIR` starts a system",
     };
