@@ -137,12 +137,13 @@ sw_code sw_client_launch(sw_client *client, const sw_call_spec *spec, uint64_t *
         return sw_fail(error, SW_FAILED_PRECONDITION, "the client is being closed");
     if (!client->busy && client->calls.count == 0)
         sw_link_resume(&client->link, sw_now_us());
-    sw_pending_call *call =
-        client->calls.count < client->options.in_flight_max ? sw_pending_take(&client->calls) : NULL;
-    if (call == NULL)
+    if (client->calls.count >= client->options.in_flight_max)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED,
                        "%zu calls are in flight, the most that in_flight_max allows; let some end first",
                        client->calls.count);
+    sw_pending_call *call = sw_pending_take(&client->calls);
+    if (call == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     sw_code code = prepare(client, spec, &options, call, error);
     if (code != SW_OK) {
         sw_pending_release(&client->calls, call);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "wire/mdp.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +64,8 @@ static void send_frame(fake_broker *fake, const void *data, size_t size, bool mo
 
 void fake_raw(fake_broker *fake, const fake_request *to, const sw_view *frames, int count)
 {
-    send_frame(fake, to->identity, to->identity_size, true);
+    if (zmq_send(fake->socket, to->identity, to->identity_size, ZMQ_SNDMORE) < 0 && errno == EHOSTUNREACH)
+        return; /* the client has gone */
     for (int i = 0; i < count; i++)
         send_frame(fake, frames[i].data, frames[i].size, i + 1 < count);
 }

@@ -17,7 +17,8 @@
 #define RUNS_MAX 100000
 
 static _Thread_local long until_failure; /* allocations; 0: none is to fail */
-static _Thread_local bool has_failed, is_paused;
+static _Thread_local bool has_failed;
+static _Thread_local int pauses;
 
 void sw_heap_arm(long nth)
 {
@@ -33,12 +34,12 @@ bool sw_heap_disarm(void)
 
 void sw_heap_pause(void)
 {
-    is_paused = true;
+    pauses++;
 }
 
 void sw_heap_resume(void)
 {
-    is_paused = false;
+    pauses--;
 }
 
 int sw_heap_each(void (*scenario)(void *context), void *context)
@@ -56,7 +57,7 @@ int sw_heap_each(void (*scenario)(void *context), void *context)
 /* True for the allocation that is to fail. */
 static bool is_turn(void)
 {
-    if (until_failure == 0 || is_paused || --until_failure > 0)
+    if (until_failure == 0 || pauses > 0 || --until_failure > 0)
         return false;
     has_failed = true;
     errno = ENOMEM;

@@ -11,7 +11,7 @@
 void sw_heap_arm(long nth);
 /* Nothing fails any more. Whether one has failed since sw_heap_arm. */
 bool sw_heap_disarm(void);
-/* Between these two, nothing fails and nothing counts: for what a test itself needs. */
+/* Between these two, nothing fails and nothing counts: for what a test itself needs. Pairs nest. */
 void sw_heap_pause(void);
 void sw_heap_resume(void);
 

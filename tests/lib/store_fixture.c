@@ -2,6 +2,7 @@
 #include "store_fixture.h"
 #include "base/clock.h"
 #include "db.h"
+#include "heap.h"
 #include "pg.h"
 #include "store/pg/migrate.h"
 #include <setjmp.h>
@@ -70,11 +71,13 @@ static bool on_send(sw_transport *transport, const sw_route *route, bool final, 
     take_trailers(call, header);
     call->sql_us = header->timing.sql_us;
     if (message) {
+        sw_heap_pause();
         size_t size = protobuf_c_message_get_packed_size(message);
         uint8_t *bytes = malloc(size + 1);
         protobuf_c_message_pack(message, bytes);
         call->reply = protobuf_c_message_unpack(message->descriptor, NULL, size, bytes);
         free(bytes);
+        sw_heap_resume();
     }
     return true;
 }
@@ -192,7 +195,9 @@ void test_store_start(test_store *test, test_call *call, const char *method, con
                              .time_left_ms = timeout_ms ? timeout_ms : 30000};
     size_t header_size = sw_call_header_encode(&header, header_bytes, sizeof(header_bytes));
     size_t size = protobuf_c_message_get_packed_size(request);
+    sw_heap_pause();
     uint8_t *bytes = malloc(size + 1);
+    sw_heap_resume();
     protobuf_c_message_pack(request, bytes);
     test->calls[call->tag % 4096] = call;
     sw_incoming incoming = {

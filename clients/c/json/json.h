@@ -13,8 +13,9 @@
 #define SW_JSON_DEPTH_MAX 32 /* levels of nested messages */
 
 /* Makes a message from JSON. INVALID_ARGUMENT names the field that is unknown, of the wrong type
- * or out of range. The caller frees *message with protobuf_c_message_free_unpacked(message,
- * allocator); it is NULL on failure. */
+ * or out of range. RESOURCE_EXHAUSTED: out of memory, but jansson may report that as a syntax
+ * error, which is INVALID_ARGUMENT. The caller frees *message with
+ * protobuf_c_message_free_unpacked(message, allocator); it is NULL on failure. */
 sw_code sw_json_parse(const ProtobufCMessageDescriptor *type, const char *json, size_t size,
                       ProtobufCAllocator *allocator, ProtobufCMessage **message, sw_error *error);
 sw_code sw_json_to_message(const ProtobufCMessageDescriptor *type, const json_t *json,

@@ -466,6 +466,8 @@ sw_code sw_json_parse(const ProtobufCMessageDescriptor *type, const char *json, 
     json_error_t where;
     *message = NULL;
     json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
+    if (root == NULL && where.text[0] == '\0') /* jansson reports nothing when out of memory */
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     if (root == NULL)
         return sw_fail(error, SW_INVALID_ARGUMENT, "JSON line %d, column %d: %s", where.line, where.column,
                        where.text);

@@ -239,8 +239,10 @@ static sw_code build(sw_schema *schema, const void *bytes, size_t size, sw_error
         return exhausted(error);
     sw_code code = sw_unpack(&google__protobuf__file_descriptor_set__descriptor, (sw_view){bytes, size},
                              sw_arena_allocator(schema->arena), &message, error);
+    if (code == SW_RESOURCE_EXHAUSTED)
+        return exhausted(error);
     if (code != SW_OK)
-        return sw_fail(error, SW_INVALID_ARGUMENT, "the schema is no FileDescriptorSet");
+        return sw_fail(error, SW_INVALID_ARGUMENT, "the schema is not a FileDescriptorSet");
     Google__Protobuf__FileDescriptorSet *set = (void *)message;
     size_t file_count = drop_doubles(set), service_count = 0;
     sw_comments *comments = sw_arena_alloc(schema->arena, (file_count + 1) * sizeof(*comments));

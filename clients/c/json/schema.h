@@ -26,7 +26,8 @@ typedef struct sw_schema_service {
 } sw_schema_service;
 
 /* Reads a serialized FileDescriptorSet, of which it keeps nothing. INVALID_ARGUMENT says what is
- * wrong with it. The caller destroys *schema; everything below belongs to it. */
+ * wrong with it; RESOURCE_EXHAUSTED: it is too large, or there is no memory. The caller destroys
+ * *schema; everything below belongs to it. */
 sw_code sw_schema_new(const void *set, size_t size, sw_schema **schema, sw_error *error);
 void sw_schema_destroy(sw_schema **schema);
 /* All services, sorted by name; returns their number. */
