@@ -40,14 +40,19 @@ void sw_lane_listen(sw_lane *lane, const char *channel)
     snprintf(lane->listen, sizeof(lane->listen), "LISTEN %s", channel);
 }
 
-static void watch(sw_lane *lane, int fd, short events)
+/* False when out of memory; nobody would hear of what happens on the descriptor. */
+static bool watch(sw_lane *lane, int fd, short events)
 {
-    if (lane->watched >= 0 && lane->watched != fd)
+    if (lane->watched >= 0 && lane->watched != fd) {
         sw_loop_remove_fd(lane->loop, lane->watched);
-    if (fd >= 0 && (lane->watched != fd || lane->watched_events != events))
-        sw_loop_fd(lane->loop, fd, events, on_ready, lane);
+        lane->watched = -1;
+    }
+    if (fd >= 0 && (lane->watched != fd || lane->watched_events != events) &&
+        sw_loop_fd(lane->loop, fd, events, on_ready, lane) != SW_OK)
+        return false;
     lane->watched = fd;
     lane->watched_events = events;
+    return true;
 }
 
 static void close_connection(sw_lane *lane)
@@ -106,12 +111,11 @@ static void go_up(sw_lane *lane)
     PQsetnonblocking(lane->connection, 1);
     if (PQhost(lane->connection) != NULL && *PQhost(lane->connection) == '/') /* tcp finds its own */
         setsockopt(PQsocket(lane->connection), SOL_SOCKET, SO_SNDBUF, &send_size, sizeof(send_size));
-    watch(lane, PQsocket(lane->connection), ZMQ_POLLIN);
     static const char settings[] =
         "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
         "set_config('jit', 'off', false), set_config('search_path', 'pg_catalog, pg_temp', false), "
         "set_config('default_transaction_read_only', $1, false)";
-    if (!PQenterPipelineMode(lane->connection) ||
+    if (!watch(lane, PQsocket(lane->connection), ZMQ_POLLIN) || !PQenterPipelineMode(lane->connection) ||
         !sw_lane_plain(lane, settings, lane->kind == SW_LANE_READ ? "on" : "off") ||
         (lane->kind == SW_LANE_WRITE &&
          !sw_lane_plain(lane, "SELECT set_config('lock_timeout', $1, false)", lock_ms)) ||
@@ -131,10 +135,9 @@ static void poll_connect(sw_lane *lane)
         watch(lane, -1, 0);
     if (status == PGRES_POLLING_OK)
         go_up(lane);
-    else if (status == PGRES_POLLING_FAILED || fd < 0)
+    else if (status == PGRES_POLLING_FAILED || fd < 0 ||
+             !watch(lane, fd, status == PGRES_POLLING_WRITING ? ZMQ_POLLOUT : ZMQ_POLLIN))
         go_down(lane);
-    else
-        watch(lane, fd, status == PGRES_POLLING_WRITING ? ZMQ_POLLOUT : ZMQ_POLLIN);
 }
 
 /* libpq tries several hosts one after the other, but waits for one that is silent. The next attempt begins with the
@@ -179,7 +182,8 @@ void sw_lane_connect(sw_lane *lane)
     }
     PQsetNoticeProcessor(lane->connection, sw_lane_ignore_notice, NULL);
     sw_timer_start(lane->timer, sw_now_ms() + connect_ms);
-    watch(lane, PQsocket(lane->connection), ZMQ_POLLOUT);
+    if (!watch(lane, PQsocket(lane->connection), ZMQ_POLLOUT))
+        go_down(lane);
 }
 
 /* Time to try again, or time over for trying. */
@@ -224,10 +228,8 @@ void sw_lane_flush(sw_lane *lane)
     if (!lane->broken && lane->batch > 0 && !sw_lane_sync(lane))
         lane->broken = true;
     int left = lane->broken ? -1 : PQflush(lane->connection);
-    if (left < 0)
+    if (left < 0 || !watch(lane, lane->watched, left ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN))
         go_down(lane);
-    else
-        watch(lane, lane->watched, left ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN);
 }
 
 void sw_lane_settle(sw_lane *lane)
