@@ -383,7 +383,7 @@ static void set_ready(sw_boot *boot)
         store->ready = true;
         store->reason[0] = '\0';
     }
-    sw_store_tell(store);
+    sw_store_report(store);
     sw_op_unpark(store);
 }
 
@@ -400,7 +400,7 @@ static void refuse(sw_boot *boot, const char *reason)
     boot->known_version = 0;
     snprintf(store->reason, sizeof(store->reason), "%s", reason);
     stop(boot, retry_ms);
-    sw_store_tell(store);
+    sw_store_report(store);
 }
 
 static void advance(sw_boot *boot)
@@ -415,7 +415,7 @@ static void advance(sw_boot *boot)
         steps[boot->step].ask(boot, &sql);
         if (!sql.failed && sql.length == 0)
             continue;
-        if (!sw_store_submit(boot->store, &boot->work, SW_LANE_CONTROL, &sql))
+        if (!sw_pool_submit(boot->store->pool, &boot->work, SW_LANE_CONTROL, &sql))
             refuse(boot, "out of memory");
         return;
     }

@@ -47,7 +47,7 @@ static void run(void *context)
     chore->work = (sw_work){.done = done};
     chore->woken = chore->told = false;
     chore->running =
-        chore->store->serving && sw_store_submit(chore->store, &chore->work, SW_LANE_CONTROL, &sql);
+        chore->store->serving && sw_pool_submit(chore->store->pool, &chore->work, SW_LANE_CONTROL, &sql);
     if (chore->running)
         sw_timer_stop(chore->timer);
     else

@@ -98,9 +98,9 @@ struct sw_store {
     size_t table_count;
     bool ready; /* the schema fits and is known */
     bool closing;
-    bool serving, told;
-    char reason[512];    /* why it is not ready */
-    char last_told[512]; /* why it does not serve */
+    bool serving, reported;
+    char reason[512];      /* why it is not ready */
+    char last_reason[512]; /* why it does not serve */
     uint8_t page_key[SW_PAGE_KEY];
     const sw_reference *references;
     size_t reference_count;
@@ -117,10 +117,9 @@ struct sw_store {
 void sw_op_handle(sw_call *call, const ProtobufCMessage *request, void *plan);
 /* Starts what waited for the store to be ready, or ends what has waited too long. */
 void sw_op_unpark(sw_store *store);
-/* For boot.c: submits a statement without a call. False when out of memory. */
-bool sw_store_submit(sw_store *store, sw_work *work, sw_lane_kind kind, const sw_sql *sql);
-/* Tells whether the service can serve, if that has changed. */
-void sw_store_tell(sw_store *store);
+
+/* serving.c: reports whether the store can serve, and why not, if that has changed */
+void sw_store_report(sw_store *store);
 
 /* standard_read.c, standard_write.c, query.c: the main statement of an op */
 sw_code sw_read_build(sw_op *op, sw_error *error);

@@ -107,31 +107,6 @@ static void on_cancel(sw_call *call, void *context)
 
 /* --- Statements --- */
 
-static sw_statement *find_statement(sw_statements *statements, const sw_sql *sql)
-{
-    if (sql->known && sw_statement_is_known(sql->known))
-        return sw_statements_again(statements, sql->known);
-    sw_statement *statement = sw_statements_get(statements, sql->text, sql->length, sql->types, sql->count);
-    if (sql->known && statement)
-        *sql->known = (sw_known_statement){statement, statement->generation};
-    return statement;
-}
-
-bool sw_store_submit(sw_store *store, sw_work *work, sw_lane_kind kind, const sw_sql *sql)
-{
-    work->kind = kind;
-    work->statement = sql->failed ? NULL : find_statement(sw_pool_statements(store->pool), sql);
-    if (!work->statement)
-        return false;
-    work->values = sql->values;
-    work->sizes = sql->sizes;
-    work->formats = sql->formats;
-    work->alone = false;
-    work->again = 0;
-    sw_pool_submit(store->pool, work);
-    return true;
-}
-
 /* A hash of the row that the step changes, 0 if it is none of a table. */
 static uint64_t row_of(const sw_op *op, sw_step step)
 {
@@ -152,7 +127,7 @@ static void submit(sw_op *op, sw_step step, const sw_sql *sql)
     op->work.enter = op->enter;
     bool reads = !op->plan->writes || step == SW_STEP_REFERRERS || step == SW_STEP_LOOK;
     sw_lane_kind kind = reads ? SW_LANE_READ : SW_LANE_WRITE;
-    if (sw_store_submit(op->store, &op->work, kind, sql))
+    if (sw_pool_submit(op->store->pool, &op->work, kind, sql))
         return;
     sw_error error;
     sw_fail(&error, SW_RESOURCE_EXHAUSTED,

@@ -16,7 +16,7 @@ static void on_change(void *context)
     if (store->closing)
         return;
     sw_boot_start(store->boot);
-    sw_store_tell(store);
+    sw_store_report(store);
 }
 
 static void on_notify(void *context)
@@ -28,26 +28,6 @@ static void on_notify(void *context)
 static void on_parked(void *context)
 {
     sw_op_unpark(context);
-}
-
-void sw_store_tell(sw_store *store)
-{
-    bool up = sw_pool_is_up(store->pool, SW_LANE_READ) && sw_pool_is_up(store->pool, SW_LANE_WRITE);
-    bool serving = store->ready && up;
-    char reason[sizeof(store->reason)] = "";
-    if (!up && *sw_pool_reason(store->pool))
-        snprintf(reason, sizeof(reason), "no connection to the database: %s", sw_pool_reason(store->pool));
-    else if (!up)
-        snprintf(reason, sizeof(reason), SW_STORE_CONNECTING);
-    else if (!store->ready)
-        snprintf(reason, sizeof(reason), "%s", *store->reason ? store->reason : SW_STORE_LOOKING);
-    if (store->told && serving == store->serving && strcmp(reason, store->last_told) == 0)
-        return;
-    store->told = true;
-    store->serving = serving;
-    memcpy(store->last_told, reason, sizeof(reason));
-    if (store->on_serving)
-        store->on_serving(store->context, serving, reason);
 }
 
 sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **out, sw_error *error)

@@ -40,6 +40,19 @@ sw_bind sw_bind_find(const ProtobufCFieldDescriptor *field, Oid type);
 /* The column type that a field has when nothing else is said (tests, parameters whose type is open). */
 Oid sw_bind_default_type(const ProtobufCFieldDescriptor *field);
 
+/* Where the value of a field is in its message. */
+static inline void *sw_field_at(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+    return (char *)message + field->offset;
+}
+
+/* `has_x`, or the count `n_x` of a repeated field, through its type. */
+static inline void *sw_field_quantifier(const ProtobufCMessage *message,
+                                        const ProtobufCFieldDescriptor *field)
+{
+    return (char *)message + field->quantifier_offset;
+}
+
 /* Whether a field of a message is set; a repeated one if it has elements. */
 bool sw_field_is_set(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
 /* Part of a key: false if it is missing. A number that is not set is 0, as proto3 does not send that. */

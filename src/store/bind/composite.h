@@ -1,5 +1,5 @@
-/* Messages within messages <-> composite types, by the names of their columns: what bind.c and row.c do with a field that is
- * a message, or several. Composite types are read from the catalog once for each version of the schema (boot.c). */
+/* Messages in fields <-> composite types, by the names of their columns. The catalog of composite
+ * types is read once for each version of the schema (boot.c). Used by the rest of this folder. */
 #ifndef SW_STORE_COMPOSITE_H
 #define SW_STORE_COMPOSITE_H
 
@@ -27,14 +27,8 @@ typedef struct sw_attributes {
     sw_row_type *rows; /* made of them so far */
 } sw_attributes;
 
-/* Sets `bind`, and `row` if need be, of a column that has its field and its type. SW_BIND_NONE if they do not fit. Row
- * types are made once, in the arena. */
+/* Sets `bind`, and `row` for a composite type, of a column that has its field and its type.
+ * SW_BIND_NONE if they do not fit. Each row type is made once, in the arena. */
 void sw_column_fit(sw_column *column, sw_attributes *attributes, sw_arena *arena);
-
-/* A message, or `count` of them, as a parameter. Errors name the column within. */
-sw_code sw_row_bind(const ProtobufCMessage *message, const sw_row_type *row, sw_arena *arena, sw_value *value,
-                    sw_error *error);
-sw_code sw_rows_bind(ProtobufCMessage *const *messages, size_t count, const sw_column *column,
-                     sw_arena *arena, sw_value *value, sw_error *error);
 
 #endif

@@ -4,8 +4,8 @@
 #define SW_STORE_TABLE_H
 
 #include "store/bind/bind.h"
+#include "store/bind/resource.h"
 #include "store/pg/statement.h"
-#include "store/store.h"
 
 #define SW_FIELDS_MAX 64 /* fields of a resource: a bit each */
 #define SW_KEYS_MAX   4  /* key fields */

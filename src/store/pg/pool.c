@@ -81,7 +81,7 @@ bool sw_pool_is_up(const sw_pool *pool, sw_lane_kind kind)
     return false;
 }
 
-void sw_pool_submit(sw_pool *pool, sw_work *work)
+static void submit(sw_pool *pool, sw_work *work)
 {
     work->queued_ms = 0;
     work->sent = work->blocked = false;
@@ -89,6 +89,31 @@ void sw_pool_submit(sw_pool *pool, sw_work *work)
     enqueue(&pool->queues[work->kind], work);
     if (!sw_pool_is_up(pool, work->kind))
         start_ticking(pool);
+}
+
+static sw_statement *find_statement(sw_statements *statements, const sw_sql *sql)
+{
+    if (sql->known && sw_statement_is_known(sql->known))
+        return sw_statements_again(statements, sql->known);
+    sw_statement *statement = sw_statements_get(statements, sql->text, sql->length, sql->types, sql->count);
+    if (sql->known && statement)
+        *sql->known = (sw_known_statement){statement, statement->generation};
+    return statement;
+}
+
+bool sw_pool_submit(sw_pool *pool, sw_work *work, sw_lane_kind kind, const sw_sql *sql)
+{
+    work->kind = kind;
+    work->statement = sql->failed ? NULL : find_statement(pool->statements, sql);
+    if (!work->statement)
+        return false;
+    work->values = sql->values;
+    work->sizes = sql->sizes;
+    work->formats = sql->formats;
+    work->alone = false;
+    work->again = 0;
+    submit(pool, work);
+    return true;
 }
 
 /* --- Sending --- */
@@ -209,7 +234,7 @@ static void cancel_lane(sw_pool *pool, const sw_lane *lane)
                              .values = &cancel->value,
                              .sizes = &cancel->size,
                              .formats = &cancel->format};
-    sw_pool_submit(pool, &cancel->work);
+    submit(pool, &cancel->work);
 }
 
 /* Cancels what runs on and on though nobody waits for it. It may hit the statement behind: that is sent again. */
@@ -355,9 +380,4 @@ void sw_pool_connect(sw_pool *pool)
 const char *sw_pool_reason(const sw_pool *pool)
 {
     return pool->reason;
-}
-
-sw_statements *sw_pool_statements(sw_pool *pool)
-{
-    return pool->statements;
 }

@@ -4,6 +4,7 @@
 #define SW_STORE_POOL_H
 
 #include "store/pg/lane.h"
+#include "store/pg/sql.h"
 
 #define SW_PARK_MS 1000 /* how long work waits while no lane of its kind is up */
 
@@ -23,8 +24,9 @@ void sw_pool_connect(sw_pool *pool);
 /* Before that: on_notify is called when a NOTIFY on `channel` comes. */
 void sw_pool_listen(sw_pool *pool, const char *channel);
 
-/* Queues work; it is sent when the loop's round ends. */
-void sw_pool_submit(sw_pool *pool, sw_work *work);
+/* Queues `work` with its statement; it is sent when the loop's round ends. The values of `sql` are
+ * lent until the work is done. False when out of memory or statements; nothing is queued then. */
+bool sw_pool_submit(sw_pool *pool, sw_work *work, sw_lane_kind kind, const sw_sql *sql);
 /* Nobody waits for `work` any more. True if it was still queued: it will not be done. False: it has been sent, is
  * cancelled if it keeps running, and will be done. */
 bool sw_pool_drop(sw_pool *pool, sw_work *work);
@@ -32,6 +34,5 @@ bool sw_pool_drop(sw_pool *pool, sw_work *work);
 bool sw_pool_is_up(const sw_pool *pool, sw_lane_kind kind);
 /* Why the last lane went down, or "". */
 const char *sw_pool_reason(const sw_pool *pool);
-sw_statements *sw_pool_statements(sw_pool *pool);
 
 #endif
