@@ -202,6 +202,11 @@ sw_code sw_trace_open(sw_trace *trace, sw_loop *loop, sw_dispatch *dispatch, con
 
 void sw_trace_close(sw_trace *trace)
 {
-    while (trace->watches != NULL)
-        unlink_watch(trace->watches);
+    for (sw_call_watch *watch = trace->watches, *next; watch != NULL; watch = next) {
+        next = watch->next;
+        sw_timer_destroy(&watch->timer);
+        free(watch);
+    }
+    trace->watches = NULL;
+    trace->count = 0;
 }
