@@ -114,6 +114,8 @@ BEGIN
          sitewire.has_trigger(it, 'record', 'users.record') AND sitewire.has_trigger(it, 'record_update', 'users.record')
          AND sitewire.has_trigger(it, 'record_truncate', 'users.record_truncate'), call),
         ('as-of', EXISTS (SELECT FROM users.history h WHERE h.resource = r.name), call),
+        ('triggers for all rows', sitewire.triggers_reach_all_rows(it),
+         'drop the rule, or the table that inherits from it, or enable the triggers of its partition'),
         ('grants', sitewire.has_grants(r),
          format('only %s may have privileges on it: ', r.service) || call)) d (duty, met, remedy);
 END $$;
@@ -135,6 +137,17 @@ CREATE OR REPLACE FUNCTION sitewire.has_trigger(relation regclass, name text, fu
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = name AND t.tgfoid = function
                    AND t.tgenabled IN ('O', 'A') AND obj_description(t.oid, 'pg_trigger') IS NOT NULL)
+$$;
+
+-- Whether no row escapes the triggers. A rule writes elsewhere with its owner's rights. The rows of a
+-- table that inherits appear in its parent, but run their own triggers; partitions have the
+-- parent's, each of which can be switched off.
+CREATE OR REPLACE FUNCTION sitewire.triggers_reach_all_rows(relation regclass) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT NOT EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = relation)
+       AND NOT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                       WHERE i.inhparent = relation AND NOT c.relispartition)
+       AND NOT EXISTS (SELECT FROM pg_partition_tree(relation) p JOIN pg_trigger t ON t.tgrelid = p.relid
+                       WHERE t.tgparentid <> 0 AND t.tgenabled NOT IN ('O', 'A'))
 $$;
 
 -- Whether a role of the services can change rows.

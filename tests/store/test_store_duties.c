@@ -211,6 +211,34 @@ static void duties_removed_in_turn(void **state)
     served();
 }
 
+/* The rows of a table that inherits are read and written through its parent, without the parent's
+ * triggers; a rule writes with its owner's rights. */
+static void rows_without_triggers(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"CREATE TABLE referential.heir () INHERITS (referential.registrar)", "DROP TABLE referential.heir"},
+        {"CREATE RULE hasty AS ON UPDATE TO referential.registrar DO ALSO DELETE FROM referential.cms",
+         "DROP RULE hasty ON referential.registrar"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        db_run(test.conn, cases[i][0]);
+        refused("referential.registrar is not guarded: it lacks triggers for all rows; drop the rule, or");
+        db_run(test.conn, cases[i][1]);
+    }
+    db_run(test.conn, "CREATE TABLE referential.parted (code text PRIMARY KEY, created_at timestamptz,"
+                      " updated_at timestamptz, revision bigint) PARTITION BY LIST (code);"
+                      "CREATE TABLE referential.part PARTITION OF referential.parted DEFAULT;"
+                      "SELECT sitewire.keep_resource('referential.parted', 'sitewire_referential')");
+    static const char missing[] = "SELECT duty FROM sitewire.missing_duties('referential.parted')";
+    assert_string_equal(db_rows(test.conn, missing), "");
+    db_run(test.conn, "ALTER TABLE referential.part DISABLE TRIGGER guard");
+    assert_string_equal(db_rows(test.conn, missing), "triggers for all rows");
+    db_run(test.conn, "DROP TABLE referential.parted;"
+                      "DELETE FROM sitewire.resource WHERE name = 'Parted'");
+    served();
+}
+
 /* History and rights know a resource by the name of its table, so a row with another message is
  * refused. */
 static void names_agree(void **state)
@@ -231,7 +259,7 @@ static void all_duties_are_known(void **state)
     assert_string_equal(
         db_rows(test.conn,
                 "SELECT string_agg(duty, ' ' ORDER BY duty) FROM sitewire.duties('referential.registrar')"),
-        "as-of grants guard history row security rules timestamps");
+        "as-of grants guard history row security rules timestamps triggers for all rows");
     assert_string_equal(db_rows(test.conn, "SELECT r.name, d.duty FROM sitewire.resource r, "
                                            "sitewire.missing_duties(r.relation::regclass) d"),
                         "");
@@ -390,15 +418,11 @@ static int close_store(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(complete_entity),
-        cmocka_unit_test(closed_by_default),
-        cmocka_unit_test(duties_removed_in_turn),
-        cmocka_unit_test(all_duties_are_known),
-        cmocka_unit_test(names_agree),
-        cmocka_unit_test(columns_are_a_duty),
-        cmocka_unit_test(tables_of_nobody),
-        cmocka_unit_test(queries_require),
-        cmocka_unit_test(services_declare),
+        cmocka_unit_test(complete_entity),        cmocka_unit_test(closed_by_default),
+        cmocka_unit_test(duties_removed_in_turn), cmocka_unit_test(rows_without_triggers),
+        cmocka_unit_test(all_duties_are_known),   cmocka_unit_test(names_agree),
+        cmocka_unit_test(columns_are_a_duty),     cmocka_unit_test(tables_of_nobody),
+        cmocka_unit_test(queries_require),        cmocka_unit_test(services_declare),
         cmocka_unit_test(migrating_repairs),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);
