@@ -11,6 +11,7 @@
 
 struct sw_grid {
     size_t columns, cells, room;
+    bool failed; /* out of memory: what is added from then on is left out */
     sw_grid_column *column;
     bool *dropped;
     char **cell;
@@ -46,17 +47,25 @@ void sw_grid_destroy(sw_grid **table)
     *table = NULL;
 }
 
+static bool grow(sw_grid *table)
+{
+    size_t room = table->room > 0 ? table->room * 2 : 64;
+    char **grown = realloc(table->cell, room * sizeof(*grown));
+    if (grown == NULL)
+        return false;
+    table->cell = grown;
+    table->room = room;
+    return true;
+}
+
 void sw_grid_add(sw_grid *table, const char *text)
 {
-    if (table->cells == table->room) {
-        size_t room = table->room > 0 ? table->room * 2 : 64;
-        char **grown = realloc(table->cell, room * sizeof(*grown));
-        if (grown == NULL)
-            return;
-        table->cell = grown;
-        table->room = room;
-    }
-    table->cell[table->cells++] = sw_text_safe(text, false);
+    table->failed = table->failed || (table->cells == table->room && !grow(table));
+    char *safe = table->failed ? NULL : sw_text_safe(text, false);
+    if (safe == NULL)
+        table->failed = true;
+    else
+        table->cell[table->cells++] = safe;
 }
 
 void sw_grid_addf(sw_grid *table, const char *format, ...)
@@ -76,8 +85,7 @@ size_t sw_grid_rows(const sw_grid *table)
 
 static const char *cell(const sw_grid *table, size_t row, size_t column)
 {
-    const char *text = table->cell[row * table->columns + column];
-    return text != NULL ? text : "";
+    return table->cell[row * table->columns + column];
 }
 
 void sw_grid_drop_empty(sw_grid *table)
@@ -203,4 +211,6 @@ void sw_grid_print(const sw_grid *table, FILE *out, size_t width, bool color, si
         }
         fputs(r == 0 && color ? "\033[0m\n" : "\n", out);
     }
+    if (table->failed)
+        fputs("(out of memory: rows are missing here)\n", out);
 }

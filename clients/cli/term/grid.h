@@ -19,7 +19,8 @@ typedef struct sw_grid_column {
 sw_grid *sw_grid_new(const sw_grid_column *columns, size_t count);
 void sw_grid_destroy(sw_grid **table);
 /* Sets the next cell of the last row. After the last cell of a row, the next row begins. The
- * text is copied. */
+ * text is copied. When out of memory, this row and all later ones are left out, and
+ * sw_grid_print says so in a last line. */
 void sw_grid_add(sw_grid *table, const char *text);
 void sw_grid_addf(sw_grid *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 size_t sw_grid_rows(const sw_grid *table);
