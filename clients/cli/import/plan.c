@@ -274,7 +274,18 @@ static sw_code encode(sw_import_plan *plan, sw_row *row, json_t *fields, sw_erro
     return SW_OK;
 }
 
-/* The fields that a row sets, as JSON; null for those that it clears. */
+/* Adds a null for each path of the mask that has no value. False when out of memory. */
+static bool add_nulls(sw_arena *scratch, const char *mask, json_t *fields)
+{
+    char *paths = sw_arena_strndup(scratch, mask, strlen(mask)), *rest = NULL;
+    for (char *path = paths ? strtok_r(paths, ",", &rest) : NULL; path != NULL;
+         path = strtok_r(NULL, ",", &rest))
+        if (json_object_get(fields, path) == NULL && json_object_set_new(fields, path, json_null()) != 0)
+            return false;
+    return paths != NULL;
+}
+
+/* The fields that a row sets, as JSON; null for those that it clears. NULL when out of memory. */
 static json_t *row_fields(sw_import_plan *plan, const sw_row *row)
 {
     ProtobufCMessage *message = protobuf_c_message_unpack(
@@ -282,11 +293,10 @@ static json_t *row_fields(sw_import_plan *plan, const sw_row *row)
     json_t *request = message ? sw_json_from_message(message) : NULL;
     json_t *fields = json_incref(json_object_get(request, row->type->body->name));
     const char *mask = json_string_value(json_object_get(request, "update_mask"));
-    char *paths = mask ? sw_arena_strndup(plan->scratch, mask, strlen(mask)) : NULL, *rest = NULL;
-    for (char *path = paths ? strtok_r(paths, ",", &rest) : NULL; path != NULL;
-         path = strtok_r(NULL, ",", &rest))
-        if (json_object_get(fields, path) == NULL)
-            json_object_set_new(fields, path, json_null());
+    if (fields != NULL && mask != NULL && !add_nulls(plan->scratch, mask, fields)) {
+        json_decref(fields);
+        fields = NULL;
+    }
     json_decref(request);
     return fields;
 }
