@@ -52,6 +52,8 @@ static sw_code bind_value(const context *at, size_t i, sw_value *value)
     sw_code code = sw_bind_text(at->filter->values[i], at->column, at->sql->arena, value, &why);
     if (code == SW_OK)
         return code;
+    if (code == SW_RESOURCE_EXHAUSTED)
+        return sw_fail(at->error, code, "%s", why.message);
     char part[32];
     snprintf(part, sizeof(part), "values[%zu]", i);
     return fail_part(at, part, why.message);

@@ -88,6 +88,11 @@ static sw_code fail_token(sw_error *error, const char *why)
                          "%s: pass next_page_token as it came, or none for the first page", why);
 }
 
+static sw_code fail_memory(sw_error *error)
+{
+    return sw_fail(error, SW_RESOURCE_EXHAUSTED, "the request needs too much memory");
+}
+
 sw_code sw_page_decode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PAGE_SHAPE],
                        const sw_table *table, const sw_order *order, const char *token, sw_arena *arena,
                        sw_value *values, sw_error *error)
@@ -95,6 +100,8 @@ sw_code sw_page_decode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PA
     size_t length = strlen(token), size;
     uint8_t mac[MAC];
     char *bytes = length <= SW_PAGE_TOKEN_MAX ? sw_arena_alloc(arena, length + 1) : NULL;
+    if (length <= SW_PAGE_TOKEN_MAX && !bytes)
+        return fail_memory(error);
     if (!bytes ||
         sodium_base642bin((unsigned char *)bytes, length, token, length, NULL, &size, NULL,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
@@ -119,6 +126,8 @@ sw_code sw_page_decode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PA
         if (used > (size_t)(end - at))
             return fail_token(error, "cut short");
         values[i].data = sw_arena_strndup(arena, at, used);
+        if (!values[i].data)
+            return fail_memory(error); /* otherwise it would be taken for NULL */
         values[i].size = (int)used;
         at += used;
     }

@@ -18,7 +18,7 @@ char *sw_page_encode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PAGE
                      const sw_order *order, const PGresult *result, int row, sw_arena *arena);
 
 /* The values, one for each key of the order. INVALID_ARGUMENT (`page_token`) for what is not a token of ours for
- * this request. */
+ * this request, RESOURCE_EXHAUSTED when out of memory. */
 sw_code sw_page_decode(const uint8_t key[SW_PAGE_KEY], const uint8_t shape[SW_PAGE_SHAPE],
                        const sw_table *table, const sw_order *order, const char *token, sw_arena *arena,
                        sw_value *values, sw_error *error);

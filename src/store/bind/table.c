@@ -87,6 +87,9 @@ static sw_code make_select(sw_table *table, sw_error *error)
 {
     sw_arena *arena = sw_arena_new(0);
     sw_sql list;
+    free(table->select);
+    table->select = NULL;
+    table->get = (sw_known_statement){0};
     if (arena) {
         sw_sql_init(&list, arena);
         for (int i = 0; i < table->count; i++) {
@@ -97,8 +100,6 @@ static sw_code make_select(sw_table *table, sw_error *error)
             sw_sql_name(&list, table->columns[i].field->name);
             sw_sql_add(&list, cast ? "), '')" : "");
         }
-        free(table->select);
-        table->get = (sw_known_statement){0};
         table->select = list.failed ? NULL : strdup(list.text);
     }
     sw_arena_destroy(&arena);
@@ -146,7 +147,7 @@ void sw_table_assume(sw_table *table)
 const char *sw_table_names(const sw_table *table, sw_fields set, sw_arena *arena)
 {
     const char *text = "";
-    for (int i = 0; i < table->count; i++)
+    for (int i = 0; i < table->count && text; i++)
         if (set >> i & 1)
             text = sw_arena_printf(arena, "%s%s%s", text, *text ? ", " : "", table->columns[i].field->name);
     return text ? text : "";

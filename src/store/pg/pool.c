@@ -104,7 +104,7 @@ static sw_statement *find_statement(sw_statements *statements, const sw_sql *sql
 bool sw_pool_submit(sw_pool *pool, sw_work *work, sw_lane_kind kind, const sw_sql *sql)
 {
     work->kind = kind;
-    work->statement = sql->failed ? NULL : find_statement(pool->statements, sql);
+    work->statement = sw_sql_is_whole(sql) ? find_statement(pool->statements, sql) : NULL;
     if (!work->statement)
         return false;
     work->values = sql->values;

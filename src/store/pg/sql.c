@@ -11,6 +11,11 @@ void sw_sql_init(sw_sql *sql, sw_arena *arena)
     *sql = (sw_sql){.arena = arena, .text = nothing};
 }
 
+bool sw_sql_is_whole(const sw_sql *sql)
+{
+    return !sql->failed && !sw_arena_is_short(sql->arena);
+}
+
 /* Makes room for `more` bytes and a NUL. Old text stays in the arena: doubling bounds that. */
 static bool reserve(sw_sql *sql, size_t more)
 {

@@ -48,6 +48,9 @@ typedef struct sw_sql {
 } sw_sql;
 
 void sw_sql_init(sw_sql *sql, sw_arena *arena);
+/* False when out of memory: the text, or a value made in the same arena, is missing. Such a
+ * statement must not be sent: a missing value would be taken for NULL. */
+bool sw_sql_is_whole(const sw_sql *sql);
 void sw_sql_add(sw_sql *sql, const char *text);
 void sw_sql_printf(sw_sql *sql, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* `"identifier"`; of `schema.table` each part. */
