@@ -174,19 +174,24 @@ static sw_code read_subject(const X509 *x, char **to, sw_arena *arena, sw_error 
 {
     static const unsigned long forms[] = {XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB,
                                           XN_FLAG_RFC2253};
+    bool is_short = false;
     *to = NULL;
-    for (size_t i = 0; !*to && i < sizeof(forms) / sizeof(forms[0]); i++) {
+    for (size_t i = 0; !*to && !is_short && i < sizeof(forms) / sizeof(forms[0]); i++) {
         BIO *out = BIO_new(BIO_s_mem());
         char *text = NULL;
         if (out && X509_NAME_print_ex(out, X509_get_subject_name(x), 0, forms[i]) >= 0) {
             long size = BIO_get_mem_data(out, &text);
             if (size >= 0 && sw_utf8_valid(text, (size_t)size)) {
                 *to = sw_arena_strndup(arena, size ? text : "", (size_t)size);
+                is_short = !*to;
             }
         }
         BIO_free(out);
     }
     ERR_clear_error();
+    if (is_short) {
+        return out_of_memory(error);
+    }
     return *to ? SW_OK
                : sw_fail_field(error, SW_INVALID_ARGUMENT, "certificate.certificate",
                                "its subject cannot be read");

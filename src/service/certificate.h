@@ -6,7 +6,7 @@
 
 /* A sw_resource_hook for Certificate. Reads not_before, not_after, subject and alternative_names from
  * `certificate`, empties them if that is empty, and leaves them alone if it is unset. INVALID_ARGUMENT names
- * the field whose PEM is not what it should be. */
+ * the field whose PEM is not what it should be; RESOURCE_EXHAUSTED when out of memory. */
 sw_code sw_certificate_read(ProtobufCMessage *resource, sw_arena *arena, sw_error *error);
 
 #endif

@@ -29,6 +29,8 @@ static EVP_PKEY *read_public(const char *pem, bool is_request)
 {
     BIO *text = BIO_new_mem_buf(pem, -1);
     EVP_PKEY *key = NULL;
+    if (text == NULL)
+        return NULL;
     if (is_request) {
         X509_REQ *request = PEM_read_bio_X509_REQ(text, NULL, NULL, NULL);
         key = request != NULL ? X509_REQ_get_pubkey(request) : NULL;
