@@ -110,7 +110,7 @@ static void make_certificate(EVP_PKEY *key)
     ASN1_TIME_set_string(X509_getm_notAfter(x), "20991231235959Z");
     X509_set_pubkey(x, key);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8,
-                               (const unsigned char *)"a.example", -1, -1, 0);
+                               (const unsigned char *)"île.example", -1, -1, 0);
     X509_EXTENSION *names =
         X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:a.example,DNS:b.example,IP:10.0.0.1");
     assert_non_null(names);
@@ -150,7 +150,7 @@ static void read_certificate(void *context)
         return;
     sw_arena_alloc(arena, *filled);
     if (is_good(sw_certificate_read(&message.base, arena, &error), &error)) {
-        assert_string_equal(message.subject, "CN=a.example");
+        assert_string_equal(message.subject, "CN=île.example");
         assert_int_equal(message.not_before->seconds, 1767323045);
         assert_int_equal(message.n_alternative_names, 3);
         assert_string_equal(message.alternative_names[2], "10.0.0.1");
