@@ -40,7 +40,8 @@ typedef struct test_store {
 
 extern const sw_resource test_resources[];
 
-/* Makes a database `name`, migrates it and starts a store that serves it. NULL queries: none. */
+/* Makes a database `name`, migrates it and starts a store that serves it. NULL queries: none. A
+ * test_store begins as zeros and the two members that are set before. */
 void test_store_open(test_store *test, const char *name, const sw_query *queries);
 /* The same without migrating and without waiting until it serves. */
 void test_store_open_bare(test_store *test, const char *name, const sw_query *queries);

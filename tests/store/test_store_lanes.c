@@ -385,7 +385,7 @@ static void schema_missing(void **state)
 {
     (void)state;
     test_call call;
-    test_store other;
+    test_store other = {0};
     test_store_open_bare(&other, "bare", NULL);
     int64_t until = sw_now_ms() + 5000;
     while (!strstr(other.reason, "sitewire migrate")) {
@@ -417,7 +417,7 @@ static const Sw__ListWebsitesResponse *list_one(test_store *of, const char *toke
 static void another_database(void **state)
 {
     (void)state;
-    test_store old, fresh;
+    test_store old = {0}, fresh = {0};
     test_store_open(&old, "swapped", NULL);
     test_store_open(&fresh, "swapped_fresh", NULL);
     db_run(fresh.conn, "INSERT INTO referential.website (code) VALUES ('a'), ('b')");
@@ -443,7 +443,7 @@ static void another_database(void **state)
 static void role_that_creates(void **state)
 {
     (void)state;
-    test_store other;
+    test_store other = {0};
     test_store_open_bare(&other, "creates", NULL);
     test_store_migrate(&other);
     db_run(other.conn, "GRANT TEMPORARY ON DATABASE creates TO PUBLIC");
@@ -550,7 +550,7 @@ static void refused_by_name(void **state)
     sw_store_destroy(&store);
     sw_dispatch_destroy(&dispatch);
     sw_loop_destroy(&loop);
-    test_store other;
+    test_store other = {0};
     test_store_open_bare(&other, "no_column", no_column);
     test_store_migrate(&other);
     int64_t until = sw_now_ms() + 5000;
