@@ -1,7 +1,8 @@
-# cmake -DFOLDER=sql -DOUT=x.c -P migrations.cmake: embeds the schema as sw_migrations (store/pg/migration.h), with the
-# SHA-256 of each text. FOLDER/migrations holds the numbered migrations, 0020, 0021 ... without a gap; each is a
-# file, or a folder whose files follow each other. FOLDER/schema holds the files that are applied again when they
-# change. The first line of a migration may be `-- compatible`, or `-- replaces NAME SHA-256`.
+# cmake -DFOLDER=sql -DOUT=x.c -P migrations.cmake: embeds the schema as sw_migrations
+# (store/pg/migration.h), with the SHA-256 of each text. FOLDER/migrations holds the numbered
+# migrations, 0020, 0021 ... without a gap; each is a file, or a folder whose files follow each
+# other. FOLDER/schema holds the files that are applied again when they change. The first line of a
+# migration may be `-- compatible`, or `-- replaces NAME SHA-256`.
 file(WRITE "${OUT}" "#include \"store/pg/migration.h\"\n")
 
 function(embed symbol out_checksum)

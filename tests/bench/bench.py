@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """./dev bench: sitewire beside named references on this machine, in alternating rounds, as ratios.
 
-Each line: what, transport, pinning, calls in flight; sitewire's figure, the reference's, the median ratio with its
-spread (lowest to highest round), and the goal where there is one. Pinned means that all processes share one core,
-which takes the cost of waking the other core out of the comparison; only pinned figures are held against goals.
+Each line: what, transport, pinning, calls in flight; sitewire's figure, the reference's, the median
+ratio with its spread (lowest to highest round), and the goal where there is one. Pinned means that
+all processes share one core, which takes the cost of waking the other core out of the comparison;
+only pinned figures are held against goals.
 """
 import argparse
 import contextlib
@@ -166,8 +167,8 @@ def free_port():
 
 @contextlib.contextmanager
 def raw_proxy(b, transport, pinned, statement=()):
-    """The reference for calls without SQL: a raw proxy and a worker behind it; the endpoint of its front. With a
-    statement (conninfo, text, key) the worker runs it for each message."""
+    """The reference for calls without SQL: a raw proxy and a worker behind it; the endpoint of its
+    front. With a statement (conninfo, text, key) the worker runs it for each message."""
     tail = "s" if statement else ""
     ends = ((f"ipc://{b.folder}/pf{tail}", f"ipc://{b.folder}/pb{tail}") if transport == "ipc" else
             tuple(f"tcp://127.0.0.1:{free_port()}" for _ in range(2)))
@@ -350,7 +351,8 @@ def relay(b):
 
 
 def history(b, keys):
-    """What history costs an update: the same with its trigger off. At 0.71 of the rate it takes 1.4 times as long."""
+    """What history costs an update: the same with its trigger off. At 0.71 of the rate it takes 1.4
+    times as long."""
     def without(in_flight):
         b.sql("ALTER TABLE referential.website DISABLE TRIGGER record_update")
         try:

@@ -1,8 +1,9 @@
-/* Deployments in a closed loop, through libsitewire: one at a time on each of DOCROOTS docroots, bench0, bench1 ..., of the websites
- * of these names; the next one is requested when the event comes that the last one is DONE.
+/* Deployments in a closed loop, through libsitewire: one at a time on each of DOCROOTS docroots,
+ * bench0, bench1 ..., of the websites of these names; the next one is requested when the event
+ * comes that the last one is DONE.
  * deploy DOCROOTS SECONDS [FIFO]
- * Latencies are from the request to that event. With a FIFO, which the command opens, from ACCEPTED (its time is the service's, and
- * before the commit) to the command's doing so. */
+ * Latencies are from the request to that event. With a FIFO, which the command opens, from ACCEPTED
+ * (its time is the service's, and before the commit) to the command's doing so. */
 #include "measure.h"
 
 #include "sitewire/deployment/v1/deployment.pb-c.h"

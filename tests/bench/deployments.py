@@ -1,7 +1,7 @@
 """Deployments in ./dev bench: rows k to m. bench.py calls `run`.
 
-The references are PostgreSQL, on the same cluster with the same settings, doing with plain tables what a deployment cannot do
-without: as many commits, processes and bytes, by pgbench and libpq.
+The references are PostgreSQL, on the same cluster with the same settings, doing with plain tables
+what a deployment cannot do without: as many commits, processes and bytes, by pgbench and libpq.
 """
 import contextlib
 import json

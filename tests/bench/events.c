@@ -1,7 +1,11 @@
-/* Measures of events. PUBLISH: to a broker, as the relay does it, or to raw subscribers; WATCH: with libsitewire; SUBSCRIBE: raw
- * libzmq, the reference; LATENCY: from a commit to the callback.
- * events publish ENDPOINT COUNT | events bind ENDPOINT COUNT SUBSCRIBERS | events watch EVENTS COUNT | events subscribe ENDPOINT COUNT
- * | events latency EVENTS CONNINFO COUNT */
+/* Measures of events. PUBLISH: to a broker, as the relay does it, or to raw subscribers; WATCH:
+ * with libsitewire; SUBSCRIBE: raw libzmq, the reference; LATENCY: from a commit to the callback.
+ *
+ * events publish ENDPOINT COUNT
+ * events bind ENDPOINT COUNT SUBSCRIBERS
+ * events watch EVENTS COUNT
+ * events subscribe ENDPOINT COUNT
+ * events latency EVENTS CONNINFO COUNT */
 #include "measure.h"
 
 #include "sitewire/deployment/v1/deployment.pb-c.h"

@@ -68,7 +68,8 @@ static void start(slot *s)
         code = sw_client_start_bytes(l->client, HEALTH, payload, sizeof(payload), &options, answered, s, NULL,
                                      &error);
     } else if (l->mode == 'h') {
-        /* 64 bytes of payload, as the reference carries: the name of a service, padded with an unknown field.
+        /* 64 bytes of payload, as the reference carries: the name of a service, padded with an
+         * unknown field.
          */
         static const uint8_t payload[64] = {0x7a, 62};
         sw_call_options options = {.size = sizeof(options), .destination = REFERENTIAL};

@@ -1,4 +1,5 @@
-/* What the benchmark programs share: time, latencies, and the one line of JSON that they end with. */
+/* What the benchmark programs share: time, latencies, and the one line of JSON that they end
+ * with. */
 #ifndef SW_BENCH_MEASURE_H
 #define SW_BENCH_MEASURE_H
 

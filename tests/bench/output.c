@@ -1,7 +1,10 @@
-/* Output of a command on its way to a reader that follows it, in MB/s; every byte is compared with the file that the command prints.
- * output follow FILE: a deployment of website bench0 whose command is `cat FILE`, followed by its events and ReadLog.
- * output copy FILE CONNINFO: the reference, with libpq alone. `cat FILE` into a pipe, from there in chunks of 256 KiB, four in a
- * transaction with a NOTIFY, into bench.output, and a process with a connection of its own that reads them from there. */
+/* Output of a command on its way to a reader that follows it, in MB/s; every byte is compared with
+ * the file that the command prints.
+ * output follow FILE: a deployment of website bench0 whose command is `cat FILE`, followed by its
+ * events and ReadLog.
+ * output copy FILE CONNINFO: the reference, with libpq alone. `cat FILE` into a pipe, from there in
+ * chunks of 256 KiB, four in a transaction with a NOTIFY, into bench.output, and a process with a
+ * connection of its own that reads them from there. */
 #include "measure.h"
 
 #include "sitewire/deployment/v1/deployment.pb-c.h"

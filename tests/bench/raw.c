@@ -1,7 +1,8 @@
-/* The reference for calls without SQL: raw libzmq, a ROUTER/DEALER proxy between a client and a worker.
- * raw proxy FRONT BACK | raw worker BACK [CONNINFO STATEMENT KEY] | raw client FRONT IN_FLIGHT SECONDS PAYLOAD
- * With a statement the worker runs that for each message, with the key for $1, and sends the message back: the least that a
- * call with SQL does by way of libzmq and libpq. */
+/* The reference for calls without SQL: raw libzmq, a ROUTER/DEALER proxy between a client and a
+ * worker.
+ * raw proxy FRONT BACK | raw worker BACK [CONNINFO STATEMENT KEY] | raw client FRONT IN_FLIGHT
+ * SECONDS PAYLOAD With a statement the worker runs that for each message, with the key for $1, and
+ * sends the message back: the least that a call with SQL does by way of libzmq and libpq. */
 #include "measure.h"
 
 #include <libpq-fe.h>

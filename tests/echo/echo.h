@@ -1,4 +1,5 @@
-/* The methods of sitewire.test.v1.Echo, for echo_service.c and for tests that serve in their own process. */
+/* The methods of sitewire.test.v1.Echo, for echo_service.c and for tests that serve in their own
+ * process. */
 #ifndef ECHO_H
 #define ECHO_H
 

@@ -1,4 +1,5 @@
-/* CSV of any bytes: every row is within the bounds, and what is written from a good one reads back the same. */
+/* CSV of any bytes: every row is within the bounds, and what is written from a good one reads back
+ * the same. */
 #include "cli/rows/csv.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Events and lists of them as a broker or a service may send them, and cursors as anybody may store them: never read beyond the
- * input, and what is taken for text is UTF-8. */
+/* Events and lists of them as a broker or a service may send them, and cursors as anybody may store
+ * them: never read beyond the input, and what is taken for text is UTF-8. */
 #include "base/utf8.h"
 #include "c/watch/event.h"
 #include "c/watch/sequence.h"

@@ -1,5 +1,5 @@
-/* Filters, order and search of a List request: any of them is refused or becomes SQL whose text has no byte of a
- * value in it. */
+/* Filters, order and search of a List request: any of them is refused or becomes SQL whose text has
+ * no byte of a value in it. */
 #include "sitewire/referential/v1/referential.pb-c.h"
 #include "store/bind/filter.h"
 #include <stdlib.h>

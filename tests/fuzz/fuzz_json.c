@@ -1,5 +1,5 @@
-/* JSON from outside into messages and back: what was read must be printed and read again, the same. The first byte
- * chooses the type. */
+/* JSON from outside into messages and back: what was read must be printed and read again, the same.
+ * The first byte chooses the type. */
 #include "c/json/json.h"
 
 #include <google/protobuf/descriptor.pb-c.h>

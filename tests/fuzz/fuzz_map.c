@@ -1,4 +1,5 @@
-/* Mapping files of any text: refused with the line named, or evaluated for a row without leaving the bounds. */
+/* Mapping files of any text: refused with the line named, or evaluated for a row without leaving
+ * the bounds. */
 #include "cli/rows/map.h"
 
 #include <stdint.h>

@@ -1,5 +1,6 @@
-/* Page tokens: only those that were made here decode. The first byte says whether the rest is a token, or the inside
- * of one that is given a right MAC, so that what lies behind it is reached too. */
+/* Page tokens: only those that were made here decode. The first byte says whether the rest is a
+ * token, or the inside of one that is given a right MAC, so that what lies behind it is reached
+ * too. */
 #include "sitewire/referential/v1/referential.pb-c.h"
 #include "store/bind/page.h"
 #include <sodium.h>

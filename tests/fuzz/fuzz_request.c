@@ -1,5 +1,5 @@
-/* What the validation lets through, protobuf-c unpacks, and the result is sound: strings are UTF-8, depth is
- * bounded. Two types: a deep one and a wide one. */
+/* What the validation lets through, protobuf-c unpacks, and the result is sound: strings are UTF-8,
+ * depth is bounded. Two types: a deep one and a wide one. */
 #include "base/arena.h"
 #include "echo.pb-c.h"
 #include "sitewire/referential/v1/referential.pb-c.h"

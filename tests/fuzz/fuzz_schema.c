@@ -1,5 +1,5 @@
-/* A FileDescriptorSet from a peer: descriptors are built from it, and an empty message of each type is packed,
- * unpacked and printed. */
+/* A FileDescriptorSet from a peer: descriptors are built from it, and an empty message of each type
+ * is packed, unpacked and printed. */
 #include "c/json/json.h"
 #include "c/json/schema.h"
 

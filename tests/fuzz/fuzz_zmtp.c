@@ -1,5 +1,5 @@
-/* What a peer may send to a ZMTP connection, from the greeting on or behind a good handshake: frames keep to the bound, and
- * nothing comes behind a violation. */
+/* What a peer may send to a ZMTP connection, from the greeting on or behind a good handshake:
+ * frames keep to the bound, and nothing comes behind a violation. */
 #include "net/zmtp.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* A connection to the private PostgreSQL, with checks of what statements do. Used by tests of the schema. */
+/* A connection to the private PostgreSQL, with checks of what statements do. Used by tests of the
+ * schema. */
 #ifndef SW_TESTS_DB_H
 #define SW_TESTS_DB_H
 
@@ -11,9 +12,11 @@ PGconn *db_open(const char *conninfo);
 PGconn *db_open_registry(const char *name);
 /* Runs SQL that must succeed. */
 void db_run(PGconn *conn, const char *sql);
-/* The statement's rows as text: columns are joined with `|`, rows with `\n`. Static storage of 64 KiB. */
+/* The statement's rows as text: columns are joined with `|`, rows with `\n`. Static storage of 64
+ * KiB. */
 const char *db_rows(PGconn *conn, const char *sql);
-/* Runs SQL that must fail with a SQLSTATE and, unless NULL, at a constraint; a transaction under way goes on. */
+/* Runs SQL that must fail with a SQLSTATE and, unless NULL, at a constraint; a transaction under
+ * way goes on. */
 void db_fails(PGconn *conn, const char *sql, const char *sqlstate, const char *constraint);
 /* Set up and tear down a test: what it does in the transaction is undone, its role too. */
 int db_begin(void **state);

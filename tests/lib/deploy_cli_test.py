@@ -1,4 +1,5 @@
-"""What tests of deployments at the command line share: a terminal that programs draw on, and a runner that is played."""
+"""What tests of deployments at the command line share: a terminal that programs draw on, and a
+runner that is played."""
 import fcntl
 import json
 import os

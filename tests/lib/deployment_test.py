@@ -1,4 +1,5 @@
-"""What tests of deployments share: a system with people of several roles, a website for each test, and short words for the calls."""
+"""What tests of deployments share: a system with people of several roles, a website for each test,
+and short words for the calls."""
 import os
 import unittest
 

@@ -1,4 +1,5 @@
-"""A broker alone, and the clients and workers that talk to it: played with pyzmq, byte by byte, from docs/protocol.md."""
+"""A broker alone, and the clients and workers that talk to it: played with pyzmq, byte by byte,
+from docs/protocol.md."""
 import os
 import struct
 import subprocess

@@ -59,8 +59,8 @@ static pid_t start(const char *program, char **arguments)
     pid_t parent = getpid(), child = fork();
     if (child != 0)
         return child;
-    /* SIGINT is PostgreSQL's fast shutdown: it ends when the test does, even by a signal. The setting is lost
-     * when the user changes, so it comes after. */
+    /* SIGINT is PostgreSQL's fast shutdown: it ends when the test does, even by a signal. The
+     * setting is lost when the user changes, so it comes after. */
     if (!drop_privileges() || prctl(PR_SET_PDEATHSIG, SIGINT) != 0 || getppid() != parent)
         _exit(127);
     int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600), in = open("/dev/null", O_RDONLY);

@@ -1,4 +1,5 @@
-"""What tests of sitewire-runner share: a docroot of its own for each test, with folders, and runners as processes."""
+"""What tests of sitewire-runner share: a docroot of its own for each test, with folders, and
+runners as processes."""
 import os
 import pwd
 import re
@@ -68,7 +69,8 @@ class RunnerTest(DeploymentTest):
                          page_size=1000).items
 
     def check(self, number):
-        """What holds of every deployment that is over: nothing runs, results and events are whole."""
+        """What holds of every deployment that is over: nothing runs, results and events are
+        whole."""
         d = self.get(number)
         self.assertIn(d.status, OVER)
         for result in self.results(number):

@@ -1,12 +1,14 @@
-"""Fixtures of the end-to-end tests: a private PostgreSQL, the real programs around it, and a bare client.
+"""Fixtures of the end-to-end tests: a private PostgreSQL, the real programs around it, and a bare
+client.
 
-    with System() as system:                       # PostgreSQL, migrations, one broker, one referential service
-        header, website = system.client().call("Referential/GetWebsite", referential_pb2.GetWebsiteRequest(code="x"))
-        system.cli("list", "websites", "--json").stdout
+    with System() as system:                       # PostgreSQL, migrations, one broker, one
+    referential service
+        header, website = system.client().call("Referential/GetWebsite",
+        referential_pb2.GetWebsiteRequest(code="x")) system.cli("list", "websites", "--json").stdout
         system.kill("sitewire-broker"); system.start_broker()
 
-Everything lives in one temporary folder and ends with the test process, however that ends. Several runs may go on side
-by side. Needs python3-zmq and python3-protobuf only.
+Everything lives in one temporary folder and ends with the test process, however that ends. Several
+runs may go on side by side. Needs python3-zmq and python3-protobuf only.
 """
 import glob
 import os
@@ -50,7 +52,8 @@ def free_port():
 
 
 def children(pid):
-    """pids of the living direct children of a process, by program name (the first 15 characters)."""
+    """pids of the living direct children of a process, by program name (the first 15
+    characters)."""
     found = {}
     for task in glob.glob(f"/proc/{pid}/task/*/children"):
         with open(task, encoding="ascii") as file:
@@ -101,7 +104,8 @@ class Process:
 
 
 class Postgres:
-    """A private cluster in folder/pg, on a unix socket in `folder`. As root it runs as user postgres."""
+    """A private cluster in folder/pg, on a unix socket in `folder`. As root it runs as user
+    postgres."""
 
     def __init__(self, folder, durable=False):
         self.folder, self.process = folder, None
@@ -191,7 +195,8 @@ class Client:
         return self.socket.recv_multipart() if self.socket.poll(int(seconds * 1000)) else None
 
     def call_bytes(self, method, payload, seconds=10, destination="", **header):
-        """(ReplyHeader, payload) of the FINAL; (None, None) when no reply came a second after its deadline."""
+        """(ReplyHeader, payload) of the FINAL; (None, None) when no reply came a second after its
+        deadline."""
         self.call_id += 1
         service = destination or method[1:].split("/")[0]
         call = rpc_pb2.CallHeader(method=method, call_id=self.call_id, time_left_ms=int(seconds * 1000),
@@ -247,7 +252,8 @@ ADMIN = "admin@localhost"  # seeded by the migrations
 
 
 class System:
-    """PostgreSQL, broker and services, each a process of its own, on ipc and tcp; tcp with CURVE if `curve`."""
+    """PostgreSQL, broker and services, each a process of its own, on ipc and tcp; tcp with CURVE if
+    `curve`."""
 
     SERVICES = ("sitewire.referential.v1.Referential", "sitewire.user.v1.Users",
                 "sitewire.deployment.v1.Deployments")
@@ -305,7 +311,8 @@ class System:
                       f"{self.backend},{self.tcp_backend}")
 
     def let_serve(self, key):
-        """Puts the key's public certificate, as pyzmq writes it, into the folder of those who may serve."""
+        """Puts the key's public certificate, as pyzmq writes it, into the folder of those who may
+        serve."""
         name = os.path.join(self.service_keys, os.urandom(4).hex())
         with open(name + ".new", "w", encoding="ascii") as file:
             file.write(f'metadata\ncurve\n    public-key = "{key.public}"\n')
@@ -316,7 +323,8 @@ class System:
         return Key(os.path.join(self.folder, name), self.broker_key.public)
 
     def enroll(self, email, admin=False, rights=(), expires="NULL"):
-        """The key of a user; the user is made if it is not there. rights: pairs of project and role."""
+        """The key of a user; the user is made if it is not there. rights: pairs of project and
+        role."""
         key = self.key(f"{email}-{os.urandom(4).hex()}.key")
         self.sql(f"""INSERT INTO users."user" (email, is_admin) VALUES ('{email}', {admin}) ON CONFLICT (email) DO NOTHING;
                      INSERT INTO users.key (public_key, "user", expires_at) VALUES ('{key.public}', '{email}', {expires})""")

@@ -1,5 +1,5 @@
-/* The store for tests: the registry's schema in a database of its own, a loop, and calls made without sockets.
- * Used by tests/store/test_store_*.c. */
+/* The store for tests: the registry's schema in a database of its own, a loop, and calls made
+ * without sockets. Used by tests/store/test_store_*.c. */
 #ifndef SW_TESTS_STORE_FIXTURE_H
 #define SW_TESTS_STORE_FIXTURE_H
 
@@ -52,7 +52,8 @@ void test_store_migrate(test_store *test);
 
 /* Waits until the store serves, or does not; fails the test after ten seconds. */
 void test_store_wait(test_store *test, bool serving);
-/* Waits until it does not serve for a reason with this text in it; fails the test after ten seconds. */
+/* Waits until it does not serve for a reason with this text in it; fails the test after ten
+ * seconds. */
 void test_store_wait_reason(test_store *test, const char *text);
 /* One round of the loop. */
 void test_store_turn(test_store *test);
@@ -64,7 +65,8 @@ void test_store_end(test_store *test, test_call *call); /* waits for it */
 void test_store_cancel(test_store *test, test_call *call);
 void test_call_clear(test_call *call);
 
-/* A call from start to end. The reply lives until the next one; it is NULL after a failure (test->last). */
+/* A call from start to end. The reply lives until the next one; it is NULL after a failure
+ * (test->last). */
 const void *test_store_call(test_store *test, const char *method, const ProtobufCMessage *request,
                             const char *request_id);
 /* The outcome of the last test_store_call. */

@@ -1,4 +1,5 @@
-"""What tests of events share: websites of each test's own, events of theirs, and `sitewire watch` as a process."""
+"""What tests of events share: websites of each test's own, events of theirs, and `sitewire watch`
+as a process."""
 import json
 import signal
 import unittest

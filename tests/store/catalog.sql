@@ -1,5 +1,5 @@
--- Everything that sitewire's schemas consist of, as one text: what two databases of the same version have in
--- common. Used by test_schema_upgrade.c.
+-- Everything that sitewire's schemas consist of, as one text: what two databases of the same
+-- version have in common. Used by test_schema_upgrade.c.
 WITH mine AS (
     SELECT oid, nspname, nspacl FROM pg_namespace WHERE nspname IN ('sitewire', 'users', 'referential', 'deployment')
 ), item (kind, name, definition) AS (

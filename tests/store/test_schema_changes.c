@@ -1,5 +1,5 @@
-/* What the schema does by itself: revisions, renames that carry references along, projects, states of its
- * own. */
+/* What the schema does by itself: revisions, renames that carry references along, projects, states
+ * of its own. */
 #include "db.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-/* The states of deployments, by hand as at psql: no statement makes a move that is not allowed, whoever runs it. */
+/* The states of deployments, by hand as at psql: no statement makes a move that is not allowed,
+ * whoever runs it. */
 #include "db.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,7 +78,8 @@ static void test_every_move(void **state)
             db_begin(state);
             reach(from);
             char text[512];
-            /* To DONE, its command is over; to IN_PROGRESS, a runner has it; else nothing is missing. */
+            /* To DONE, its command is over; to IN_PROGRESS, a runner has it; else nothing is
+             * missing. */
             if (from == IN_PROGRESS && to == DONE)
                 db_run(conn, run);
             if (to == IN_PROGRESS)
@@ -291,7 +293,8 @@ static void test_registry_follows(void **state)
                         "0|0");
 }
 
-/* A list passes by what is other people's at no function call a row: there may be millions of them. */
+/* A list passes by what is other people's at no function call a row: there may be millions of
+ * them. */
 static void test_many_rows_of_others(void **state)
 {
     (void)state;

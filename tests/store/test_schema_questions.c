@@ -1,5 +1,5 @@
-/* The registry's questions (sql/queries), as statements: what they answer of a small fleet, and what they
- * refuse. */
+/* The registry's questions (sql/queries), as statements: what they answer of a small fleet, and
+ * what they refuse. */
 #include "db.h"
 #include "service/service.h"
 #include <ctype.h>
@@ -40,8 +40,8 @@ static const char fleet[] =
     "INSERT INTO load_balancer (code, hosting_provider) VALUES ('lb1', 'acquia');"
     "INSERT INTO domain_load_balancer VALUES ('www.isover.fr', 'lb1');";
 
-/* Asks a query of the service's table; arguments are given as `name=SQL literal`, others are NULL. The
- * statement's text with them in place; static storage. */
+/* Asks a query of the service's table; arguments are given as `name=SQL literal`, others are NULL.
+ * The statement's text with them in place; static storage. */
 static const char *ask(const char *method, const char *const *arguments)
 {
     static char text[65536];
@@ -105,7 +105,8 @@ static void test_impact(void **state)
                         "2|WebsiteDeployed|isover.fr/d1/dev|environment|DocrootEnvironment|d1/dev\n"
                         "3|Domain|dev.isover.fr|website|WebsiteDeployed|isover.fr/d1/dev\n"
                         "3|Website|isover.fr|WebsiteDeployed|WebsiteDeployed|isover.fr/d1/dev");
-    /* The certificate of one domain takes its website along, but not the website's other domains. */
+    /* The certificate of one domain takes its website along, but not the website's other
+     * domains. */
     assert_string_equal(db_rows(conn, ASK("ListImpact", "type='Certificate'", "key='c1'")),
                         "1|Domain|www.isover.fr|certificate|Certificate|c1\n"
                         "2|DomainLoadBalancer|www.isover.fr/lb1|domain|Domain|www.isover.fr\n"
@@ -149,7 +150,8 @@ static const char columns[] =
     "(number, n) "
     "JOIN pg_attribute ON attrelid = relation AND attnum = number $$";
 
-/* Whatever refers to a row is listed as hit by it: nothing that stands in the way of a delete is missed. */
+/* Whatever refers to a row is listed as hit by it: nothing that stands in the way of a delete is
+ * missed. */
 static void test_impact_is_complete(void **state)
 {
     (void)state;

@@ -184,7 +184,8 @@ static void test_writing(void **state)
             db_run(conn, denied[i]);
 }
 
-/* Functions of the owner look types up where their caller says: nobody who logs in as a service can put one there. */
+/* Functions of the owner look types up where their caller says: nobody who logs in as a service can
+ * put one there. */
 static void test_services_make_nothing(void **state)
 {
     (void)state;
@@ -198,7 +199,8 @@ static void test_services_make_nothing(void **state)
     }
 }
 
-/* Beyond the tables of its own methods a service reads what all of them need, which is nobody's secret. */
+/* Beyond the tables of its own methods a service reads what all of them need, which is nobody's
+ * secret. */
 static void test_services_read_their_own(void **state)
 {
     (void)state;
@@ -227,7 +229,8 @@ static void test_rights_and_keys(void **state)
     assert_string_equal(
         db_rows(conn, "UPDATE users.\"user\" SET is_admin = false WHERE email = 'x' RETURNING 1"), "");
     static const char *const denied[] = {
-        "INSERT INTO users.access_right VALUES ('website:mine', 'ann@x.org', 'Owner')", /* more than she has */
+        /* more than she has: */
+        "INSERT INTO users.access_right VALUES ('website:mine', 'ann@x.org', 'Owner')",
         "INSERT INTO users.access_right VALUES ('website:seen', 'bob@x.org', 'Reader')",
         "INSERT INTO users.access_right VALUES ('website:theirs', 'ann@x.org', 'Reader')",
         "UPDATE users.access_right SET role = 'Owner' WHERE project = 'website:mine' AND \"user\" = "
@@ -249,8 +252,8 @@ static void test_rights_and_keys(void **state)
     db_fails(conn, "UPDATE users.\"user\" SET is_admin = true", "42501", NULL);
 }
 
-/* A domain that moved shows its former project to nobody who may not read that, but is there for those who may read the new one,
- * now and as of then. */
+/* A domain that moved shows its former project to nobody who may not read that, but is there for
+ * those who may read the new one, now and as of then. */
 static void test_history_of_what_moved(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Every rule of the schema: what a violation says, by SQLSTATE and name of the constraint, and what is
- * allowed. */
+/* Every rule of the schema: what a violation says, by SQLSTATE and name of the constraint, and what
+ * is allowed. */
 #include "db.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* The chain of history: everything committed is sealed once, whoever writes meanwhile, and whatever is done to it afterwards
- * is found. */
+/* The chain of history: everything committed is sealed once, whoever writes meanwhile, and whatever
+ * is done to it afterwards is found. */
 #include "cli/system/chain.h"
 #include "db.h"
 #include "store/audit.h"
@@ -171,7 +171,8 @@ static void test_concurrency(void **state)
         "0");
 }
 
-/* More than one run takes, and a copy of the database in a cluster that has counted fewer transactions. */
+/* More than one run takes, and a copy of the database in a cluster that has counted fewer
+ * transactions. */
 static void test_backlog(void **state)
 {
     (void)state;
@@ -250,7 +251,8 @@ static void test_tampering(void **state)
     assert_int_equal(v.code, SW_OK);
 }
 
-/* The chain alone cannot tell whether its end was cut off, or all of it made anew. A head that was kept can. */
+/* The chain alone cannot tell whether its end was cut off, or all of it made anew. A head that was
+ * kept can. */
 static void test_heads(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* What the schema lets whom do with secrets, what it writes down, and what stays what it is through renames. Here a ciphertext
- * is just bytes. */
+/* What the schema lets whom do with secrets, what it writes down, and what stays what it is through
+ * renames. Here a ciphertext is just bytes. */
 #include "db.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +12,8 @@
 
 static PGconn *conn;
 
-/* d/one: a website and a core; d/both: two websites and the core; d2/empty: nothing. Certificates: on d/one; of domains; of
- * a domain of nobody; of nothing. */
+/* d/one: a website and a core; d/both: two websites and the core; d2/empty: nothing. Certificates:
+ * on d/one; of domains; of a domain of nobody; of nothing. */
 static const char rows[] =
     "INSERT INTO website (code) VALUES ('mine'), ('theirs'); INSERT INTO drupal_docroot_core (code) VALUES "
     "('core');"
@@ -150,7 +150,8 @@ static void test_rights(void **state)
         "f|no");
 }
 
-/* Who serves a certificate may read its key: so it is not for everybody to make a domain of theirs serve it. */
+/* Who serves a certificate may read its key: so it is not for everybody to make a domain of theirs
+ * serve it. */
 static void test_taking_certificates(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* On whose behalf statements run: many callers on the same connections, some refused, some failing. */
+/* On whose behalf statements run: many callers on the same connections, some refused, some
+ * failing. */
 #include "base/clock.h"
 #include "db.h"
 #include "store_fixture.h"
@@ -62,8 +63,8 @@ static void check(test_call *call, const struct caller *caller, bool fails)
     test_call_clear(call);
 }
 
-/* Whatever is under way, nobody's statement runs as another's: not behind a refusal, nor behind a failure that undid
- * who had entered. */
+/* Whatever is under way, nobody's statement runs as another's: not behind a refusal, nor behind a
+ * failure that undid who had entered. */
 static void nobody_is_mistaken(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* Methods with hooks: begin, look, middle, statement, end, each with what the one before left; failures of each end the call. */
+/* Methods with hooks: begin, look, middle, statement, end, each with what the one before left;
+ * failures of each end the call. */
 #include "base/error.h"
 #include "db.h"
 #include "store_fixture.h"

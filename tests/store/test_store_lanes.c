@@ -1,4 +1,5 @@
-/* The connections: loss of PostgreSQL, neighbours that fail, cancellation, schemas that do not fit, queries. */
+/* The connections: loss of PostgreSQL, neighbours that fail, cancellation, schemas that do not fit,
+ * queries. */
 #include "base/clock.h"
 #include "db.h"
 #include "pg.h"
@@ -94,7 +95,8 @@ static void wait_sleeping(const char *count)
     }
 }
 
-/* A call that is cancelled or late ends at once, its SQL soon, and the calls behind it are served. */
+/* A call that is cancelled or late ends at once, its SQL soon, and the calls behind it are
+ * served. */
 static void cancelled(void **state)
 {
     (void)state;
@@ -129,7 +131,8 @@ static void cancelled(void **state)
     assert_true(sw_now_ms() - before < 10000);
 }
 
-/* PostgreSQL is killed and comes back: calls are answered within their time, serving ends and resumes by itself. */
+/* PostgreSQL is killed and comes back: calls are answered within their time, serving ends and
+ * resumes by itself. */
 static void crash(void **state)
 {
     (void)state;
@@ -158,7 +161,8 @@ static void crash(void **state)
     test_call_clear(&parked);
 }
 
-/* A change that was sent when PostgreSQL went, and cannot be sent again as it stays away, may have been committed. */
+/* A change that was sent when PostgreSQL went, and cannot be sent again as it stays away, may have
+ * been committed. */
 static void change_lost(void **state)
 {
     (void)state;
@@ -195,7 +199,8 @@ static void change_lost(void **state)
     assert_non_null(strstr(unavailable.error.message, "may have taken effect"));
 }
 
-/* Changes at once: those of other rows share transactions, dry runs and refused ones leave their neighbours alone. */
+/* Changes at once: those of other rows share transactions, dry runs and refused ones leave their
+ * neighbours alone. */
 static void changes_together(void **state)
 {
     (void)state;
@@ -220,8 +225,8 @@ static void changes_together(void **state)
         db_rows(test.conn, "SELECT count(*) FROM referential.website WHERE code LIKE 'together-%'"), "250");
 }
 
-/* The same rows from both ends, many times: in transactions of several rows each, changes would wait for each other in
- * a circle. */
+/* The same rows from both ends, many times: in transactions of several rows each, changes would
+ * wait for each other in a circle. */
 static void same_rows_at_once(void **state)
 {
     (void)state;
@@ -261,8 +266,8 @@ static void same_rows_at_once(void **state)
         db_rows(test.conn, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"), "0");
 }
 
-/* Somebody else keeps a row locked: changes of other rows do not wait, in whatever number that row's come, and those that
- * nobody cancels take effect in the end, once each. */
+/* Somebody else keeps a row locked: changes of other rows do not wait, in whatever number that
+ * row's come, and those that nobody cancels take effect in the end, once each. */
 static void locked_row(void **state)
 {
     (void)state;
@@ -413,7 +418,8 @@ static const Sw__ListWebsitesResponse *list_one(test_store *of, const char *toke
     return test_store_call(of, "ListWebsites", &request.base, NULL);
 }
 
-/* A database is restored under its name while the store runs: it learns anew what it knows, the key of page tokens among it. */
+/* A database is restored under its name while the store runs: it learns anew what it knows, the key
+ * of page tokens among it. */
 static void another_database(void **state)
 {
     (void)state;
@@ -438,8 +444,8 @@ static void another_database(void **state)
     free(token);
 }
 
-/* A role that can create objects could have functions of the owner find them (sql/schema/12_access.sql). A
- * restored dump lets everybody create objects. */
+/* A role that can create objects could have functions of the owner find them
+ * (sql/schema/12_access.sql). A restored dump lets everybody create objects. */
 static void role_that_creates(void **state)
 {
     (void)state;
@@ -458,7 +464,8 @@ static void role_that_creates(void **state)
     test_store_close(&other);
 }
 
-/* The first of two hosts takes connections and never answers: the second one is tried after a while. */
+/* The first of two hosts takes connections and never answers: the second one is tried after a
+ * while. */
 static void silent_host(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* Reads as of a time: the same answers as then, through the same filters, orders and pages, to who may read them today. */
+/* Reads as of a time: the same answers as then, through the same filters, orders and pages, to who
+ * may read them today. */
 #include "db.h"
 #include "store_fixture.h"
 #include <setjmp.h>
@@ -198,7 +199,8 @@ static void the_present(void **state)
     assert_int_equal(rows, 9);
 }
 
-/* Keys of several parts, one the beginning of another: a page goes on where the one before ended. */
+/* Keys of several parts, one the beginning of another: a page goes on where the one before
+ * ended. */
 static void pages_of_several_keys(void **state)
 {
     (void)state;
@@ -298,7 +300,8 @@ static void rights(void **state)
     test.caller = NULL;
 }
 
-/* What commits late counts from the beginning of its transaction, and what was done to a row last is what counts. */
+/* What commits late counts from the beginning of its transaction, and what was done to a row last
+ * is what counts. */
 static void late_commits(void **state)
 {
     (void)state;

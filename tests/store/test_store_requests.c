@@ -136,7 +136,8 @@ static void simultaneous(void **state)
     }
 }
 
-/* Connections break again and again under a stream of creates that are repeated by request_id inside the store:
+/* Connections break again and again under a stream of creates that are repeated by request_id
+ * inside the store:
  * each ends well or UNAVAILABLE, repeating those leaves each row once. */
 static void losses(void **state)
 {

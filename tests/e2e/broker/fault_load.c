@@ -1,8 +1,8 @@
-/* Load that keeps accounts, for test_faults.py: each of SLOTS rows is created and then updated again and
- * again, with reads in between, while the test kills processes. Every reply is checked against what was
- * acknowledged before. fault-load ENDPOINTS PREFIX SLOTS TIMEOUT_MS: runs until standard input ends, then
- * verifies each row and prints one line of JSON. A row's revision tells how many updates took effect, so a
- * lost or a doubled one shows. */
+/* Load that keeps accounts, for test_faults.py: each of SLOTS rows is created and then updated
+ * again and again, with reads in between, while the test kills processes. Every reply is checked
+ * against what was acknowledged before. fault-load ENDPOINTS PREFIX SLOTS TIMEOUT_MS: runs until
+ * standard input ends, then verifies each row and prints one line of JSON. A row's revision tells
+ * how many updates took effect, so a lost or a doubled one shows. */
 #include "sitewire/referential/v1/referential.pb-c.h"
 #include <poll.h>
 #include <sitewire/client.h>
@@ -131,7 +131,8 @@ static void answered(const sw_reply *reply, void *context)
             s->unknown++;
         if (reply->code != SW_UNAVAILABLE && reply->code != SW_DEADLINE_EXCEEDED) {
             fprintf(stderr, "fault-load: %s: %s\n", sw_code_name(reply->code), reply->error->message);
-            /* Created by a try that was not acknowledged: fine, but there is no telling its revision. */
+            /* Created by a try that was not acknowledged: fine, but there is no telling its
+             * revision. */
             l->wrong += !(s->step == CREATE && reply->code == SW_ALREADY_EXISTS);
         }
     }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The broker under bad manners: malformed messages, floods, peers that do not read; how it begins and ends."""
+"""The broker under bad manners: malformed messages, floods, peers that do not read; how it begins
+and ends."""
 import os
 import resource
 import signal
@@ -61,7 +62,8 @@ class Bounds(Base):
     options = ("--client-queue", "10", "--service-queue", "15", "--unsent-replies", "100")
 
     def test_no_descriptor_is_left(self):
-        """Who comes then is hung up on; who was there is served, and who comes when there is room again."""
+        """Who comes then is hung up on; who was there is served, and who comes when there is room
+        again."""
         stats = ("sitewire.rpc.v1.Stats/GetStats",)
         client = self.broker.client()
         self.assertEqual(client.call(*stats)[0].code, OK)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Keys on the wire: who comes in by tcp and ipc, as whom, and what becomes of those who do not belong."""
+"""Keys on the wire: who comes in by tcp and ipc, as whom, and what becomes of those who do not
+belong."""
 import os
 import resource
 import select
@@ -321,7 +322,8 @@ class Curve(Base):
         self.assertLess(self.log().count("handshakes failed"), 100)
 
     def test_refused_while_its_call_waits(self):
-        """The call reaches the service as nobody's, with the key, by which the service knows why."""
+        """The call reaches the service as nobody's, with the key, by which the service knows
+        why."""
         key = self.enroll("ann@a.example")
         worker = zmq.Context.instance().socket(zmq.DEALER)
         worker.linger = 0
@@ -360,7 +362,8 @@ class Curve(Base):
         ann, bob = self.enroll("ann@a.example"), self.enroll("bob@a.example")
         for _ in range(10):
             for key, user in ((ann, "ann@a.example"), (bob, "bob@a.example")):
-                # libzmq gives an id to somebody else only once it has seen the end of its connection.
+                # libzmq gives an id to somebody else only once it has seen the end of its
+                # connection.
                 handover = wait_for(lambda key=key: self.who_by_id(key, b"the same"), "the routing id is free")
                 self.assertEqual((handover.caller, handover.key), (user, key.public))
 
@@ -399,7 +402,8 @@ class Curve(Base):
 
 
     def test_services_of_others_are_for_those_with_a_profile(self):
-        """A worker that knows nothing of sitewire hears nobody whom sitewire would not answer, whatever the method is called."""
+        """A worker that knows nothing of sitewire hears nobody whom sitewire would not answer,
+        whatever the method is called."""
         worker = zmq.Context.instance().socket(zmq.DEALER)
         worker.linger = 0
         worker.connect(self.system.backend)
@@ -525,7 +529,8 @@ class Others(Base):
             self.assertIn(says, done.stderr)
 
     def test_events(self):
-        """Only services publish, and only users subscribe; what they hear, test_watch_rights tells."""
+        """Only services publish, and only users subscribe; what they hear, test_watch_rights
+        tells."""
         folder = tempfile.mkdtemp(prefix="swe-")
         ends = {name: f"tcp://127.0.0.1:{free_port()}" for name in ("publish", "events")}
         local = f"ipc://{folder}/e"

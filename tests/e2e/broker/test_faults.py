@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""kill -9 of broker, service and PostgreSQL under load from several clients: every call ends with a reply or a status
-within its deadline, no acknowledged write is lost, none is doubled, and service resumes without help."""
+"""kill -9 of broker, service and PostgreSQL under load from several clients: every call ends with a
+reply or a status within its deadline, no acknowledged write is lost, none is doubled, and service
+resumes without help."""
 import json
 import os
 import re

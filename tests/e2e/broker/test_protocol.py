@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The protocol byte by byte: plain MDP strangers, and RPC in both framings, against the real broker."""
+"""The protocol byte by byte: plain MDP strangers, and RPC in both framings, against the real
+broker."""
 import os
 import subprocess
 import sys

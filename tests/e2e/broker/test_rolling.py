@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""A rolling restart of a service with two instances, under load from several clients, fails no call; and a stream with
-a slow reader costs neither messages nor memory. The clients never retry: what fails is seen."""
+"""A rolling restart of a service with two instances, under load from several clients, fails no
+call; and a stream with a slow reader costs neither messages nor memory. The clients never retry:
+what fails is seen."""
 import os
 import shutil
 import signal
@@ -35,7 +36,8 @@ def varint(value):
 
 
 class Load(threading.Thread):
-    """A client with IN_FLIGHT calls in flight until stop() is called. `make(n)` gives method and payload of call n."""
+    """A client with IN_FLIGHT calls in flight until stop() is called. `make(n)` gives method and
+    payload of call n."""
 
     def __init__(self, endpoint, make):
         super().__init__(daemon=True)

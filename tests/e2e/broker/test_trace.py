@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Why was this call slow? The log of slow calls, in the broker and in services, and traces of calls as they end."""
+"""Why was this call slow? The log of slow calls, in the broker and in services, and traces of calls
+as they end."""
 import json
 import os
 import re

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The command line on a live system: every command, its output in each form, error texts and exit status, Ctrl-C,
-broken pipes, terminals, and completion in a real bash."""
+"""The command line on a live system: every command, its output in each form, error texts and exit
+status, Ctrl-C, broken pipes, terminals, and completion in a real bash."""
 import csv
 import io
 import json
@@ -75,7 +75,8 @@ class Cli(unittest.TestCase):
         return [json.loads(line) for line in self.run_cli(*words, "--json", **options).stdout.splitlines()]
 
     def fails(self, status, *words, error, lines=(), **options):
-        """Runs; the first line of stderr is exactly `error: ...` as the pattern says, and further lines are there."""
+        """Runs; the first line of stderr is exactly `error: ...` as the pattern says, and further
+        lines are there."""
         done = self.run_cli(*words, status=status, **options)
         self.assertRegex(done.stderr.splitlines()[0], "^error: " + error)
         for line in lines:
@@ -347,7 +348,8 @@ class Cli(unittest.TestCase):
                              "run: build/bin/sitewire help --markdown > docs/cli.md")
 
     def test_examples_parse(self):
-        """No example of the help has a flag, a resource, a field or a method that does not exist."""
+        """No example of the help has a flag, a resource, a field or a method that does not
+        exist."""
         text = self.run_cli("help", "--markdown").stdout
         for line in re.findall(r"(?m)^sitewire (.*)$", text):
             if line.startswith(("up", "import", "export", "migrate", "drain", "completion")):

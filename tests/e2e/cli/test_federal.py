@@ -1,4 +1,5 @@
-"""The real fleet: ../shared/data (beside the repository) imports in full; counts are checked against the CSV."""
+"""The real fleet: ../shared/data (beside the repository) imports in full; counts are checked
+against the CSV."""
 import csv
 import json
 import os

@@ -1,4 +1,5 @@
-"""sitewire import and export against a living system: the demo fleet, bad rows, rejects, mappings, a full circle."""
+"""sitewire import and export against a living system: the demo fleet, bad rows, rejects, mappings,
+a full circle."""
 import csv
 import glob
 import io
@@ -157,7 +158,8 @@ class Rows(ImportTest):
         self.assertEqual([row[1] for row in csv.reader(io.StringIO(self.read("bare.csv")))], ["code", "bare-2", "bare-3"])
 
     def test_rejects_go_where_they_can(self):
-        """What cannot be written is found before anything is sent; a file keeps its mode, and what is no file stays what it is."""
+        """What cannot be written is found before anything is sent; a file keeps its mode, and what
+        is no file stays what it is."""
         path = self.file("website.csv", "code,live\nwhere-1,true\nwhere-2,perhaps\n")
         for words, says in ((("--rejects", os.path.join(self.folder, "none", "x.csv")), "No such file"),
                             (("--rejects", self.folder), "is a folder"), ((path, "--rejects", path), "is a file")):

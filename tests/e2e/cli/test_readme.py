@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""README.md, "The first five minutes": `./dev run`, then every command there, in order, as a reader would paste it."""
+"""README.md, "The first five minutes": `./dev run`, then every command there, in order, as a reader
+would paste it."""
 import os
 import re
 import shutil

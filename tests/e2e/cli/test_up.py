@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""`sitewire up`: first start, second start, its end by signals, and recovery from kill -9 of itself and its parts."""
+"""`sitewire up`: first start, second start, its end by signals, and recovery from kill -9 of itself
+and its parts."""
 import json
 import os
 import re
@@ -156,7 +157,8 @@ class TestUp(unittest.TestCase):
         self.assertEqual(up.end(), 0)
 
     def test_stopped_postgresql(self):
-        """A PostgreSQL that a killed supervisor left, and that does not react to the signals that ask it to end."""
+        """A PostgreSQL that a killed supervisor left, and that does not react to the signals that
+        ask it to end."""
         up = self.up()
         postmaster = up.postmaster()
         os.kill(postmaster, signal.SIGSTOP)
@@ -171,7 +173,8 @@ class TestUp(unittest.TestCase):
         self.assertEqual(up.end(), 0)
 
     def test_umask(self):
-        """Whatever it is: who is nobody here neither poses as a service nor writes what shells run."""
+        """Whatever it is: who is nobody here neither poses as a service nor writes what shells
+        run."""
         before = os.umask(0)
         try:
             up = self.up()

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""libsitewire against real brokers: the example of docs/client.md, and failover between two brokers under load."""
+"""libsitewire against real brokers: the example of docs/client.md, and failover between two brokers
+under load."""
 import json
 import os
 import re
@@ -36,7 +37,8 @@ class Example(unittest.TestCase):
 
 
 class Failover(unittest.TestCase):
-    """Two brokers, one service connected to both. One broker dies by kill -9 while calls are out."""
+    """Two brokers, one service connected to both. One broker dies by kill -9 while calls are
+    out."""
 
     def test_failover_under_load(self):
         with System() as system:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What `cmake --install` puts in place is enough for a program outside: by pkg-config and by find_package, against
-the shared and the static library. Only the public ABI is exported."""
+"""What `cmake --install` puts in place is enough for a program outside: by pkg-config and by
+find_package, against the shared and the static library. Only the public ABI is exported."""
 import os
 import shutil
 import subprocess

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""clients/python/sitewire.py against a real system: a client that knows nothing but docs/protocol.md."""
+"""clients/python/sitewire.py against a real system: a client that knows nothing but
+docs/protocol.md."""
 import os
 import signal
 import subprocess

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Deployments at the command line: deploy, approve, abort, logs, deployment, deployments. The runner is played here."""
+"""Deployments at the command line: deploy, approve, abort, logs, deployment, deployments. The
+runner is played here."""
 import base64
 import json
 import os
@@ -288,7 +289,8 @@ class Logs(DeployCliTest):
         self.assertEqual(following.output(), expected + "no end of line")
 
     def test_follow_over_kills(self):
-        """The broker and the service are killed while output streams: not a byte is missing, or there twice."""
+        """The broker and the service are killed while output streams: not a byte is missing, or
+        there twice."""
         number = self.ask("--run", "a")["deployment"]["id"]
         following = self.in_background("logs", number, "-f")
         claim = self.due()

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""`sitewire deploy --wait` and `rollback --wait`: what is seen while a deployment runs, and how they end."""
+"""`sitewire deploy --wait` and `rollback --wait`: what is seen while a deployment runs, and how
+they end."""
 import base64
 import json
 import os
@@ -117,7 +118,8 @@ class Live(DeployCliTest):
         self.assertTrue(terminal.raw.startswith(b"\x1b[?25l") and b"\x1b[?25h" in terminal.raw)
 
     def test_width(self):
-        """It follows the width; a terminal that has become narrower has broken the lines of the last frame."""
+        """It follows the width; a terminal that has become narrower has broken the lines of the
+        last frame."""
         terminal = self.terminal("--run", "x" * 100, columns=90)
         terminal.wait_for("waits for a runner")
         wait_for(lambda: terminal.raw.endswith(b"\x1b[J") or not terminal.read(0.1), "the frame is whole")

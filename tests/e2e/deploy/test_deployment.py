@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Deployments over the wire: their life, who may do what, approval, queues, abort, rollback, and the registry afterwards."""
+"""Deployments over the wire: their life, who may do what, approval, queues, abort, rollback, and
+the registry afterwards."""
 import concurrent.futures
 import os
 import subprocess
@@ -19,7 +20,8 @@ class Deployments(DeploymentTest):
     # --- A whole life ---
 
     def test_past(self):
-        """Every state that it was in, and what was there of commands and output, to who may read it."""
+        """Every state that it was in, and what was there of commands and output, to who may read
+        it."""
         number, times = self.request(commands=[{"shell": "true"}]).deployment.id, []
 
         def mark():
@@ -166,7 +168,8 @@ class Deployments(DeploymentTest):
                 self.assertEqual(len(self.call(method, "stranger@x.org", **mine).items), 0)
 
     def test_names_of_others(self):
-        """Who has a place in common with others does not hear of whom: neither when refused, nor in a plan."""
+        """Who has a place in common with others does not hear of whom: neither when refused, nor in
+        a plan."""
         self.sql(f"""INSERT INTO referential.website (code) VALUES ('hidden-neighbour');
                      INSERT INTO referential.docroot (code) VALUES ('theirs');
                      INSERT INTO referential.docroot_environment (docroot, environment) VALUES ('theirs', 'dev');

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""`sitewire audit`: what sitewire-user seals while it runs, and what an audit finds, from the database and from a file."""
+"""`sitewire audit`: what sitewire-user seals while it runs, and what an audit finds, from the
+database and from a file."""
 import hashlib
 import json
 import os

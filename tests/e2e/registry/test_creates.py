@@ -1,4 +1,5 @@
-"""Creates that share a commit: each gets the answer that it would get alone, and what failed leaves no trace."""
+"""Creates that share a commit: each gets the answer that it would get alone, and what failed leaves
+no trace."""
 import collections
 import os
 import sys
@@ -17,7 +18,8 @@ CALLS = 240
 
 
 def request(number):
-    """Method, request and the status that belongs to it; None where a twin decides which of both it is."""
+    """Method, request and the status that belongs to it; None where a twin decides which of both it
+    is."""
     kind, code = number % 6, f"site{number}.example"
     if kind == 0:
         return "CreateDocroot", pb.CreateDocrootRequest(docroot=pb.Docroot(code=code, hosting_provider="nobody")), PRECONDITION

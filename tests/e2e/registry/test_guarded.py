@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""An entity that somebody adds in a hurry, with the real programs: nobody serves it until it is registered, and once it
-is, a user with the role External can read it and nothing else."""
+"""An entity that somebody adds in a hurry, with the real programs: nobody serves it until it is
+registered, and once it is, a user with the role External can read it and nothing else."""
 import os
 import signal
 import sys
@@ -14,7 +14,8 @@ PERMISSION_DENIED = 7
 EXTERNAL = "external@x.org"
 SERVICE = "referential-0"
 
-# The registry as it is before the entity Registrar is added, and a table as one writes it down without a thought.
+# The registry as it is before the entity Registrar is added, and a table as one writes it down
+# without a thought.
 HASTY = """
     DROP TABLE referential.registrar CASCADE;
     DELETE FROM sitewire.resource WHERE name = 'Registrar';

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""History: every way to change a row leaves a trace, nothing else does, nobody changes it, and rights hold."""
+"""History: every way to change a row leaves a trace, nothing else does, nobody changes it, and
+rights hold."""
 import json
 import os
 import subprocess
@@ -114,7 +115,8 @@ class History(unittest.TestCase):
         return done.stderr
 
     def test_truncate(self):
-        """It fires no trigger of a row, and leaves a change for each row all the same, also of what it takes along."""
+        """It fires no trigger of a row, and leaves a change for each row all the same, also of what
+        it takes along."""
         self.run_cli("create", "website", "emptied", "name=E")
         self.run_cli("create", "docroot", "emptied")
         self.run_cli("create", "environment", "emptied")
@@ -165,7 +167,8 @@ class History(unittest.TestCase):
         self.assertEqual([row for row in seen if row != [""]], [])
 
     def test_what_is_only_added_to(self):
-        """Events, and since when there is history, are changed by nobody, at psql neither; emptied output shows."""
+        """Events, and since when there is history, are changed by nobody, at psql neither; emptied
+        output shows."""
         self.run_cli("create", "website", "told")
         self.system.sql("INSERT INTO deployment.event (position, project, project_sequence, deployment, kind, at, payload, previous_position) "
                         "VALUES (1, 'website:told', 1, 1, 'state', now(), '{}', 0)")
@@ -178,7 +181,8 @@ class History(unittest.TestCase):
         self.assertEqual(self.system.sql("SELECT project FROM deployment.event"), [["website:told-anew"]])
 
     def test_every_table_keeps_history(self):
-        # But those that are history themselves or words that nobody changes, and the output of deployments, which stays as it was written.
+        # But those that are history themselves or words that nobody changes, and the output of
+        # deployments, which stays as it was written.
         self.assertEqual(self.system.sql(
             "SELECT oid::regclass FROM pg_class c WHERE relkind = 'r' AND relnamespace::regnamespace::text IN "
             "('referential', 'users', 'deployment') AND oid::regclass::text NOT IN ('users.change', "

@@ -1,4 +1,5 @@
-"""The registry through the wire: every resource by every method, and the rules that all methods share."""
+"""The registry through the wire: every resource by every method, and the rules that all methods
+share."""
 import os
 import re
 import subprocess
@@ -14,7 +15,8 @@ from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 SERVICE = pb.DESCRIPTOR.services_by_name["Referential"]
 INVALID, NOT_FOUND, EXISTS, PRECONDITION, ABORTED = 3, 5, 6, 9, 10
 
-# Resource: plural, key, other fields, an update. In an order in which each refers only to those before.
+# Resource: plural, key, other fields, an update. In an order in which each refers only to those
+# before.
 RESOURCES = {
     "Cms": ("Cms", {"code": "drupal8"}, {"name": "Drupal 8", "enabled": True}, {"enabled": False}),
     "HostingProvider": ("HostingProviders", {"code": "acquia"}, {"name": "Acquia"}, {"name": "Acquia, Inc."}),

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Who may do what, over the wire, with real keys: every method of every service, by every kind of caller.
+"""Who may do what, over the wire, with real keys: every method of every service, by every kind of
+caller.
 
-The tables say what each caller hears, one letter for each of CALLERS:  . OK  n NOT_FOUND  d PERMISSION_DENIED
-f FAILED_PRECONDITION (it was allowed, but others refer to the row)  e ALREADY_EXISTS  a digit: OK, with so many items.
-They repeat no line of users.rule: what is right is said here a second time.
+The tables say what each caller hears, one letter for each of CALLERS:  . OK  n NOT_FOUND  d
+PERMISSION_DENIED f FAILED_PRECONDITION (it was allowed, but others refer to the row)  e
+ALREADY_EXISTS  a digit: OK, with so many items. They repeat no line of users.rule: what is right is
+said here a second time.
 """
 import os
 import sys
@@ -23,7 +25,8 @@ LETTERS = {0: ".", 5: "n", 6: "e", 7: "d", 9: "f"}
 PACKAGES = {"Referential": referential_pb2, "Users": user_pb2, "Deployments": deployment_pb2}
 SITE, CORE, OTHER = "website:isover.fr", "drupaldocrootcore:core8", "website:two.fr"
 
-# Who calls: name, roles by project. `elsewhere` is the owner of another website; `nobody` has no rights at all.
+# Who calls: name, roles by project. `elsewhere` is the owner of another website; `nobody` has no
+# rights at all.
 CALLERS = {"admin": {}, "owner": {SITE: "Owner", CORE: "Owner"}, "external": {SITE: "External", CORE: "External"},
            "approver": {SITE: "Approver", CORE: "Approver"}, "reader": {SITE: "Reader", CORE: "Reader"},
            "elsewhere": {OTHER: "Owner"}, "nobody": {}}
@@ -119,8 +122,9 @@ class Rights(unittest.TestCase):
         raise AssertionError(f"there is no method {method}")
 
     def check(self, method, expected, /, note="", **fields):
-        """Every caller calls it; what they hear is as expected. Whoever is inactive, or comes with a key that is revoked,
-        expired or unknown, is told so. A field may be a function of the caller's name."""
+        """Every caller calls it; what they hear is as expected. Whoever is inactive, or comes with
+        a key that is revoked, expired or unknown, is told so. A field may be a function of the
+        caller's name."""
         self.tried.add(method)
         heard, why = "", []
         for name in CALLERS:
@@ -201,12 +205,14 @@ class Rights(unittest.TestCase):
                    access_right=lambda name: {"project": SITE, "user": f"{name}@x.org", "role": "Admin"})
 
     def test_moving_to_another_project(self):
-        """Takes `manage` on both: neither owner gives its domain to the other, or takes one. (An admin hears that two.fr is not there.)"""
+        """Takes `manage` on both: neither owner gives its domain to the other, or takes one. (An
+        admin hears that two.fr is not there.)"""
         self.check("UpdateDomain", "fddddnd", validate_only=True,
                    domain={"fqdn": "isover.fr", "website": "two.fr", "docroot": "d1", "environment": "prod"})
 
     def test_the_command_line_of_nobody_in_particular(self):
-        """Who has no access right yet finds out who it is, that the system is there, and nothing else."""
+        """Who has no access right yet finds out who it is, that the system is there, and nothing
+        else."""
         env = self.system.env() | {"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_KEY": self.clients["nobody"].key.path}
         for words, code in ((["whoami"], 0), (["health"], 0), (["describe"], 0), (["status"], PERMISSION_DENIED),
                             (["list", "cms"], PERMISSION_DENIED), (["history"], PERMISSION_DENIED)):
@@ -225,7 +231,8 @@ class Rights(unittest.TestCase):
             self.assertIn("key.public_key", str(header.details))
 
     def test_what_every_process_offers(self):
-        """The broker's door: without a profile one hears no more than whether something is there."""
+        """The broker's door: without a profile one hears no more than whether something is
+        there."""
         for method, expected in (("Health/Check", "......."), ("Reflection/GetSchema", "......."),
                                  ("Stats/GetStats", "......d"), ("Drain/Drain", "ndddddd")):
             for where in ("sitewire.rpc.v1." + method.split("/")[0], "sitewire.referential.v1.Referential"):
@@ -257,7 +264,8 @@ class Rights(unittest.TestCase):
                        filters=[{"field": "id", "values": [str(number)]}])
 
     def test_secrets(self):
-        """Of a docroot environment with a website and a core: `manage` on both, even to know that there is one."""
+        """Of a docroot environment with a website and a core: `manage` on both, even to know that
+        there is one."""
         secret = {"type": "DocrootEnvironment", "key": "d1/prod", "field": "basic_auth_password"}
         header, _ = self.ask(self.local, "SetSecret", value="s3cret", **secret)
         self.assertEqual(header.code, 0, header.message)
@@ -376,7 +384,8 @@ class Rights(unittest.TestCase):
     # --- Those who do not belong ---
 
     def test_strangers(self):
-        """They are refused at every call above, and even here; who merely has no rights may ask whether all is well."""
+        """They are refused at every call above, and even here; who merely has no rights may ask
+        whether all is well."""
         for name, client in self.strangers.items():
             self.assertIsNone(client.health(), name)
         self.assertEqual(self.clients["nobody"].health(), "SERVING")

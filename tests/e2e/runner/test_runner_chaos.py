@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Hundreds of deployments while runners, services, broker and PostgreSQL are killed, stopped and restarted at random; what must
-hold of each of them is checked at the end. SITEWIRE_SEED=N repeats a run's choices, SITEWIRE_DEPLOYMENTS=N makes it longer."""
+"""Hundreds of deployments while runners, services, broker and PostgreSQL are killed, stopped and
+restarted at random; what must hold of each of them is checked at the end. SITEWIRE_SEED=N repeats a
+run's choices, SITEWIRE_DEPLOYMENTS=N makes it longer."""
 import json
 import os
 import pwd
@@ -163,7 +164,8 @@ class Chaos(RunnerTest):
             self.assertEqual(found, last or [["0"]], docroot)
 
     def check_output(self, rows):
-        """Without gaps; of what is DONE, the attempts that succeeded wrote what they should, once."""
+        """Without gaps; of what is DONE, the attempts that succeeded wrote what they should,
+        once."""
         self.assertEqual(self.sql("""SELECT deployment FROM (SELECT deployment, "offset", lag("offset" + octet_length(bytes), 1, 0::bigint)
                                      OVER (PARTITION BY deployment ORDER BY "offset") AS wanted FROM deployment.deployment_log) x
                                      WHERE "offset" <> wanted"""), [])

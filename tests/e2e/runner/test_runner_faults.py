@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What happens to deployments when runners, services, brokers and PostgreSQL are killed, stopped or doubled."""
+"""What happens to deployments when runners, services, brokers and PostgreSQL are killed, stopped or
+doubled."""
 import json
 import os
 import signal
@@ -49,7 +50,8 @@ class Faults(RunnerTest):
         self.check_events()
 
     def test_another_runner_goes_on(self):
-        """RETRY: what succeeded is not run again, what was under way is, output goes on where it was."""
+        """RETRY: what succeeded is not run again, what was under way is, output goes on where it
+        was."""
         first = self.runner(*LEASE)
         word = self.w + "-waits"
         number = self.asked("echo one", f"{UNTIL_GO}; : {word}", "echo three", on_lost_lease="RETRY")
@@ -68,7 +70,8 @@ class Faults(RunnerTest):
         self.check_events()
 
     def test_runner_is_suspended(self):
-        """Stopped past its lease: its command ends in time all the same, and nothing that it says afterwards is heard."""
+        """Stopped past its lease: its command ends in time all the same, and nothing that it says
+        afterwards is heard."""
         runner = self.runner(*LEASE)
         word = self.w + "-runs"
         number = self.asked({"argv": ["bash", "-c", f"echo up; exec -a {word} sleep 1000"]}, on_lost_lease="RETRY")
@@ -100,7 +103,8 @@ class Faults(RunnerTest):
         self.check_events()
 
     def test_lease_ends_without_service(self):
-        """Nobody to renew it: the command ends before the service could give it to somebody else."""
+        """Nobody to renew it: the command ends before the service could give it to somebody
+        else."""
         runner = self.runner(*LEASE)
         word = self.w + "-runs"
         number = self.asked({"argv": ["bash", "-c", f"echo up; exec -a {word} sleep 1000"]})

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Secrets: kept encrypted, read by few and never unseen, found nowhere else; attacks on what is stored."""
+"""Secrets: kept encrypted, read by few and never unseen, found nowhere else; attacks on what is
+stored."""
 import json
 import os
 import subprocess
@@ -135,7 +136,8 @@ class Life(SecretTest):
         self.assertEqual(self.system.sql("SELECT count(*) FROM users.change"), before)
 
     def test_found_nowhere(self):
-        """No byte string of a secret is in a dump, a log, a list, history, an export or a record of a request."""
+        """No byte string of a secret is in a dump, a log, a list, history, an export or a record of
+        a request."""
         secret, where = "s3cr3t-needle-9f8e7d", ("docroot-environment", "d/f", PASSWORD)
         private, certificate = make_pair(self.system.folder, "needle")
         self.run_cli("create", "certificate", "needle", "certificate=@-", stdin=certificate)
@@ -274,7 +276,8 @@ class Attacks(SecretTest):
         self.assertEqual(self.read("docroot-environment", "dd/c", PASSWORD), "anew")
 
     def test_logins_of_services(self):
-        """What each service's login may do by itself: none reads the table, one gets sealed secrets, for an entered caller."""
+        """What each service's login may do by itself: none reads the table, one gets sealed
+        secrets, for an entered caller."""
         def attempt(role, text):
             done = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d",
                                    f"{self.system.postgres.conninfo} user={role}", "-c", text], capture_output=True, text=True, check=False)

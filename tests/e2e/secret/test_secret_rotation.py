@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Master keys of secrets: rotated while calls go on, taken out, missing, made at the first start."""
+"""Master keys of secrets: rotated while calls go on, taken out, missing, made at the first
+start."""
 import json
 import os
 import subprocess
@@ -92,7 +93,8 @@ class Rotation(SecretTest):
         client.close()
 
     def test_step_by_step(self):
-        """Interrupted, it goes on; a key that is taken out too early is named, and nothing is lost."""
+        """Interrupted, it goes on; a key that is taken out too early is named, and nothing is
+        lost."""
         client = self.system.client()
         for i in range(20):
             self.put(client, i, f"v{i}")
@@ -145,7 +147,8 @@ class Rotation(SecretTest):
         return True
 
     def test_start(self):
-        """A service does not start with a key file that is none, and serves all but secrets without one."""
+        """A service does not start with a key file that is none, and serves all but secrets without
+        one."""
         system = self.system
         program = os.path.join(os.path.dirname(SITEWIRE), "sitewire-referential")
         path = os.path.join(system.folder, "bad-secrets")

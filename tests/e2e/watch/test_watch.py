@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Events: numbered by one relay, heard each once and in order, whatever is lost, killed or restarted."""
+"""Events: numbered by one relay, heard each once and in order, whatever is lost, killed or
+restarted."""
 import json
 import os
 import random
@@ -17,7 +18,8 @@ NOT_FOUND, INVALID_ARGUMENT, OUT_OF_RANGE = 5, 3, 11
 
 class Relay(WatchTest):
     def test_order_of_commits(self):
-        """What is committed first comes first, whoever began first; a transaction that stays open holds up nobody."""
+        """What is committed first comes first, whoever began first; a transaction that stays open
+        holds up nobody."""
         project = self.projects[0]
         self.sql("CREATE EXTENSION IF NOT EXISTS dblink")
         self.sql(f"""DO $$ BEGIN
@@ -59,7 +61,8 @@ class Relay(WatchTest):
         self.assertIn("continue with: --after ", text.stderr)
 
     def test_cursor_of_a_newer_database(self):
-        """It was restored from a backup: who has seen what is not there any more hears of it, instead of nothing."""
+        """It was restored from a backup: who has seen what is not there any more hears of it,
+        instead of nothing."""
         self.emit(6)
         self.settled()
         last = int(self.sql("SELECT position FROM deployment.relay")[0][0])
@@ -86,7 +89,8 @@ class Relay(WatchTest):
         self.assertTrue(other.process.running())
 
     def test_older_schema(self):
-        """Until it is migrated a service may not say where the events are: a watch goes on without."""
+        """Until it is migrated a service may not say where the events are: a watch goes on
+        without."""
         self.emit(2)
         self.settled()
         last = int(self.sql("SELECT position FROM deployment.relay")[0][0])
@@ -143,7 +147,8 @@ class Losses(WatchTest):
         self.assertEqual(len(set(positions)), len(positions))
 
     def test_a_fleet_is_caught_up_with(self):
-        """Cursors are short however many projects there are; else a line of each event would hold all of them."""
+        """Cursors are short however many projects there are; else a line of each event would hold
+        all of them."""
         start = self.sql("SELECT position FROM deployment.relay")[0][0]
         self.emit(6000, [f"website:fleet{i}" for i in range(1500)])
         self.settled()
@@ -155,7 +160,8 @@ class Losses(WatchTest):
         self.assertEqual([event["position"] for event in rest], [event["position"] for event in events[3334:]])
 
     def test_stopped_subscriber(self):
-        """It stands still while far more is published than waits for it; nothing is missing afterwards."""
+        """It stands still while far more is published than waits for it; nothing is missing
+        afterwards."""
         watch = self.watch("--after", "0", *self.mine())
         self.emit(3)
         watch.wait(3)
@@ -187,7 +193,8 @@ class Losses(WatchTest):
         self.check(watch.wait(303))
 
     def test_killed(self):
-        """Broker, services and the subscriber itself are killed again and again while events come; all are heard once."""
+        """Broker, services and the subscriber itself are killed again and again while events come;
+        all are heard once."""
         seed = int(os.environ.get("SITEWIRE_SEED", "0")) or random.randrange(1 << 30)
         print(f"seed {seed}", file=sys.stderr)
         dice = random.Random(seed)
@@ -216,7 +223,8 @@ class Losses(WatchTest):
         self.system.kill("deployment-1")
 
     def test_without_subscription(self):
-        """Where no events can be heard, they are read; and the next endpoint of the list is tried."""
+        """Where no events can be heard, they are read; and the next endpoint of the list is
+        tried."""
         nobody = f"ipc://{self.system.folder}/nobody"
         deaf = self.watch("--after", "0", *self.mine(), env={"SITEWIRE_EVENTS": nobody})
         second = self.watch("--after", "0", *self.mine(), env={"SITEWIRE_EVENTS": f"{nobody},{self.system.events}"})

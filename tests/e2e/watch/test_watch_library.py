@@ -102,7 +102,8 @@ class Library(WatchTest):
             self.close()
 
     def test_two_brokers(self):
-        """A service publishes to both; a watch goes on with the other one when its own is killed."""
+        """A service publishes to both; a watch goes on with the other one when its own is
+        killed."""
         folder = self.system.folder
         ends = {name: f"ipc://{folder}/{name}-2" for name in ("front", "back", "events", "publish")}
         both = {name: f"{getattr(self.system, mine)},{ends[name]}" for name, mine in (

@@ -31,7 +31,8 @@ class Rights(WatchTest):
 
     @contextlib.contextmanager
     def ending(self, connections=1):
-        """What is done here ends connections of subscribers: within the 2 s that docs/protocol.md states, longer on a busy machine."""
+        """What is done here ends connections of subscribers: within the 2 s that docs/protocol.md
+        states, longer on a busy machine."""
         before = self.system.counter("subscribers_cut_tcp")
         yield
         wait_for(lambda: self.system.counter("subscribers_cut_tcp") >= before + connections, "the connections end", 10)
@@ -49,8 +50,8 @@ class Rights(WatchTest):
         return s
 
     def hears(self, s, seconds=0):
-        """Topics of what has come, and comes in the next time, without heads. What `emit` writes comes within a second, a little more
-        on a busy machine."""
+        """Topics of what has come, and comes in the next time, without heads. What `emit` writes
+        comes within a second, a little more on a busy machine."""
         found = set()
         deadline = time.monotonic() + seconds
         while s.poll(max(0, (deadline - time.monotonic()) * 1000)):
@@ -112,7 +113,8 @@ class Rights(WatchTest):
         self.assertEqual(self.hears(s, 0.5), set())
 
     def test_right_taken_away(self):
-        """The flow of one project ends within 3 s, that of another goes on; and so it begins with a new right."""
+        """The flow of one project ends within 3 s, that of another goes on; and so it begins with a
+        new right."""
         a, b, c = self.projects
         email, reader = self.person(a, b)
         s = self.subscriber(reader, b"deployment/state/")
@@ -166,7 +168,8 @@ class Rights(WatchTest):
         self.assertEqual(self.system.cli("watch", "--project", c, env=env).returncode, NOT_FOUND)
         self.emit(9)
         self.assertEqual(set(self.check(watch.wait(6))), {a, b})
-        # Its connection is cut, or was not there yet: what the watch has may come from the list of events.
+        # Its connection is cut, or was not there yet: what the watch has may come from the list of
+        # events.
         before, late = self.system.counter("subscribers_cut_tcp"), time.monotonic() + 6
         self.sql(f"DELETE FROM users.access_right WHERE project = '{a}' AND \"user\" = '{email}'")
         wait_for(lambda: self.system.counter("subscribers_cut_tcp") > before or time.monotonic() > late, "the right is gone")
@@ -181,7 +184,8 @@ class Rights(WatchTest):
         self.assertEqual([event for event in watch.events() if event["project"] not in self.projects], [])
 
     def test_user_service_away(self):
-        """A verdict outlasts it for a while; who is not known waits, and comes in when it is back."""
+        """A verdict outlasts it for a while; who is not known waits, and comes in when it is
+        back."""
         a = self.projects[0]
         _, known = self.person(a)
         _, late = self.person(a)

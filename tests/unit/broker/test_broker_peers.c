@@ -146,7 +146,8 @@ static void undelivered_calls_go_to_other_workers(void **state)
     expect_request(0, 1, 2); /* before younger calls */
 }
 
-/* An undelivered call keeps the credit that was sent after it; a cancelled one is not sent again. */
+/* An undelivered call keeps the credit that was sent after it; a cancelled one is not sent
+ * again. */
 static void what_follows_an_undelivered_call(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* Tables of the command line: width of text, cutting, harmless text, layout; and numbers for people. */
+/* Tables of the command line: width of text, cutting, harmless text, layout; and numbers for
+ * people. */
 #include "cli/term/grid.h"
 #include "cli/term/number.h"
 #include <locale.h>

@@ -1,4 +1,5 @@
-/* Output of commands as harmless lines: escape sequences, carriage returns, long lines, chunks that cut anything anywhere. */
+/* Output of commands as harmless lines: escape sequences, carriage returns, long lines, chunks that
+ * cut anything anywhere. */
 #include "cli/term/lines.h"
 #include <locale.h>
 #include <setjmp.h>

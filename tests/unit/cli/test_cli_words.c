@@ -1,4 +1,5 @@
-/* Words of the command line by the schema: resources, keys, field=value, filters, orders; and flags, nearest names. */
+/* Words of the command line by the schema: resources, keys, field=value, filters, orders; and
+ * flags, nearest names. */
 #include "base/duration.h"
 #include "base/nearest.h"
 #include "c/json/schema.h"
@@ -415,7 +416,8 @@ static void test_nearest(void **state)
     assert_string_equal(text, "");
 }
 
-/* One line of summary, at least one example, and each line of the examples is a comment or a command. */
+/* One line of summary, at least one example, and each line of the examples is a comment or a
+ * command. */
 static void check_help(const sw_command *c)
 {
     assert_null(strchr(c->summary, '\n'));

@@ -1,4 +1,5 @@
-/* What the schema says about resources, and the order in which rows may go: references, same keys, circles. */
+/* What the schema says about resources, and the order in which rows may go: references, same keys,
+ * circles. */
 #include "cli/import/plan.h"
 
 #include <setjmp.h>
@@ -168,7 +169,8 @@ static void test_same_key(void **state)
     sw_import_plan_destroy(&b.plan);
 }
 
-/* A reference waits for the first row with the key, which creates it, not for the rows that change it. */
+/* A reference waits for the first row with the key, which creates it, not for the rows that change
+ * it. */
 static void test_reference_waits_for_the_first_row(void **state)
 {
     (void)state;
@@ -187,7 +189,8 @@ static void test_reference_waits_for_the_first_row(void **state)
     sw_import_plan_destroy(&b.plan);
 }
 
-/* Only a reference to another row of the plan counts: not one to the row itself, not one to outside. */
+/* Only a reference to another row of the plan counts: not one to the row itself, not one to
+ * outside. */
 static void test_refers(void **state)
 {
     (void)state;
@@ -215,7 +218,8 @@ static void test_refers(void **state)
     sw_import_plan_destroy(&b.plan);
 }
 
-/* A row whose predecessor failed is marked and still becomes ready: the service decides about it. */
+/* A row whose predecessor failed is marked and still becomes ready: the service decides about
+ * it. */
 static void test_failure_is_passed_on(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* Dealers of both kinds in a loop: what happens to them is told, once, and what they could not send leaves by the loop alone. */
+/* Dealers of both kinds in a loop: what happens to them is told, once, and what they could not send
+ * leaves by the loop alone. */
 #include "cert/cert.h"
 #include "net/dealer.h"
 

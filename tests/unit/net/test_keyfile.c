@@ -1,4 +1,5 @@
-/* Key files: both forms are read; a file that others could have read, or that is not a key file, is refused. */
+/* Key files: both forms are read; a file that others could have read, or that is not a key file, is
+ * refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

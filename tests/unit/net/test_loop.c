@@ -1,4 +1,5 @@
-/* The poll loop: descriptors, ZeroMQ's swallowed edges, removal inside callbacks, timers, idle work. */
+/* The poll loop: descriptors, ZeroMQ's swallowed edges, removal inside callbacks, timers, idle
+ * work. */
 #include "base/clock.h"
 #include "net/loop.h"
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* ZMTP of our own against bytes by hand: how they may come, what a peer may not do, and how it ends. */
+/* ZMTP of our own against bytes by hand: how they may come, what a peer may not do, and how it
+ * ends. */
 #include "zmtp_test.h"
 
 #include "base/clock.h"

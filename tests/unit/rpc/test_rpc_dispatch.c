@@ -1,5 +1,5 @@
-/* Dispatch over a transport that records: methods, errors, deadlines, cancellation, credit, abandoned transports,
- * pooled calls, and the built-in services. */
+/* Dispatch over a transport that records: methods, errors, deadlines, cancellation, credit,
+ * abandoned transports, pooled calls, and the built-in services. */
 #include "base/clock.h"
 #include "echo.h"
 #include "echo.pb-c.h"
@@ -225,7 +225,8 @@ static void test_cancel(void **state)
     assert_int_equal(sw_dispatch_in_flight(f->dispatch), 0);
 }
 
-/* A handler that does not hear of the cancel ends its call later; the reply of an abandoned one goes nowhere. */
+/* A handler that does not hear of the cancel ends its call later; the reply of an abandoned one
+ * goes nowhere. */
 static sw_call *held;
 
 static void hold(sw_call *c, const ProtobufCMessage *request, void *context)
@@ -269,7 +270,8 @@ static void test_deaf_handler(void **state)
     sw_dispatch_destroy(&dispatch);
 }
 
-/* Calls that end each other while their transport is abandoned: each must be cancelled once, in any order. */
+/* Calls that end each other while their transport is abandoned: each must be cancelled once, in any
+ * order. */
 typedef struct {
     sw_call *calls[4]; /* by their position in the queue, the newest last; NULL: ended */
     size_t count, cancelled;

@@ -1,5 +1,6 @@
-/* The service runtime on real sockets: a ROUTER in this process plays the broker. Registration, both framings,
- * heartbeats, a broker that restarts or falls silent, cancel, credit, malformed and large messages, drain. */
+/* The service runtime on real sockets: a ROUTER in this process plays the broker. Registration,
+ * both framings, heartbeats, a broker that restarts or falls silent, cancel, credit, malformed and
+ * large messages, drain. */
 #include "base/clock.h"
 #include "echo.h"
 #include "echo.pb-c.h"

@@ -1,4 +1,5 @@
-/* Secrets at rest: what is sealed opens with its key, for its row, and nowhere else; the file of master keys. */
+/* Secrets at rest: what is sealed opens with its key, for its row, and nowhere else; the file of
+ * master keys. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

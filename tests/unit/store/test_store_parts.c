@@ -1,5 +1,5 @@
-/* The store's parts that need no database: times, values, names, constraint rules, statement cache, filters, packed
- * rows. */
+/* The store's parts that need no database: times, values, names, constraint rules, statement cache,
+ * filters, packed rows. */
 #include "sitewire/deployment/v1/deployment.pb-c.h"
 #include "sitewire/referential/v1/referential.pb-c.h"
 #include "store/bind/filter.h"

@@ -1,4 +1,5 @@
-/* The walk over a request's bytes: what protobuf-c would let through, and the path of the field at fault. */
+/* The walk over a request's bytes: what protobuf-c would let through, and the path of the field at
+ * fault. */
 #include "echo.pb-c.h"
 #include "wire/validate.h"
 #include <setjmp.h>

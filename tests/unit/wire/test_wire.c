@@ -201,7 +201,8 @@ static void batches(void **state)
         assert_false(sw_batch_next(&rest, &one));
         assert_null(rest.data);
     }
-    /* Up to SW_BATCH_FULL there is room for the largest message, and over the most there is none. */
+    /* Up to SW_BATCH_FULL there is room for the largest message, and over the most there is
+     * none. */
     while (batch.size <= SW_BATCH_FULL)
         assert_non_null(sw_batch_append(&batch, SW_COMPACT_PREFIX + SW_COMPACT_INLINE));
     assert_non_null(sw_batch_append(&batch, 1000));
