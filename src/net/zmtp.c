@@ -27,9 +27,10 @@ void sw_zmtp_end(sw_zmtp *zmtp, sw_zmtp_state state)
 
 void sw_zmtp_end_by(sw_zmtp *zmtp, int error)
 {
+    bool hung_up = zmtp->connected && error != ENOMEM;
     zmtp->error = error;
     sw_zmtp_end(zmtp, zmtp->state == SW_ZMTP_UP ? SW_ZMTP_LOST
-                      : zmtp->connected         ? SW_ZMTP_HUNG_UP
+                      : hung_up                 ? SW_ZMTP_HUNG_UP
                                                 : SW_ZMTP_UNREACHABLE);
 }
 
@@ -181,9 +182,9 @@ static bool take_greeting(sw_zmtp *zmtp)
     static const char ready[] = "\5READY\13Socket-Type\0\0\0\6DEALER\10Identity\0\0\0";
     const uint8_t *at = sw_zmtp_need(zmtp, 1);
     if (at != NULL && at[0] != 0xff)
-        return sw_zmtp_violated(zmtp, EPROTO);
+        return sw_zmtp_violated(zmtp);
     if ((at = sw_zmtp_need(zmtp, 11)) != NULL && ((at[9] & 1) == 0 || at[10] < 3))
-        return sw_zmtp_violated(zmtp, EPROTO);
+        return sw_zmtp_violated(zmtp);
     if ((at = sw_zmtp_need(zmtp, GREETING)) == NULL)
         return false;
     if (memcmp(at + MECHANISM, (const char[20]){"NULL"}, 20) != 0) {
@@ -227,7 +228,7 @@ static void take_ready(sw_zmtp *zmtp)
     if (sw_zmtp_is_command(zmtp, "ERROR"))
         sw_zmtp_end(zmtp, SW_ZMTP_REFUSED);
     else if (!sw_zmtp_is_command(zmtp, "READY") || !is_router((sw_view){body.data + head, body.size - head}))
-        sw_zmtp_violated(zmtp, EPROTO);
+        sw_zmtp_violated(zmtp);
     else
         zmtp->state = SW_ZMTP_UP;
     zmq_msg_close(&zmtp->frame);

@@ -30,8 +30,8 @@ struct sw_zmtp {
 };
 
 /* --- zmtp.c --- */
-/* Ends the connection with this state, or by an errno (0: the peer ended it). Does nothing if it
- * has ended. */
+/* Ends the connection with this state, or by an errno (0: the peer ended it; ENOMEM: the peer is
+ * not to blame). Does nothing if it has ended. */
 void sw_zmtp_end(sw_zmtp *zmtp, sw_zmtp_state state);
 void sw_zmtp_end_by(sw_zmtp *zmtp, int error);
 
@@ -48,8 +48,9 @@ const uint8_t *sw_zmtp_need(sw_zmtp *zmtp, size_t size);
 bool sw_zmtp_next_frame(sw_zmtp *zmtp);
 bool sw_zmtp_is_command(const sw_zmtp *zmtp, const char *name);
 sw_view sw_zmtp_body(const sw_zmtp *zmtp);
-/* The peer broke the protocol (EPROTO), or memory ran out: ignores everything else from it. Returns
- * false. */
-bool sw_zmtp_violated(sw_zmtp *zmtp, int error);
+/* These two end the connection, ignore what else the peer sends, and return false: the peer broke
+ * the protocol; there is no memory for what it sent. */
+bool sw_zmtp_violated(sw_zmtp *zmtp);
+bool sw_zmtp_ran_short(sw_zmtp *zmtp);
 
 #endif

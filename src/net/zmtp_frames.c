@@ -189,12 +189,24 @@ const uint8_t *sw_zmtp_need(sw_zmtp *zmtp, size_t size)
     return zmtp->in + zmtp->in_begin;
 }
 
-bool sw_zmtp_violated(sw_zmtp *zmtp, int error)
+static void ignore_rest(sw_zmtp *zmtp)
 {
     zmtp->ended = true;
     zmtp->in_begin = zmtp->in_end = 0;
-    zmtp->error = error;
+}
+
+bool sw_zmtp_violated(sw_zmtp *zmtp)
+{
+    ignore_rest(zmtp);
+    zmtp->error = EPROTO;
     sw_zmtp_end(zmtp, zmtp->state == SW_ZMTP_UP ? SW_ZMTP_LOST : SW_ZMTP_STRANGER);
+    return false;
+}
+
+bool sw_zmtp_ran_short(sw_zmtp *zmtp)
+{
+    ignore_rest(zmtp);
+    sw_zmtp_end_by(zmtp, ENOMEM);
     return false;
 }
 
@@ -211,9 +223,9 @@ static bool begin_frame(sw_zmtp *zmtp)
     bool is_command = (at[0] & SW_ZMTP_COMMAND) != 0;
     if ((at[0] & ~(SW_ZMTP_MORE | SW_ZMTP_LONG | SW_ZMTP_COMMAND)) != 0 ||
         (is_command && (at[0] & SW_ZMTP_MORE) != 0) || size > (is_command ? COMMAND_MAX : zmtp->message_max))
-        return sw_zmtp_violated(zmtp, EPROTO);
+        return sw_zmtp_violated(zmtp);
     if (zmq_msg_init_size(&zmtp->frame, (size_t)size) != 0)
-        return sw_zmtp_violated(zmtp, ENOMEM);
+        return sw_zmtp_ran_short(zmtp);
     zmtp->in_begin += is_long ? HEAD_MAX : 2;
     zmtp->filled = 0;
     zmtp->in_frame = true;

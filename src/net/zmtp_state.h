@@ -6,7 +6,7 @@ typedef enum {
     SW_ZMTP_CONNECTING, /* or in the handshake */
     SW_ZMTP_UP,
     SW_ZMTP_LOST,        /* it was up */
-    SW_ZMTP_UNREACHABLE, /* nobody accepts connections there */
+    SW_ZMTP_UNREACHABLE, /* nobody accepts connections there; or no memory for the handshake */
     SW_ZMTP_HUNG_UP,     /* the peer ended the connection during the handshake */
     SW_ZMTP_MISMATCH,    /* the peer requires another security mechanism, such as CURVE */
     SW_ZMTP_REFUSED,     /* the peer answered with ERROR */
