@@ -1,6 +1,6 @@
 -- Resources are guarded by default. One call of sitewire.keep_resource for a table attaches
 -- everything that a resource owes (the duties below). A service refuses to serve a table that lacks
--- one of them and says which one and what to do (src/store/boot.c). Whatever needs a list of
+-- one of them and says which one and what to do (src/store/schema_check.c). Whatever needs a list of
 -- resources reads sitewire.resource.
 
 -- --- Names ---

@@ -10,7 +10,7 @@
 -- service must not be able to create anything: a domain pg_temp.text would run its CHECK as the
 -- owner. PostgreSQL 13 and 14 let everybody create in `public`, too. A dump does not keep what was
 -- revoked from a database, so a service checks, and refuses to serve as a role that can create
--- something (src/store/boot.c).
+-- something (src/store/schema_check.c).
 DO $$
 DECLARE
     schema text;

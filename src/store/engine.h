@@ -113,7 +113,7 @@ struct sw_store {
     struct sw_chore *chores;
 };
 
-/* op.c */
+/* call.c */
 void sw_op_handle(sw_call *call, const ProtobufCMessage *request, void *plan);
 /* Starts what waited for the store to be ready, or ends what has waited too long. */
 void sw_op_unpark(sw_store *store);
@@ -150,7 +150,7 @@ void sw_fault_referrers(const sw_reference *reference, const PGresult *keys, sw_
 /* Appends the statement that finds what refers to the op's row. */
 bool sw_referrers_build(const sw_op *op, const sw_reference *reference, sw_sql *sql);
 
-/* chore.c */
+/* periodic.c */
 void sw_chores_destroy(struct sw_chore **chores);
 /* Something was changed: by a call of this store, or by somebody who says so. */
 void sw_chores_wake(struct sw_chore *chores, bool by_us);
@@ -162,7 +162,7 @@ void sw_part_clear(sw_part *part);
 sw_code sw_query_load(const sw_plan *plan, sw_part *part, const PGresult *description, sw_error *error);
 sw_code sw_query_hook_run(sw_op *op, sw_query_hook *hook, ProtobufCMessage *reply, sw_error *error);
 
-/* boot.c */
+/* schema_check.c */
 sw_code sw_boot_new(sw_store *store, struct sw_boot **boot, sw_error *error);
 void sw_boot_destroy(struct sw_boot **boot);
 /* The control lane is up: look at the schema. */

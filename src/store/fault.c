@@ -1,4 +1,4 @@
-/* A failed statement as an error that names the field at fault and the remedy (engine.h). Used by op.c. */
+/* A failed statement as an error that names the field at fault and the remedy (engine.h). Used by call.c. */
 #include "base/error.h"
 #include "store/engine.h"
 #include "store/pg/sqlstate.h"

@@ -1,5 +1,5 @@
 /* Methods with a statement of their own: `:name` becomes $n, parameters and result columns find their fields by
- * name. Used by store.c at registration, boot.c once the database has described the statement, and op.c. */
+ * name. Used by store.c at registration, schema_check.c once the database has described the statement, and call.c. */
 #include "base/error.h"
 #include "store/engine.h"
 #include <ctype.h>

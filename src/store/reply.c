@@ -1,5 +1,5 @@
 /* Results as replies (engine.h). Strings of a reply point into the result, which lives until the call has ended.
- * Used by op.c. */
+ * Used by call.c. */
 #include "base/error.h"
 #include "store/bind/pack.h"
 #include "store/engine.h"

@@ -1,4 +1,4 @@
-/* Statements of Get and List, generated from the resource's row and descriptor. Used by op.c. */
+/* Statements of Get and List, generated from the resource's row and descriptor. Used by call.c. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "store/bind/time.h"

@@ -1,5 +1,5 @@
 /* Statements of Create, Update, Delete and Rename, generated from the resource's row and descriptor. With a
- * request_id, the same statement writes its record: both are kept or none. Used by op.c. */
+ * request_id, the same statement writes its record: both are kept or none. Used by call.c. */
 #include "base/error.h"
 #include "google/protobuf/field_mask.pb-c.h"
 #include "store/engine.h"

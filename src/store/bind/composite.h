@@ -1,5 +1,5 @@
 /* Messages in fields <-> composite types, by the names of their columns. The catalog of composite
- * types is read once for each version of the schema (boot.c). Used by the rest of this folder. */
+ * types is read once for each version of the schema (schema_check.c). Used by the rest of this folder. */
 #ifndef SW_STORE_COMPOSITE_H
 #define SW_STORE_COMPOSITE_H
 

@@ -1,4 +1,4 @@
-/* A connection's life: connecting, events, loss and reconnection (lane.h). flight.c has what is in flight. */
+/* A connection's life: connecting, events, loss and reconnection (lane.h). pipeline.c has what is in flight. */
 #include "base/clock.h"
 #include "store/pg/lane_private.h"
 #include <sodium.h>

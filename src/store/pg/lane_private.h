@@ -1,4 +1,4 @@
-/* What lane.c (the connection) and flight.c (what is in flight on it) share. Nobody else includes it. */
+/* What lane.c (the connection) and pipeline.c (what is in flight on it) share. Nobody else includes it. */
 #ifndef SW_STORE_LANE_PRIVATE_H
 #define SW_STORE_LANE_PRIVATE_H
 
