@@ -62,7 +62,7 @@ const sw_service sw_service_deployment = {
     .summary = "Requests, approves and tracks deployments, which runners carry out.",
     .resources = resources,
     .queries = queries,
-    .chore = "SELECT deployment.sweep()",
+    .periodic = "SELECT deployment.sweep()",
     .relays = true,
     .schema_minimum = 21,
 };

@@ -56,7 +56,7 @@ static const sw_option options[] = {
     {0}};
 
 #define REGISTER_MS 2000 /* at the latest, whether the database is there or not */
-#define CHORE_MS    1000
+#define PERIOD_MS   1000
 #define CHECK_MS    10000 /* for the database to answer --check-config */
 
 typedef struct state {
@@ -233,10 +233,10 @@ static sw_code open_parts(state *p, sw_error *error)
     return code == SW_OK ? sw_dispatch_check(sw_server_dispatch(p->server), error) : code;
 }
 
-static sw_code open_chores(state *p, sw_error *error)
+static sw_code open_periodic(state *p, sw_error *error)
 {
-    const sw_repeat chore = {.sql = p->service->chore, .every_ms = CHORE_MS};
-    sw_code code = chore.sql == NULL ? SW_OK : sw_store_repeat(p->store, &chore, error);
+    const sw_periodic periodic = {.sql = p->service->periodic, .every_ms = PERIOD_MS};
+    sw_code code = periodic.sql == NULL ? SW_OK : sw_store_add_periodic(p->store, &periodic, error);
     if (code == SW_OK && p->service->relays && settings.publish[0] != '\0')
         code = sw_relay_start(p->store, p->server, error);
     return code;
@@ -248,7 +248,7 @@ static sw_code start(void *context, sw_error *error)
     p->loop = sw_loop_new();
     sw_code code = open_parts(p, error);
     if (code == SW_OK)
-        code = open_chores(p, error);
+        code = open_periodic(p, error);
     if (code == SW_OK)
         code = read_key(&p->key, error);
     if (code != SW_OK)

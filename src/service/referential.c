@@ -12,9 +12,9 @@ extern const unsigned char sw_sql_find_versions[];
 extern const unsigned char sw_sql_list_impact[];
 extern const unsigned char sw_sql_compare_environments[];
 extern const unsigned char sw_sql_list_expirations[];
-extern const unsigned char sw_sql_set_secret_look[], sw_sql_set_secret[];
+extern const unsigned char sw_sql_set_secret_lookup[], sw_sql_set_secret[];
 extern const unsigned char sw_sql_read_secret[];
-extern const unsigned char sw_sql_rotate_secrets_look[], sw_sql_rotate_secrets[];
+extern const unsigned char sw_sql_rotate_secrets_lookup[], sw_sql_rotate_secrets[];
 
 #define RESOURCE(message_, plural_, table_, keys, ...)                                                       \
     {                                                                                                        \
@@ -26,7 +26,7 @@ extern const unsigned char sw_sql_rotate_secrets_look[], sw_sql_rotate_secrets[]
         .service = &sw__referential__descriptor, .method = method_, .sql = (const char *)sw_sql_##sql_,      \
         __VA_ARGS__                                                                                          \
     }
-#define LOOK(sql_) .look = (const char *)sw_sql_##sql_##_look
+#define LOOKUP(sql_) .lookup = (const char *)sw_sql_##sql_##_lookup
 
 static const sw_resource resources[] = {
     RESOURCE(cms, "Cms", "cms", 1),
@@ -59,11 +59,11 @@ static const sw_query queries[] = {
     QUERY("CompareEnvironments", compare_environments, .requires = SW_REQUIRES_PROFILE),
     QUERY("ListExpirations", list_expirations, .requires = SW_REQUIRES_PROFILE),
     QUERY("SetSecret", set_secret, .requires = SW_REQUIRES_PROFILE, .writes = true, .secret = true,
-          .inner = &sw__one_secret__descriptor, LOOK(set_secret), .middle = sw_secret_seal),
+          .inner = &sw__one_secret__descriptor, LOOKUP(set_secret), .middle = sw_secret_seal),
     QUERY("ReadSecret", read_secret, .requires = SW_REQUIRES_PROFILE, .writes = true, .secret = true,
           .inner = &sw__one_secret__descriptor, .begin = sw_secret_check_reader, .end = sw_secret_open),
     QUERY("RotateSecrets", rotate_secrets, .requires = SW_REQUIRES_ADMIN, .writes = true, .secret = true,
-          .inner = &sw__many_secrets__descriptor, LOOK(rotate_secrets), .begin = sw_secret_begin_rotation,
+          .inner = &sw__many_secrets__descriptor, LOOKUP(rotate_secrets), .begin = sw_secret_begin_rotation,
           .middle = sw_secret_reseal),
     {0},
 };

@@ -54,7 +54,7 @@ static void publish(sw_server *server, const PGresult *rows, int row)
     sw_server_publish(server, &message);
 }
 
-static int64_t take(void *context, const PGresult *rows)
+static int64_t on_result(void *context, const PGresult *rows)
 {
     int64_t again_ms = -1;
     for (int row = 0; rows && PQnfields(rows) == COLUMNS && row < PQntuples(rows); row++) {
@@ -68,11 +68,11 @@ static int64_t take(void *context, const PGresult *rows)
 
 sw_code sw_relay_start(sw_store *store, sw_server *server, sw_error *error)
 {
-    const sw_repeat repeat = {.sql = "SELECT * FROM deployment.relay(false, " BATCH ")",
-                              .woken = "SELECT * FROM deployment.relay(true, " BATCH ")",
-                              .channel = "deployment_outbox",
-                              .every_ms = EVERY_MS,
-                              .take = take,
-                              .context = server};
-    return sw_store_repeat(store, &repeat, error);
+    const sw_periodic periodic = {.sql = "SELECT * FROM deployment.relay(false, " BATCH ")",
+                                  .sql_on_change = "SELECT * FROM deployment.relay(true, " BATCH ")",
+                                  .channel = "deployment_outbox",
+                                  .every_ms = EVERY_MS,
+                                  .on_result = on_result,
+                                  .context = server};
+    return sw_store_add_periodic(store, &periodic, error);
 }

@@ -22,9 +22,9 @@ static sw_code no_memory(sw_error *error)
     return sw_fail(error, SW_RESOURCE_EXHAUSTED, "the request needs too much memory");
 }
 
-static sw_code keep_key_id(const sw_hooked *hooked, const sw_master_key *key, char **id, sw_error *error)
+static sw_code keep_key_id(const sw_hook_context *hook, const sw_master_key *key, char **id, sw_error *error)
 {
-    *id = sw_arena_strndup(hooked->arena, key->id, strlen(key->id));
+    *id = sw_arena_strndup(hook->arena, key->id, strlen(key->id));
     return *id ? SW_OK : no_memory(error);
 }
 
@@ -57,26 +57,26 @@ static sw_code check_value(const Sw__SetSecretRequest *request, const Sw__OneSec
     return code == SW_OK ? SW_OK : sw_fail_field(error, code, "value", "%s", why.message);
 }
 
-sw_code sw_secret_seal(const sw_hooked *hooked, sw_error *error)
+sw_code sw_secret_seal(const sw_hook_context *hook, sw_error *error)
 {
-    const Sw__SetSecretRequest *request = (const Sw__SetSecretRequest *)hooked->request;
-    Sw__OneSecret *inner = (Sw__OneSecret *)hooked->inner;
+    const Sw__SetSecretRequest *request = (const Sw__SetSecretRequest *)hook->request;
+    Sw__OneSecret *inner = (Sw__OneSecret *)hook->inner;
     const sw_subject subject = {request->type, request->field, inner->owner};
     const sw_master_key *key = NULL;
     sw_code code = check_value(request, inner, error);
     if (code == SW_OK)
-        code = sw_vault_newest(hooked->context, &key, error);
+        code = sw_vault_newest(hook->context, &key, error);
     if (code == SW_OK)
-        code = sw_seal(key, &subject, request->value, hooked->arena, &inner->ciphertext, error);
+        code = sw_seal(key, &subject, request->value, hook->arena, &inner->ciphertext, error);
     inner->has_ciphertext = code == SW_OK;
-    return code == SW_OK ? keep_key_id(hooked, key, &inner->key_id, error) : code;
+    return code == SW_OK ? keep_key_id(hook, key, &inner->key_id, error) : code;
 }
 
 /* --- ReadSecret --- */
 
-sw_code sw_secret_check_reader(const sw_hooked *hooked, sw_error *error)
+sw_code sw_secret_check_reader(const sw_hook_context *hook, sw_error *error)
 {
-    const Sw__ReadSecretRequest *request = (const Sw__ReadSecretRequest *)hooked->request;
+    const Sw__ReadSecretRequest *request = (const Sw__ReadSecretRequest *)hook->request;
     bool good = !request->seal_to || !*request->seal_to || sw_key_is_valid(request->seal_to);
     return good
                ? SW_OK
@@ -101,19 +101,19 @@ static sw_code seal_for(const char *reader, const char *text, sw_arena *arena, P
     return SW_OK;
 }
 
-sw_code sw_secret_open(const sw_hooked *hooked, sw_error *error)
+sw_code sw_secret_open(const sw_hook_context *hook, sw_error *error)
 {
-    const Sw__ReadSecretRequest *request = (const Sw__ReadSecretRequest *)hooked->request;
-    const Sw__OneSecret *inner = (const Sw__OneSecret *)hooked->inner;
-    Sw__ReadSecretResponse *reply = (Sw__ReadSecretResponse *)hooked->reply;
+    const Sw__ReadSecretRequest *request = (const Sw__ReadSecretRequest *)hook->request;
+    const Sw__OneSecret *inner = (const Sw__OneSecret *)hook->inner;
+    Sw__ReadSecretResponse *reply = (Sw__ReadSecretResponse *)hook->reply;
     const sw_subject subject = {request->type, request->field, inner->owner};
     const sw_master_key *key = NULL;
     char *text = NULL;
-    sw_code code = sw_vault_find(hooked->context, inner->key_id, &key, error);
+    sw_code code = sw_vault_find(hook->context, inner->key_id, &key, error);
     if (code == SW_OK)
-        code = sw_unseal(key, &subject, &inner->ciphertext, hooked->arena, &text, error);
+        code = sw_unseal(key, &subject, &inner->ciphertext, hook->arena, &text, error);
     if (code == SW_OK && request->seal_to && *request->seal_to) {
-        code = seal_for(request->seal_to, text, hooked->arena, &reply->sealed, error);
+        code = seal_for(request->seal_to, text, hook->arena, &reply->sealed, error);
         reply->has_sealed = code == SW_OK;
     } else if (code == SW_OK)
         reply->value = text;
@@ -122,10 +122,10 @@ sw_code sw_secret_open(const sw_hooked *hooked, sw_error *error)
 
 /* --- RotateSecrets --- */
 
-sw_code sw_secret_begin_rotation(const sw_hooked *hooked, sw_error *error)
+sw_code sw_secret_begin_rotation(const sw_hook_context *hook, sw_error *error)
 {
-    const Sw__RotateSecretsRequest *request = (const Sw__RotateSecretsRequest *)hooked->request;
-    Sw__ManySecrets *inner = (Sw__ManySecrets *)hooked->inner;
+    const Sw__RotateSecretsRequest *request = (const Sw__RotateSecretsRequest *)hook->request;
+    Sw__ManySecrets *inner = (Sw__ManySecrets *)hook->inner;
     const sw_master_key *key = NULL;
     int32_t size = request->has_batch_size ? request->batch_size : 0;
     if (size < 0 || size > BATCH_MAX)
@@ -133,30 +133,31 @@ sw_code sw_secret_begin_rotation(const sw_hooked *hooked, sw_error *error)
                              BATCH_DEFAULT);
     inner->batch_size = size ? size : BATCH_DEFAULT;
     inner->has_batch_size = true;
-    sw_code code = sw_vault_newest(hooked->context, &key, error);
-    return code == SW_OK ? keep_key_id(hooked, key, &inner->key_id, error) : code;
+    sw_code code = sw_vault_newest(hook->context, &key, error);
+    return code == SW_OK ? keep_key_id(hook, key, &inner->key_id, error) : code;
 }
 
 /* One secret, opened with its key and sealed with the newest. */
-static sw_code reseal(const sw_hooked *hooked, Sw__SealedSecret *secret, const char *newest, sw_error *error)
+static sw_code reseal(const sw_hook_context *hook, Sw__SealedSecret *secret, const char *newest,
+                      sw_error *error)
 {
     const sw_subject subject = {secret->type, secret->field, secret->owner};
     const sw_master_key *key = NULL;
     char *text = NULL;
-    sw_code code = sw_vault_find(hooked->context, secret->key_id, &key, error);
+    sw_code code = sw_vault_find(hook->context, secret->key_id, &key, error);
     if (code == SW_OK)
-        code = sw_unseal(key, &subject, &secret->ciphertext, hooked->arena, &text, error);
+        code = sw_unseal(key, &subject, &secret->ciphertext, hook->arena, &text, error);
     if (code == SW_OK)
-        code = sw_vault_find(hooked->context, newest, &key, error);
-    return code == SW_OK ? sw_seal(key, &subject, text, hooked->arena, &secret->ciphertext, error) : code;
+        code = sw_vault_find(hook->context, newest, &key, error);
+    return code == SW_OK ? sw_seal(key, &subject, text, hook->arena, &secret->ciphertext, error) : code;
 }
 
 /* What cannot be opened is left as it is, and said. */
-sw_code sw_secret_reseal(const sw_hooked *hooked, sw_error *error)
+sw_code sw_secret_reseal(const sw_hook_context *hook, sw_error *error)
 {
-    Sw__ManySecrets *inner = (Sw__ManySecrets *)hooked->inner;
+    Sw__ManySecrets *inner = (Sw__ManySecrets *)hook->inner;
     size_t count = inner->n_items, kept = 0;
-    inner->failures = sw_arena_alloc(hooked->arena, (count + 1) * sizeof(char *));
+    inner->failures = sw_arena_alloc(hook->arena, (count + 1) * sizeof(char *));
     if (inner->failures == NULL)
         return no_memory(error);
     inner->next = count == (size_t)inner->batch_size ? inner->items[count - 1]->id : 0;
@@ -164,7 +165,7 @@ sw_code sw_secret_reseal(const sw_hooked *hooked, sw_error *error)
     for (size_t i = 0; i < count; i++) {
         Sw__SealedSecret *secret = inner->items[i];
         sw_error why;
-        sw_code code = reseal(hooked, secret, inner->key_id, &why);
+        sw_code code = reseal(hook, secret, inner->key_id, &why);
         if (code == SW_RESOURCE_EXHAUSTED) {
             *error = why;
             return code;
@@ -172,7 +173,7 @@ sw_code sw_secret_reseal(const sw_hooked *hooked, sw_error *error)
             inner->items[kept++] = secret;
             continue;
         }
-        char *text = sw_arena_printf(hooked->arena, "%s/%s/%s: %s", secret->type, secret->key, secret->field,
+        char *text = sw_arena_printf(hook->arena, "%s/%s/%s: %s", secret->type, secret->key, secret->field,
                                      why.message);
         if (text == NULL)
             return no_memory(error);

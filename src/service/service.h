@@ -12,7 +12,7 @@ typedef struct sw_service {
     const sw_resource *resources; /* ended by a NULL service */
     const sw_query *queries;      /* ended by a NULL service */
     bool secrets;                 /* has --secret-key; the hooks of its queries get a sw_vault */
-    const char *chore;            /* a statement that it runs each second, or NULL */
+    const char *periodic;         /* a statement that it runs each second, or NULL */
     bool relays;                  /* it publishes what is in deployment.outbox (relay.h) */
     int schema_minimum;           /* oldest schema version it works with; the newest is this build's own */
 } sw_service;

@@ -40,6 +40,6 @@ const sw_service sw_service_user = {
     .summary = "Users, their keys and what they may do, offered through the broker.",
     .resources = resources,
     .queries = queries,
-    .chore = "SELECT users.seal_changes()",
+    .periodic = "SELECT users.seal_changes()",
     .schema_minimum = 21,
 };

@@ -1,5 +1,4 @@
-/* What the files of the store share: the store, a method's plan, and an operation, which is one call under way.
- * Internal to src/store. */
+/* What the files of the store share: the store, its methods, and its calls. Internal to src/store. */
 #ifndef SW_STORE_ENGINE_H
 #define SW_STORE_ENGINE_H
 
@@ -20,49 +19,49 @@ typedef enum {
 } sw_verb;
 
 /* A statement of a query. */
-typedef struct sw_part {
+typedef struct sw_query_statement {
     char *sql;
     sw_column *parameters, *columns;
     int parameter_count, column_count;
     const ProtobufCMessageDescriptor *result; /* whose fields the columns are */
     const ProtobufCFieldDescriptor *items;    /* or, if it has them, those of its items */
-} sw_part;
+} sw_query_statement;
 
 /* A method, with the fields of its messages found by name. Those that a verb does not have are NULL. */
-typedef struct sw_plan {
+typedef struct sw_store_method {
     sw_store *store;
     sw_verb verb;
     bool writes;
     sw_requirement requires;
-    const ProtobufCMethodDescriptor *method;
+    const ProtobufCMethodDescriptor *descriptor;
     char *path; /* `/package.Service/Method` */
     sw_table *table;
     const ProtobufCFieldDescriptor *keys[SW_KEYS_MAX], *resource, *new_key, *revision, *validate_only,
         *allow_missing, *update_mask, *page_size, *page_token, *filters, *order_by, *search, *show_total_size,
         *read_time;
     const ProtobufCFieldDescriptor *items, *next_page_token, *total_size; /* of the reply */
-    sw_part part, look; /* of a query; look.sql is NULL if it has none */
+    sw_query_statement statement, lookup; /* of a query; lookup.sql is NULL if it has none */
     const sw_query *query;
-} sw_plan;
+} sw_store_method;
 
-/* A foreign key, so that its violations can be told by name. */
-typedef struct sw_reference {
+/* A foreign key, so that errors name what violates it. */
+typedef struct sw_foreign_key {
     const char *name, *from, *from_columns, *to, *to_columns;
     const char *referrers; /* statement: keys of some rows that refer to ($1 ...), the to_columns */
-} sw_reference;
+} sw_foreign_key;
 
-typedef enum { SW_STEP_COUNT, SW_STEP_LOOK, SW_STEP_MAIN, SW_STEP_RECORD, SW_STEP_REFERRERS } sw_step;
+typedef enum { SW_STEP_COUNT, SW_STEP_LOOKUP, SW_STEP_MAIN, SW_STEP_RECORD, SW_STEP_REFERRERS } sw_step;
 
-/* A call under way. Everything but itself lives in the call's arena. */
-typedef struct sw_op {
-    sw_work work; /* first, so that `done` finds the op */
+/* A call as the store runs it. Everything but this struct lives in the call's arena. */
+typedef struct sw_store_call {
+    sw_work work; /* first, so that `done` finds the call */
     sw_store *store;
-    const sw_plan *plan;
-    sw_call *call; /* NULL once it has ended; the op waits for its work then */
+    const sw_store_method *method;
+    sw_call *rpc; /* NULL once it has been answered; only its work is still running then */
     sw_arena *arena;
     ProtobufCMessage *request;
-    ProtobufCMessage *inner;    /* of a query that has one */
-    struct sw_op *next, **link; /* parked until the store is ready */
+    ProtobufCMessage *inner;            /* of a query that has one */
+    struct sw_store_call *next, **link; /* parked until the store is ready */
     int64_t parked_ms;
     sw_step step;
     sw_sql main;
@@ -81,9 +80,9 @@ typedef struct sw_op {
     sw_order order;
     sw_value *after; /* where the page before ended, one for each key of the order; NULL: the first page */
     uint8_t shape[SW_PAGE_SHAPE];
-    sw_error *failure;             /* kept while something is looked up */
-    const sw_reference *reference; /* what a delete ran into */
-} sw_op;
+    sw_error *failure;                 /* kept while something is looked up */
+    const sw_foreign_key *foreign_key; /* what a delete ran into */
+} sw_store_call;
 
 struct sw_store {
     sw_loop *loop;
@@ -92,8 +91,8 @@ struct sw_store {
     void (*on_serving)(void *context, bool serving, const char *reason);
     void *context;
     void *hook_context;
-    sw_plan **plans;
-    size_t plan_count;
+    sw_store_method **methods;
+    size_t method_count;
     sw_table **tables;
     size_t table_count;
     bool ready; /* the schema fits and is known */
@@ -102,70 +101,71 @@ struct sw_store {
     char reason[512];      /* why it is not ready */
     char last_reason[512]; /* why it does not serve */
     uint8_t page_key[SW_PAGE_KEY];
-    const sw_reference *references;
-    size_t reference_count;
+    const sw_foreign_key *foreign_keys;
+    size_t foreign_key_count;
     sw_attributes attributes; /* of composite types */
     sw_arena *catalog;        /* of these; grows only when the schema changes */
-    sw_op *parked, **parked_last;
-    sw_op *spare; /* ops to be used again */
+    sw_store_call *parked, **parked_last;
+    sw_store_call *spare; /* to be used again */
     sw_timer *parked_timer;
-    struct sw_boot *boot;
-    struct sw_chore *chores;
+    struct sw_schema_check *schema_check;
+    struct sw_periodic_run *periodic;
 };
 
 /* call.c */
-void sw_op_handle(sw_call *call, const ProtobufCMessage *request, void *plan);
+void sw_store_call_handle(sw_call *rpc, const ProtobufCMessage *request, void *method);
 /* Starts what waited for the store to be ready, or ends what has waited too long. */
-void sw_op_unpark(sw_store *store);
+void sw_store_calls_unpark(sw_store *store);
 
 /* serving.c: reports whether the store can serve, and why not, if that has changed */
 void sw_store_report(sw_store *store);
 
-/* standard_read.c, standard_write.c, query.c: the main statement of an op */
-sw_code sw_read_build(sw_op *op, sw_error *error);
-sw_code sw_list_build(sw_op *op, bool count, sw_error *error);
-sw_code sw_write_build(sw_op *op, sw_error *error);
-sw_code sw_query_build(sw_op *op, const sw_part *part, sw_error *error);
+/* standard_read.c, standard_write.c, query.c: the main statement of a call */
+sw_code sw_read_build(sw_store_call *call, sw_error *error);
+sw_code sw_list_build(sw_store_call *call, bool count, sw_error *error);
+sw_code sw_write_build(sw_store_call *call, sw_error *error);
+sw_code sw_query_build(sw_store_call *call, const sw_query_statement *statement, sw_error *error);
 /* Appends `"a" = $1 AND "b" = $2` for the key in the request. */
-sw_code sw_key_condition(sw_op *op, sw_sql *sql, sw_error *error);
+sw_code sw_key_condition(sw_store_call *call, sw_sql *sql, sw_error *error);
 /* The key of the row that a call is about, parts joined with `/`. */
-const char *sw_key_text(const sw_op *op);
+const char *sw_key_text(const sw_store_call *call);
 /* The statement that reads the record of a request_id. */
-void sw_record_build(const sw_op *op, sw_sql *sql);
+void sw_record_build(const sw_store_call *call, sw_sql *sql);
 
 /* reply.c: a result into a message; ends the call with what a result says */
-sw_code sw_part_read(const sw_op *op, const sw_part *part, const PGresult *result, ProtobufCMessage *message,
-                     sw_error *error);
+sw_code sw_query_statement_read(const sw_store_call *call, const sw_query_statement *statement,
+                                const PGresult *result, ProtobufCMessage *message, sw_error *error);
 ProtobufCMessage *sw_message_new(const ProtobufCMessageDescriptor *type,
                                  sw_arena *arena); /* NULL: no memory */
-void sw_op_reply(sw_op *op, const PGresult *result);
-void sw_op_replay(sw_op *op, const PGresult *result);
+void sw_store_call_reply(sw_store_call *call, const PGresult *result);
+void sw_store_call_replay(sw_store_call *call, const PGresult *result);
 
 /* fault.c */
-void sw_fault_fill(const sw_op *op, const PGresult *result, sw_error *error);
-void sw_fault_not_found(const sw_op *op, sw_error *error);
+void sw_fault_fill(const sw_store_call *call, const PGresult *result, sw_error *error);
+void sw_fault_not_found(const sw_store_call *call, sw_error *error);
 /* The foreign key that a failed delete ran into, or NULL. */
-const sw_reference *sw_fault_reference(const sw_op *op, const PGresult *result);
-void sw_fault_referrers(const sw_reference *reference, const PGresult *keys, sw_error *error);
-/* Appends the statement that finds what refers to the op's row. */
-bool sw_referrers_build(const sw_op *op, const sw_reference *reference, sw_sql *sql);
+const sw_foreign_key *sw_fault_foreign_key(const sw_store_call *call, const PGresult *result);
+void sw_fault_referrers(const sw_foreign_key *foreign_key, const PGresult *keys, sw_error *error);
+/* Appends the statement that finds what refers to the call's row. */
+bool sw_referrers_build(const sw_store_call *call, const sw_foreign_key *foreign_key, sw_sql *sql);
 
 /* periodic.c */
-void sw_chores_destroy(struct sw_chore **chores);
-/* Something was changed: by a call of this store, or by somebody who says so. */
-void sw_chores_wake(struct sw_chore *chores, bool by_us);
+void sw_periodic_destroy_all(struct sw_periodic_run **all);
+/* Something has changed: by a call of this store, or as a NOTIFY reports. */
+void sw_periodic_wake_all(struct sw_periodic_run *periodic, bool by_us);
 
 /* query.c: at registration, and once a description is there; runs one of its hooks, if there is one */
-sw_code sw_query_parse(const sw_plan *plan, sw_part *part, const char *sql,
+sw_code sw_query_parse(const sw_store_method *method, sw_query_statement *statement, const char *sql,
                        const ProtobufCMessageDescriptor *result, sw_error *error);
-void sw_part_clear(sw_part *part);
-sw_code sw_query_load(const sw_plan *plan, sw_part *part, const PGresult *description, sw_error *error);
-sw_code sw_query_hook_run(sw_op *op, sw_query_hook *hook, ProtobufCMessage *reply, sw_error *error);
+void sw_query_statement_clear(sw_query_statement *statement);
+sw_code sw_query_load(const sw_store_method *method, sw_query_statement *statement,
+                      const PGresult *description, sw_error *error);
+sw_code sw_query_hook_run(sw_store_call *call, sw_query_hook *hook, ProtobufCMessage *reply, sw_error *error);
 
 /* schema_check.c */
-sw_code sw_boot_new(sw_store *store, struct sw_boot **boot, sw_error *error);
-void sw_boot_destroy(struct sw_boot **boot);
+sw_code sw_schema_check_new(sw_store *store, struct sw_schema_check **check, sw_error *error);
+void sw_schema_check_destroy(struct sw_schema_check **check);
 /* The control lane is up: look at the schema. */
-void sw_boot_start(struct sw_boot *boot);
+void sw_schema_check_start(struct sw_schema_check *check);
 
 #endif

@@ -20,74 +20,76 @@ static bool is_table(const PGresult *result, const char *name)
     return strncmp(name, schema, length) == 0 && name[length] == '.' && strcmp(name + length + 1, table) == 0;
 }
 
-/* A name of the comma-separated list: the index of its field in the op's resource, or -1. */
-static int next_field(const sw_op *op, const char **list)
+/* A name of the comma-separated list: the index of its field in the call's resource, or -1. */
+static int next_field(const sw_store_call *call, const char **list)
 {
     char name[64];
     size_t length = strcspn(*list, ",");
     snprintf(name, sizeof(name), "%.*s", (int)length, *list);
     *list += length + ((*list)[length] == ',');
-    return sw_table_find(op->plan->table, name);
+    return sw_table_find(call->method->table, name);
 }
 
-/* The message that holds the op's values, and the field there that goes with field i of the resource. */
-static const ProtobufCMessage *holder(const sw_op *op, int i, const ProtobufCFieldDescriptor **field)
+/* The message that holds the call's values, and the field there that goes with field i of the resource. */
+static const ProtobufCMessage *holder(const sw_store_call *call, int i,
+                                      const ProtobufCFieldDescriptor **field)
 {
-    const sw_plan *plan = op->plan;
-    if (plan->resource) {
-        *field = plan->table->columns[i].field;
-        return sw_field_message(op->request, plan->resource);
+    const sw_store_method *method = call->method;
+    if (method->resource) {
+        *field = method->table->columns[i].field;
+        return sw_field_message(call->request, method->resource);
     }
-    *field = i < plan->table->key_count ? plan->keys[i] : NULL;
-    return op->request;
+    *field = i < method->table->key_count ? method->keys[i] : NULL;
+    return call->request;
 }
 
-static const char *value_text(const sw_op *op, int i)
+static const char *value_text(const sw_store_call *call, int i)
 {
     const ProtobufCFieldDescriptor *field = NULL;
-    const ProtobufCMessage *message = i < 0 ? NULL : holder(op, i, &field);
+    const ProtobufCMessage *message = i < 0 ? NULL : holder(call, i, &field);
     if (!message || !field || field->label == PROTOBUF_C_LABEL_REPEATED)
         return "";
     const char *text = field->type == PROTOBUF_C_TYPE_STRING ? sw_field_string(message, field)
                        : field->type == PROTOBUF_C_TYPE_INT64 || field->type == PROTOBUF_C_TYPE_INT32
-                           ? sw_arena_printf(op->arena, "%lld", (long long)sw_field_int(message, field))
+                           ? sw_arena_printf(call->arena, "%lld", (long long)sw_field_int(message, field))
                            : NULL;
     return text ? text : "";
 }
 
-const char *sw_key_text(const sw_op *op)
+const char *sw_key_text(const sw_store_call *call)
 {
     const char *text = "";
-    for (int i = 0;
-         op->plan->table && op->plan->verb != SW_VERB_LIST && i < op->plan->table->key_count && text; i++)
-        text = sw_arena_printf(op->arena, "%s%s%s", text, i ? "/" : "", value_text(op, i));
+    for (int i = 0; call->method->table && call->method->verb != SW_VERB_LIST &&
+                    i < call->method->table->key_count && text;
+         i++)
+        text = sw_arena_printf(call->arena, "%s%s%s", text, i ? "/" : "", value_text(call, i));
     return text ? text : "";
 }
 
-static void set_resource(const sw_op *op, sw_error *error)
+static void set_resource(const sw_store_call *call, sw_error *error)
 {
-    const char *key = sw_key_text(op);
+    const char *key = sw_key_text(call);
     if (*key)
-        snprintf(error->resource, sizeof(error->resource), "%s/%s", op->plan->table->type, key);
+        snprintf(error->resource, sizeof(error->resource), "%s/%s", call->method->table->type, key);
 }
 
 /* The path in the request of the resource's field named by a constraint. */
-static void set_field(const sw_op *op, const char *name, sw_error *error)
+static void set_field(const sw_store_call *call, const char *name, sw_error *error)
 {
-    const sw_plan *plan = op->plan;
-    if (plan->verb == SW_VERB_RENAME)
-        snprintf(error->field, sizeof(error->field), "%s", plan->new_key->name);
-    else if (plan->resource)
-        snprintf(error->field, sizeof(error->field), "%s.%s", plan->resource->name, name);
+    const sw_store_method *method = call->method;
+    if (method->verb == SW_VERB_RENAME)
+        snprintf(error->field, sizeof(error->field), "%s", method->new_key->name);
+    else if (method->resource)
+        snprintf(error->field, sizeof(error->field), "%s.%s", method->resource->name, name);
 }
 
-static const sw_reference *find_reference(const sw_op *op, const PGresult *result)
+static const sw_foreign_key *find_foreign_key(const sw_store_call *call, const PGresult *result)
 {
     const char *name = diagnostic(result, PG_DIAG_CONSTRAINT_NAME);
-    for (size_t i = 0; i < op->store->reference_count; i++)
-        if (strcmp(op->store->references[i].name, name) == 0 &&
-            is_table(result, op->store->references[i].from))
-            return &op->store->references[i];
+    for (size_t i = 0; i < call->store->foreign_key_count; i++)
+        if (strcmp(call->store->foreign_keys[i].name, name) == 0 &&
+            is_table(result, call->store->foreign_keys[i].from))
+            return &call->store->foreign_keys[i];
     return NULL;
 }
 
@@ -100,26 +102,26 @@ static const char *type_of_table(const sw_store *store, const char *table)
 }
 
 /* What is referred to and is not there, in the words of the request. */
-static void missing_reference(const sw_op *op, const sw_reference *reference, sw_error *error)
+static void missing_foreign_key(const sw_store_call *call, const sw_foreign_key *foreign_key, sw_error *error)
 {
     char key[192] = "";
     size_t used = 0;
-    for (const char *list = reference->from_columns; *list && used < sizeof(key) - 1;) {
-        const char *value = value_text(op, next_field(op, &list));
+    for (const char *list = foreign_key->from_columns; *list && used < sizeof(key) - 1;) {
+        const char *value = value_text(call, next_field(call, &list));
         used += (size_t)snprintf(key + used, sizeof(key) - used, "%s%s", used ? "/" : "", value);
     }
     snprintf(error->message, sizeof(error->message), "no such %s \"%s\": create it first",
-             type_of_table(op->store, reference->to), key);
+             type_of_table(call->store, foreign_key->to), key);
 }
 
-static void fill_constraint(const sw_op *op, const PGresult *result, sw_error *error)
+static void fill_constraint(const sw_store_call *call, const PGresult *result, sw_error *error)
 {
     const char *state = diagnostic(result, PG_DIAG_SQLSTATE);
     const char *constraint = diagnostic(result, PG_DIAG_CONSTRAINT_NAME);
     char field[SW_ERROR_FIELD_SIZE] = "";
     const sw_rule *rule = NULL;
     if (strcmp(state, "23502") == 0) {
-        set_field(op, diagnostic(result, PG_DIAG_COLUMN_NAME), error);
+        set_field(call, diagnostic(result, PG_DIAG_COLUMN_NAME), error);
         snprintf(error->message, sizeof(error->message), "required: `%s` has no value",
                  diagnostic(result, PG_DIAG_COLUMN_NAME));
         return;
@@ -128,19 +130,19 @@ static void fill_constraint(const sw_op *op, const PGresult *result, sw_error *e
         return;
     if (strcmp(state, "23514") == 0 || strcmp(state, "23505") == 0)
         error->code = rule->code;
-    if (is_table(result, op->plan->table->resource->table))
-        set_field(op, field, error);
+    if (is_table(result, call->method->table->resource->table))
+        set_field(call, field, error);
     snprintf(error->message, sizeof(error->message), "%s", rule->remedy);
-    const sw_reference *reference = strcmp(state, "23503") == 0 ? find_reference(op, result) : NULL;
-    if (reference && op->plan->verb == SW_VERB_DELETE)
+    const sw_foreign_key *foreign_key = strcmp(state, "23503") == 0 ? find_foreign_key(call, result) : NULL;
+    if (foreign_key && call->method->verb == SW_VERB_DELETE)
         snprintf(error->message, sizeof(error->message),
                  "still referred to by %s.%s: remove or change that first",
                  diagnostic(result, PG_DIAG_TABLE_NAME), field);
-    else if (reference)
-        missing_reference(op, reference, error);
+    else if (foreign_key)
+        missing_foreign_key(call, foreign_key, error);
 }
 
-void sw_fault_fill(const sw_op *op, const PGresult *result, sw_error *error)
+void sw_fault_fill(const sw_store_call *call, const PGresult *result, sw_error *error)
 {
     const sw_sqlstate *state = sw_sqlstate_find(PQresultErrorField(result, PG_DIAG_SQLSTATE));
     const char *message = diagnostic(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -148,62 +150,64 @@ void sw_fault_fill(const sw_op *op, const PGresult *result, sw_error *error)
         message = PQresultErrorMessage(result);
     sw_fail(error, state->code, "%s%s%s", state->text ? state->text : "", state->text ? ": " : "", message);
     error->retry_safe = state->again || state->code == SW_UNAVAILABLE;
-    if (!op->plan->table) {
+    if (!call->method->table) {
         if (state->kind == SW_FAULT_RAISED)
             snprintf(error->field, sizeof(error->field), "%s", diagnostic(result, PG_DIAG_MESSAGE_HINT));
         return;
     }
-    set_resource(op, error);
+    set_resource(call, error);
     if (state->kind == SW_FAULT_CONSTRAINT)
-        fill_constraint(op, result, error);
+        fill_constraint(call, result, error);
     else if (state->kind == SW_FAULT_RAISED)
         snprintf(error->field, sizeof(error->field), "%s", diagnostic(result, PG_DIAG_MESSAGE_HINT));
     else if (state->kind == SW_FAULT_REVISION) {
         snprintf(error->field, sizeof(error->field), "%s%srevision",
-                 op->plan->resource ? op->plan->resource->name : "", op->plan->resource ? "." : "");
+                 call->method->resource ? call->method->resource->name : "",
+                 call->method->resource ? "." : "");
         snprintf(error->message, sizeof(error->message), "%s: read it again, and decide again", message);
-    } else if (op->upserts && strcmp(diagnostic(result, PG_DIAG_SQLSTATE), "42501") == 0) {
+    } else if (call->upserts && strcmp(diagnostic(result, PG_DIAG_SQLSTATE), "42501") == 0) {
         /* Row security: the row that is in the way is not the caller's to see. A create says the same. */
         error->code = SW_ALREADY_EXISTS;
-        set_field(op, op->plan->table->columns[0].field->name, error);
+        set_field(call, call->method->table->columns[0].field->name, error);
         snprintf(error->message, sizeof(error->message), "it is taken: choose another");
     }
 }
 
-void sw_fault_not_found(const sw_op *op, sw_error *error)
+void sw_fault_not_found(const sw_store_call *call, sw_error *error)
 {
-    if (!op->plan->table) {
+    if (!call->method->table) {
         sw_fail(error, SW_NOT_FOUND, "nothing found");
         return;
     }
-    sw_fail(error, SW_NOT_FOUND, "no such %s \"%s\"", op->plan->table->type, sw_key_text(op));
-    set_resource(op, error);
+    sw_fail(error, SW_NOT_FOUND, "no such %s \"%s\"", call->method->table->type, sw_key_text(call));
+    set_resource(call, error);
 }
 
 /* --- What refers to a row that cannot be deleted --- */
 
-const sw_reference *sw_fault_reference(const sw_op *op, const PGresult *result)
+const sw_foreign_key *sw_fault_foreign_key(const sw_store_call *call, const PGresult *result)
 {
-    if (op->plan->verb != SW_VERB_DELETE || strcmp(diagnostic(result, PG_DIAG_SQLSTATE), "23503") != 0)
+    if (call->method->verb != SW_VERB_DELETE || strcmp(diagnostic(result, PG_DIAG_SQLSTATE), "23503") != 0)
         return NULL;
-    const sw_reference *reference = find_reference(op, result);
-    return reference && strcmp(reference->to, op->plan->table->resource->table) == 0 ? reference : NULL;
+    const sw_foreign_key *foreign_key = find_foreign_key(call, result);
+    return foreign_key && strcmp(foreign_key->to, call->method->table->resource->table) == 0 ? foreign_key
+                                                                                             : NULL;
 }
 
-bool sw_referrers_build(const sw_op *op, const sw_reference *reference, sw_sql *sql)
+bool sw_referrers_build(const sw_store_call *call, const sw_foreign_key *foreign_key, sw_sql *sql)
 {
-    sw_sql_add(sql, reference->referrers);
-    for (const char *list = reference->to_columns; *list;) {
-        int i = next_field(op, &list);
-        if (i < 0 || i >= op->plan->table->key_count)
+    sw_sql_add(sql, foreign_key->referrers);
+    for (const char *list = foreign_key->to_columns; *list;) {
+        int i = next_field(call, &list);
+        if (i < 0 || i >= call->method->table->key_count)
             return false;
-        sw_value value = {op->plan->table->columns[i].type, false, value_text(op, i), 0};
+        sw_value value = {call->method->table->columns[i].type, false, value_text(call, i), 0};
         sw_sql_bind(sql, &value);
     }
     return !sql->failed;
 }
 
-void sw_fault_referrers(const sw_reference *reference, const PGresult *keys, sw_error *error)
+void sw_fault_referrers(const sw_foreign_key *foreign_key, const PGresult *keys, sw_error *error)
 {
     enum { SHOWN = 3 };
     char list[256] = "";
@@ -214,9 +218,9 @@ void sw_fault_referrers(const sw_reference *reference, const PGresult *keys, sw_
             (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", PQgetvalue(keys, i, 0));
     if (!count)
         return;
-    const char *table = strchr(reference->from, '.');
+    const char *table = strchr(foreign_key->from, '.');
     snprintf(error->message, sizeof(error->message),
              "still referred to by %s.%s (%s%s): remove or change that first",
-             table ? table + 1 : reference->from, reference->from_columns, list,
+             table ? table + 1 : foreign_key->from, foreign_key->from_columns, list,
              count > SHOWN ? ", ..." : "");
 }

@@ -48,38 +48,39 @@ static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescript
 }
 
 /* The parameter's number; a new one takes the field of its name, the inner message's first. 0 if there is none. */
-static int number_of(const sw_plan *plan, sw_part *part, const char *name, size_t length)
+static int number_of(const sw_store_method *method, sw_query_statement *statement, const char *name,
+                     size_t length)
 {
     char text[64];
     if (length >= sizeof(text))
         return 0;
     memcpy(text, name, length);
     text[length] = '\0';
-    const ProtobufCFieldDescriptor *field = find_field(plan->query->inner, text);
+    const ProtobufCFieldDescriptor *field = find_field(method->query->inner, text);
     if (!field)
-        field = find_field(plan->method->input, text);
+        field = find_field(method->descriptor->input, text);
     if (!field)
         return 0;
-    for (int i = 0; i < part->parameter_count; i++)
-        if (part->parameters[i].field == field)
+    for (int i = 0; i < statement->parameter_count; i++)
+        if (statement->parameters[i].field == field)
             return i + 1;
-    part->parameters[part->parameter_count].field = field;
-    return ++part->parameter_count;
+    statement->parameters[statement->parameter_count].field = field;
+    return ++statement->parameter_count;
 }
 
-sw_code sw_query_parse(const sw_plan *plan, sw_part *part, const char *sql,
+sw_code sw_query_parse(const sw_store_method *method, sw_query_statement *statement, const char *sql,
                        const ProtobufCMessageDescriptor *result, sw_error *error)
 {
-    const ProtobufCMessageDescriptor *inner = plan->query->inner;
+    const ProtobufCMessageDescriptor *inner = method->query->inner;
     const ProtobufCFieldDescriptor *items = find_field(result, "items");
     sw_arena *arena = sw_arena_new(0);
     sw_code code = SW_OK;
-    part->result = result;
+    statement->result = result;
     if (items && items->label == PROTOBUF_C_LABEL_REPEATED && items->type == PROTOBUF_C_TYPE_MESSAGE)
-        part->items = items;
-    part->parameters =
-        calloc(plan->method->input->n_fields + (inner ? inner->n_fields : 0) + 1, sizeof(*part->parameters));
-    if (!arena || !part->parameters) {
+        statement->items = items;
+    statement->parameters = calloc(method->descriptor->input->n_fields + (inner ? inner->n_fields : 0) + 1,
+                                   sizeof(*statement->parameters));
+    if (!arena || !statement->parameters) {
         sw_arena_destroy(&arena);
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
@@ -96,93 +97,97 @@ sw_code sw_query_parse(const sw_plan *plan, sw_part *part, const char *sql,
         }
         for (end = at + 1; is_name(*end);)
             end++;
-        int number = number_of(plan, part, at + 1, (size_t)(end - at - 1));
+        int number = number_of(method, statement, at + 1, (size_t)(end - at - 1));
         if (!number)
-            code = sw_fail(error, SW_INTERNAL, "%s: parameter `%.*s` is no field of %s", plan->path,
-                           (int)(end - at), at, plan->method->input->name);
+            code = sw_fail(error, SW_INTERNAL, "%s: parameter `%.*s` is no field of %s", method->path,
+                           (int)(end - at), at, method->descriptor->input->name);
         sw_sql_printf(&text, "%.*s$%d", (int)(at - from), from, number);
         from = at = end;
     }
     sw_sql_add(&text, from);
-    part->sql = text.failed ? NULL : strdup(text.text);
+    statement->sql = text.failed ? NULL : strdup(text.text);
     sw_arena_destroy(&arena);
-    if (code == SW_OK && !part->sql)
+    if (code == SW_OK && !statement->sql)
         code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     return code;
 }
 
-void sw_part_clear(sw_part *part)
+void sw_query_statement_clear(sw_query_statement *statement)
 {
-    free(part->sql);
-    free(part->parameters);
-    free(part->columns);
-    *part = (sw_part){0};
+    free(statement->sql);
+    free(statement->parameters);
+    free(statement->columns);
+    *statement = (sw_query_statement){0};
 }
 
-static sw_code load_columns(const sw_plan *plan, sw_part *part, const PGresult *description, sw_error *error)
+static sw_code load_columns(const sw_store_method *method, sw_query_statement *statement,
+                            const PGresult *description, sw_error *error)
 {
-    const ProtobufCMessageDescriptor *message = part->items ? part->items->descriptor : part->result;
+    const ProtobufCMessageDescriptor *message =
+        statement->items ? statement->items->descriptor : statement->result;
     int count = PQnfields(description);
     sw_column *columns = calloc((size_t)count + 1, sizeof(*columns));
     if (!columns)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    free(part->columns);
-    part->columns = columns;
-    part->column_count = count;
+    free(statement->columns);
+    statement->columns = columns;
+    statement->column_count = count;
     for (int i = 0; i < count; i++) {
         const char *name = PQfname(description, i);
         columns[i].field = protobuf_c_message_descriptor_get_field_by_name(message, name);
         columns[i].type = PQftype(description, i);
         if (!columns[i].field)
-            return sw_fail(error, SW_FAILED_PRECONDITION, "%s: column `%s` is no field of %s", plan->path,
+            return sw_fail(error, SW_FAILED_PRECONDITION, "%s: column `%s` is no field of %s", method->path,
                            name, message->name);
-        sw_column_fit(&columns[i], &plan->store->attributes, plan->store->catalog);
+        sw_column_fit(&columns[i], &method->store->attributes, method->store->catalog);
         if (columns[i].bind == SW_BIND_NONE || columns[i].bind == SW_BIND_CAST)
             return sw_fail(error, SW_FAILED_PRECONDITION,
-                           "%s: the type of column `%s` does not fit its field", plan->path, name);
+                           "%s: the type of column `%s` does not fit its field", method->path, name);
     }
     return SW_OK;
 }
 
-sw_code sw_query_load(const sw_plan *plan, sw_part *part, const PGresult *description, sw_error *error)
+sw_code sw_query_load(const sw_store_method *method, sw_query_statement *statement,
+                      const PGresult *description, sw_error *error)
 {
-    for (int i = 0; i < part->parameter_count && i < PQnparams(description); i++) {
-        sw_column *parameter = &part->parameters[i];
+    for (int i = 0; i < statement->parameter_count && i < PQnparams(description); i++) {
+        sw_column *parameter = &statement->parameters[i];
         parameter->type = PQparamtype(description, i);
-        sw_column_fit(parameter, &plan->store->attributes, plan->store->catalog);
+        sw_column_fit(parameter, &method->store->attributes, method->store->catalog);
         if (parameter->bind == SW_BIND_NONE)
             return sw_fail(error, SW_FAILED_PRECONDITION,
-                           "%s: the type of parameter `:%s` does not fit its field", plan->path,
+                           "%s: the type of parameter `:%s` does not fit its field", method->path,
                            parameter->field->name);
     }
-    return load_columns(plan, part, description, error);
+    return load_columns(method, statement, description, error);
 }
 
 /* Which of the two messages a parameter's field is of. */
-static const ProtobufCMessage *holder(const sw_op *op, const ProtobufCFieldDescriptor *field)
+static const ProtobufCMessage *holder(const sw_store_call *call, const ProtobufCFieldDescriptor *field)
 {
-    const ProtobufCMessageDescriptor *inner = op->plan->query->inner;
-    return inner && field >= inner->fields && field < inner->fields + inner->n_fields ? op->inner
-                                                                                      : op->request;
+    const ProtobufCMessageDescriptor *inner = call->method->query->inner;
+    return inner && field >= inner->fields && field < inner->fields + inner->n_fields ? call->inner
+                                                                                      : call->request;
 }
 
-sw_code sw_query_build(sw_op *op, const sw_part *part, sw_error *error)
+sw_code sw_query_build(sw_store_call *call, const sw_query_statement *statement, sw_error *error)
 {
-    sw_sql_add(&op->main, part->sql);
-    for (int i = 0; i < part->parameter_count; i++) {
-        const sw_column *parameter = &part->parameters[i];
+    sw_sql_add(&call->main, statement->sql);
+    for (int i = 0; i < statement->parameter_count; i++) {
+        const sw_column *parameter = &statement->parameters[i];
         sw_value value;
         sw_error why;
-        sw_code code = sw_bind_field(holder(op, parameter->field), parameter, op->arena, &value, &why);
+        sw_code code = sw_bind_field(holder(call, parameter->field), parameter, call->arena, &value, &why);
         if (code != SW_OK)
             return sw_fail_field(error, code, parameter->field->name, "%s", why.message);
-        sw_sql_bind(&op->main, &value);
+        sw_sql_bind(&call->main, &value);
     }
     return SW_OK;
 }
 
-sw_code sw_query_hook_run(sw_op *op, sw_query_hook *hook, ProtobufCMessage *reply, sw_error *error)
+sw_code sw_query_hook_run(sw_store_call *call, sw_query_hook *hook, ProtobufCMessage *reply, sw_error *error)
 {
-    const sw_hooked hooked = {op->store->hook_context, op->request, op->inner, reply, op->arena};
-    return hook ? hook(&hooked, error) : SW_OK;
+    const sw_hook_context context = {call->store->hook_context, call->request, call->inner, reply,
+                                     call->arena};
+    return hook ? hook(&context, error) : SW_OK;
 }

@@ -14,40 +14,40 @@
 static const int64_t retry_ms = 1000, again_ms = 60000;
 static const char prune_max[] = "5000";
 
-#define SAID 32 /* bytes of a hash */
+#define DIGEST_SIZE 32 /* bytes of a hash */
 
-typedef struct sw_boot {
+typedef struct sw_schema_check {
     sw_work work;
     sw_store *store;
-    sw_arena *arena;                                      /* for the current look */
-    uint8_t references_said[SAID], attributes_said[SAID]; /* hashes of the last answers */
+    sw_arena *arena;                                                          /* for the current step */
+    uint8_t foreign_keys_digest[DIGEST_SIZE], attributes_digest[DIGEST_SIZE]; /* hashes of the last answers */
     sw_timer *timer;
     bool running;
-    size_t step;  /* in steps[] */
-    size_t query; /* being described: index in store->plans */
-    bool looked;  /* its `look` has been */
+    size_t step;      /* in steps[] */
+    size_t query;     /* being described: index in store->methods */
+    bool lookup_done; /* its `lookup` has been described */
     /* Of the schema, and of its types (another database has other ones): as seen now, and as
      * they were when the catalog was read; 0: not yet. */
     int64_t version, known_version, types, known_types;
-} sw_boot;
+} sw_schema_check;
 
 /* A step adds its statement, or nothing if it is to be skipped, and then takes the result. */
-typedef struct sw_boot_step {
-    void (*ask)(sw_boot *boot, sw_sql *sql);
-    sw_code (*take)(sw_boot *boot, const PGresult *result, sw_error *error);
+typedef struct sw_schema_step {
+    void (*ask)(sw_schema_check *check, sw_sql *sql);
+    sw_code (*take)(sw_schema_check *check, const PGresult *result, sw_error *error);
     const char *what;
-} sw_boot_step;
+} sw_schema_step;
 
-static bool is_known(const sw_boot *boot)
+static bool is_known(const sw_schema_check *check)
 {
-    return boot->version == boot->known_version && boot->types == boot->known_types;
+    return check->version == check->known_version && check->types == check->known_types;
 }
 
 /* --- The schema's version --- */
 
-static void ask_schema(sw_boot *boot, sw_sql *sql)
+static void ask_schema(sw_schema_check *check, sw_sql *sql)
 {
-    (void)boot;
+    (void)check;
     sw_sql_add(sql,
                "SELECT version::bigint, required::bigint, (SELECT rolsuper OR rolbypassrls FROM "
                "pg_catalog.pg_roles WHERE rolname = current_user), "
@@ -57,9 +57,9 @@ static void ask_schema(sw_boot *boot, sw_sql *sql)
                "starts_with(t.typnamespace::regnamespace::text, 'pg_')) FROM sitewire.schema");
 }
 
-static sw_code take_schema(sw_boot *boot, const PGresult *result, sw_error *error)
+static sw_code take_schema(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
-    const sw_store *store = boot->store;
+    const sw_store *store = check->store;
     if (PQntuples(result) != 1)
         return sw_fail(error, SW_FAILED_PRECONDITION, "sitewire.schema is empty: run `sitewire migrate`");
     int64_t version = (int64_t)sw_get_be(PQgetvalue(result, 0, 0), 8);
@@ -83,59 +83,59 @@ static sw_code take_schema(sw_boot *boot, const PGresult *result, sw_error *erro
             "the database role may create objects, and so act as the schema's owner: as that, REVOKE "
             "TEMPORARY, CREATE ON DATABASE ... FROM PUBLIC and REVOKE CREATE ON SCHEMA public FROM "
             "PUBLIC");
-    boot->version = version;
-    boot->types = (int64_t)sw_get_be(PQgetvalue(result, 0, 4), 8);
+    check->version = version;
+    check->types = (int64_t)sw_get_be(PQgetvalue(result, 0, 4), 8);
     return SW_OK;
 }
 
-static void ask_key(sw_boot *boot, sw_sql *sql)
+static void ask_key(sw_schema_check *check, sw_sql *sql)
 {
-    if (!is_known(boot))
+    if (!is_known(check))
         sw_sql_add(sql, "SELECT value FROM sitewire.setting WHERE name = 'page_token_key'");
 }
 
-static sw_code take_key(sw_boot *boot, const PGresult *result, sw_error *error)
+static sw_code take_key(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
     if (PQntuples(result) != 1 || PQgetlength(result, 0, 0) < 16)
         return sw_fail(error, SW_FAILED_PRECONDITION, "sitewire.setting has no usable page_token_key");
-    crypto_generichash(boot->store->page_key, SW_PAGE_KEY, (const unsigned char *)PQgetvalue(result, 0, 0),
+    crypto_generichash(check->store->page_key, SW_PAGE_KEY, (const unsigned char *)PQgetvalue(result, 0, 0),
                        (unsigned long long)PQgetlength(result, 0, 0), NULL, 0);
     return SW_OK;
 }
 
 /* --- Columns and foreign keys --- */
 
-static void add_tables(sw_boot *boot, sw_sql *sql)
+static void add_tables(sw_schema_check *check, sw_sql *sql)
 {
-    const sw_store *store = boot->store;
-    char **names = sw_arena_alloc(boot->arena, (store->table_count + 1) * sizeof(*names));
+    const sw_store *store = check->store;
+    char **names = sw_arena_alloc(check->arena, (store->table_count + 1) * sizeof(*names));
     if (!names) {
         sql->failed = true;
         return;
     }
     for (size_t i = 0; i < store->table_count; i++)
         names[i] = (char *)store->tables[i]->resource->table;
-    sw_value value = sw_value_texts(boot->arena, names, store->table_count);
+    sw_value value = sw_value_texts(check->arena, names, store->table_count);
     sw_sql_bind(sql, &value);
 }
 
-static void add_types(sw_boot *boot, sw_sql *sql)
+static void add_types(sw_schema_check *check, sw_sql *sql)
 {
-    const sw_store *store = boot->store;
-    char **names = sw_arena_alloc(boot->arena, (store->table_count + 1) * sizeof(*names));
+    const sw_store *store = check->store;
+    char **names = sw_arena_alloc(check->arena, (store->table_count + 1) * sizeof(*names));
     if (!names) {
         sql->failed = true;
         return;
     }
     for (size_t i = 0; i < store->table_count; i++)
         names[i] = (char *)store->tables[i]->type;
-    sw_value value = sw_value_texts(boot->arena, names, store->table_count);
+    sw_value value = sw_value_texts(check->arena, names, store->table_count);
     sw_sql_bind(sql, &value);
 }
 
-static void ask_columns(sw_boot *boot, sw_sql *sql)
+static void ask_columns(sw_schema_check *check, sw_sql *sql)
 {
-    if (is_known(boot))
+    if (is_known(check))
         return;
     sw_sql_add(
         sql, "SELECT n.name, a.attname::text, b.oid::text, (a.attnotnull OR t.typnotnull)::text, "
@@ -146,15 +146,15 @@ static void ask_columns(sw_boot *boot, sw_sql *sql)
              "JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
              "JOIN pg_catalog.pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END "
              "ORDER BY n.i, a.attnum");
-    add_tables(boot, sql);
+    add_tables(check, sql);
 }
 
-static sw_code take_columns(sw_boot *boot, const PGresult *result, sw_error *error)
+static sw_code take_columns(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
     int first = 0, rows = PQntuples(result);
     sw_code code = SW_OK;
-    for (size_t i = 0; i < boot->store->table_count && code == SW_OK; i++) {
-        sw_table *table = boot->store->tables[i];
+    for (size_t i = 0; i < check->store->table_count && code == SW_OK; i++) {
+        sw_table *table = check->store->tables[i];
         int end = first;
         while (end < rows && strcmp(PQgetvalue(result, end, 0), table->resource->table) == 0)
             end++;
@@ -168,7 +168,7 @@ static sw_code take_columns(sw_boot *boot, const PGresult *result, sw_error *err
 
 /* A table that lacks a duty is not served, and neither is anything else while a service can
  * change a table that nobody registered: whoever made it in a hurry learns of it at once. */
-static void ask_duties(sw_boot *boot, sw_sql *sql)
+static void ask_duties(sw_schema_check *check, sw_sql *sql)
 {
     sw_sql_add(
         sql, "SELECT m.name, string_agg(m.duty, ', '), (array_agg(m.remedy))[1] FROM ("
@@ -181,22 +181,22 @@ static void ask_duties(sw_boot *boot, sw_sql *sql)
              "WHERE s.name <> n.type "
              "UNION ALL SELECT 1000, u.relation, 'registration', u.remedy FROM sitewire.unregistered() u) m "
              "GROUP BY m.i, m.name ORDER BY m.i, m.name LIMIT 1");
-    add_tables(boot, sql);
-    add_types(boot, sql);
+    add_tables(check, sql);
+    add_types(check, sql);
 }
 
-static sw_code take_duties(sw_boot *boot, const PGresult *result, sw_error *error)
+static sw_code take_duties(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
-    (void)boot;
+    (void)check;
     return PQntuples(result) == 0
                ? SW_OK
                : sw_fail(error, SW_FAILED_PRECONDITION, "%s is not guarded: it lacks %s; %s",
                          PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
 }
 
-static void ask_references(sw_boot *boot, sw_sql *sql)
+static void ask_foreign_keys(sw_schema_check *check, sw_sql *sql)
 {
-    if (is_known(boot))
+    if (is_known(check))
         return;
     sw_sql_add(sql, "SELECT c.conname::text, format('%s.%s', fn.nspname, f.relname), s.names, "
                     "format('%s.%s', tn.nspname, t.relname), "
@@ -222,15 +222,15 @@ static void ask_references(sw_boot *boot, sw_sql *sql)
                     "WHERE c.contype = 'f' AND p.key IS NOT NULL "
                     "AND (c.confrelid IN (SELECT to_regclass(n) FROM unnest($1) n) "
                     "OR c.conrelid IN (SELECT to_regclass(n) FROM unnest($1) n))");
-    add_tables(boot, sql);
+    add_tables(check, sql);
 }
 
 /* Hashes a result. What is made of it is never freed, so it is made again only when the catalog
- * has changed: a look that fails is repeated every second. */
-static void hash_result(const PGresult *result, uint8_t said[SAID])
+ * has changed: a check that fails is repeated every second. */
+static void hash_result(const PGresult *result, uint8_t digest[DIGEST_SIZE])
 {
     crypto_generichash_state state;
-    crypto_generichash_init(&state, NULL, 0, SAID);
+    crypto_generichash_init(&state, NULL, 0, DIGEST_SIZE);
     for (int row = 0; row < PQntuples(result); row++)
         for (int column = 0; column < PQnfields(result); column++) {
             int size = PQgetlength(result, row, column);
@@ -238,40 +238,40 @@ static void hash_result(const PGresult *result, uint8_t said[SAID])
             crypto_generichash_update(&state, (const uint8_t *)PQgetvalue(result, row, column),
                                       (unsigned long long)size);
         }
-    crypto_generichash_final(&state, said, SAID);
+    crypto_generichash_final(&state, digest, DIGEST_SIZE);
 }
 
-static sw_code take_references(sw_boot *boot, const PGresult *result, sw_error *error)
+static sw_code take_foreign_keys(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
-    uint8_t said[SAID];
-    hash_result(result, said);
-    if (memcmp(said, boot->references_said, SAID) == 0)
+    uint8_t digest[DIGEST_SIZE];
+    hash_result(result, digest);
+    if (memcmp(digest, check->foreign_keys_digest, DIGEST_SIZE) == 0)
         return SW_OK;
     size_t count = (size_t)PQntuples(result);
-    sw_reference *references = sw_arena_alloc(boot->store->catalog, (count + 1) * sizeof(*references));
-    if (!references)
+    sw_foreign_key *foreign_keys = sw_arena_alloc(check->store->catalog, (count + 1) * sizeof(*foreign_keys));
+    if (!foreign_keys)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     for (size_t i = 0; i < count; i++) {
         const char *texts[6];
         for (int n = 0; n < 6; n++) {
             const char *text = PQgetvalue(result, (int)i, n);
-            texts[n] = sw_arena_strndup(boot->store->catalog, text, strlen(text));
+            texts[n] = sw_arena_strndup(check->store->catalog, text, strlen(text));
             if (!texts[n])
                 return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
         }
-        references[i] = (sw_reference){texts[0], texts[1], texts[2], texts[3], texts[4], texts[5]};
+        foreign_keys[i] = (sw_foreign_key){texts[0], texts[1], texts[2], texts[3], texts[4], texts[5]};
     }
-    boot->store->references = references;
-    boot->store->reference_count = count;
-    memcpy(boot->references_said, said, SAID);
+    check->store->foreign_keys = foreign_keys;
+    check->store->foreign_key_count = count;
+    memcpy(check->foreign_keys_digest, digest, DIGEST_SIZE);
     return SW_OK;
 }
 
 /* --- Queries, records --- */
 
-static void ask_attributes(sw_boot *boot, sw_sql *sql)
+static void ask_attributes(sw_schema_check *check, sw_sql *sql)
 {
-    if (is_known(boot))
+    if (is_known(check))
         return;
     sw_sql_add(sql, "SELECT t.oid::text, t.typarray::text, a.atttypid::text, a.attname::text "
                     "FROM pg_catalog.pg_type t JOIN pg_catalog.pg_attribute a "
@@ -285,12 +285,12 @@ static Oid read_oid(const PGresult *result, int row, int column)
     return (Oid)strtoul(PQgetvalue(result, row, column), NULL, 10);
 }
 
-static sw_code take_attributes(sw_boot *boot, const PGresult *result, sw_error *error)
+static sw_code take_attributes(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
-    sw_store *store = boot->store;
-    uint8_t said[SAID];
-    hash_result(result, said);
-    if (memcmp(said, boot->attributes_said, SAID) == 0)
+    sw_store *store = check->store;
+    uint8_t digest[DIGEST_SIZE];
+    hash_result(result, digest);
+    if (memcmp(digest, check->attributes_digest, DIGEST_SIZE) == 0)
         return SW_OK;
     int count = PQntuples(result);
     sw_attribute *list = sw_arena_alloc(store->catalog, ((size_t)count + 1) * sizeof(*list));
@@ -305,65 +305,65 @@ static sw_code take_attributes(sw_boot *boot, const PGresult *result, sw_error *
     if (!list)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     store->attributes = (sw_attributes){list, (size_t)count, NULL};
-    memcpy(boot->attributes_said, said, SAID);
+    memcpy(check->attributes_digest, digest, DIGEST_SIZE);
     return SW_OK;
 }
 
 /* The statement that is being described. */
-static sw_part *part_of(const sw_boot *boot)
+static sw_query_statement *statement_of(const sw_schema_check *check)
 {
-    sw_plan *plan = boot->store->plans[boot->query];
-    return plan->look.sql && !boot->looked ? &plan->look : &plan->part;
+    sw_store_method *method = check->store->methods[check->query];
+    return method->lookup.sql && !check->lookup_done ? &method->lookup : &method->statement;
 }
 
-static void ask_query(sw_boot *boot, sw_sql *sql)
+static void ask_query(sw_schema_check *check, sw_sql *sql)
 {
-    const sw_store *store = boot->store;
-    while (boot->query < store->plan_count && store->plans[boot->query]->verb != SW_VERB_QUERY)
-        boot->query++;
-    if (is_known(boot) || boot->query == store->plan_count)
+    const sw_store *store = check->store;
+    while (check->query < store->method_count && store->methods[check->query]->verb != SW_VERB_QUERY)
+        check->query++;
+    if (is_known(check) || check->query == store->method_count)
         return;
-    const sw_part *part = part_of(boot);
-    sw_sql_add(sql, part->sql);
+    const sw_query_statement *statement = statement_of(check);
+    sw_sql_add(sql, statement->sql);
     sw_value open = {0, false, NULL, 0}; /* PostgreSQL infers the type */
-    for (int i = 0; i < part->parameter_count; i++)
+    for (int i = 0; i < statement->parameter_count; i++)
         sw_sql_bind(sql, &open);
-    boot->work.describe = true;
+    check->work.describe = true;
 }
 
-static sw_code take_query(sw_boot *boot, const PGresult *result, sw_error *error)
+static sw_code take_query(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
-    const sw_plan *plan = boot->store->plans[boot->query];
-    sw_part *part = part_of(boot);
-    boot->step--; /* the next statement */
-    boot->looked = part == &plan->look;
-    boot->query += !boot->looked;
-    return sw_query_load(plan, part, result, error);
+    const sw_store_method *method = check->store->methods[check->query];
+    sw_query_statement *statement = statement_of(check);
+    check->step--; /* the next statement */
+    check->lookup_done = statement == &method->lookup;
+    check->query += !check->lookup_done;
+    return sw_query_load(method, statement, result, error);
 }
 
-static void ask_prune(sw_boot *boot, sw_sql *sql)
+static void ask_prune(sw_schema_check *check, sw_sql *sql)
 {
-    (void)boot;
+    (void)check;
     sw_sql_printf(sql,
                   "DELETE FROM sitewire.request WHERE request_id IN (SELECT request_id FROM sitewire.request "
                   "WHERE at < now() - interval '1 day' ORDER BY at LIMIT %s FOR UPDATE SKIP LOCKED)",
                   prune_max);
 }
 
-static sw_code take_prune(sw_boot *boot, const PGresult *result, sw_error *error)
+static sw_code take_prune(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
     (void)error;
     if (strcmp(PQcmdTuples((PGresult *)result), prune_max) == 0) /* there are more */
-        boot->step--;
+        check->step--;
     return SW_OK;
 }
 
-static const sw_boot_step steps[] = {
+static const sw_schema_step steps[] = {
     {ask_schema, take_schema, "schema version"},
     {ask_key, take_key, "page token key"},
     {ask_columns, take_columns, "columns"},
     {ask_duties, take_duties, "duties"},
-    {ask_references, take_references, "foreign keys"},
+    {ask_foreign_keys, take_foreign_keys, "foreign keys"},
     {ask_attributes, take_attributes, "composite types"},
     {ask_query, take_query, "query"},
     {ask_prune, take_prune, "old records"},
@@ -372,135 +372,135 @@ enum { PRUNE = 7, STEPS = 8 };
 
 /* --- Running them --- */
 
-static void boot_done(sw_work *work, const PGresult *result);
+static void check_done(sw_work *work, const PGresult *result);
 
-static void set_ready(sw_boot *boot)
+static void set_ready(sw_schema_check *check)
 {
-    sw_store *store = boot->store;
-    boot->known_version = boot->version;
-    boot->known_types = boot->types;
+    sw_store *store = check->store;
+    check->known_version = check->version;
+    check->known_types = check->types;
     if (!store->ready) {
         store->ready = true;
         store->reason[0] = '\0';
     }
     sw_store_report(store);
-    sw_op_unpark(store);
+    sw_store_calls_unpark(store);
 }
 
-static void stop(sw_boot *boot, int64_t wait_ms)
+static void stop(sw_schema_check *check, int64_t wait_ms)
 {
-    boot->running = false;
-    sw_timer_start(boot->timer, sw_now_ms() + wait_ms);
+    check->running = false;
+    sw_timer_start(check->timer, sw_now_ms() + wait_ms);
 }
 
-static void refuse(sw_boot *boot, const char *reason)
+static void refuse(sw_schema_check *check, const char *reason)
 {
-    sw_store *store = boot->store;
+    sw_store *store = check->store;
     store->ready = false;
-    boot->known_version = 0;
+    check->known_version = 0;
     snprintf(store->reason, sizeof(store->reason), "%s", reason);
-    stop(boot, retry_ms);
+    stop(check, retry_ms);
     sw_store_report(store);
 }
 
-static void advance(sw_boot *boot)
+static void advance(sw_schema_check *check)
 {
-    for (; boot->step < STEPS; boot->step++) {
-        if (boot->step == PRUNE)
-            set_ready(boot);
+    for (; check->step < STEPS; check->step++) {
+        if (check->step == PRUNE)
+            set_ready(check);
         sw_sql sql;
-        sw_arena_reset(boot->arena);
-        sw_sql_init(&sql, boot->arena);
-        boot->work = (sw_work){.done = boot_done};
-        steps[boot->step].ask(boot, &sql);
+        sw_arena_reset(check->arena);
+        sw_sql_init(&sql, check->arena);
+        check->work = (sw_work){.done = check_done};
+        steps[check->step].ask(check, &sql);
         if (!sql.failed && sql.length == 0)
             continue;
-        if (!sw_pool_submit(boot->store->pool, &boot->work, SW_LANE_CONTROL, &sql))
-            refuse(boot, "out of memory");
+        if (!sw_pool_submit(check->store->pool, &check->work, SW_LANE_CONTROL, &sql))
+            refuse(check, "out of memory");
         return;
     }
-    stop(boot, again_ms);
+    stop(check, again_ms);
 }
 
-static void step_failed(sw_boot *boot, const PGresult *result)
+static void step_failed(sw_schema_check *check, const PGresult *result)
 {
     char reason[400];
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    const char *query = steps[boot->step].ask == ask_query && boot->query < boot->store->plan_count
-                            ? boot->store->plans[boot->query]->path
+    const char *query = steps[check->step].ask == ask_query && check->query < check->store->method_count
+                            ? check->store->methods[check->query]->path
                             : "";
     bool absent = state && (strncmp(state, "42P01", 5) == 0 || strncmp(state, "3F000", 5) == 0);
-    if (boot->step == 0 && absent)
+    if (check->step == 0 && absent)
         snprintf(reason, sizeof(reason), "the database has no sitewire schema: run `sitewire migrate`");
     else
-        snprintf(reason, sizeof(reason), "%s%s%s: %s", steps[boot->step].what, *query ? " of " : "", query,
+        snprintf(reason, sizeof(reason), "%s%s%s: %s", steps[check->step].what, *query ? " of " : "", query,
                  text ? text : "the statement failed");
-    refuse(boot, reason);
+    refuse(check, reason);
 }
 
-static void boot_done(sw_work *work, const PGresult *result)
+static void check_done(sw_work *work, const PGresult *result)
 {
-    sw_boot *boot = (sw_boot *)work;
+    sw_schema_check *check = (sw_schema_check *)work;
     sw_statement_release(work->statement);
-    if (!result) { /* no connection: the next one starts a new look */
-        stop(boot, retry_ms);
+    if (!result) { /* no connection: the next one starts a new check */
+        stop(check, retry_ms);
         return;
     }
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-        if (boot->step == PRUNE)
-            stop(boot, again_ms);
+        if (check->step == PRUNE)
+            stop(check, again_ms);
         else
-            step_failed(boot, result);
+            step_failed(check, result);
         return;
     }
     sw_error error;
-    if (steps[boot->step].take(boot, result, &error) != SW_OK) {
-        refuse(boot, error.message);
+    if (steps[check->step].take(check, result, &error) != SW_OK) {
+        refuse(check, error.message);
         return;
     }
-    boot->step++;
-    advance(boot);
+    check->step++;
+    advance(check);
 }
 
-void sw_boot_start(sw_boot *boot)
+void sw_schema_check_start(sw_schema_check *check)
 {
-    if (boot->running || boot->store->closing || !sw_pool_is_up(boot->store->pool, SW_LANE_CONTROL))
+    if (check->running || check->store->closing || !sw_pool_is_up(check->store->pool, SW_LANE_CONTROL))
         return;
-    boot->running = true;
-    boot->step = boot->query = 0;
-    boot->looked = false;
-    sw_timer_stop(boot->timer);
-    advance(boot);
+    check->running = true;
+    check->step = check->query = 0;
+    check->lookup_done = false;
+    sw_timer_stop(check->timer);
+    advance(check);
 }
 
 static void on_timer(void *context)
 {
-    sw_boot_start(context);
+    sw_schema_check_start(context);
 }
 
-sw_code sw_boot_new(sw_store *store, sw_boot **out, sw_error *error)
+sw_code sw_schema_check_new(sw_store *store, sw_schema_check **out, sw_error *error)
 {
-    sw_boot *boot = calloc(1, sizeof(*boot));
-    if (boot) {
-        boot->store = store;
-        boot->arena = sw_arena_new(0);
-        boot->timer = sw_loop_timer(store->loop, on_timer, boot);
+    sw_schema_check *check = calloc(1, sizeof(*check));
+    if (check) {
+        check->store = store;
+        check->arena = sw_arena_new(0);
+        check->timer = sw_loop_timer(store->loop, on_timer, check);
     }
-    *out = boot;
-    if (boot && boot->arena && boot->timer)
+    *out = check;
+    if (check && check->arena && check->timer)
         return SW_OK;
-    sw_boot_destroy(out);
+    sw_schema_check_destroy(out);
     return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
 }
 
-void sw_boot_destroy(sw_boot **boot)
+void sw_schema_check_destroy(sw_schema_check **check)
 {
-    if (!*boot)
+    if (!*check)
         return;
-    sw_timer_destroy(&(*boot)->timer);
-    sw_arena_destroy(&(*boot)->arena);
-    free(*boot);
-    *boot = NULL;
+    sw_timer_destroy(&(*check)->timer);
+    sw_arena_destroy(&(*check)->arena);
+    free(*check);
+    *check = NULL;
 }

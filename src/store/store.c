@@ -15,19 +15,19 @@ static void on_change(void *context)
     sw_store *store = context;
     if (store->closing)
         return;
-    sw_boot_start(store->boot);
+    sw_schema_check_start(store->schema_check);
     sw_store_report(store);
 }
 
 static void on_notify(void *context)
 {
     const sw_store *store = context;
-    sw_chores_wake(store->chores, false);
+    sw_periodic_wake_all(store->periodic, false);
 }
 
 static void on_parked(void *context)
 {
-    sw_op_unpark(context);
+    sw_store_calls_unpark(context);
 }
 
 sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **out, sw_error *error)
@@ -58,7 +58,7 @@ sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **
     store->parked_timer = sw_loop_timer(loop, on_parked, store);
     store->catalog = sw_arena_new(0);
     if (!store->pool || !store->catalog || !store->parked_timer ||
-        sw_boot_new(store, &store->boot, error) != SW_OK) {
+        sw_schema_check_new(store, &store->schema_check, error) != SW_OK) {
         sw_store_destroy(&store);
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
@@ -66,12 +66,12 @@ sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **
     return SW_OK;
 }
 
-static void destroy_plan(sw_plan *plan)
+static void destroy_method(sw_store_method *method)
 {
-    free(plan->path);
-    sw_part_clear(&plan->part);
-    sw_part_clear(&plan->look);
-    free(plan);
+    free(method->path);
+    sw_query_statement_clear(&method->statement);
+    sw_query_statement_clear(&method->lookup);
+    free(method);
 }
 
 void sw_store_destroy(sw_store **out)
@@ -80,21 +80,21 @@ void sw_store_destroy(sw_store **out)
     if (!store)
         return;
     store->closing = true;
-    sw_op_unpark(store);
-    sw_pool_destroy(&store->pool); /* ends every op */
-    sw_boot_destroy(&store->boot);
-    sw_chores_destroy(&store->chores);
+    sw_store_calls_unpark(store);
+    sw_pool_destroy(&store->pool); /* ends every call */
+    sw_schema_check_destroy(&store->schema_check);
+    sw_periodic_destroy_all(&store->periodic);
     sw_arena_destroy(&store->catalog);
     sw_timer_destroy(&store->parked_timer);
-    for (size_t i = 0; i < store->plan_count; i++)
-        destroy_plan(store->plans[i]);
+    for (size_t i = 0; i < store->method_count; i++)
+        destroy_method(store->methods[i]);
     for (size_t i = 0; i < store->table_count; i++)
         sw_table_destroy(&store->tables[i]);
-    for (sw_op *op; (op = store->spare);) {
-        store->spare = op->next;
-        free(op);
+    for (sw_store_call *call; (call = store->spare);) {
+        store->spare = call->next;
+        free(call);
     }
-    free(store->plans);
+    free(store->methods);
     free(store->tables);
     free(store);
     *out = NULL;
@@ -123,28 +123,30 @@ static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor
     return protobuf_c_message_descriptor_get_field_by_name(message, name);
 }
 
-/* A plan for the method, or NULL if the service has no such method. */
-static sw_code new_plan(sw_store *store, const ProtobufCServiceDescriptor *service, const char *name,
-                        sw_plan **out, sw_error *error)
+/* The method as the store runs it, or NULL if the service has no such method. */
+static sw_code new_method(sw_store *store, const ProtobufCServiceDescriptor *service, const char *name,
+                          sw_store_method **out, sw_error *error)
 {
-    const ProtobufCMethodDescriptor *method = protobuf_c_service_descriptor_get_method_by_name(service, name);
+    const ProtobufCMethodDescriptor *descriptor =
+        protobuf_c_service_descriptor_get_method_by_name(service, name);
     *out = NULL;
-    if (!method)
+    if (!descriptor)
         return SW_OK;
-    sw_plan *plan = calloc(1, sizeof(*plan));
+    sw_store_method *method = calloc(1, sizeof(*method));
     size_t size = strlen(service->name) + strlen(name) + 3;
-    if (plan)
-        plan->path = malloc(size);
-    if (!plan || !plan->path || !grow((void **)&store->plans, store->plan_count, sizeof(sw_plan *))) {
-        if (plan)
-            destroy_plan(plan);
+    if (method)
+        method->path = malloc(size);
+    if (!method || !method->path ||
+        !grow((void **)&store->methods, store->method_count, sizeof(sw_store_method *))) {
+        if (method)
+            destroy_method(method);
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
-    snprintf(plan->path, size, "/%s/%s", service->name, name);
-    plan->store = store;
-    plan->method = method;
-    store->plans[store->plan_count++] = plan;
-    *out = plan;
+    snprintf(method->path, size, "/%s/%s", service->name, name);
+    method->store = store;
+    method->descriptor = descriptor;
+    store->methods[store->method_count++] = method;
+    *out = method;
     return SW_OK;
 }
 
@@ -162,89 +164,94 @@ static const struct {
 };
 
 /* Finds the field and says so if it is needed and absent. */
-static sw_code find_field(const sw_plan *plan, const ProtobufCMessageDescriptor *message, const char *name,
-                          bool needed, const ProtobufCFieldDescriptor **field, sw_error *error)
+static sw_code find_field(const sw_store_method *method, const ProtobufCMessageDescriptor *message,
+                          const char *name, bool needed, const ProtobufCFieldDescriptor **field,
+                          sw_error *error)
 {
     *field = field_of(message, name);
     if (needed && !*field)
-        return sw_fail(error, SW_INTERNAL, "%s: %s has no field `%s`", plan->path, message->name, name);
+        return sw_fail(error, SW_INTERNAL, "%s: %s has no field `%s`", method->path, message->name, name);
     return SW_OK;
 }
 
-static sw_code find_key(sw_plan *plan, sw_error *error)
+static sw_code find_key(sw_store_method *method, sw_error *error)
 {
     sw_code code = SW_OK;
-    for (int i = 0; i < plan->table->key_count && code == SW_OK; i++)
-        code = find_field(plan, plan->method->input, plan->table->columns[i].field->name, true,
-                          &plan->keys[i], error);
-    if (code == SW_OK && plan->verb == SW_VERB_RENAME) {
+    for (int i = 0; i < method->table->key_count && code == SW_OK; i++)
+        code = find_field(method, method->descriptor->input, method->table->columns[i].field->name, true,
+                          &method->keys[i], error);
+    if (code == SW_OK && method->verb == SW_VERB_RENAME) {
         char name[72];
-        snprintf(name, sizeof(name), "new_%.64s", plan->keys[0]->name);
-        code = find_field(plan, plan->method->input, name, true, &plan->new_key, error);
+        snprintf(name, sizeof(name), "new_%.64s", method->keys[0]->name);
+        code = find_field(method, method->descriptor->input, name, true, &method->new_key, error);
     }
     return code;
 }
 
-static sw_code find_list(sw_plan *plan, sw_error *error)
+static sw_code find_list(sw_store_method *method, sw_error *error)
 {
-    const ProtobufCMessageDescriptor *in = plan->method->input, *out = plan->method->output;
+    const ProtobufCMessageDescriptor *in = method->descriptor->input, *out = method->descriptor->output;
     const struct {
         const ProtobufCMessageDescriptor *message;
         const char *name;
         const ProtobufCFieldDescriptor **field;
     } fields[] = {
-        {in, "page_size", &plan->page_size},    {in, "page_token", &plan->page_token},
-        {in, "filters", &plan->filters},        {in, "order_by", &plan->order_by},
-        {in, "search", &plan->search},          {in, "show_total_size", &plan->show_total_size},
-        {out, "items", &plan->items},           {out, "next_page_token", &plan->next_page_token},
-        {out, "total_size", &plan->total_size},
+        {in, "page_size", &method->page_size},    {in, "page_token", &method->page_token},
+        {in, "filters", &method->filters},        {in, "order_by", &method->order_by},
+        {in, "search", &method->search},          {in, "show_total_size", &method->show_total_size},
+        {out, "items", &method->items},           {out, "next_page_token", &method->next_page_token},
+        {out, "total_size", &method->total_size},
     };
-    sw_code code = find_field(plan, in, "read_time", false, &plan->read_time, error);
+    sw_code code = find_field(method, in, "read_time", false, &method->read_time, error);
     for (size_t i = 0; i < sizeof(fields) / sizeof(*fields) && code == SW_OK; i++)
-        code = find_field(plan, fields[i].message, fields[i].name, true, fields[i].field, error);
-    if (code == SW_OK && plan->items->descriptor != plan->table->resource->message)
-        return sw_fail(error, SW_INTERNAL, "%s: items are no %s", plan->path, plan->table->type);
+        code = find_field(method, fields[i].message, fields[i].name, true, fields[i].field, error);
+    if (code == SW_OK && method->items->descriptor != method->table->resource->message)
+        return sw_fail(error, SW_INTERNAL, "%s: items are no %s", method->path, method->table->type);
     return code;
 }
 
-static sw_code find_fields(sw_plan *plan, sw_error *error)
+static sw_code find_fields(sw_store_method *method, sw_error *error)
 {
-    const ProtobufCMessageDescriptor *in = plan->method->input, *type = plan->table->resource->message;
+    const ProtobufCMessageDescriptor *in = method->descriptor->input,
+                                     *type = method->table->resource->message;
     sw_code code = SW_OK;
-    if (verbs[plan->verb].reply_is_resource && plan->method->output != type)
-        return sw_fail(error, SW_INTERNAL, "%s: the reply is no %s", plan->path, plan->table->type);
-    if (plan->verb == SW_VERB_LIST)
-        return find_list(plan, error);
-    if (plan->writes && plan->table->revision < 0)
-        return sw_fail(error, SW_INTERNAL, "%s: %s needs a field `revision`", plan->path, plan->table->type);
-    for (unsigned i = 0; verbs[plan->verb].resource && i < in->n_fields; i++)
+    if (verbs[method->verb].reply_is_resource && method->descriptor->output != type)
+        return sw_fail(error, SW_INTERNAL, "%s: the reply is no %s", method->path, method->table->type);
+    if (method->verb == SW_VERB_LIST)
+        return find_list(method, error);
+    if (method->writes && method->table->revision < 0)
+        return sw_fail(error, SW_INTERNAL, "%s: %s needs a field `revision`", method->path,
+                       method->table->type);
+    for (unsigned i = 0; verbs[method->verb].resource && i < in->n_fields; i++)
         if (in->fields[i].type == PROTOBUF_C_TYPE_MESSAGE && in->fields[i].descriptor == type)
-            plan->resource = &in->fields[i];
-    if (verbs[plan->verb].resource && !plan->resource)
-        return sw_fail(error, SW_INTERNAL, "%s: the request has no %s", plan->path, plan->table->type);
-    if (verbs[plan->verb].key)
-        code = find_key(plan, error);
+            method->resource = &in->fields[i];
+    if (verbs[method->verb].resource && !method->resource)
+        return sw_fail(error, SW_INTERNAL, "%s: the request has no %s", method->path, method->table->type);
+    if (verbs[method->verb].key)
+        code = find_key(method, error);
     if (code == SW_OK)
-        code = find_field(plan, in, "revision", verbs[plan->verb].revision, &plan->revision, error);
+        code = find_field(method, in, "revision", verbs[method->verb].revision, &method->revision, error);
     if (code == SW_OK)
-        code = find_field(plan, in, "validate_only", verbs[plan->verb].validate_only, &plan->validate_only,
-                          error);
+        code = find_field(method, in, "validate_only", verbs[method->verb].validate_only,
+                          &method->validate_only, error);
     if (code == SW_OK)
-        code = find_field(plan, in, "read_time", false, &plan->read_time, error);
-    bool update = plan->verb == SW_VERB_UPDATE;
+        code = find_field(method, in, "read_time", false, &method->read_time, error);
+    bool update = method->verb == SW_VERB_UPDATE;
     if (code == SW_OK)
-        code = find_field(plan, in, "update_mask", update, &plan->update_mask, error);
+        code = find_field(method, in, "update_mask", update, &method->update_mask, error);
     if (code == SW_OK)
-        code = find_field(plan, in, "allow_missing", update, &plan->allow_missing, error);
+        code = find_field(method, in, "allow_missing", update, &method->allow_missing, error);
     return code;
 }
 
-static sw_code add_method(sw_dispatch *dispatch, const ProtobufCServiceDescriptor *service, sw_plan *plan,
-                          sw_error *error)
+static sw_code add_method(sw_dispatch *dispatch, const ProtobufCServiceDescriptor *service,
+                          sw_store_method *method, sw_error *error)
 {
-    sw_method method = {
-        .service = service, .name = plan->method->name, .handler = sw_op_handle, .context = plan};
-    return sw_dispatch_add(dispatch, &method, error);
+    sw_method row = {.service = service,
+                     .name = method->descriptor->name,
+                     .handler = sw_store_call_handle,
+                     .context = method};
+    return sw_dispatch_add(dispatch, &row, error);
 }
 
 static sw_code add_resource(sw_store *store, sw_dispatch *dispatch, const sw_resource *resource,
@@ -261,42 +268,42 @@ static sw_code add_resource(sw_store *store, sw_dispatch *dispatch, const sw_res
     store->tables[store->table_count++] = table;
     for (int verb = SW_VERB_GET; verb <= SW_VERB_RENAME && code == SW_OK; verb++) {
         char name[128];
-        sw_plan *plan;
+        sw_store_method *method;
         snprintf(name, sizeof(name), "%s%s", verbs[verb].name,
                  verb == SW_VERB_LIST ? resource->plural : resource->message->short_name);
-        code = new_plan(store, resource->service, name, &plan, error);
-        if (code != SW_OK || !plan)
+        code = new_method(store, resource->service, name, &method, error);
+        if (code != SW_OK || !method)
             continue;
-        plan->verb = (sw_verb)verb;
-        plan->writes = verbs[verb].writes;
-        plan->table = table;
-        plan->requires = SW_REQUIRES_PROFILE;
-        code = find_fields(plan, error);
+        method->verb = (sw_verb)verb;
+        method->writes = verbs[verb].writes;
+        method->table = table;
+        method->requires = SW_REQUIRES_PROFILE;
+        code = find_fields(method, error);
         if (code == SW_OK)
-            code = add_method(dispatch, resource->service, plan, error);
+            code = add_method(dispatch, resource->service, method, error);
     }
     return code;
 }
 
 static sw_code add_query(sw_store *store, sw_dispatch *dispatch, const sw_query *query, sw_error *error)
 {
-    sw_plan *plan;
-    sw_code code = new_plan(store, query->service, query->method, &plan, error);
+    sw_store_method *method;
+    sw_code code = new_method(store, query->service, query->method, &method, error);
     if (code != SW_OK)
         return code;
-    if (!plan)
+    if (!method)
         return sw_fail(error, SW_INTERNAL, "%s has no method %s", query->service->name, query->method);
-    plan->verb = SW_VERB_QUERY;
-    plan->writes = query->writes;
-    plan->requires = query->requires;
-    plan->validate_only = query->writes ? field_of(plan->method->input, "validate_only") : NULL;
-    plan->query = query;
-    if (query->look)
-        code = sw_query_parse(plan, &plan->look, query->look, query->inner, error);
+    method->verb = SW_VERB_QUERY;
+    method->writes = query->writes;
+    method->requires = query->requires;
+    method->validate_only = query->writes ? field_of(method->descriptor->input, "validate_only") : NULL;
+    method->query = query;
+    if (query->lookup)
+        code = sw_query_parse(method, &method->lookup, query->lookup, query->inner, error);
     if (code == SW_OK)
-        code = sw_query_parse(plan, &plan->part, query->sql, query->end ? query->inner : plan->method->output,
-                              error);
-    return code == SW_OK ? add_method(dispatch, query->service, plan, error) : code;
+        code = sw_query_parse(method, &method->statement, query->sql,
+                              query->end ? query->inner : method->descriptor->output, error);
+    return code == SW_OK ? add_method(dispatch, query->service, method, error) : code;
 }
 
 sw_code sw_store_add(sw_store *store, sw_dispatch *dispatch, const sw_resource *resources,

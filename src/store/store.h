@@ -30,16 +30,16 @@ typedef struct sw_store_options {
 } sw_store_options;
 
 /* What a hook of a query works on. It and its memory live as long as the call. */
-typedef struct sw_hooked {
+typedef struct sw_hook_context {
     void *context; /* hook_context of the store */
     const ProtobufCMessage *request;
     ProtobufCMessage *inner; /* of the type that the query names; empty at the start of each call */
     ProtobufCMessage *reply; /* for `end` only */
     sw_arena *arena;
-} sw_hooked;
+} sw_hook_context;
 
 /* An error ends the call. */
-typedef sw_code sw_query_hook(const sw_hooked *hooked, sw_error *error);
+typedef sw_code sw_query_hook(const sw_hook_context *hook, sw_error *error);
 
 /* What a caller must be for a method to run; sitewire.enter checks it, in the same transaction,
  * before the statement runs. A method that declares nothing is for admins. Resources require a
@@ -58,7 +58,7 @@ typedef enum sw_requirement {
  * itself make sure that running twice does no harm.
  *
  * A method that needs what SQL cannot do has an inner message, which never travels, and hooks
- * between the steps: `begin`, the statement `look` (which only reads, and whose columns go into
+ * between the steps: `begin`, the statement `lookup` (which only reads, and whose columns go into
  * the inner message), `middle`, the statement `sql`, `end`. Any of them may be absent. A
  * parameter names a field of the inner message or, if that has none of the name, of the request.
  * With `end`, the columns of `sql` go into the inner message, and `end` makes the reply. */
@@ -70,7 +70,7 @@ typedef struct sw_query {
     sw_requirement requires; /* unset: admins only */
     bool secret;             /* the memory of its calls is wiped after use */
     const ProtobufCMessageDescriptor *inner;
-    const char *look;
+    const char *lookup;
     sw_query_hook *begin, *middle, *end;
 } sw_query;
 
@@ -81,22 +81,22 @@ void sw_store_destroy(sw_store **store);
 sw_code sw_store_add(sw_store *store, sw_dispatch *dispatch, const sw_resource *resources,
                      const sw_query *queries, sw_error *error);
 
-/* A statement that the store runs by itself, on nobody's behalf, while it serves. Runs do not
- * overlap, and a run that fails is not repeated before the next one is due. Texts live as long
- * as the store. */
-typedef struct sw_repeat {
+/* A statement that the store runs periodically while it serves, on behalf of nobody. Runs do not
+ * overlap. A run that fails is not repeated before the next one is due. Texts live as long as the
+ * store. */
+typedef struct sw_periodic {
     const char *sql;
     int64_t every_ms;
-    const char *woken;   /* runs as soon as a call of this store has changed something; or NULL */
-    const char *channel; /* `sql` also runs when a NOTIFY arrives there; or NULL. At most one per store */
-    /* Takes the result once it is committed: rows in binary format, lent; NULL after a failure.
-     * Returns in how many ms the statement is to run again, -1 for every_ms. May be NULL. */
-    int64_t (*take)(void *context, const PGresult *result);
+    const char *sql_on_change; /* runs as soon as a call of this store has changed something; or NULL */
+    const char *channel; /* `sql` also runs when a NOTIFY arrives there; at most one per store; or NULL */
+    /* Gets the result after the commit: rows in binary format, lent; NULL after a failure. Returns
+     * after how many ms the statement is to run again, or -1 for every_ms. May be NULL. */
+    int64_t (*on_result)(void *context, const PGresult *result);
     void *context;
-} sw_repeat;
+} sw_periodic;
 
-/* Before sw_store_start. */
-sw_code sw_store_repeat(sw_store *store, const sw_repeat *repeat, sw_error *error);
+/* Call before sw_store_start. */
+sw_code sw_store_add_periodic(sw_store *store, const sw_periodic *periodic, sw_error *error);
 /* Connects in the background, and keeps trying; then checks the schema version, the duties of
  * each table and every statement. Fails at once only if waiting cannot help. */
 sw_code sw_store_start(sw_store *store, sw_error *error);

@@ -15,53 +15,53 @@
 static test_store test;
 static int context; /* counts hooks */
 
-#define INNER(hooked) ((Sw__Website *)(hooked)->inner)
+#define INNER(hook) ((Sw__Website *)(hook)->inner)
 
 /* The request says in `version` which hook fails. */
-static sw_code run(const sw_hooked *hooked, const char *name, sw_error *error)
+static sw_code run(const sw_hook_context *hook, const char *name, sw_error *error)
 {
-    const Sw__FindVersionsRequest *request = (const Sw__FindVersionsRequest *)hooked->request;
-    assert_ptr_equal(hooked->context, &context);
-    assert_ptr_equal(hooked->inner->descriptor, &sw__website__descriptor);
+    const Sw__FindVersionsRequest *request = (const Sw__FindVersionsRequest *)hook->request;
+    assert_ptr_equal(hook->context, &context);
+    assert_ptr_equal(hook->inner->descriptor, &sw__website__descriptor);
     context++;
     return request->version && strcmp(request->version, name) == 0
                ? sw_fail_field(error, SW_FAILED_PRECONDITION, "version", "%s says no", name)
                : SW_OK;
 }
 
-static sw_code begin(const sw_hooked *hooked, sw_error *error)
+static sw_code begin(const sw_hook_context *hook, sw_error *error)
 {
-    assert_null(INNER(hooked)->code);
-    INNER(hooked)->code = (char *)"one";
-    return run(hooked, "begin", error);
+    assert_null(INNER(hook)->code);
+    INNER(hook)->code = (char *)"one";
+    return run(hook, "begin", error);
 }
 
 /* Between: what was looked up is there, and outlives the look. */
-static sw_code middle(const sw_hooked *hooked, sw_error *error)
+static sw_code middle(const sw_hook_context *hook, sw_error *error)
 {
-    assert_string_equal(INNER(hooked)->code, "one");
-    assert_string_equal(INNER(hooked)->name, "First");
-    INNER(hooked)->organization = sw_arena_printf(hooked->arena, "<%s>", INNER(hooked)->name);
-    return run(hooked, "middle", error);
+    assert_string_equal(INNER(hook)->code, "one");
+    assert_string_equal(INNER(hook)->name, "First");
+    INNER(hook)->organization = sw_arena_printf(hook->arena, "<%s>", INNER(hook)->name);
+    return run(hook, "middle", error);
 }
 
-static sw_code end(const sw_hooked *hooked, sw_error *error)
+static sw_code end(const sw_hook_context *hook, sw_error *error)
 {
-    Sw__FindVersionsResponse *reply = (Sw__FindVersionsResponse *)hooked->reply;
-    Sw__VersionFound *version = sw_arena_alloc(hooked->arena, sizeof(*version));
-    Sw__VersionFound **list = sw_arena_alloc(hooked->arena, sizeof(*list));
+    Sw__FindVersionsResponse *reply = (Sw__FindVersionsResponse *)hook->reply;
+    Sw__VersionFound *version = sw_arena_alloc(hook->arena, sizeof(*version));
+    Sw__VersionFound **list = sw_arena_alloc(hook->arena, sizeof(*list));
     sw__version_found__init(version);
-    version->code = INNER(hooked)->home_directory;
+    version->code = INNER(hook)->home_directory;
     list[0] = version;
     reply->items = list;
     reply->n_items = 1;
-    return run(hooked, "end", error);
+    return run(hook, "end", error);
 }
 
 static const sw_query queries[] = {
     {.service = &sw__referential__descriptor,
      .method = "FindVersions",
-     .look = "SELECT w.name FROM referential.website w WHERE w.code = :code AND :type <> 'absent'",
+     .lookup = "SELECT w.name FROM referential.website w WHERE w.code = :code AND :type <> 'absent'",
      .sql = "SELECT concat_ws(' ', :code::text, :name::text, :organization::text, :type::text, "
             "CASE WHEN :type = 'fail' THEN sitewire.fail('SW002', 'code', 'bad') END) AS home_directory "
             "WHERE :type <> 'nothing'",
