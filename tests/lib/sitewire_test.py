@@ -73,14 +73,27 @@ def is_alive(pid):
         return False
 
 
+def make_folder():
+    """A temporary folder that PostgreSQL's user may enter. Its name is short, because a socket's
+    path has at most 107 bytes."""
+    folder = tempfile.mkdtemp(prefix="swt-")
+    os.chmod(folder, 0o755)
+    return folder
+
+
+def clean_environment():
+    """The environment without the settings of a system that this shell uses."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("SITEWIRE_", "PG"))}
+
+
 class Process:
     """A program in the background; its output goes to a file. Dies with the test."""
 
-    def __init__(self, folder, name, command, env=None, death="KILL", user=None):
+    def __init__(self, folder, name, command, env=None, death="KILL", user=None, stdin=subprocess.DEVNULL):
         self.name, self.log = name, os.path.join(folder, name + ".log")
         drop = ["--reuid", user, "--regid", user, "--clear-groups"] if user else []
         with open(self.log, "ab") as log:
-            self.popen = subprocess.Popen(["setpriv", "--pdeathsig", death, *drop, *command], stdin=subprocess.DEVNULL,
+            self.popen = subprocess.Popen(["setpriv", "--pdeathsig", death, *drop, *command], stdin=stdin,
                                           stdout=log, stderr=log, env=env, cwd=folder)
         self.pid = self.popen.pid
 
@@ -194,26 +207,27 @@ class Client:
     def receive(self, seconds):
         return self.socket.recv_multipart() if self.socket.poll(int(seconds * 1000)) else None
 
-    def call_bytes(self, method, payload, seconds=10, destination="", **header):
-        """(ReplyHeader, payload) of the FINAL; (None, None) when no reply came a second after its
-        deadline."""
+    def call_bytes(self, method, payload, seconds=10, destination="", patience=10, **header):
+        """(ReplyHeader, payload) of the FINAL; (None, None) when no reply came within `patience`
+        seconds after its deadline."""
         self.call_id += 1
         service = destination or method[1:].split("/")[0]
         call = rpc_pb2.CallHeader(method=method, call_id=self.call_id, time_left_ms=int(seconds * 1000),
                                   destination=destination, **header)
-        frames = self.exchange([b"MDPC02", b"\x01", service.encode(), call.SerializeToString(), payload], seconds + 1)
+        frames = self.exchange([b"MDPC02", b"\x01", service.encode(), call.SerializeToString(), payload], seconds + patience)
         while frames is not None:
             reply = rpc_pb2.ReplyHeader.FromString(frames[3])
             if reply.call_id == self.call_id and frames[1] == b"\x03":
                 return reply, frames[4]
-            frames = self.receive(seconds + 1)
+            frames = self.receive(seconds + patience)
         return None, None
 
-    def call(self, method, request, reply_type, seconds=10, destination="", **header):
+    def call(self, method, request, reply_type, seconds=10, destination="", patience=10, **header):
         """(ReplyHeader, reply). Raises Failed. `method` is `/package.Service/Method`."""
-        reply, payload = self.call_bytes(method, request.SerializeToString(), seconds, destination, **header)
+        reply, payload = self.call_bytes(method, request.SerializeToString(), seconds, destination, patience,
+                                         **header)
         if reply is None:
-            raise AssertionError(f"{method}: no reply within {seconds + 1} s")
+            raise AssertionError(f"{method}: no reply within {seconds + patience} s")
         if reply.code != 0:
             raise Failed(reply)
         return reply, reply_type.FromString(payload)
@@ -222,7 +236,7 @@ class Client:
         """SERVING, NOT_SERVING, UNKNOWN, or None when nobody answers at once."""
         try:
             _, reply = self.call("/sitewire.rpc.v1.Health/Check", rpc_pb2.HealthCheckRequest(),
-                                 rpc_pb2.HealthCheckResponse, seconds=1, destination=service)
+                                 rpc_pb2.HealthCheckResponse, seconds=1, destination=service, patience=1)
         except (Failed, AssertionError):
             return None
         return rpc_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
@@ -251,7 +265,52 @@ class Key:
 ADMIN = "admin@localhost"  # seeded by the migrations
 
 
-class System:
+class Programs:
+    """Processes that share a folder, and a broker's endpoints in it."""
+
+    def __init__(self):
+        self.folder, self.processes = make_folder(), {}
+        self.ipc, self.backend, self.events, self.publish = (
+            f"ipc://{self.folder}/{name}" for name in ("frontend", "backend", "events", "publish"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def env(self):
+        return clean_environment() | {"SITEWIRE_ENDPOINT": self.ipc, "SITEWIRE_BACKEND": self.backend,
+                                      "SITEWIRE_EVENTS": self.events, "SITEWIRE_PUBLISH": self.publish,
+                                      "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
+
+    def start(self, name, program, *options):
+        """`program` is one of bin/, or a path."""
+        self.processes[name] = Process(self.folder, name, [os.path.join(BIN, program), *options], self.env())
+        return self.processes[name]
+
+    def client(self, endpoint=None, key=None):
+        return Client(endpoint or self.ipc, key)
+
+    def kill(self, name):
+        """kill -9"""
+        self.processes.pop(name).end(signal.SIGKILL)
+
+    def output(self):
+        return "".join(f"--- {name}\n{process.output()}" for name, process in self.processes.items())
+
+    def kill_all(self):
+        for name in sorted(self.processes, key=lambda name: name == "broker"):  # the broker last
+            process = self.processes.pop(name)
+            process.popen.kill()
+            process.popen.wait()
+
+    def stop(self):
+        self.kill_all()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class System(Programs):
     """PostgreSQL, broker and services, each a process of its own, on ipc and tcp; tcp with CURVE if
     `curve`."""
 
@@ -259,16 +318,11 @@ class System:
                 "sitewire.deployment.v1.Deployments")
 
     def __init__(self, services=1, durable=False, broker_options=(), service_options=(), curve=False):
-        self.folder = tempfile.mkdtemp(prefix="swt-")  # short: a socket's path has 107 bytes
-        os.chmod(self.folder, 0o755)
-        self.processes, self.postgres = {}, None
+        super().__init__()
+        self.postgres = None
         self.broker_options, self.service_options = broker_options, service_options
         try:
             self.postgres = Postgres(self._sub("db"), durable)
-            self.ipc = f"ipc://{self.folder}/frontend"
-            self.backend = f"ipc://{self.folder}/backend"
-            self.events = f"ipc://{self.folder}/events"
-            self.publish = f"ipc://{self.folder}/publish"
             self.tcp = f"tcp://127.0.0.1:{free_port()}"
             self.tcp_events = f"tcp://127.0.0.1:{free_port()}"
             self.curve = ("--curve", "off")
@@ -292,12 +346,6 @@ class System:
         path = os.path.join(self.folder, name)
         os.mkdir(path)
         return path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
     def make_keys(self):
         """The broker's and the services' keys; the service has a backend on tcp too."""
@@ -341,19 +389,12 @@ class System:
         return {each.name: each.value for each in stats.counters}[name]
 
     def env(self):
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("SITEWIRE_", "PG"))}
-        return kept | {"SITEWIRE_ENDPOINT": self.ipc, "SITEWIRE_BACKEND": self.backend, "SITEWIRE_EVENTS": self.events,
-                       "SITEWIRE_PUBLISH": self.publish, "SITEWIRE_SECRET_KEY": self.secret_key,
-                       "SITEWIRE_DATABASE": self.postgres.conninfo, "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
+        return super().env() | {"SITEWIRE_SECRET_KEY": self.secret_key, "SITEWIRE_DATABASE": self.postgres.conninfo}
 
     def migrate(self):
         done = self.cli("migrate")
         if done.returncode != 0:
             raise AssertionError("sitewire migrate: " + done.stderr)
-
-    def start(self, name, program, *options):
-        self.processes[name] = Process(self.folder, name, [os.path.join(BIN, program), *options], self.env())
-        return self.processes[name]
 
     def start_cli(self, name, *words, env=None):
         """Runs `sitewire WORDS` in the background; whoever starts it ends it."""
@@ -389,7 +430,7 @@ class System:
         return True
 
     def client(self, endpoint=None, key=None):
-        return Client(endpoint or (self.tcp if key else self.ipc), key)
+        return super().client(endpoint or (self.tcp if key else self.ipc), key)
 
     def cli(self, *words, stdin="", timeout=120, env=None):
         """Runs `sitewire WORDS`; a CompletedProcess with text."""
@@ -399,19 +440,8 @@ class System:
     def sql(self, text):
         return self.postgres.sql(text)
 
-    def kill(self, name):
-        """kill -9"""
-        self.processes.pop(name).end(signal.SIGKILL)
-
-    def output(self):
-        return "".join(f"--- {name}\n{process.output()}" for name, process in self.processes.items())
-
     def stop(self):
-        for name in [name for name in self.processes if name != "broker"] + ["broker"]:
-            process = self.processes.pop(name, None)
-            if process is not None:
-                process.popen.kill()
-                process.popen.wait()
+        self.kill_all()
         if self.postgres is not None and self.postgres.process is not None:
             self.postgres.process.end(signal.SIGQUIT)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        super().stop()

@@ -3,16 +3,13 @@
 call; and a stream with a slow reader costs neither messages nor memory. The clients never retry:
 what fails is seen."""
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
-import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
-from sitewire_test import BIN, BUILD, Client, Process, System, wait_for  # noqa: E402
+from sitewire_test import BUILD, Client, Programs, System, wait_for  # noqa: E402
 import zmq  # noqa: E402
 from sitewire.referential.v1 import referential_pb2  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
@@ -125,28 +122,19 @@ class Echo(unittest.TestCase):
     """Broker and echo services without a database."""
 
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="swr-")
-        self.addCleanup(shutil.rmtree, self.folder, True)
-        self.endpoint, self.backend = f"ipc://{self.folder}/frontend", f"ipc://{self.folder}/backend"
-        self.processes = {}
-        self.addCleanup(self.stop)
-        self.processes["broker"] = Process(self.folder, "broker", [
-            os.path.join(BIN, "sitewire-broker"), "--frontend", self.endpoint, "--backend", self.backend])
-        client = Client(self.endpoint)
+        self.programs = Programs()
+        self.addCleanup(self.programs.stop)
+        self.endpoint, self.processes = self.programs.ipc, self.programs.processes
+        self.programs.start("broker", "sitewire-broker", "--frontend", self.programs.ipc, "--backend", self.programs.backend)
+        client = self.programs.client()
         for name in ("echo-0", "echo-1"):
             self.start(name)
             wait_for(lambda: client.health("@" + name) == "SERVING", name + " is there")
         client.close()
 
-    def stop(self):
-        for process in self.processes.values():
-            process.popen.kill()
-            process.popen.wait()
-
     def start(self, name):
-        self.processes[name] = Process(self.folder, name, [
-            os.path.join(BUILD, "tests", "echo-service"), "--backend", self.backend, "--instance", name])
-        return self.processes[name]
+        return self.programs.start(name, os.path.join(BUILD, "tests", "echo-service"), "--backend", self.programs.backend,
+                                   "--instance", name)
 
     def test_rolling(self):
         def make(number):
@@ -217,11 +205,9 @@ class Echo(unittest.TestCase):
 
     def test_deadline(self):
         client = Client(self.endpoint)
-        started = time.monotonic()
-        header, _ = client.call_bytes(f"/{ECHO}/Delay", field(2, 60000), seconds=0.5)
+        header, _ = client.call_bytes(f"/{ECHO}/Delay", field(2, 120000), seconds=0.5)  # sooner than the delay
         self.assertEqual(header.code, 4)
-        self.assertLess(time.monotonic() - started, 5)
-        self.assertGreaterEqual(header.timing.service_us, 300000)
+        self.assertGreaterEqual(header.timing.queue_us + header.timing.service_us, 450000)
         client.close()
 
     def resident(self, name):

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """libsitewire against real brokers: the example of docs/client.md, and failover between two brokers
 under load."""
-import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
+from load_test import FaultLoad  # noqa: E402
 from sitewire_test import BUILD, ROOT, System, wait_for  # noqa: E402
 
 
@@ -52,30 +53,21 @@ class Failover(unittest.TestCase):
                 wait_for(lambda: client.health(System.SERVICES[0]) == "SERVING", f"broker {number} serves")
                 client.close()
             endpoints = ",".join(ends[0](number) for number in (1, 2))
-            load = subprocess.Popen([os.path.join(BUILD, "tests", "fault-load"), endpoints, "x", "10", "20000"],
-                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            load = FaultLoad(system.folder, endpoints, "x", timeout_ms=20000)
+            self.addCleanup(load.end, signal.SIGKILL)
             for number in (1, 2, 1):
-                self.wait_for_progress(load)
+                load.wait_for_progress()
                 system.kill(f"broker-{number}")
-                self.wait_for_progress(load)
+                load.wait_for_progress()
                 self.start_broker(system, ends, number)
-            out, err = load.communicate("", timeout=120)
-            result = json.loads(out)
+            result = load.finish()
             for name in ("lost", "doubled", "wrong", "late"):
-                self.assertEqual(result[name], 0, (result, err[-2000:]))
+                self.assertEqual(result[name], 0, (result, load.complaints()))
 
     @staticmethod
     def start_broker(system, ends, number):
         system.start(f"broker-{number}", "sitewire-broker", "--frontend", ends[0](number), "--backend",
                      ends[1](number), "--events", ends[2](number), "--publish", ends[2](number) + "-in", *system.caller)
-
-    def wait_for_progress(self, load):
-        """Until 200 more writes were acknowledged."""
-        seen = 0
-        while seen < 3:
-            line = load.stderr.readline()
-            self.assertNotEqual(line, "", "the load ended")
-            seen += line.startswith("acked")
 
 
 if __name__ == "__main__":

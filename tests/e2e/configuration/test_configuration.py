@@ -3,15 +3,16 @@
 under load."""
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
-from sitewire_test import BIN, SITEWIRE, System, Process, children, wait_for  # noqa: E402
+from sitewire_test import BIN, System, Process, children, clean_environment, make_folder, wait_for  # noqa: E402
+from up_test import Up  # noqa: E402
 
 INVALID, PRECONDITION = 3, 9
 PASSWORD = "correct-horse"
@@ -21,10 +22,8 @@ USER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
 class Files(unittest.TestCase):
     def setUp(self):
-        self.holder = tempfile.TemporaryDirectory(prefix="swc-")
-        self.folder = self.holder.name
-        os.chmod(self.folder, 0o755)
-        self.addCleanup(self.holder.cleanup)
+        self.folder = make_folder()
+        self.addCleanup(shutil.rmtree, self.folder)
 
     def write(self, name, text, mode=0o600):
         """The file appears whole, as an administrator's tools put it there."""
@@ -37,9 +36,8 @@ class Files(unittest.TestCase):
 
     def check(self, program, *options, **variables):
         """Runs PROGRAM --check-config; exit status, settings, messages."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("SITEWIRE_", "PG"))}
         done = subprocess.run([os.path.join(BIN, program), *options, "--check-config"], capture_output=True, text=True,
-                              env=clean | variables, timeout=60, check=False)
+                              env=clean_environment() | variables, timeout=60, check=False)
         self.assertNotIn(PASSWORD, done.stdout + done.stderr)
         return done.returncode, done.stdout, done.stderr
 
@@ -253,10 +251,9 @@ class Hangup(Files):
         """`up` and its programs read the same file; an identity in the environment is not
         theirs."""
         config = self.write("up.env", "SITEWIRE_LOG_LEVEL=warning\n", 0o644)
-        up = Process(self.folder, "up", [SITEWIRE, "up", "--data", f"{self.folder}/d", "--config", config],
-                     os.environ | {"SITEWIRE_KEY": "/no/such/key", "SITEWIRE_DATABASE": "host=/no/such"}, death="TERM")
+        up = Up(self.folder, "--config", config,
+                env={"SITEWIRE_KEY": "/no/such/key", "SITEWIRE_DATABASE": "host=/no/such"})
         try:
-            wait_for(lambda: "ready endpoint=" in up.output() or not up.running(), up.output, 120)
             before = children(up.pid)
             self.write("up.env", "SITEWIRE_LOG_LEVEL=info\nSITEWIRE_LOG_FORMAT=json\n", 0o644)
             up.popen.send_signal(signal.SIGHUP)
@@ -271,7 +268,7 @@ class Hangup(Files):
                                                   for line in up.output().splitlines()), f"{program} rejects\n{up.output()}")
             self.assertEqual(children(up.pid), before)
         finally:
-            self.assertEqual(up.end(seconds=60), 0, up.output())
+            self.assertEqual(up.end(), 0, up.output())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 start."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,8 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
 from secret_test import (FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, PASSWORD, REFERENTIAL, SecretTest)  # noqa: E402
-from sitewire_test import SITEWIRE, Failed, children, wait_for  # noqa: E402
+from sitewire_test import SITEWIRE, Failed, children, make_folder, wait_for  # noqa: E402
+from up_test import Up  # noqa: E402
 from sitewire.referential.v1 import referential_pb2  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 
@@ -168,42 +170,34 @@ class Rotation(SecretTest):
         self.assertEqual(users.returncode, INVALID_ARGUMENT)
 
 
-class Up(unittest.TestCase):
+class MadeAtStart(unittest.TestCase):
+    def setUp(self):
+        self.folder = make_folder()
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def cli(self, up, *words, stdin=""):
+        done = subprocess.run([SITEWIRE, *words], env=up.env(), input=stdin, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
     def test_made_at_the_first_start(self):
         """`sitewire up` makes a master key, and its service uses it."""
-        with tempfile.TemporaryDirectory(prefix="swt-") as folder:
-            os.chmod(folder, 0o755)
-            data = os.path.join(folder, "data")
-            for value in ("first", "second"):
-                with open(os.path.join(folder, "log"), "w+", encoding="utf-8") as log:
-                    up = subprocess.Popen(["setpriv", "--pdeathsig", "INT", SITEWIRE, "up", "--data", data], stdout=subprocess.PIPE,
-                                          stderr=log, text=True, stdin=subprocess.DEVNULL)
-                    try:
-                        line = up.stdout.readline()
-                        self.assertTrue(line.startswith("ready"), line)
-                        with open(os.path.join(data, "env"), encoding="utf-8") as file:
-                            pairs = [row[7:].rstrip("\n").split("=", 1) for row in file if row.startswith("export ")]
-                        env = os.environ | {name: text.strip("'") for name, text in pairs}
-
-                        def cli(*words, stdin="", env=env):
-                            done = subprocess.run([SITEWIRE, *words], env=env, input=stdin, capture_output=True, text=True, check=False)
-                            self.assertEqual(done.returncode, 0, done.stderr)
-                            return done.stdout
-                        where = ("docroot-environment", "d/e", PASSWORD)
-                        if value == "first":
-                            for words in ("docroot d", "environment e", "docroot-environment d/e"):
-                                cli("create", *words.split())
-                        else:
-                            self.assertEqual(cli("secret", "read", *where), "first\n")
-                            cli("secret", "new-key")
-                            self.assertIn("1 sealed", cli("secret", "rotate"))
-                        cli("secret", "set", *where, stdin=value)
-                        self.assertEqual(os.stat(os.path.join(data, "keys", "secrets")).st_mode & 0o777, 0o600)
-                        self.assertTrue(children(up.pid))
-                    finally:
-                        up.terminate()
-                        up.wait(60)
-                        up.stdout.close()
+        where = ("docroot-environment", "d/e", PASSWORD)
+        for value in ("first", "second"):
+            up = Up(self.folder, name=value)
+            try:
+                if value == "first":
+                    for words in ("docroot d", "environment e", "docroot-environment d/e"):
+                        self.cli(up, "create", *words.split())
+                else:
+                    self.assertEqual(self.cli(up, "secret", "read", *where), "first\n")
+                    self.cli(up, "secret", "new-key")
+                    self.assertIn("1 sealed", self.cli(up, "secret", "rotate"))
+                self.cli(up, "secret", "set", *where, stdin=value)
+                self.assertEqual(os.stat(os.path.join(up.data, "keys", "secrets")).st_mode & 0o777, 0o600)
+                self.assertTrue(children(up.pid))
+            finally:
+                up.end()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,36 @@
+"""Load that keeps accounts (tests/e2e/broker/fault_load.c), for tests that kill programs meanwhile."""
+import json
+import os
+import re
+import subprocess
+
+from sitewire_test import BUILD, Process, clean_environment, wait_for
+
+
+class FaultLoad(Process):
+    """One client process: `slots` rows, each with one call under way. `name` begins their codes."""
+
+    def __init__(self, folder, endpoints, name, slots=10, timeout_ms=10000):
+        super().__init__(folder, name, [os.path.join(BUILD, "tests", "fault-load"), endpoints, name, str(slots),
+                                        str(timeout_ms)], clean_environment(), stdin=subprocess.PIPE)
+
+    def acknowledged(self):
+        """How many writes were acknowledged, in hundreds."""
+        return int((re.findall(r"(?m)^acked (\d+)$", self.output()) or ["0"])[-1])
+
+    def wait_for_progress(self):
+        """Until 300 more writes were acknowledged."""
+        wanted = self.acknowledged() + 300
+        wait_for(lambda: not self.running() or self.acknowledged() >= wanted, f"progress of {self.name}", 60)
+        if not self.running():
+            raise AssertionError("the load ended: " + self.complaints())
+
+    def complaints(self):
+        return "".join(line for line in self.output().splitlines(True) if not line.startswith(("acked", "{")))
+
+    def finish(self):
+        """Verifies every row, ends, and returns the accounts."""
+        self.popen.stdin.close()
+        if self.popen.wait(120) != 0:
+            raise AssertionError(f"the load ended with {self.popen.returncode}: {self.complaints()}")
+        return json.loads(next(line for line in self.output().splitlines() if line.startswith("{")))
