@@ -33,7 +33,8 @@ typedef struct sw_spool {
     int64_t stored; /* bytes added so far, which the limit counts */
 } sw_spool;
 
-/* Starts at byte `offset` of the deployment's output. RESOURCE_EXHAUSTED: out of memory. */
+/* Starts at byte `offset` of the deployment's output. RESOURCE_EXHAUSTED: out of memory, and
+ * nothing to clear. */
 sw_code sw_spool_init(sw_spool *spool, int64_t offset, sw_error *error);
 void sw_spool_clear(sw_spool *spool);
 

@@ -1,4 +1,4 @@
-"""`sitewire up` as a process of a test, with what tests ask of it: its settings and the programs it started."""
+"""`sitewire up` as a process of a test, with its settings and the programs that it started."""
 import os
 import signal
 import subprocess

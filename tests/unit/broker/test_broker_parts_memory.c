@@ -134,6 +134,22 @@ static void test_unsent(void **state)
     assert_int_equal(sw_heap_each(count_unsent, NULL), 4);
 }
 
+/* Messages below 1 KiB, all frames together, are not counted. */
+static void test_unsent_size(void **state)
+{
+    (void)state;
+    sw_unsent *unsent = NULL;
+    for (size_t size = 1023; size <= 1024; size++) {
+        sw_message message = {.count = 2};
+        make_frame(&message.frames[0], 'i', 5);
+        make_frame(&message.frames[1], 'p', size - 5);
+        assert_true(sw_unsent_count(&unsent, &message));
+        assert_int_equal(sw_unsent_bytes(unsent), size == 1024 ? 1024 : 0);
+        sw_message_close(&message);
+    }
+    sw_unsent_release(&unsent);
+}
+
 /* --- identities and their rights --- */
 
 static void count_topic(void *context, sw_view topic)
@@ -206,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_unsent),
+        cmocka_unit_test(test_unsent_size),
         cmocka_unit_test(test_identities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

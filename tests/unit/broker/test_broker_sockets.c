@@ -147,40 +147,67 @@ static void a_client_with_too_many_unread_bytes(void **state)
     assert_int_equal(broker->outbox.clients_cut_off, 1);
 }
 
+/* A side of the test's own, and a peer there that does not read. `unsent_max` is in messages. */
+static sw_peer *open_side(const char *endpoint, bool is_frontend, int unsent_max)
+{
+    const int one = 1;
+    sw_error error;
+    sw_peer *displaced;
+    sw_message message;
+    side = (sw_side){.name = "test", .is_frontend = is_frontend};
+    assert_int_equal(sw_side_open(&side, broker->context, 1, &error), SW_OK);
+    assert_int_equal(zmq_setsockopt(side.socket, ZMQ_SNDHWM, &unsent_max, sizeof(unsent_max)), 0);
+    assert_int_equal(zmq_setsockopt(side.socket, ZMQ_ROUTER_MANDATORY, &one, sizeof(one)), 0);
+    assert_int_equal(zmq_bind(side.socket, endpoint), 0);
+    assert_int_equal(zmq_send(connect_to(endpoint), "x", 1, 0), 1);
+    assert_int_equal(sw_message_recv(side.socket, &message), 0);
+    sw_peer *peer = sw_side_peer(&side, &message.frames[0], &message.frames[1], &displaced);
+    sw_message_close(&message);
+    assert_non_null(peer);
+    return peer;
+}
+
+static bool send_bytes(sw_outbox *outbox, sw_peer *peer, size_t size)
+{
+    static const char bytes[4096];
+    sw_message out;
+    bool built = sw_outbox_address(&out, peer) && sw_message_add(&out, bytes, size);
+    return sw_outbox_send(outbox, peer, &out, built);
+}
+
 /* Sends to a peer that does not read until the outbox gives up. */
 static void fill(sw_outbox *outbox, sw_peer *peer)
 {
     bool sent = true;
-    for (int i = 0; i < 100 && sent; i++) {
-        sw_message out;
-        bool built = sw_outbox_address(&out, peer) && sw_message_add(&out, "x", 1);
-        sent = sw_outbox_send(outbox, peer, &out, built);
-    }
+    for (int i = 0; i < 100 && sent; i++)
+        sent = send_bytes(outbox, peer, 1);
     assert_false(sent);
+}
+
+/* A client may have as many unsent bytes as the bound says. The message after more than that cuts
+ * it off. */
+static void the_bound_of_unread_bytes(void **state)
+{
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        sw_peer *peer = open_side(more ? "inproc://above" : "inproc://at-the-bound", true, 1000);
+        sw_outbox outbox = {.loop = loop, .replies_bytes = peer->id_size + 4000};
+        assert_true(send_bytes(&outbox, peer, 4000 + more));
+        assert_int_equal(sw_unsent_bytes(peer->unsent), outbox.replies_bytes + more);
+        assert_int_equal(send_bytes(&outbox, peer, 1), more == 0);
+        assert_int_equal(outbox.clients_cut_off, more);
+        sw_side_close(&side);
+    }
 }
 
 /* A worker that does not read is cut off too, but it is not a client. */
 static void a_worker_that_does_not_read(void **state)
 {
     (void)state;
-    const int one = 1;
-    sw_error error;
-    sw_peer *displaced;
-    sw_message message;
     static const char *const endpoints[] = {"inproc://worker-side", "inproc://client-side"};
     for (int is_client = 0; is_client < 2; is_client++) {
-        side = (sw_side){.name = "test", .is_frontend = is_client == 1};
         sw_outbox outbox = {.loop = loop, .replies_bytes = 1000};
-        assert_int_equal(sw_side_open(&side, broker->context, 1, &error), SW_OK);
-        assert_int_equal(zmq_setsockopt(side.socket, ZMQ_SNDHWM, &one, sizeof(one)), 0);
-        assert_int_equal(zmq_setsockopt(side.socket, ZMQ_ROUTER_MANDATORY, &one, sizeof(one)), 0);
-        assert_int_equal(zmq_bind(side.socket, endpoints[is_client]), 0);
-        void *socket = connect_to(endpoints[is_client]);
-        assert_int_equal(zmq_send(socket, "x", 1, 0), 1);
-        assert_int_equal(sw_message_recv(side.socket, &message), 0);
-        sw_peer *peer = sw_side_peer(&side, &message.frames[0], &message.frames[1], &displaced);
-        sw_message_close(&message);
-        assert_non_null(peer);
+        sw_peer *peer = open_side(endpoints[is_client], is_client == 1, 1);
         fill(&outbox, peer);
         fill(&outbox, peer); /* broken already: not counted again */
         assert_true(peer->cut);
@@ -247,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_client_that_does_not_read, start_few_messages, stop),
         cmocka_unit_test_setup_teardown(a_client_with_too_many_unread_bytes, start_few_bytes, stop),
+        cmocka_unit_test_setup_teardown(the_bound_of_unread_bytes, start_few_bytes, stop),
         cmocka_unit_test_setup_teardown(a_client_that_left, start_few_bytes, stop),
         cmocka_unit_test_setup_teardown(a_worker_that_does_not_read, start_few_bytes, stop),
         cmocka_unit_test_setup_teardown(malformed_messages_are_counted, start_few_bytes, stop),

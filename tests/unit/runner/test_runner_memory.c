@@ -104,7 +104,6 @@ static void spool_output(void *context)
     if (code != SW_OK) {
         assert_int_equal(code, SW_RESOURCE_EXHAUSTED);
         assert_int_equal(error.code, SW_RESOURCE_EXHAUSTED);
-        sw_spool_clear(&spool);
         return;
     }
     sw_spool_add(&spool, 1, 1, 0, (const uint8_t *)"out", 3);

@@ -135,7 +135,9 @@ static void test_output(void **state)
     sw_spool_add(&spool, 1, 1, 0, (const uint8_t *)"ab", 2);
     sw_spool_add(&spool, 1, 1, 0, (const uint8_t *)"c", 1);
     sw_spool_add(&spool, 1, 1, 1, (const uint8_t *)"err", 3);
+    assert_false(sw_spool_is_empty(&spool)); /* it waits */
     Sw__AppendLogRequest *request = take(&spool);
+    assert_false(sw_spool_is_empty(&spool)); /* it is in flight */
     assert_int_equal(request->n_chunks, 2);
     assert_int_equal(request->chunks[0]->offset, 1000);
     assert_memory_equal(request->chunks[0]->bytes.data, "abc", 3);
@@ -163,6 +165,8 @@ static void test_output(void **state)
     assert_in_range(added, SW_SPOOL_CHUNKS_MAX / 2, SW_SPOOL_CHUNKS_MAX);
     request = take(&spool);
     assert_int_equal(request->n_chunks, added);
+    for (int i = 0; i < added; i++) /* nothing is left of the batch that was there before */
+        assert_int_equal(request->chunks[i]->bytes.len, 1);
     sw__append_log_request__free_unpacked(request, NULL);
     sw_spool_acknowledge(&spool);
     assert_true(sw_spool_is_empty(&spool));
