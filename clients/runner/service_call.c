@@ -48,16 +48,19 @@ static void on_reply(const sw_reply *reply, void *context)
         try_again_later(call);
         return;
     }
-    call->active = false;
-    free(call->payload);
-    call->payload = NULL;
     sw_error error = {0};
     if (reply->error != NULL)
         error = *reply->error;
     ProtobufCMessage *message = NULL;
-    if (reply->code == SW_OK)
-        sw_unpack(call->method->reply, (sw_view){reply->payload, reply->payload_size}, NULL, &message,
-                  &error);
+    /* A reply that memory was too short for is asked for again: the service keeps it. */
+    if (reply->code == SW_OK && sw_unpack(call->method->reply, (sw_view){reply->payload, reply->payload_size},
+                                          NULL, &message, &error) == SW_RESOURCE_EXHAUSTED) {
+        try_again_later(call);
+        return;
+    }
+    call->active = false;
+    free(call->payload);
+    call->payload = NULL;
     call->fn(&message, &error, call->context);
     if (message != NULL)
         protobuf_c_message_free_unpacked(message, NULL);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <protobuf-c/protobuf-c.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -104,6 +105,22 @@ int __wrap_asprintf(char **text, const char *format, ...)
 int __wrap_zmq_msg_init_size(zmq_msg_t *message, size_t size)
 {
     return is_turn() ? -1 : __real_zmq_msg_init_size(message, size);
+}
+
+ProtobufCMessage *__real_protobuf_c_message_unpack(const ProtobufCMessageDescriptor *type,
+                                                   ProtobufCAllocator *allocator, size_t size,
+                                                   const uint8_t *bytes);
+__attribute__((visibility("default"))) ProtobufCMessage *
+__wrap_protobuf_c_message_unpack(const ProtobufCMessageDescriptor *type, ProtobufCAllocator *allocator,
+                                 size_t size, const uint8_t *bytes);
+
+/* With an allocator of ours, its own allocations fail. */
+ProtobufCMessage *__wrap_protobuf_c_message_unpack(const ProtobufCMessageDescriptor *type,
+                                                   ProtobufCAllocator *allocator, size_t size,
+                                                   const uint8_t *bytes)
+{
+    return allocator == NULL && is_turn() ? NULL
+                                          : __real_protobuf_c_message_unpack(type, allocator, size, bytes);
 }
 
 __attribute__((constructor)) static void use_for_jansson(void)

@@ -1,16 +1,21 @@
 /* The runner's parts when memory runs out: each allocation in turn fails. Nothing is sent half, a
- * lease and a sender that live on work afterwards, and no secret stays behind. */
+ * lease and a sender that live on work afterwards, a call that was started is answered, and no
+ * secret stays behind. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "fake_broker.h"
 #include "heap.h"
 #include "runner/environment.h"
 #include "runner/lease.h"
 #include "runner/output_sender.h"
 #include "runner/secrets.h"
+#include "wire/mdp.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -261,12 +266,81 @@ static void test_calls(void **state)
     assert_true(sw_heap_each(send_output, NULL) > 6);
 }
 
+/* --- a call that is answered --- */
+
+static fake_broker broker;
+static atomic_bool over;
+
+/* In a thread of its own, where no allocation fails. */
+static void *serve(void *context)
+{
+    static fake_request request;
+    uint8_t payload[64];
+    Sw__Lease lease = SW__LEASE__INIT;
+    lease.has_abort = lease.abort = true;
+    lease.abort_reason = (char *)"stop";
+    size_t size = sw__lease__pack(&lease, payload);
+    while (!atomic_load(&over))
+        if (fake_next(&broker, NULL, &request, 20) && request.command == SW_MDP_CLIENT_REQUEST)
+            fake_reply(&broker, &request, payload, size);
+    return context;
+}
+
+static void on_lease(ProtobufCMessage **reply, const sw_error *error, void *context)
+{
+    if (*reply == NULL)
+        fail_msg("a good reply is lost: %s", error->message);
+    assert_string_equal(((Sw__Lease *)*reply)->abort_reason, "stop");
+    *(bool *)context = true;
+}
+
+/* A call that was started is answered, however often it must ask. */
+static void be_answered(void *context)
+{
+    (void)context;
+    bool answered = false;
+    sw_service_call call = {0};
+    sw_error error;
+    Sw__RenewLeaseRequest request = SW__RENEW_LEASE_REQUEST__INIT;
+    const sw_client_options options = {.size = sizeof(options), .timeout_ms = 1000, .key_file = "off"};
+    sw_heap_pause();
+    assert_non_null(loop = sw_loop_new());
+    assert_int_equal(sw_client_open(broker.endpoint, &options, &client, NULL), SW_OK);
+    assert_int_equal(sw_service_call_init(&call, loop, client, &answered), SW_OK);
+    sw_heap_resume();
+    int64_t until = sw_now_ms() + 20000;
+    if (sw_service_call_start(&call, &sw_method_renew_lease, &request.base, on_lease) == SW_OK)
+        while (!answered && sw_now_ms() < until) {
+            sw_client_process(client, 5);
+            assert_int_equal(sw_loop_once(loop, 0, &error), SW_OK);
+        }
+    else
+        answered = true; /* refused at once */
+    assert_true(answered);
+    sw_service_call_clear(&call);
+    close_both();
+}
+
+static void test_answers(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    atomic_store(&over, false);
+    fake_open(&broker, FAKE_COMPACT);
+    assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
+    assert_true(sw_heap_each(be_answered, NULL) > 4);
+    atomic_store(&over, true);
+    pthread_join(thread, NULL);
+    fake_close(&broker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_variables, write_secrets, remove_secrets),
         cmocka_unit_test(test_spool),
         cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
