@@ -46,12 +46,13 @@ static void start(void *context)
     sw_sql_init(&sql, run->arena);
     sw_sql_add(&sql, run->changed ? run->statement.sql_on_change : run->statement.sql);
     run->work = (sw_work){.done = done};
-    run->changed = run->notified = false;
     run->running = run->store->serving && sw_pool_submit(run->store->pool, &run->work, SW_LANE_CONTROL, &sql);
-    if (run->running)
-        sw_timer_stop(run->timer);
-    else
+    if (!run->running) { /* the next run learns of the change or the NOTIFY */
         sw_timer_start(run->timer, sw_now_ms() + run->statement.every_ms);
+        return;
+    }
+    run->changed = run->notified = false;
+    sw_timer_stop(run->timer);
 }
 
 void sw_periodic_wake_all(sw_periodic_run *run, bool by_us)

@@ -1,9 +1,10 @@
 /* The store on a real PostgreSQL when memory runs out: each allocation in turn fails, in calls,
- * and while a store is made. Every call is answered, a call that failed for
- * lack of memory says so, and the store serves afterwards. */
+ * while a store is made, and while it starts. Every call is answered, a call that failed for lack
+ * of memory says so, and the store serves afterwards. */
 #include "base/clock.h"
 #include "db.h"
 #include "heap.h"
+#include "store/engine.h"
 #include "store/pg/migrate.h"
 #include "store_fixture.h"
 #include <setjmp.h>
@@ -13,6 +14,8 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 
 static test_store test;
 static int run; /* numbers the websites */
@@ -25,9 +28,10 @@ static void expect_short(const test_call *call)
         fail_msg("%s: %s", sw_code_name(code), call->error.message);
 }
 
-/* Get, Create and List in flight at once. */
-static void call_all(bool all_good)
+/* Get, Create and List in flight at once. Whether the website was created. */
+static bool call_all(bool all_good)
 {
+    bool created = false;
     test_call calls[3];
     char code[32];
     snprintf(code, sizeof(code), "site-%d", run++);
@@ -54,8 +58,10 @@ static void call_all(bool all_good)
         expect_short(&calls[i]);
         if (all_good)
             assert_int_equal(calls[i].error.code, SW_OK);
+        created |= i == 1 && calls[i].error.code == SW_OK;
         test_call_clear(&calls[i]);
     }
+    return created;
 }
 
 static void expect_service(void)
@@ -134,6 +140,114 @@ static void test_make(void **state)
     (void)state;
     stop();
     assert_true(sw_heap_each(make, NULL) > 100);
+}
+
+/* --- Starting a store --- */
+
+static int64_t ahead_us;  /* of the true clock: pauses between tries need not be waited for */
+static int changed, idle; /* runs of the periodic statement: after a change, and without one */
+
+static int64_t clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 + ahead_us;
+}
+
+static int64_t on_result(void *context, const PGresult *result)
+{
+    (void)context;
+    if (result != NULL)
+        (*PQgetvalue(result, 0, 0) == 'c' ? &changed : &idle)[0]++;
+    return -1;
+}
+
+static const sw_query queries[] = {
+    {.service = &sw__referential__descriptor,
+     .method = "FindVersions",
+     .sql = "SELECT :code::text AS code",
+     .requires = SW_REQUIRES_PROFILE},
+    {0},
+};
+
+static void make_to_start(void)
+{
+    sw_error error;
+    const sw_store_options options = {.conninfo = test.service_conninfo,
+                                      .read_lanes = 1,
+                                      .write_lanes = 1,
+                                      .schema_minimum = 1,
+                                      .schema_maximum = sw_migrate_latest(),
+                                      .on_serving = on_serving};
+    const sw_periodic periodic = {
+        .sql = "SELECT 'idle'", .every_ms = 10, .sql_on_change = "SELECT 'changed'", .on_result = on_result};
+    new_loop();
+    sw_heap_pause();
+    assert_int_equal(sw_store_new(test.loop, &options, &test.store, &error), SW_OK);
+    assert_int_equal(sw_store_add(test.store, test.dispatch, test_resources, queries, &error), SW_OK);
+    assert_int_equal(sw_store_add_periodic(test.store, &periodic, &error), SW_OK);
+    sw_heap_resume();
+}
+
+/* What failed is tried again after a pause, which the clock skips. */
+static void turn_until(const int *count, int more_than)
+{
+    int64_t until = sw_now_ms() + 10000, skipped_ms = ahead_us / 1000;
+    while (!test.serving || *count <= more_than) {
+        if (sw_now_ms() - (ahead_us / 1000 - skipped_ms) > until)
+            fail_msg("the store hangs: %s", test.reason);
+        if (!test.serving && strstr(test.reason, "out of memory") != NULL)
+            ahead_us += 1000000;
+        test_store_turn(&test);
+    }
+}
+
+/* However memory fails, the store starts, and looks after what calls have changed. */
+static void start_once(void *context)
+{
+    sw_error error;
+    (void)context;
+    changed = 0;
+    make_to_start();
+    assert_int_equal(sw_store_start(test.store, &error), SW_OK);
+    turn_until(&idle, idle);
+    expect_service();
+    turn_until(&changed, 0);
+    stop();
+}
+
+static void test_start(void **state)
+{
+    (void)state;
+    stop();
+    sw_clock_set(clock_us);
+    assert_true(sw_heap_each(start_once, NULL) > 40);
+    sw_clock_set(NULL);
+}
+
+/* --- A periodic statement --- */
+
+/* It runs after a change, even if it cannot be made at first. */
+static void change(void *context)
+{
+    (void)context;
+    sw_error error;
+    make_to_start();
+    sw_heap_pause();
+    assert_int_equal(sw_store_start(test.store, &error), SW_OK);
+    turn_until(&idle, idle);
+    changed = 0;
+    sw_heap_resume();
+    sw_periodic_wake_all(test.store->periodic, true);
+    turn_until(&changed, 0);
+    stop();
+}
+
+static void test_periodic(void **state)
+{
+    (void)state;
+    stop();
+    assert_true(sw_heap_each(change, NULL) > 1);
     sw_heap_pause();
     test_store_restart(&test);
     test_store_wait(&test, true);
@@ -161,6 +275,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_calls), cmocka_unit_test(test_make)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_calls), cmocka_unit_test(test_make),
+                                       cmocka_unit_test(test_start), cmocka_unit_test(test_periodic)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
