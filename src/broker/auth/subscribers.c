@@ -10,42 +10,23 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CONNECTIONS_MAX   (1 << 20)
-#define SUBSCRIPTIONS_MAX 8192 /* of a connection */
+#define CONNECTIONS_MAX   (1 << 20) /* as in io/peer.c: no event is lost for want of memory */
+#define SUBSCRIPTIONS_MAX 8192      /* of a connection */
 /* of a connection: beyond that it is ended and must start again */
 #define GRANTS_MAX 2000000
 
 /* --- connections --- */
 
-static bool has_room(sw_subscribers *all, int fd)
+/* NULL for an impossible descriptor. */
+static sw_subscriber_connection *connection_of(const sw_subscribers *all, int fd)
 {
-    if (fd < 0 || fd >= CONNECTIONS_MAX)
-        return false;
-    if (fd < all->room)
-        return true;
-    int room = all->room == 0 ? 64 : all->room;
-    while (room <= fd)
-        room *= 2;
-    sw_subscriber **by_fd = realloc(all->by_fd, (size_t)room * sizeof(sw_subscriber *));
-    if (by_fd != NULL)
-        all->by_fd = by_fd;
-    bool *open = realloc(all->open, (size_t)room * sizeof(bool));
-    if (open != NULL)
-        all->open = open;
-    if (by_fd == NULL || open == NULL)
-        return false;
-    for (int i = all->room; i < room; i++) {
-        by_fd[i] = NULL;
-        open[i] = false;
-    }
-    all->room = room;
-    return true;
+    return fd < 0 || fd >= CONNECTIONS_MAX ? NULL : &all->connections[fd];
 }
 
-static void forget(sw_subscribers *all, int fd)
+static void forget(sw_subscriber_connection *connection)
 {
-    sw_subscriber *gone = all->by_fd[fd];
-    all->by_fd[fd] = NULL;
+    sw_subscriber *gone = connection->subscriber;
+    connection->subscriber = NULL;
     if (gone == NULL)
         return;
     if (gone->same_next != NULL)
@@ -62,16 +43,18 @@ void sw_subscribers_watch(sw_subscribers *all)
 {
     int32_t fd;
     for (int event; all->monitor != NULL && (event = sw_monitor_next(all->monitor, &fd)) != 0;) {
-        if (!has_room(all, fd))
+        sw_subscriber_connection *connection = connection_of(all, fd);
+        if (connection == NULL)
             continue;
-        forget(all, fd);
-        all->open[fd] = event == ZMQ_EVENT_ACCEPTED;
+        forget(connection);
+        connection->open = event == ZMQ_EVENT_ACCEPTED;
+        all->top = fd >= all->top ? fd + 1 : all->top;
     }
 }
 
 static void cut(sw_subscribers *all, int fd)
 {
-    if (fd < 0 || fd >= all->room || !all->open[fd])
+    if (!all->connections[fd].open)
         return;
     all->cut++;
     /* ZeroMQ has no call for this; its I/O thread will see that the connection has ended. */
@@ -83,7 +66,7 @@ void sw_subscribers_check(sw_subscribers *all, sw_identity *identity, int64_t no
     bool good = sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD;
     sw_subscribers_watch(all);
     for (sw_subscriber *each = identity->subscribers; each != NULL; each = each->same_next) {
-        bool ours = each->fd < all->room && all->by_fd[each->fd] == each;
+        bool ours = all->connections[each->fd].subscriber == each;
         if (!ours || each->cut || (good && each->rights == identity->rights))
             continue;
         each->cut = true;
@@ -113,7 +96,7 @@ static sw_subscriber *add(sw_subscribers *all, int fd, sw_identity *identity)
     if (identity->subscribers != NULL)
         identity->subscribers->same_previous = added;
     identity->subscribers = added;
-    return all->by_fd[fd] = added;
+    return all->connections[fd].subscriber = added;
 }
 
 /* The subscriber that sent a message. NULL: its connection has ended, or is ended now because
@@ -121,13 +104,14 @@ static sw_subscriber *add(sw_subscribers *all, int fd, sw_identity *identity)
 static sw_subscriber *subscriber_of(sw_subscribers *all, zmq_msg_t *frame, int64_t now_us)
 {
     int fd = zmq_msg_get(frame, ZMQ_SRCFD);
-    if (!has_room(all, fd))
+    const sw_subscriber_connection *connection = connection_of(all, fd);
+    if (connection == NULL)
         return NULL;
-    if (all->by_fd[fd] == NULL)
+    if (connection->subscriber == NULL)
         sw_subscribers_watch(all);
-    if (!all->open[fd])
+    if (!connection->open)
         return NULL;
-    sw_subscriber *known = all->by_fd[fd];
+    sw_subscriber *known = connection->subscriber;
     sw_identity *identity = identity_of(all, frame, now_us);
     if (identity != NULL && known == NULL)
         known = add(all, fd, identity);
@@ -230,6 +214,9 @@ void sw_subscribers_take(sw_subscribers *all, sw_message *message, int64_t now_u
 sw_code sw_subscribers_open(sw_subscribers *all, void *context, sw_error *error)
 {
     const int manual = 1;
+    all->connections = calloc(CONNECTIONS_MAX, sizeof(*all->connections));
+    if (all->connections == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     all->monitor = sw_monitor_open(context, all->socket, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED);
     if (all->monitor == NULL || zmq_setsockopt(all->socket, ZMQ_XPUB_MANUAL, &manual, sizeof(manual)) != 0)
         return sw_fail(error, SW_INTERNAL, "cannot make the socket of events: %s", zmq_strerror(zmq_errno()));
@@ -238,9 +225,8 @@ sw_code sw_subscribers_open(sw_subscribers *all, void *context, sw_error *error)
 
 void sw_subscribers_close(sw_subscribers *all)
 {
-    for (int i = 0; i < all->room; i++)
-        forget(all, i);
+    for (int i = 0; i < all->top; i++) /* beyond it, pages are untouched */
+        forget(&all->connections[i]);
     sw_monitor_close(all->socket, &all->monitor);
-    free(all->by_fd);
-    free(all->open);
+    free(all->connections);
 }

@@ -22,15 +22,19 @@ typedef struct sw_subscriber {
     size_t count, room;
 } sw_subscriber;
 
+typedef struct sw_subscriber_connection {
+    sw_subscriber *subscriber; /* NULL: it has not subscribed */
+    bool open;                 /* accepted, and not ended */
+} sw_subscriber_connection;
+
 typedef struct sw_subscribers {
     sw_identities *identities;
     sw_refusals *refusals;
     void *socket, *monitor; /* of an XPUB; NULL: not in use */
     bool is_curve;
-    sw_subscriber **by_fd; /* NULL: no connection, or it has not subscribed */
-    bool *open;            /* accepted, and not ended */
-    int room;              /* descriptors that both arrays hold */
-    uint64_t cut;          /* connections ended, for Stats */
+    sw_subscriber_connection *connections; /* by descriptor */
+    int top;                               /* above every descriptor that was ever used */
+    uint64_t cut;                          /* connections ended, for Stats */
 } sw_subscribers;
 
 /* Opens the monitor and sets manual mode. The caller has filled in identities, refusals, socket

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* Descriptors have room from the start, so that no event is lost for want of memory. The kernel
+ * gives pages only to those in use. */
 #define CONNECTIONS_MAX (1 << 20)
 
 #define EVENTS                                                                                               \
@@ -24,6 +26,9 @@ sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *er
 {
     side->secret = secret;
     side->peers.size = sizeof(sw_peer);
+    side->connections = calloc(CONNECTIONS_MAX, sizeof(*side->connections));
+    if (side->connections == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     side->socket = zmq_socket(context, ZMQ_ROUTER);
     if (side->socket == NULL || (side->monitor = sw_monitor_open(context, side->socket, EVENTS)) == NULL)
         return sw_fail(error, SW_INTERNAL, "cannot make a socket: %s", zmq_strerror(zmq_errno()));
@@ -43,28 +48,13 @@ void sw_side_close(sw_side *side)
     sw_slab_clear(&side->peers);
     sw_hash_table_clear(&side->ids);
     free(side->connections);
-    free(side->lost);
     *side = (sw_side){0};
 }
 
-/* NULL for an impossible descriptor, or when out of memory. */
-static sw_peer_connection *connection_of(sw_side *side, int fd)
+/* NULL for an impossible descriptor. */
+static sw_peer_connection *connection_of(const sw_side *side, int fd)
 {
-    if (fd < 0 || fd >= CONNECTIONS_MAX)
-        return NULL;
-    if (fd >= side->connection_room) {
-        int room = side->connection_room == 0 ? 64 : side->connection_room;
-        while (room <= fd)
-            room *= 2;
-        sw_peer_connection *grown = realloc(side->connections, (size_t)room * sizeof(*grown));
-        if (grown == NULL)
-            return NULL;
-        for (int i = side->connection_room; i < room; i++)
-            grown[i] = (sw_peer_connection){.peer = SW_NONE};
-        side->connections = grown;
-        side->connection_room = room;
-    }
-    return &side->connections[fd];
+    return fd < 0 || fd >= CONNECTIONS_MAX ? NULL : &side->connections[fd];
 }
 
 static uint32_t number_of(const sw_side *side, const sw_peer *peer)
@@ -76,22 +66,25 @@ static uint32_t number_of(const sw_side *side, const sw_peer *peer)
     return SW_NONE;
 }
 
-/* Puts a peer on the list of the lost. When out of memory, heartbeats will find it. */
-static void lose(sw_side *side, uint32_t number)
+static void lose(sw_side *side, sw_peer *peer)
 {
-    sw_peer *peer = sw_slab_at(&side->peers, number);
     if (peer->lost)
         return;
-    if (side->lost_count == side->lost_room) {
-        size_t room = side->lost_room == 0 ? 16 : side->lost_room * 2;
-        uint32_t *grown = realloc(side->lost, room * sizeof(*grown));
-        if (grown == NULL)
-            return;
-        side->lost = grown;
-        side->lost_room = room;
-    }
     peer->lost = true;
-    side->lost[side->lost_count++] = number;
+    peer->previous_lost = NULL;
+    peer->next_lost = side->lost;
+    if (side->lost != NULL)
+        side->lost->previous_lost = peer;
+    side->lost = peer;
+}
+
+static void leave_lost(sw_side *side, const sw_peer *peer)
+{
+    if (!peer->lost)
+        return;
+    if (peer->next_lost != NULL)
+        peer->next_lost->previous_lost = peer->previous_lost;
+    *(peer->previous_lost != NULL ? &peer->previous_lost->next_lost : &side->lost) = peer->next_lost;
 }
 
 static void observe(sw_side *side, int event, int fd)
@@ -99,9 +92,9 @@ static void observe(sw_side *side, int event, int fd)
     sw_peer_connection *connection = connection_of(side, fd);
     if (connection == NULL)
         return;
-    if (connection->peer != SW_NONE)
+    if (connection->peer != NULL)
         lose(side, connection->peer);
-    connection->peer = SW_NONE;
+    connection->peer = NULL;
     connection->open = event == ZMQ_EVENT_ACCEPTED;
 }
 
@@ -168,10 +161,9 @@ static const char *key_of(const sw_side *side, zmq_msg_t *frame)
     return key != NULL && sw_key_is_valid(key) ? key : "";
 }
 
-static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, zmq_msg_t *frame)
+/* In the table of ids; NULL when out of memory. */
+static sw_peer *new_peer(sw_side *side, uint32_t hash)
 {
-    int fd = zmq_msg_get(frame, ZMQ_SRCFD);
-    sw_side_watch(side);
     uint32_t number = sw_slab_take(&side->peers);
     if (number == SW_NONE)
         return NULL;
@@ -179,7 +171,26 @@ static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, z
         sw_slab_give(&side->peers, number);
         return NULL;
     }
-    sw_peer *peer = sw_slab_at(&side->peers, number);
+    return sw_slab_at(&side->peers, number);
+}
+
+/* A connection whose messages cannot be kept ends: its peer notices, and comes again. */
+static void end(const sw_peer_connection *connection, int fd)
+{
+    if (connection != NULL && connection->open)
+        shutdown(fd, SHUT_RDWR);
+}
+
+static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, zmq_msg_t *frame)
+{
+    int fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    sw_side_watch(side);
+    sw_peer_connection *connection = connection_of(side, fd);
+    sw_peer *peer = new_peer(side, hash);
+    if (peer == NULL) {
+        end(connection, fd);
+        return NULL;
+    }
     peer->side = side;
     peer->number = SW_NONE;
     peer->hash = hash;
@@ -190,11 +201,10 @@ static sw_peer *add(sw_side *side, uint32_t hash, const void *id, size_t size, z
     strcpy(peer->caller.key, key_of(side, frame));
     peer->id_size = (uint8_t)size;
     memcpy(peer->id, id, size);
-    sw_peer_connection *connection = connection_of(side, fd);
     if (connection != NULL && connection->open)
-        connection->peer = number;
+        connection->peer = peer;
     else if (connection != NULL)
-        lose(side, number); /* it has already left */
+        lose(side, peer); /* it has already left */
     return peer;
 }
 
@@ -226,7 +236,7 @@ sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **
         sw_side_watch(side);
         sw_peer_connection *connection = connection_of(side, fd);
         /* The same descriptor: a new connection, unless the old one sent this before it ended. */
-        if (peer->fd != fd || (connection != NULL && connection->open && connection->peer == SW_NONE)) {
+        if (peer->fd != fd || (connection != NULL && connection->open && connection->peer == NULL)) {
             *displaced = peer;
             return NULL;
         }
@@ -237,13 +247,10 @@ sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **
 void sw_side_forget(sw_side *side, sw_peer *peer)
 {
     uint32_t number = number_of(side, peer);
-    sw_peer_connection *connection =
-        peer->fd >= 0 && peer->fd < side->connection_room ? &side->connections[peer->fd] : NULL;
-    if (connection != NULL && connection->peer == number)
-        connection->peer = SW_NONE;
-    for (size_t i = 0; i < side->lost_count; i++)
-        if (side->lost[i] == number)
-            side->lost[i--] = side->lost[--side->lost_count];
+    sw_peer_connection *connection = connection_of(side, peer->fd);
+    if (connection != NULL && connection->peer == peer)
+        connection->peer = NULL;
+    leave_lost(side, peer);
     sw_caller_detach(&peer->caller);
     sw_batch_clear(&peer->batch);
     sw_unsent_release(&peer->unsent);
@@ -251,9 +258,9 @@ void sw_side_forget(sw_side *side, sw_peer *peer)
     sw_slab_give(&side->peers, number);
 }
 
-sw_peer *sw_side_next_lost(sw_side *side)
+sw_peer *sw_side_next_lost(const sw_side *side)
 {
-    return side->lost_count == 0 ? NULL : sw_slab_at(&side->peers, side->lost[side->lost_count - 1]);
+    return side->lost;
 }
 
 void sw_side_cut(sw_side *side, sw_peer *peer)

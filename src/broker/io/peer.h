@@ -26,13 +26,14 @@ typedef struct sw_peer {
     sw_batch batch;    /* compact messages to it, sent at the end of the round */
     sw_unsent *unsent; /* of a client */
     struct sw_peer *next_waiting, *next_broken;
+    struct sw_peer *next_lost, *previous_lost; /* while `lost` */
     sw_caller caller;
     uint8_t id_size;
     uint8_t id[255];
 } sw_peer;
 
 typedef struct sw_peer_connection {
-    uint32_t peer; /* SW_NONE: none has spoken yet */
+    sw_peer *peer; /* NULL: none has spoken yet */
     bool open;
 } sw_peer_connection;
 
@@ -51,9 +52,7 @@ typedef struct sw_side {
     sw_hash_table ids;
     uint64_t secret;
     sw_peer_connection *connections; /* by descriptor */
-    int connection_room;
-    uint32_t *lost; /* peers whose connection ended, until the socket is drained */
-    size_t lost_count, lost_room;
+    sw_peer *lost;                   /* whose connections ended, until the socket is drained */
 } sw_side;
 
 /* Makes the socket and its monitor. The caller has filled in the first members, sets options and
@@ -62,7 +61,7 @@ sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *er
 void sw_side_close(sw_side *side);
 
 /* The peer that sent a message, added if it is new: `id` is the identity frame, `frame` any
- * other. NULL when out of memory. If *displaced is not NULL, that peer had the same identity and
+ * other. NULL when out of memory; its connection then ends. If *displaced is not NULL, that peer had the same identity and
  * its connection has ended: the caller forgets it and asks again. */
 sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **displaced);
 /* The peer's memory may be reused afterwards. */
@@ -70,7 +69,7 @@ void sw_side_forget(sw_side *side, sw_peer *peer);
 /* Reads the monitor: peers whose connections ended are put on the list of the lost. */
 void sw_side_watch(sw_side *side);
 /* One of the lost; NULL if there is none. The caller forgets it. */
-sw_peer *sw_side_next_lost(sw_side *side);
+sw_peer *sw_side_next_lost(const sw_side *side);
 /* Ends the connection of a peer. */
 void sw_side_cut(sw_side *side, sw_peer *peer);
 
