@@ -32,8 +32,10 @@ void sw_auth_meet(sw_auth *auth, sw_caller *caller, int64_t now_us)
         return;
     bool is_user = !caller->is_curve;
     sw_view name = is_user ? sw_local_users_find(&auth->local_users, caller->uid) : sw_view_of(caller->key);
-    sw_identity *identity =
-        name.size == 0 ? NULL : sw_identities_find_or_add(&auth->identities, name, is_user, now_us);
+    if (name.size == 0)
+        return;
+    sw_identity *identity = sw_identities_find_or_add(&auth->identities, name, is_user, now_us);
+    caller->met = identity != NULL; /* without room for it, its next message tries again */
     if (identity == NULL)
         return;
     sw_caller_attach(caller, identity);
@@ -104,6 +106,7 @@ sw_answer sw_auth_judge(sw_auth *auth, const sw_caller *caller, sw_view service,
     if (required < PROFILED && is_foreign(target) && !sw_core_is_rpc(auth->core, target))
         required = PROFILED;
     sw_answer answer = !is_checked(auth, caller)  ? judge_unchecked(auth, caller, required)
+                       : !caller->met             ? SW_ANSWER_UNCHECKED
                        : caller->identity == NULL ? SW_ANSWER_REFUSED
                                                   : judge_identity(caller->identity, required, now_us);
     auth->calls_refused += answer != SW_ANSWER_NONE;
@@ -120,7 +123,7 @@ bool sw_auth_is_pending(const sw_auth *auth, const sw_caller *caller, int64_t no
 
 sw_view sw_auth_reason(sw_auth *auth, const sw_caller *caller, sw_answer answer, sw_view otherwise)
 {
-    const char *trouble = auth->query.trouble;
+    const char *trouble = caller->met ? auth->query.trouble : "the broker has no room for another identity";
     if (answer == SW_ANSWER_UNCHECKED)
         return sw_view_of(trouble[0] != '\0' ? trouble : "the user service has not answered yet");
     if (answer == SW_ANSWER_NOT_ADMIN || answer == SW_ANSWER_NO_PROFILE)

@@ -12,7 +12,7 @@ typedef struct sw_caller {
     int64_t uid;           /* of its process; -1 on tcp */
     char key[SW_KEY_SIZE]; /* its public key; "" without CURVE */
     /* What auth.c makes of it. */
-    bool met; /* sw_auth_meet was called */
+    bool met; /* sw_auth_meet was called, and had the memory to find out who it is */
     int64_t met_us;
     sw_identity *identity;                       /* NULL: unknown */
     struct sw_caller *same_next, *same_previous; /* the other callers of that identity */

@@ -49,8 +49,8 @@ static void wait_for_verdict(sw_zap *zap, sw_zap_request *request, sw_view name,
     int64_t now_us = sw_now_us();
     sw_identity *identity =
         name.size == 0 ? NULL : sw_identities_find_or_add(zap->identities, name, is_user, now_us);
-    if (identity == NULL) {
-        answer(zap, request, REFUSED, name);
+    if (identity == NULL) { /* nobody that we know, or out of memory */
+        answer(zap, request, name.size == 0 ? REFUSED : UNKNOWN, name);
         free(request);
         return;
     }
@@ -180,8 +180,9 @@ sw_code sw_zap_open(sw_zap *zap, void *context, sw_error *error)
     if (zap->socket == NULL || zmq_setsockopt(zap->socket, ZMQ_LINGER, &none, sizeof(none)) != 0 ||
         zmq_bind(zap->socket, "inproc://zeromq.zap.01") != 0)
         return sw_fail(error, SW_INTERNAL, "cannot make the socket for ZAP: %s", zmq_strerror(zmq_errno()));
-    if (sw_loop_fd(zap->loop, sw_socket_fd(zap->socket), ZMQ_POLLIN, read_all, zap) != SW_OK)
-        return sw_fail(error, SW_INTERNAL, "cannot watch the socket for ZAP");
+    sw_code code = sw_loop_fd(zap->loop, sw_socket_fd(zap->socket), ZMQ_POLLIN, read_all, zap);
+    if (code != SW_OK)
+        return sw_fail(error, code, "cannot watch the socket for ZAP");
     read_all(zap, ZMQ_POLLIN); /* its descriptor signals nothing before the first read */
     return SW_OK;
 }

@@ -157,9 +157,11 @@ void sw_core_client_credit(sw_core *core, uint32_t client, uint64_t call_id, uin
 
 /* --- workers --- */
 
+/* Whether a name may be an instance's: 1 to 128 printable characters without spaces. */
+bool sw_core_is_instance(sw_view name);
 /* READY. *worker is SW_NONE the first time, and the worker's number afterwards. False if the
- * worker is refused: a reserved or malformed name, too many workers or services. The caller
- * disconnects it then; a worker that was known before is forgotten. */
+ * worker is refused: a reserved or malformed name, too many workers or services, no memory. The
+ * caller disconnects it then; a worker that was known before is forgotten. */
 bool sw_core_worker_ready(sw_core *core, uint32_t *worker, const sw_core_hello *hello, void *token,
                           int64_t now_us);
 void sw_core_worker_seen(sw_core *core, uint32_t worker, int64_t now_us);

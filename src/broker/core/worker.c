@@ -38,11 +38,16 @@ static bool printable(sw_view name, size_t most)
     return sw_utf8_valid(name.data, name.size); /* Stats shows it */
 }
 
+bool sw_core_is_instance(sw_view name)
+{
+    return printable(name, SW_INSTANCE_MAX);
+}
+
 static bool hello_is_good(const sw_core_hello *hello)
 {
     if (hello->service_count == 0 || hello->service_count > SW_HELLO_SERVICES + 1)
         return false;
-    if (hello->rpc && (!printable(hello->instance, SW_INSTANCE_MAX) || hello->capacity > SW_CAPACITY_MAX ||
+    if (hello->rpc && (!sw_core_is_instance(hello->instance) || hello->capacity > SW_CAPACITY_MAX ||
                        (hello->version.size > 0 && !printable(hello->version, SW_VERSION_MAX))))
         return false;
     for (size_t i = 0; i < hello->service_count; i++) {

@@ -156,12 +156,15 @@ static const char *batch_reply(sw_broker *broker, sw_peer *peer, sw_received *re
     sw_view rest = sw_message_view(&received->message, 1), frame;
     for (; sw_batch_next(&rest, &frame); broker->read++) {
         sw_received *part = sw_body_pool_share(&broker->pool, received);
-        const char *wrong = part == NULL ? "out of memory for a message of a batch"
-                                         : compact_reply(broker, peer, part, frame);
+        if (part == NULL) { /* out of memory: the worker must notice that a reply is missing */
+            sw_side_cut(peer->side, peer);
+            break;
+        }
+        const char *wrong = compact_reply(broker, peer, part, frame);
         if (wrong == NULL)
             continue;
         sw_reader_malformed(broker, peer, wrong);
-        sw_body_free(&broker->pool, part == NULL ? NULL : &part->body);
+        sw_body_free(&broker->pool, &part->body);
     }
     return rest.data == NULL ? "a broken batch" : NULL;
 }
@@ -219,9 +222,11 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_received *r
 bool sw_backend_read(sw_broker *broker, sw_side *side)
 {
     for (uint64_t end = broker->read + SW_READ_BATCH; broker->read < end; broker->read++) {
-        sw_received *received = sw_reader_next(broker, side);
-        if (received == NULL)
+        sw_received *received;
+        if (!sw_reader_next(broker, side, &received))
             return false;
+        if (received == NULL)
+            return true;
         sw_peer *peer = find_worker(broker, side, &received->message);
         bool taken = false;
         const char *wrong = peer == NULL ? NULL : read_message(broker, peer, received, &taken);

@@ -87,8 +87,8 @@ static sw_code open_core(sw_broker *broker, sw_error *error)
     return code;
 }
 
-/* The rows of Stats. */
-static void add_counters(sw_broker *broker)
+/* The rows of Stats. False when out of memory. */
+static bool add_counters(sw_broker *broker)
 {
     const sw_core_counters *core = sw_core_get_counters(broker->core);
     const struct {
@@ -115,8 +115,10 @@ static void add_counters(sw_broker *broker)
         {"stale_replies", &core->stale_replies},
         {"plain_dropped", &core->plain_dropped},
     };
+    bool good = true;
     for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-        sw_local_worker_add_counter(&broker->local, counters[i].name, counters[i].value);
+        good = good && sw_local_worker_add_counter(&broker->local, counters[i].name, counters[i].value);
+    return good;
 }
 
 static sw_code open_parts(sw_broker *broker, sw_error *error)
@@ -133,8 +135,8 @@ static sw_code open_parts(sw_broker *broker, sw_error *error)
                             broker->context, broker->secret, error);
     if (code == SW_OK)
         code = sw_listen_open(broker, sw_rounds_read_side, sw_rounds_read_monitor, error);
-    if (code == SW_OK)
-        add_counters(broker);
+    if (code == SW_OK && !add_counters(broker))
+        code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     return code;
 }
 

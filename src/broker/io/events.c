@@ -121,6 +121,12 @@ static bool set_options(const sw_events *events, void *socket, bool publishers, 
     return good && (publishers || zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) == 0);
 }
 
+static sw_code watch(const sw_events *events, void *socket, sw_loop_fn *fn, void *context, sw_error *error)
+{
+    sw_code code = sw_loop_fd(events->loop, sw_socket_fd(socket), ZMQ_POLLIN, fn, context);
+    return code == SW_OK ? SW_OK : sw_fail(error, code, "cannot watch an event socket");
+}
+
 static sw_code open_subscribers(sw_events *events, bool network, void *socket, sw_error *error)
 {
     sw_subscribers *all = &events->subscribers[network];
@@ -129,10 +135,7 @@ static sw_code open_subscribers(sw_events *events, bool network, void *socket, s
                             .socket = socket,
                             .is_curve = network && events->auth->is_curve};
     sw_code code = sw_subscribers_open(all, events->context, error);
-    if (code == SW_OK &&
-        sw_loop_fd(events->loop, sw_socket_fd(all->monitor), ZMQ_POLLIN, read_monitor, all) != SW_OK)
-        code = sw_fail(error, SW_INTERNAL, "cannot watch an event socket");
-    return code;
+    return code == SW_OK ? watch(events, all->monitor, read_monitor, all, error) : code;
 }
 
 sw_code sw_events_socket(sw_events *events, bool publishers, bool network, void **socket, sw_error *error)
@@ -150,8 +153,10 @@ sw_code sw_events_socket(sw_events *events, bool publishers, bool network, void 
         code = sw_fail(error, SW_INTERNAL, "cannot subscribe to events: %s", zmq_strerror(zmq_errno()));
     else if (!publishers)
         code = open_subscribers(events, network, made, error);
-    if (code != SW_OK || sw_loop_fd(events->loop, sw_socket_fd(made), ZMQ_POLLIN, read_all, events) != SW_OK)
-        return sw_fail(error, SW_INTERNAL, "cannot watch an event socket");
+    if (code == SW_OK)
+        code = watch(events, made, read_all, events, error);
+    if (code != SW_OK)
+        return code;
     read_all(events, 0); /* a descriptor signals nothing before the first read */
     *socket = made;
     return SW_OK;

@@ -105,12 +105,15 @@ static const char *read_batch(sw_broker *broker, sw_peer *peer, sw_received *rec
     sw_view rest = sw_message_view(&received->message, 1), frame;
     for (; sw_batch_next(&rest, &frame); broker->read++) {
         sw_received *part = sw_body_pool_share(&broker->pool, received);
-        const char *wrong =
-            part == NULL ? "out of memory for a message of a batch" : read_compact(broker, peer, part, frame);
+        if (part == NULL) { /* out of memory: the peer must notice that a message is missing */
+            sw_side_cut(peer->side, peer);
+            break;
+        }
+        const char *wrong = read_compact(broker, peer, part, frame);
         if (wrong == NULL)
             continue;
         sw_reader_malformed(broker, peer, wrong);
-        sw_body_free(&broker->pool, part == NULL ? NULL : &part->body);
+        sw_body_free(&broker->pool, &part->body);
     }
     if (rest.data == NULL)
         return "a broken batch";
@@ -248,9 +251,11 @@ static void read_message(sw_broker *broker, sw_peer *peer, sw_received *received
 bool sw_frontend_read(sw_broker *broker, sw_side *side)
 {
     for (uint64_t end = broker->read + SW_READ_BATCH; broker->read < end; broker->read++) {
-        sw_received *received = sw_reader_next(broker, side);
-        if (received == NULL)
+        sw_received *received;
+        if (!sw_reader_next(broker, side, &received))
             return false;
+        if (received == NULL)
+            return true;
         sw_peer *peer = find_client(broker, side, &received->message);
         if (peer == NULL)
             sw_body_free(&broker->pool, &received->body);

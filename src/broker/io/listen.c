@@ -165,6 +165,16 @@ static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_erro
 }
 
 /* The side for an option and a transport, opened for its first endpoint. */
+static sw_code watch(const socket_maker *maker, sw_side *side, sw_error *error)
+{
+    sw_loop *loop = maker->broker->loop;
+    sw_code code = sw_loop_socket(loop, side->socket, ZMQ_POLLIN, maker->read_side, side);
+    sw_loop_drained(loop, side->socket, false);
+    if (code == SW_OK)
+        code = sw_loop_fd(loop, sw_socket_fd(side->monitor), ZMQ_POLLIN, maker->read_monitor, side);
+    return code == SW_OK ? SW_OK : sw_fail(error, code, "cannot watch a socket of --%s", side->name);
+}
+
 static sw_code side_for(const socket_maker *maker, const char *option, bool network, void **socket,
                         sw_error *error)
 {
@@ -185,10 +195,7 @@ static sw_code side_for(const socket_maker *maker, const char *option, bool netw
     if (code == SW_OK)
         code = set_options(broker, side, error);
     if (code == SW_OK)
-        code = sw_loop_socket(broker->loop, side->socket, ZMQ_POLLIN, maker->read_side, side);
-    sw_loop_drained(broker->loop, side->socket, false);
-    if (code == SW_OK)
-        code = sw_loop_fd(broker->loop, sw_socket_fd(side->monitor), ZMQ_POLLIN, maker->read_monitor, side);
+        code = watch(maker, side, error);
     *socket = side->socket;
     return code;
 }

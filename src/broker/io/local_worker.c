@@ -219,15 +219,17 @@ sw_code sw_local_worker_open(sw_local_worker *local, sw_core *core, sw_body_pool
                                         SW_VIEW("sitewire.rpc.v1.Reflection"),
                                         SW_VIEW("sitewire.rpc.v1.Stats"), SW_VIEW("sitewire.rpc.v1.Drain"),
                                         SW_VIEW("sitewire.rpc.v1.Trace")}};
-    if (!sw_core_worker_ready(core, &local->worker, &hello, local, now_us))
-        return sw_fail(error, SW_INVALID_ARGUMENT,
-                       "--instance: a name has 1 to 128 printable characters without spaces");
-    return SW_OK;
+    if (sw_core_worker_ready(core, &local->worker, &hello, local, now_us))
+        return SW_OK;
+    return sw_core_is_instance(hello.instance)
+               ? sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory")
+               : sw_fail(error, SW_INVALID_ARGUMENT,
+                         "--instance: a name has 1 to 128 printable characters without spaces");
 }
 
-void sw_local_worker_add_counter(sw_local_worker *local, const char *name, const uint64_t *value)
+bool sw_local_worker_add_counter(sw_local_worker *local, const char *name, const uint64_t *value)
 {
-    sw_builtin_add_counter(local->builtin, name, value);
+    return sw_builtin_add_counter(local->builtin, name, value);
 }
 
 void sw_local_worker_close(sw_local_worker *local)

@@ -23,11 +23,13 @@ typedef struct sw_local_worker {
     size_t name_room;
 } sw_local_worker;
 
-/* Registers with the core. INVALID_ARGUMENT if the core refuses the instance's name. */
+/* Registers with the core. INVALID_ARGUMENT if `instance` cannot be a name, RESOURCE_EXHAUSTED when
+ * out of memory. */
 sw_code sw_local_worker_open(sw_local_worker *local, sw_core *core, sw_body_pool *pool, const char *instance,
                              int64_t now_us, sw_error *error);
-/* Adds a counter to Stats. Name and value must outlive the worker. */
-void sw_local_worker_add_counter(sw_local_worker *local, const char *name, const uint64_t *value);
+/* Adds a counter to Stats. Name and value must outlive the worker. False when out
+ * of memory. */
+bool sw_local_worker_add_counter(sw_local_worker *local, const char *name, const uint64_t *value);
 /* Accepts a worker of zeros. */
 void sw_local_worker_close(sw_local_worker *local);
 /* REQUEST (with its handover), CANCEL or CREDIT for the broker itself. The body is borrowed. */

@@ -25,8 +25,8 @@ static void mark_broken(sw_outbox *outbox, sw_peer *peer, int failure)
 {
     if (peer->broken)
         return;
-    if (failure == EAGAIN) {
-        outbox->clients_cut_off += peer->side->is_frontend;
+    if (failure != EHOSTUNREACH) { /* it is still there, and must notice that something is missing */
+        outbox->clients_cut_off += failure == EAGAIN && peer->side->is_frontend;
         sw_side_cut(peer->side, peer);
     }
     peer->broken = true;

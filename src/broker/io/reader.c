@@ -5,13 +5,13 @@
 #include "broker/io/carry_out.h"
 #include <stdio.h>
 
-sw_received *sw_reader_next(sw_broker *broker, sw_side *side)
+bool sw_reader_next(sw_broker *broker, sw_side *side, sw_received **received)
 {
-    sw_received *received = sw_body_pool_take(&broker->pool);
-    if (received != NULL && sw_message_recv(side->socket, &received->message) == 0)
-        return received;
-    sw_body_free(&broker->pool, received == NULL ? NULL : &received->body);
-    return NULL;
+    *received = sw_body_pool_take(&broker->pool);
+    if (*received == NULL || sw_message_recv(side->socket, &(*received)->message) == 0)
+        return true;
+    sw_body_free(&broker->pool, &(*received)->body);
+    return false;
 }
 
 sw_peer *sw_reader_peer(sw_broker *broker, sw_side *side, sw_message *message)

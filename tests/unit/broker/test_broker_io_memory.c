@@ -1,0 +1,234 @@
+/* A broker in the test's process when memory runs out: each allocation in turn fails, while it is
+ * made, and while a client and a worker come and a call passes. A broker that could not be made
+ * says why. A running one loses no peer for good: whoever got no answer comes again, and is served.
+ * The list of actions is the exception, which ends the process (core.h): it has grown before. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "broker/io/state.h"
+#include "heap.h"
+#include "wire/mdp.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define AGAIN_MS 100 /* a peer without an answer asks again after so long */
+
+static char folder[64], front[96], back[96], events[96], publish[96];
+static sw_broker_options options;
+static sw_loop *loop;
+static sw_broker *broker;
+static void *context; /* the peers' */
+
+static int open_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/test-broker-io-memory.XXXXXX");
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(front, sizeof(front), "ipc://%s/f", folder);
+    snprintf(back, sizeof(back), "ipc://%s/b", folder);
+    snprintf(events, sizeof(events), "ipc://%s/e", folder);
+    snprintf(publish, sizeof(publish), "ipc://%s/p", folder);
+    sw_log_open("test", SW_LOG_ERROR, false);
+    options = (sw_broker_options){.core = sw_core_defaults,
+                                  .frontend = front,
+                                  .backend = back,
+                                  .events = events,
+                                  .publish = publish,
+                                  .caller = "ann@a.example",
+                                  .message_max = 1 << 20,
+                                  .replies_max = 1000,
+                                  .replies_bytes = 1 << 20,
+                                  .events_max = 1000,
+                                  .handshake_ms = 5000,
+                                  .auth_cache_ms = 60000,
+                                  .drain_ms = 1000};
+    return (context = zmq_ctx_new()) == NULL;
+}
+
+static int close_folder(void **state)
+{
+    (void)state;
+    zmq_ctx_term(context);
+    unlink(front + 6); /* behind "ipc://"; libzmq leaves them, the next broker removes them */
+    unlink(back + 6);
+    unlink(events + 6);
+    unlink(publish + 6);
+    return rmdir(folder);
+}
+
+/* The loop has a test of its own. */
+static void new_loop(void)
+{
+    sw_heap_pause();
+    assert_non_null(loop = sw_loop_new());
+    sw_heap_resume();
+}
+
+static void stop(void)
+{
+    sw_heap_pause();
+    sw_broker_destroy(&broker);
+    sw_loop_destroy(&loop);
+    sw_heap_resume();
+}
+
+/* --- making one --- */
+
+static void make(void *unused)
+{
+    (void)unused;
+    sw_error error = {0};
+    new_loop();
+    sw_code code = sw_broker_new(loop, &options, &broker, &error);
+    assert_int_equal(code == SW_OK, broker != NULL);
+    if (code != SW_OK) {
+        assert_int_equal(code, SW_RESOURCE_EXHAUSTED);
+        assert_true(error.message[0] != '\0');
+    }
+    stop();
+}
+
+static void test_make(void **state)
+{
+    (void)state;
+    assert_true(sw_heap_each(make, NULL) > 20);
+}
+
+/* --- a call --- */
+
+typedef struct {
+    void *socket;
+    int64_t again_ms; /* when to speak again; 0: at once */
+} peer;
+
+static void open_peer(peer *p, const char *endpoint)
+{
+    const int none = 0, soon_ms = 5;
+    assert_non_null(p->socket = zmq_socket(context, ZMQ_DEALER));
+    assert_int_equal(zmq_setsockopt(p->socket, ZMQ_LINGER, &none, sizeof(none)), 0);
+    assert_int_equal(zmq_setsockopt(p->socket, ZMQ_RECONNECT_IVL, &soon_ms, sizeof(soon_ms)), 0);
+    assert_int_equal(zmq_connect(p->socket, endpoint), 0);
+    p->again_ms = 0;
+}
+
+static void say(peer *p, const sw_view *frames, int count)
+{
+    for (int i = 0; i < count; i++)
+        zmq_send(p->socket, frames[i].data, frames[i].size, ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0));
+    p->again_ms = sw_now_ms() + AGAIN_MS;
+}
+
+#define SAY(peer, ...)                                                                                       \
+    say(peer, (const sw_view[]){__VA_ARGS__}, sizeof((const sw_view[]){__VA_ARGS__}) / sizeof(sw_view))
+
+static char large[20000]; /* a payload that is not packed */
+
+/* A plain worker: registers, and sends every request back. READY again is refused with a DISCONNECT,
+ * after which it registers anew. */
+static void work(peer *worker, const char *service)
+{
+    sw_message message;
+    if (sw_now_ms() >= worker->again_ms)
+        SAY(worker, SW_VIEW(SW_MDP_WORKER), SW_VIEW("\1"), sw_view_of(service));
+    while (sw_message_recv(worker->socket, &message) == 0) {
+        sw_view command = sw_message_view(&message, 1);
+        worker->again_ms = sw_now_ms() + AGAIN_MS;
+        if (command.data[0] == SW_MDP_WORKER_REQUEST)
+            SAY(worker, SW_VIEW(SW_MDP_WORKER), SW_VIEW("\4"), sw_message_view(&message, 2), SW_VIEW(""),
+                sw_message_view(&message, 4));
+        else if (command.data[0] == SW_MDP_WORKER_DISCONNECT)
+            worker->again_ms = 0;
+        sw_message_close(&message);
+    }
+}
+
+/* Whether the payload came back. A client of a broker without the worker asks again. */
+static bool ask(peer *client, const char *service, sw_view payload)
+{
+    sw_message message;
+    bool answered = false;
+    if (sw_now_ms() >= client->again_ms)
+        SAY(client, SW_VIEW(SW_MDP_CLIENT), SW_VIEW("\1"), sw_view_of(service), payload);
+    while (sw_message_recv(client->socket, &message) == 0) {
+        answered |= sw_view_equal(sw_message_view(&message, message.count - 1), payload);
+        sw_message_close(&message);
+    }
+    return answered;
+}
+
+static void call_through(peer *client, peer *worker, const char *service, sw_view payload)
+{
+    sw_error error;
+    int64_t until = sw_now_ms() + 20000;
+    client->again_ms = 0;
+    for (bool answered = false; !answered;) {
+        if (sw_now_ms() > until)
+            fail_msg("a call of %zu bytes is not answered", payload.size);
+        assert_int_equal(sw_loop_once(loop, 1, &error), SW_OK);
+        sw_heap_pause();
+        work(worker, service);
+        answered = ask(client, service, payload);
+        sw_heap_resume();
+    }
+}
+
+/* A worker and a client come, call, and leave. */
+static void visit(const char *service)
+{
+    peer client, worker;
+    sw_heap_pause();
+    open_peer(&client, front);
+    open_peer(&worker, back);
+    sw_heap_resume();
+    call_through(&client, &worker, service, SW_VIEW("small"));
+    call_through(&client, &worker, service, (sw_view){large, sizeof(large)});
+    zmq_close(client.socket);
+    zmq_close(worker.socket);
+}
+
+static uint32_t peers_left(void)
+{
+    uint32_t count = 0;
+    for (int i = 0; i < SW_SIDES; i++)
+        count += broker->sides[i].peers.used;
+    return count;
+}
+
+static void serve(void *unused)
+{
+    (void)unused;
+    sw_error error;
+    new_loop();
+    sw_heap_pause();
+    assert_int_equal(sw_broker_new(loop, &options, &broker, &error), SW_OK);
+    visit("before");
+    sw_heap_resume();
+    visit("echo");
+    int64_t until = sw_now_ms() + 20000;
+    while (peers_left() > 0) { /* nobody who left is kept */
+        assert_true(sw_now_ms() < until);
+        assert_int_equal(sw_loop_once(loop, 1, &error), SW_OK);
+    }
+    stop();
+}
+
+static void test_serve(void **state)
+{
+    (void)state;
+    assert_true(sw_heap_each(serve, NULL) > 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_make), cmocka_unit_test(test_serve)};
+    return cmocka_run_group_tests(tests, open_folder, close_folder);
+}
