@@ -71,8 +71,8 @@ bool sw_reply_header_decode(const void *from, size_t size, sw_reply_header *head
 /* The service part of `/package.Service/Method`; empty for any other form. */
 sw_view sw_method_service(sw_view method);
 
-/* Fills a reply header from an error: code, message, FIELD and RESOURCE details. Views point into
- * *error. */
+/* Fills a reply header from an error: code, message and details; call id, trailers and timing stay
+ * as they are. Views point into *error. */
 void sw_reply_header_from_error(const sw_error *error, sw_reply_header *header);
 /* The reverse, for a client: not local, and retry_safe if a detail says that the call has not
  * run. */
