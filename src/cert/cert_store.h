@@ -11,7 +11,8 @@ typedef struct sw_cert_store sw_cert_store;
 
 /* Opens a folder. FAILED_PRECONDITION with the remedy if it is not a folder, if anyone but this
  * user and root can write it or one of its files, if one of its files is not a certificate, or if
- * it has more than 1,024 files. Files whose names begin with a dot do not count. */
+ * it has more than 1,024 files; RESOURCE_EXHAUSTED without memory. *store is then NULL. Files whose
+ * names begin with a dot do not count. */
 sw_code sw_cert_store_new(const char *folder, sw_cert_store **store, sw_error *error);
 void sw_cert_store_destroy(sw_cert_store **store);
 
