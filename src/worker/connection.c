@@ -33,7 +33,7 @@ static void close_socket(sw_connection *connection, int linger_ms)
     if (connection->dealer != NULL)
         sw_dealer_unwatch(connection->dealer, connection->registration->loop);
     sw_dealer_close(&connection->dealer, linger_ms);
-    connection->up = false;
+    connection->up = connection->ready_due = false;
 }
 
 static void start_tick(sw_connection *connection)
@@ -162,8 +162,12 @@ static void on_timer(void *context)
         sw_connection_lost(connection);
         return;
     }
-    if (!connection->sent)
+    if (connection->ready_due) {
+        connection->heartbeats = 0; /* those since this READY count */
+        sw_connection_command(connection, SW_MDP_WORKER_READY);
+    } else if (!connection->sent) {
         sw_connection_command(connection, SW_MDP_WORKER_HEARTBEAT);
+    }
     connection->sent = false;
     connection->backoff_ms = 0; /* the connection has lasted for a tick, so this broker works */
     start_tick(connection);
@@ -214,7 +218,7 @@ bool sw_connection_is_drained(const sw_connection *connection)
     if (connection->dealer == NULL)
         return true;
     bool waited = connection->heartbeats >= 2 && sw_now_ms() >= connection->grace_ms;
-    return connection->kept_first == NULL && connection->batch.count == 0 &&
+    return connection->kept_first == NULL && connection->batch.count == 0 && !connection->ready_due &&
            (connection->dismissed || waited);
 }
 

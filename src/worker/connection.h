@@ -39,6 +39,7 @@ struct sw_connection {
     sw_dealer *dealer;   /* NULL between two attempts */
     sw_timer *timer;     /* ticks while connected; otherwise for the next attempt or its end */
     bool up;             /* connected, and READY is sent */
+    bool ready_due;      /* there was no memory for READY: the next tick sends it */
     bool heard, sent;    /* since the last tick */
     int silent_ticks;    /* without a message from the broker */
     int64_t backoff_ms;  /* wait before the next attempt */
@@ -73,7 +74,8 @@ void sw_connection_leave(sw_connection *connection);
 /* --- exchange.c --- */
 /* Reads and serves the messages that have arrived. */
 void sw_connection_receive(sw_connection *connection);
-/* READY with the hello, HEARTBEAT or DISCONNECT. */
+/* READY with the hello, HEARTBEAT or DISCONNECT. Without memory, the next tick sends READY or
+ * HEARTBEAT again; instead of DISCONNECT, the broker sees the connection end. */
 void sw_connection_command(sw_connection *connection, uint8_t command);
 /* Consumes the message; keeps it if the socket is full. False if it is lost, and then the
  * connection ends. */

@@ -258,11 +258,14 @@ static bool add_hello(const sw_registration *r, sw_message *message)
 void sw_connection_command(sw_connection *connection, uint8_t command)
 {
     sw_message message;
-    if (add_head(&message, command) &&
-        (command != SW_MDP_WORKER_READY || add_hello(connection->registration, &message)))
+    bool is_ready = command == SW_MDP_WORKER_READY;
+    bool good = add_head(&message, command) && (!is_ready || add_hello(connection->registration, &message));
+    if (is_ready)
+        connection->ready_due = !good;
+    if (good)
         sw_connection_send(connection, &message);
     else
-        sw_message_close(&message); /* no memory: the next heartbeat will do, or the broker gives up */
+        sw_message_close(&message);
 }
 
 static bool fill_mdp(sw_message *message, const sw_route *route, bool final, const sw_reply_header *header,

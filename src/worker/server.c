@@ -37,6 +37,7 @@ struct sw_server {
     int64_t deadline_ms;      /* what it is set to */
     sw_timer *drain_timer;    /* checks whether the drain is done */
     int64_t drain_until_ms;
+    bool counter_missing; /* there was no memory for it */
     bool serving;
     char reason[REASON_SIZE];
 };
@@ -273,6 +274,7 @@ void sw_server_destroy(sw_server **server)
         sw_connection_destroy(&s->connections[i]);
     for (size_t i = 0; i < s->publisher_count; i++)
         sw_publisher_destroy(&s->publishers[i]);
+    sw_loop_idle_remove(s->loop, on_idle, s);
     sw_timer_destroy(&s->deadline_timer);
     sw_timer_destroy(&s->drain_timer);
     sw_dispatch_destroy(&s->dispatch);
@@ -302,6 +304,8 @@ sw_code sw_server_start(sw_server *server, sw_error *error)
     sw_code code = sw_dispatch_check(server->dispatch, error);
     if (code == SW_OK && sw_dispatch_services(server->dispatch, &names) == 0)
         code = sw_fail(error, SW_FAILED_PRECONDITION, "the process offers no service");
+    if (code == SW_OK && server->counter_missing)
+        code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for the server's counters");
     for (size_t i = 0; code == SW_OK && i < server->connection_count; i++)
         code = sw_connection_open(server->connections[i], error);
     for (size_t i = 0; code == SW_OK && i < server->publisher_count; i++)
@@ -320,7 +324,7 @@ void sw_server_set_serving(sw_server *server, bool serving, const char *reason)
 
 void sw_server_add_counter(sw_server *server, const char *name, const uint64_t *value)
 {
-    sw_builtin_add_counter(server->builtin, name, value);
+    server->counter_missing |= !sw_builtin_add_counter(server->builtin, name, value);
 }
 
 void sw_server_publish(sw_server *server, sw_message *message)
@@ -334,7 +338,7 @@ size_t sw_server_brokers(const sw_server *server)
 {
     size_t count = 0;
     for (size_t i = 0; i < server->connection_count; i++)
-        count += server->connections[i]->up;
+        count += server->connections[i]->up && !server->connections[i]->ready_due;
     return count;
 }
 

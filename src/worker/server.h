@@ -29,19 +29,23 @@ typedef struct sw_server_options {
     void *context;
 } sw_server_options;
 
+/* INVALID_ARGUMENT without an endpoint or for a capacity over 65,535; RESOURCE_EXHAUSTED without
+ * memory or for more than 64 endpoints; the failures of sw_key_file_read. *server is then NULL. */
 sw_code sw_server_new(sw_loop *loop, const sw_server_options *options, sw_server **server, sw_error *error);
 void sw_server_destroy(sw_server **server);
 sw_dispatch *sw_server_dispatch(sw_server *server);
 /* The unique name of the process; lives as long as the server. */
 const char *sw_server_instance(const sw_server *server);
 
-/* Checks that every method has a handler, connects and registers. */
+/* Checks that every method has a handler and that every counter was added, connects and registers.
+ * After a failure, destroy the server. */
 sw_code sw_server_start(sw_server *server, sw_error *error);
 
 /* Whether calls can be served. A service that is not serving stays registered, and Health reports
  * it with the reason. */
 void sw_server_set_serving(sw_server *server, bool serving, const char *reason);
-/* A named counter shown by Stats; the pointer is read when asked. */
+/* A named counter shown by Stats; the pointer is read when asked. Without memory for it, the server
+ * does not start. */
 void sw_server_add_counter(sw_server *server, const char *name, const uint64_t *value);
 /* Begins to drain: takes no new calls, and stops the loop once none is in flight or the time is
  * over (0: the default). */
