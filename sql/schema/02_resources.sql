@@ -1,7 +1,7 @@
--- Resources are guarded by default. One call of sitewire.keep_resource for a table attaches
--- everything that a resource owes (the duties below). A service refuses to serve a table that lacks
--- one of them and says which one and what to do (src/store/schema_check.c). Whatever needs a list of
--- resources reads sitewire.resource.
+-- Registration of resources, and access to their rows by key. Resources are guarded by default: one
+-- call of sitewire.keep_resource attaches everything that a resource's table must have (its duties,
+-- 02_duties.sql). Every list of resources is read from sitewire.resource; 02_derived.sql generates
+-- functions from it.
 
 -- --- Names ---
 
@@ -22,8 +22,8 @@ CREATE OR REPLACE FUNCTION sitewire.keys_of(relation regclass) RETURNS text[] LA
     WHERE i.indrelid = relation AND i.indisprimary AND a.attrelid = relation AND a.attnum = k.attnum
 $$;
 
--- A template such as `'website:' || {code}`: each {column} becomes a column, or a value of a JSON
--- row.
+-- Fills in a template such as `'website:' || {code}`: each {column} becomes a column or, with
+-- `json_row`, a value of a JSON row.
 CREATE OR REPLACE FUNCTION sitewire.fill(template text, json_row text DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT regexp_replace(template, '\{([a-z_0-9]+)\}',
@@ -36,8 +36,8 @@ $$;
 
 -- --- Triggers and policies ---
 
--- Makes a trigger. Its comment holds the statement that made it, so that the same call again
--- changes nothing; sitewire.sweep drops the triggers that nobody asked for in its transaction.
+-- Makes a trigger. Its comment holds the statement that made it, so the same call again changes
+-- nothing. sitewire.sweep drops the triggers that its transaction did not ask for.
 CREATE OR REPLACE FUNCTION sitewire.keep_trigger(name text, relation regclass, timing text, action text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -53,7 +53,7 @@ BEGIN
     EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', name, sitewire.name_of(relation), definition);
 END $$;
 
--- The same for a policy for the services, on a table with row level security.
+-- Makes a policy for the services in the same way, on a table with row level security.
 CREATE OR REPLACE FUNCTION sitewire.keep_policy(name text, relation regclass, command text, condition text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -70,120 +70,6 @@ BEGIN
     EXECUTE format('COMMENT ON POLICY %I ON %s IS %L', name, sitewire.name_of(relation), definition);
 END $$;
 
--- --- Duties ---
-
--- What a resource owes, and whether it does; `remedy` says what to do if it does not. This is the
--- one list of duties. A registration may exempt a table from `timestamps`, `guard`, `history` and
--- `as-of`, in plain sight (12_access.sql). For a view the duties are those of the table behind it.
-CREATE OR REPLACE FUNCTION sitewire.duties(relation regclass)
-RETURNS TABLE (duty text, met boolean, remedy text) LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    r sitewire.resource;
-    it regclass := relation;
-    call text;
-BEGIN
-    SELECT x.* INTO r FROM sitewire.resource x WHERE duties.relation IN (to_regclass(x.relation), to_regclass(x.listing));
-    IF NOT FOUND THEN
-        RETURN QUERY SELECT 'registration', false, format('register it with sitewire.keep_resource(''%s'', ...) in '
-            'sql/schema/12_access.sql, then run `sitewire migrate`', sitewire.name_of(duties.relation));
-        RETURN;
-    END IF;
-    it := to_regclass(r.relation);
-    call := 'run `sitewire migrate`, which attaches it again';
-    RETURN QUERY
-    SELECT d.duty, d.met OR d.duty = ANY (r.exempt), d.remedy FROM (VALUES
-        ('timestamps',
-         3 = (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = it AND NOT a.attisdropped
-              AND a.attname IN ('created_at', 'updated_at', 'revision'))
-         AND sitewire.has_trigger(it, 'touch', 'sitewire.touch'),
-         'give the table the columns created_at, updated_at and revision if it has none, and ' || call),
-        ('guard', sitewire.has_trigger(it, 'guard', 'users.guard') OR NOT sitewire.is_writable(it), call),
-        ('row security',
-         (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = it)
-         AND (r.listing IS NOT NULL OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = it AND p.polname = 'read'))
-         AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = it AND p.polpermissive
-                         AND (r.listing IS NOT NULL OR obj_description(p.oid, 'pg_policy') IS NULL)),
-         call),
-        ('rules',
-         NOT EXISTS (SELECT FROM (VALUES ('SELECT', 'read'), ('INSERT', 'create'), ('UPDATE', 'update'), ('DELETE', 'delete'))
-                                 n (privilege, action)
-                     WHERE n.privilege = ANY (r.privileges)
-                       AND NOT EXISTS (SELECT FROM users.rule u WHERE u.resource = r.name AND u.action = n.action)),
-         call),
-        ('history',
-         sitewire.has_trigger(it, 'record', 'users.record') AND sitewire.has_trigger(it, 'record_update', 'users.record')
-         AND sitewire.has_trigger(it, 'record_truncate', 'users.record_truncate'), call),
-        ('as-of', EXISTS (SELECT FROM users.history h WHERE h.resource = r.name), call),
-        ('triggers for all rows', sitewire.triggers_reach_all_rows(it),
-         'drop the rule, or the table that inherits from it, or enable the triggers of its partition'),
-        ('grants', sitewire.has_grants(r),
-         format('only %s may have privileges on it: ', r.service) || call)) d (duty, met, remedy);
-END $$;
-
-CREATE OR REPLACE FUNCTION sitewire.missing_duties(relation regclass)
-RETURNS TABLE (duty text, remedy text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT d.duty, d.remedy FROM sitewire.duties(relation) d WHERE d.met IS NOT TRUE
-$$;
-
--- The name under which a table, or the view in front of it, is registered.
-CREATE OR REPLACE FUNCTION sitewire.resource_at(relation regclass) RETURNS SETOF text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT r.name FROM sitewire.resource r WHERE $1 IN (to_regclass(r.relation), to_regclass(r.listing))
-$$;
-
--- Whether the trigger is there, made by sitewire.keep_trigger, and switched on.
-CREATE OR REPLACE FUNCTION sitewire.has_trigger(relation regclass, name text, function regproc) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = name AND t.tgfoid = function
-                   AND t.tgenabled IN ('O', 'A') AND obj_description(t.oid, 'pg_trigger') IS NOT NULL)
-$$;
-
--- Whether no row escapes the triggers. A rule writes elsewhere with its owner's rights. The rows of a
--- table that inherits appear in its parent, but run their own triggers; partitions have the
--- parent's, each of which can be switched off.
-CREATE OR REPLACE FUNCTION sitewire.triggers_reach_all_rows(relation regclass) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT NOT EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = relation)
-       AND NOT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-                       WHERE i.inhparent = relation AND NOT c.relispartition)
-       AND NOT EXISTS (SELECT FROM pg_partition_tree(relation) p JOIN pg_trigger t ON t.tgrelid = p.relid
-                       WHERE t.tgparentid <> 0 AND t.tgenabled NOT IN ('O', 'A'))
-$$;
-
--- Whether a role of the services can change rows.
-CREATE OR REPLACE FUNCTION sitewire.is_writable(relation regclass) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM pg_roles r
-                   WHERE pg_has_role(r.oid, 'sitewire_service', 'member') AND NOT r.rolsuper
-                     AND (has_table_privilege(r.oid, relation, 'INSERT, UPDATE, DELETE, TRUNCATE')
-                          OR has_any_column_privilege(r.oid, relation, 'INSERT, UPDATE')))
-$$;
-
--- Whether the service has the privileges that were registered, and nobody else has any.
-CREATE OR REPLACE FUNCTION sitewire.has_grants(r sitewire.resource) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT r.privileges <@ coalesce(array_agg(g.privilege::text) FILTER (WHERE g.served), '{}')
-       AND coalesce(bool_and(g.served AND g.grantee = r.service AND g.privilege = ANY (r.privileges)), false)
-    FROM (SELECT CASE a.grantee WHEN 0 THEN 'public' ELSE a.grantee::regrole::text END AS grantee, a.privilege_type AS privilege,
-                 c.oid = to_regclass(coalesce(r.listing, r.relation)) AS served
-          FROM pg_class c,
-               LATERAL (SELECT x.* FROM aclexplode(c.relacl) x
-                        UNION ALL SELECT x.* FROM pg_attribute t, aclexplode(t.attacl) x
-                        WHERE t.attrelid = c.oid AND NOT t.attisdropped) a
-          WHERE c.oid IN (to_regclass(r.relation), to_regclass(r.listing)) AND a.grantee <> c.relowner) g
-$$;
-
--- Relations that a service can change although nobody has registered them. The schema `sitewire`
--- holds the machinery itself.
-CREATE OR REPLACE FUNCTION sitewire.unregistered() RETURNS TABLE (relation text, remedy text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT sitewire.name_of(u.oid), d.remedy
-    FROM (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-          WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('sitewire', 'information_schema')
-            AND NOT starts_with(n.nspname, 'pg_') AND NOT EXISTS (
-                SELECT FROM sitewire.resource r WHERE c.oid IN (to_regclass(r.relation), to_regclass(r.listing)))
-            AND sitewire.is_writable(c.oid)) u, sitewire.duties(u.oid) d
-    ORDER BY 1
-$$;
-
 -- --- Registration ---
 
 -- Makes a table a resource: registers it and attaches all duties. `relation` has a primary key and
@@ -193,29 +79,32 @@ $$;
 --   service     the role of the service that serves the table
 --   privileges  what this role may do to the table itself; rows may also be written by functions
 --   read, create, update, delete
---               what the action needs: one or more words, joined with `|`, any of which is enough. An admin
---               needs none of them. NULL: only admins may. The words are:
---                 profile                        any user who is let in
---                 read, deploy, approve, manage  that permission on the row's project; to move a row, on
---                                                both projects; of a secret, on every project that it serves
---                 grant                          manage, and every permission of the role in the row
---                 manager                        manage on any project
---                 own                            a row about oneself
---                 admin                          being an admin
+--               what the action requires: words joined with `|`; one of them is enough. An
+--               admin needs none of them. NULL: admins only. The words are:
+--                 profile  any user with a profile
+--                 read, deploy, approve, manage
+--                          this permission on the row's project; to move a row, on both
+--                          projects; for a secret, on every project that it serves
+--                 grant    manage, and every permission of the role in the row
+--                 manager  manage on any project
+--                 own      the row is about the caller
+--                 admin    the caller is an admin
 --   project     template of the code of the project that a row belongs to, over its columns
 --               (`'website:' || {website}`); NULL: its rows belong to no project
---   projects    instead: a function of the row as JSON that returns all projects with a say
+--   projects    instead of `project`: a function that takes the row as JSON and returns all
+--               projects whose rights apply
 --   owner       template of the user that a row is about
---   visible     SQL condition under which a caller who is no admin may read a row, if it is not the one
---               that follows from `read`, `project` and `owner`
---   past        the same for a change of the row: a template over the row as it was then (`version`), with
---               its `key`, its `project` and the `id` of the change
---   serves      a resource and the columns that hold its key: what stops working when a row goes
---               (Referential.ListImpact); of a link, the side that runs on the others
+--   visible     SQL condition under which a caller who is not an admin may read a row, if it
+--               differs from what follows from `read`, `project` and `owner`
+--   past        the same for a version of the row in history: a template over that version
+--               (`version`), its `key`, its `project` and the `id` of the change
+--   serves      a resource and the columns that hold its key: what stops working when the row is
+--               deleted (Referential.ListImpact); for a link, the side that runs on the others
 --   secret      the name of the secret that a row may have (06_secrets.sql)
---   listing     a view that is served instead of the table, which then nobody but the owner can read
+--   listing     a view that is served instead of the table; then only the owner can read the table
 --   hidden      columns that history does not keep
---   quiet       columns whose change by a service alone is not recorded in history
+--   quiet       columns whose changes history does not record, if a call of a service changes only
+--               them (such as the end of a lease)
 --   exempt      duties that do not apply: timestamps, guard, history, as-of
 CREATE OR REPLACE FUNCTION sitewire.keep_resource(
     relation regclass, service regrole, privileges text[] DEFAULT '{SELECT,INSERT,UPDATE,DELETE}',
@@ -323,7 +212,7 @@ DECLARE
     louder text := (SELECT string_agg(format('OLD.%1$I IS DISTINCT FROM NEW.%1$I', c), ' OR ') FROM unnest(quiet) c);
 BEGIN
     PERFORM sitewire.keep_trigger('record', relation, 'AFTER INSERT OR DELETE', 'FOR EACH ROW ' || run);
-    -- Of a change of quiet columns alone only a person's own is recorded.
+    -- A change of quiet columns alone is recorded only if no service made it.
     PERFORM sitewire.keep_trigger('record_update', relation, 'AFTER UPDATE', format('FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW%s) %s',
         ' AND (NOT (' || louder || ') OR users.believed_caller() IS NULL '
         || format('OR to_jsonb(OLD) - %1$L::text[] IS DISTINCT FROM to_jsonb(NEW) - %1$L::text[])',
@@ -373,120 +262,6 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', split_part(r.relation, '.', 1), r.service);
     EXECUTE format('GRANT %s ON %s TO %s', array_to_string(r.privileges, ', '), coalesce(r.listing, r.relation), r.service);
 END $$;
-
--- --- What follows from the registrations ---
-
--- Makes the functions that know all resources anew. They are plain code, not a look into
--- sitewire.resource, because they run for every change and for every row of history that somebody
--- reads.
-CREATE OR REPLACE FUNCTION sitewire.derive() RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    -- The project that a row belongs to, NULL if to none; and the user that it is about.
-    PERFORM sitewire.derive_case('users.project_of(resource text, "row" jsonb) RETURNS text', 'NULL',
-        (SELECT jsonb_object_agg(r.name, sitewire.fill(r.project, '"row"')) FROM sitewire.resource r WHERE r.project IS NOT NULL));
-    PERFORM sitewire.derive_case('users.owner_of(resource text, "row" jsonb) RETURNS text', 'NULL',
-        (SELECT jsonb_object_agg(r.name, sitewire.fill(r.owner, '"row"')) FROM sitewire.resource r WHERE r.owner IS NOT NULL));
-    -- All projects that have a say on a row: its own, or what a function of the resource says. Runs
-    -- as its owner, because rows that the caller may not read count too.
-    PERFORM sitewire.derive_case('users.projects_of(resource text, "row" jsonb) RETURNS text[] SECURITY DEFINER',
-        'array_remove(ARRAY[users.project_of(resource, "row")], NULL)',
-        (SELECT jsonb_object_agg(r.name, r.projects || '("row")') FROM sitewire.resource r WHERE r.projects IS NOT NULL));
-    -- Whether an update moved a row from one project to another (or renamed the project).
-    PERFORM sitewire.derive_case('users.is_moved(resource text, before jsonb, after jsonb) RETURNS boolean', 'false',
-        (SELECT jsonb_object_agg(r.name, (SELECT string_agg(format('before->>%1$L IS DISTINCT FROM after->>%1$L', c), ' OR ')
-                                          FROM unnest(sitewire.columns_in(r.project)) c))
-         FROM sitewire.resource r WHERE r.project IS NOT NULL));
-    -- Whether the caller, no admin, may read one version of a row, by the names of today. `id` is
-    -- the change that made the version.
-    PERFORM sitewire.derive_case('users.may_read_version(resource text, key text, version jsonb, project text, id bigint) '
-                                 'RETURNS boolean', 'false',
-        (SELECT jsonb_object_agg(r.name, sitewire.past_condition(r)) FROM sitewire.resource r));
-    PERFORM sitewire.derive_impact();
-END $$;
-
-CREATE OR REPLACE FUNCTION sitewire.derive_case(header text, otherwise text, cases jsonb) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE format(E'CREATE OR REPLACE FUNCTION %s LANGUAGE plpgsql STABLE PARALLEL SAFE AS $f$\nBEGIN\n'
-                   '    CASE resource\n    WHEN '''' THEN RETURN %s;\n%s    ELSE RETURN %2$s;\n    END CASE;\nEND $f$',
-                   header, otherwise,
-                   (SELECT string_agg(format(E'    WHEN %L THEN RETURN %s;\n', c.key, c.value), '' ORDER BY c.key)
-                    FROM jsonb_each_text(cases) c));
-END $$;
-
-CREATE OR REPLACE FUNCTION sitewire.past_condition(r sitewire.resource) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT coalesce(sitewire.fill(r.past, 'version'), string_agg(CASE u.needs
-        WHEN 'profile' THEN 'true'
-        WHEN 'own' THEN format('coalesce(users.name_now(''User'', %s, id) = users.me(), false)',
-                               sitewire.fill(r.owner, 'version'))
-        WHEN 'manager' THEN 'users.may_manage(NULL)'
-        WHEN 'manage' THEN '(project IS NOT NULL AND users.may_manage(users.name_now(''Project'', project, id)))'
-        WHEN 'read' THEN '(project IS NOT NULL AND users.may_read(users.name_now(''Project'', project, id)))'
-        ELSE 'false' END, ' OR ' ORDER BY u.needs = 'own' DESC, u.needs), 'false')
-    FROM users.rule u WHERE u.resource = r.name AND u.action = 'read'
-$$;
-
--- Referential.ListImpact walks the registry step by step. referential.next_hits holds the steps,
--- which follow from the foreign keys and from `serves`:
---
---   * from a row to the rows that refer to it;
---   * from a row that a link (a table with nothing but its key) refers to, to the side that runs on it;
---   * from a row to what it serves. What is reached in this way does not lead on to the rows that refer to
---     it, unless the walk starts there: a website that is hit does not take its other deployments along.
---
--- PostgreSQL inlines the function, so each step of the walk finds its rows by index.
-CREATE OR REPLACE FUNCTION sitewire.derive_impact() RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    steps text;
-BEGIN
-    WITH resource AS MATERIALIZED (
-        SELECT r.name, r.relation, r.relation::regclass AS oid, sitewire.keys_of(r.relation::regclass) AS keys, r.serves,
-               r.serves IS NOT NULL AND NOT EXISTS (
-                   SELECT FROM pg_attribute a
-                   WHERE a.attrelid = r.relation::regclass AND a.attnum > 0 AND NOT a.attisdropped
-                     AND a.attname <> ALL (sitewire.keys_of(r.relation::regclass)
-                                           || '{created_at,updated_at,revision,id}')) AS is_link
-        FROM sitewire.resource r WHERE starts_with(r.relation, 'referential.') AND r.listing IS NULL
-    ), reference AS (
-        SELECT c.name AS child, p.name AS parent, substring(f.conname FROM '__(.*)__ref$') AS via,
-               (SELECT string_agg(format('%I = $%s::%s', a.attname, array_position(p.keys, b.attname::text) + 1,
-                                         format_type(b.atttypid, b.atttypmod)), ' AND ' ORDER BY k.n)
-                FROM unnest(f.conkey, f.confkey) WITH ORDINALITY k (own, other, n), pg_attribute a, pg_attribute b
-                WHERE a.attrelid = c.oid AND a.attnum = k.own AND b.attrelid = p.oid AND b.attnum = k.other) AS condition
-        FROM pg_constraint f JOIN resource c ON c.oid = f.conrelid JOIN resource p ON p.oid = f.confrelid
-        WHERE f.contype = 'f'
-    ), step AS (
-        SELECT format('%s WHERE $1 = %L AND %s%s', sitewire.hit(c.name, c.keys, f.via, c.relation), f.parent, f.condition,
-                      CASE WHEN f.parent IN (SELECT s.serves[1] FROM resource s WHERE NOT s.is_link) THEN ' AND $5' END)
-               AS text
-        FROM reference f JOIN resource c ON c.name = f.child
-        UNION ALL
-        SELECT format('%s WHERE $1 = %L AND %s', sitewire.hit(c.serves[1], c.serves[2:], c.name, c.relation), f.parent,
-                      f.condition)
-        FROM reference f JOIN resource c ON c.name = f.child WHERE c.is_link AND f.parent <> c.serves[1]
-        UNION ALL
-        SELECT format('%s WHERE $1 = %L AND %s AND num_nulls(%s) = 0',
-                      sitewire.hit(c.serves[1], c.serves[2:], c.name, c.relation), c.name,
-                      (SELECT string_agg(format('%I = $%s::%s', k, n + 1, format_type(a.atttypid, a.atttypmod)), ' AND '
-                                         ORDER BY n)
-                       FROM unnest(c.keys) WITH ORDINALITY x (k, n)
-                       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = k),
-                      (SELECT string_agg(quote_ident(k), ', ') FROM unnest(c.serves[2:]) k))
-        FROM resource c WHERE c.serves IS NOT NULL AND NOT c.is_link
-    )
-    SELECT string_agg(s.text, E'\n    UNION ALL ' ORDER BY s.text) INTO steps FROM step s;
-    EXECUTE format(
-        E'CREATE OR REPLACE FUNCTION referential.next_hits(type text, k1 text, k2 text, k3 text, is_start boolean) '
-        'RETURNS TABLE (next_type text, next_k1 text, next_k2 text, next_k3 text, via text) '
-        'LANGUAGE sql STABLE AS $f$\n    %s\n$f$',
-        coalesce(steps, 'SELECT NULL::text, NULL::text, NULL::text, NULL::text, NULL::text WHERE false'));
-END $$;
-
-CREATE OR REPLACE FUNCTION sitewire.hit(name text, keys text[], via text, relation text) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT format('SELECT %L::text, %s, %L::text FROM %s', name,
-                  (SELECT string_agg(CASE WHEN n <= cardinality(keys) THEN format('%I::text', keys[n]) ELSE '''''::text' END,
-                                     ', ' ORDER BY n) FROM generate_series(1, 3) n), via, relation)
-$$;
 
 -- --- Rows by their key ---
 
