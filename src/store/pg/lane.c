@@ -1,4 +1,5 @@
-/* A connection's life: connecting, events, loss and reconnection (lane.h). pipeline.c has what is in flight. */
+/* The life of a connection: connecting, events, loss, reconnecting (lane.h). pipeline.c has the
+ * statements that are in flight. */
 #include "base/clock.h"
 #include "store/pg/lane_private.h"
 #include <sodium.h>
@@ -8,8 +9,8 @@
 #include <sys/socket.h>
 
 static const int64_t connect_ms = 5000, backoff_min_ms = 50, backoff_max_ms = 2000;
-static const int send_size = 1 << 20; /* of a unix socket: an AppendLog goes out at once */
-static const char lock_ms[] = "250";  /* a mutation waits so long for a lock, then lets others go first */
+static const int send_size = 1 << 20; /* of a Unix socket: a whole AppendLog fits */
+static const char lock_ms[] = "250";  /* how long a mutation waits for a lock before others go first */
 
 static const char *const where[SW_LANE_WHERE] = {"host", "hostaddr", "port"};
 
@@ -40,7 +41,7 @@ void sw_lane_listen(sw_lane *lane, const char *channel)
     snprintf(lane->listen, sizeof(lane->listen), "LISTEN %s", channel);
 }
 
-/* False when out of memory; nobody would hear of what happens on the descriptor. */
+/* False when out of memory: then events on the descriptor would not be reported. */
 static bool watch(sw_lane *lane, int fd, short events)
 {
     if (lane->watched >= 0 && lane->watched != fd) {
@@ -85,8 +86,8 @@ void sw_lane_destroy(sw_lane **lane)
     *lane = NULL;
 }
 
-/* The connection is gone: what was under way is told, and a new one is tried after a while, which grows and is
- * spread so that many processes do not come back at the same moment. */
+/* The connection is lost: all work in flight ends without a result. The next attempt follows after a
+ * delay that grows and is random, so that many processes do not reconnect at the same moment. */
 static void go_down(sw_lane *lane)
 {
     char reason[256];
@@ -109,7 +110,8 @@ static void go_up(sw_lane *lane)
     sw_timer_stop(lane->timer);
     lane->state = LANE_UP;
     PQsetnonblocking(lane->connection, 1);
-    if (PQhost(lane->connection) != NULL && *PQhost(lane->connection) == '/') /* tcp finds its own */
+    if (PQhost(lane->connection) != NULL &&
+        *PQhost(lane->connection) == '/') /* TCP adapts its buffer itself */
         setsockopt(PQsocket(lane->connection), SOL_SOCKET, SO_SNDBUF, &send_size, sizeof(send_size));
     static const char settings[] =
         "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
@@ -131,7 +133,7 @@ static void poll_connect(sw_lane *lane)
 {
     PostgresPollingStatusType status = PQconnectPoll(lane->connection);
     int fd = PQsocket(lane->connection);
-    if (fd != lane->watched) /* libpq has gone on to another address */
+    if (fd != lane->watched) /* libpq tries another address now */
         watch(lane, -1, 0);
     if (status == PGRES_POLLING_OK)
         go_up(lane);
@@ -140,9 +142,9 @@ static void poll_connect(sw_lane *lane)
         go_down(lane);
 }
 
-/* libpq tries several hosts one after the other, but waits for one that is silent. The next attempt begins with the
- * host behind the first: the first item of each list that has several goes to its end. */
-static void turn_hosts(sw_lane *lane)
+/* libpq tries several hosts in turn, but waits for one that is silent. So the next attempt begins with
+ * the second host: the first item of each list of several goes to the end. */
+static void rotate_hosts(sw_lane *lane)
 {
     PQconninfoOption *options = PQconninfo(lane->connection);
     forget_where(lane);
@@ -156,8 +158,8 @@ static void turn_hosts(sw_lane *lane)
     PQconninfoFree(options);
 }
 
-/* What stands before dbname, the conninfo can change; what stands behind it, not. Without the first ones a server that
- * vanishes from the network would be waited for a quarter of an hour. */
+/* The conninfo can override what stands before dbname, but not what stands after it. Without the first
+ * four, the lane would wait a quarter of an hour for a server that vanished from the network. */
 void sw_lane_connect(sw_lane *lane)
 {
     const char *const names[] = {"keepalives_idle",
@@ -186,18 +188,18 @@ void sw_lane_connect(sw_lane *lane)
         go_down(lane);
 }
 
-/* Time to try again, or time over for trying. */
+/* It is time to try again, or an attempt has taken too long. */
 static void on_timer(void *context)
 {
     sw_lane *lane = context;
     if (lane->state == LANE_CONNECTING) {
-        turn_hosts(lane);
+        rotate_hosts(lane);
         go_down(lane);
     } else if (lane->state == LANE_DOWN)
         sw_lane_connect(lane);
 }
 
-/* Whoever listens looks once, however often it was told. */
+/* Several notifications count as one. */
 static bool take_notifications(sw_lane *lane)
 {
     bool any = false;
@@ -215,7 +217,7 @@ static void on_ready(void *context, short events)
     }
     if (events & ~ZMQ_POLLOUT && !PQconsumeInput(lane->connection))
         lane->broken = true;
-    sw_lane_receive(lane); /* also what came before a loss */
+    sw_lane_receive(lane); /* also results that came before a loss */
     if (*lane->listen && take_notifications(lane))
         lane->events.on_notify(lane->events.context);
     sw_lane_flush(lane);

@@ -1,4 +1,4 @@
-/* What lane.c (the connection) and pipeline.c (what is in flight on it) share. Nobody else includes it. */
+/* Shared by lane.c (the connection) and pipeline.c (the statements in flight on it) alone. */
 #ifndef SW_STORE_LANE_PRIVATE_H
 #define SW_STORE_LANE_PRIVATE_H
 
@@ -15,23 +15,23 @@ typedef enum { SLOT_PLAIN, SLOT_PREPARE, SLOT_ENTER, SLOT_WORK, SLOT_SYNC } slot
 /* One expected answer, in the order of sending. */
 typedef struct sw_expected {
     slot_kind kind;
-    sw_work *work; /* of WORK, and of PREPARE and ENTER the one that they are for */
-    int statement; /* of PREPARE */
+    sw_work *work; /* for WORK; for PREPARE and ENTER, the work that needs them */
+    int statement; /* for PREPARE */
     uint32_t generation;
-    bool entered; /* of SYNC: somebody entered in its batch */
+    bool entered; /* for SYNC: its batch calls sitewire.enter */
 } sw_expected;
 
-/* Who has entered the session. */
+/* The caller for whom sitewire.enter has run. */
 typedef struct sw_entered {
     bool valid;
     int64_t at_ms;
     char texts[SW_ENTER_SESSION][SW_ENTER_TEXT];
 } sw_entered;
 
-/* The generation of a statement that the server has prepared; 0: none. */
+/* The generation of a statement that the server has prepared, or 0. */
 typedef struct sw_prepared {
     uint32_t generation;
-    bool stale; /* its plan fits the tables no more: to be prepared again */
+    bool stale; /* its plan no longer fits the tables: prepare it again */
 } sw_prepared;
 
 struct sw_lane {
@@ -45,8 +45,8 @@ struct sw_lane {
     sw_timer *timer;
     PGconn *connection;
     lane_state state;
-    bool broken;   /* found while sending or receiving: flush takes it down */
-    bool answered; /* the first slot has had its result, its end is awaited */
+    bool broken;   /* noticed while sending or receiving; flush takes the lane down */
+    bool answered; /* the first slot has its result, but the end of the results has not come */
     int watched;   /* descriptor, or -1 */
     short watched_events;
     int64_t backoff_ms;
@@ -54,25 +54,25 @@ struct sw_lane {
     int batch; /* messages since the last sync */
     int syncs; /* transactions in flight */
     const sw_statement *enter;
-    /* In the batch that is being made; in the session, as committed. The latter counts only while no batch with another
-     * is in flight: it may fail, and be undone. */
+    /* The callers in the batch that is being built, and in the session as committed. The latter counts
+     * only while no batch that sets a caller is in flight, because that batch may be rolled back. */
     sw_entered batch_entered, session_entered;
-    bool batch_failed;   /* of the batch whose answers come in */
-    int entering;        /* batches in flight in which somebody entered */
-    sw_work *held;       /* mutations that await their sync */
-    unsigned head, tail; /* of slots; their difference is the count */
+    bool batch_failed;   /* of the batch whose results are coming in */
+    int entering;        /* batches in flight that call sitewire.enter */
+    sw_work *held;       /* mutations that wait for their sync */
+    unsigned head, tail; /* of slots; tail - head is their number */
     sw_expected slots[LANE_SLOTS];
     sw_prepared prepared[SW_STATEMENTS_MAX];
 };
 
-/* A statement without work, whose result does not matter; $1 is `value` unless NULL. */
+/* Sends a statement that belongs to no work and whose result is ignored. $1 is `value` unless NULL. */
 bool sw_lane_plain(sw_lane *lane, const char *text, const char *value);
 bool sw_lane_sync(sw_lane *lane);
-/* Takes the answers that are there. */
+/* Processes the results that have arrived. */
 void sw_lane_receive(sw_lane *lane);
 /* Ends all work in flight without a result. */
 void sw_lane_abandon(sw_lane *lane);
-/* The connection has proved to work. */
+/* The connection works: the next delay before reconnecting is the shortest. */
 void sw_lane_settle(sw_lane *lane);
 void sw_lane_ignore_notice(void *context, const char *message);
 

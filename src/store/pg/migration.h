@@ -10,8 +10,7 @@ typedef struct sw_migration {
     const char *name;     /* `0021_resources` */
     const char *checksum; /* SHA-256 of its text, hexadecimal */
     const char *sql;
-    bool
-        compatible; /* its first line is `-- compatible`: programs that know only older versions keep working */
+    bool compatible; /* `-- compatible` in line 1: programs of the previous version keep working */
     /* Checksum of another text of this version that made the same tables, or NULL: a baseline
      * names the last of the migrations that it stands for. */
     const char *replaces;

@@ -1,28 +1,30 @@
-/* What is in flight on a connection: statements out, results in, in order (lane.h).
+/* The pipeline of a connection: statements go out, results come in, in the same order (lane.h).
  *
- * All between two syncs is one transaction. A result of a read is handed on at once; that of anything else waits for
- * the sync, which commits. After a failure PostgreSQL skips what follows up to the sync: skipped work is sent again
- * with a sync of its own, and so are all mutations that shared the transaction, since it undid them. Preparing is
- * skipped likewise, so a statement counts as prepared until that shows.
+ * Everything between two syncs is one transaction. The result of a read is delivered at once. Any
+ * other result waits for the sync, which commits. After a failure PostgreSQL skips everything up to
+ * the next sync. Skipped work is sent again with a sync of its own. So are all mutations that shared
+ * the transaction, because the failure rolled them back. A skipped prepare is noticed later: until
+ * then its statement counts as prepared.
  *
- * Who has entered is part of the transaction, too: a failure undoes it. So work goes without entering only behind
- * the same caller in its own batch, or in a session that the caller has entered, with nothing else under way that could
- * change it.
+ * The caller of a session (sitewire.enter) is part of the transaction, too: a failure undoes it. So
+ * work skips sitewire.enter in two cases only: the same caller has entered earlier in the batch, or
+ * the session has that caller and nothing in flight can change it.
  *
- * A mutation waits for a lock only so long (lane.c says so to the server) before it goes to the end of the queue: neither
- * those that share its transaction nor those behind it wait for what somebody else does with one row. */
+ * A mutation waits for a lock for a limited time (lane.c sets it) and then goes to the end of the
+ * queue. So nothing else waits for long for a row that another session has locked. */
 #include "base/clock.h"
 #include "store/pg/lane_private.h"
 #include <stdio.h>
 #include <string.h>
 
-/* Messages that share a sync: reads, and mutations with their callers. */
+/* How many messages share a sync: reads, or mutations with their calls of sitewire.enter. */
 static const int batch_max[SW_LANE_KINDS] = {[SW_LANE_READ] = 32, [SW_LANE_WRITE] = 16};
-static const int slots_per_work = 12; /* at the most */
-static const int64_t enter_ms = 1000; /* who has entered is asked again after so long */
+static const int slots_per_work = 12; /* at most */
+static const int64_t enter_ms = 1000; /* sitewire.enter runs again after this time */
 static const int again_max = 8;
-static const int blocked_load = 1000; /* more than any lane has */
-/* Of work, and of transactions where they count: one runs, the next one is there when it ends, and gathers what comes. */
+static const int blocked_load = 1000; /* more than the load of any lane */
+/* The most in flight: work or, on write lanes, transactions. There one transaction runs while the next
+ * one gathers work. */
 static const int depth[SW_LANE_KINDS] = {[SW_LANE_READ] = 64, [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4};
 
 void sw_lane_ignore_notice(void *context, const char *message)
@@ -129,7 +131,7 @@ static bool prepare(sw_lane *lane, sw_work *work, const sw_statement *statement)
         return true;
     if (prepared->generation) {
         char text[64];
-        /* First in its batch, so that no failure can have it skipped: the server would keep the old one for ever. */
+        /* First in its batch, so that no failure skips it: the server would keep the old statement. */
         if (lane->kind == SW_LANE_READ && lane->batch > 0 && !sw_lane_sync(lane))
             return false;
         snprintf(text, sizeof(text), "DEALLOCATE s%d_%u", statement->slot, prepared->generation);
@@ -158,7 +160,8 @@ static bool has_entered(const sw_entered *entered, const char *const *texts, int
     return true;
 }
 
-/* Tells the session on whose behalf the work is, unless it knows. A mutation tells more than that, each time. */
+/* Sets the caller of the session, unless it is set already. A mutation sets call, request and reason,
+ * too, so it always does this. */
 static bool enter(sw_lane *lane, sw_work *work, int64_t now)
 {
     const sw_entered *known = &lane->batch_entered;
@@ -215,7 +218,7 @@ bool sw_lane_send(sw_lane *lane, sw_work *work)
     if (send_work(lane, work))
         return true;
     lane->broken = true;
-    /* The caller keeps work that is not in flight. */
+    /* Work that is not in the pipeline stays with the caller. */
     for (unsigned i = tail; i != lane->tail; i++)
         if (lane->slots[i % LANE_SLOTS].kind == SLOT_WORK)
             return true;
@@ -244,7 +247,7 @@ static void deliver_held(sw_lane *lane, sw_work *work)
     PQclear(result);
 }
 
-/* A statement that must not count as prepared. */
+/* The statement no longer counts as prepared. */
 static void forget(sw_lane *lane, int slot, uint32_t generation)
 {
     if (lane->prepared[slot].generation == generation)
@@ -257,8 +260,9 @@ static bool is_state(const PGresult *result, const char *state)
     return is && strcmp(is, state) == 0;
 }
 
-/* Whether work whose result is held is sent again: skipped, undone, hit by what was meant for another, or kept from a
- * lock. Not if that has become absurd, save the last, which ends with the call's time. */
+/* Sends work whose result is held again if it was skipped, rolled back, hit by the cancellation of
+ * other work, or did not get a lock. At most again_max times, except for a lock: the deadline of the
+ * call ends that. */
 static bool send_again(sw_lane *lane, sw_work *work, bool undone)
 {
     bool skipped = PQresultStatus(work->held) == PGRES_PIPELINE_ABORTED;
@@ -284,7 +288,7 @@ static bool send_again(sw_lane *lane, sw_work *work, bool undone)
 
 static void take_work(sw_lane *lane, sw_work *work, PGresult *result)
 {
-    if (work->held) /* why its statement could not be prepared */
+    if (work->held) /* the reason why its statement could not be prepared */
         PQclear(result);
     else
         work->held = result;
@@ -311,10 +315,10 @@ static void take_prepare(sw_lane *lane, const sw_expected *slot, PGresult *resul
     PQclear(result);
 }
 
-/* Who is refused finds out why as the outcome of the work. */
+/* If sitewire.enter refuses a caller, its error becomes the result of the work. */
 static void take_enter(sw_lane *lane, const sw_expected *slot, PGresult *result)
 {
-    if (is_state(result, "26000")) /* not prepared: it goes again */
+    if (is_state(result, "26000")) /* not prepared: it is sent again */
         forget(lane, lane->enter->slot, lane->enter->generation);
     else if (PQresultStatus(result) == PGRES_FATAL_ERROR && !is_state(result, "57014") && !slot->work->held) {
         hold(slot->work, result);
@@ -323,7 +327,8 @@ static void take_enter(sw_lane *lane, const sw_expected *slot, PGresult *result)
     PQclear(result);
 }
 
-/* A failure outside of the statement itself: of a deferred constraint, or of the commit. Whose it is shows alone. */
+/* A failure outside of a statement: of a deferred constraint, or of the commit. It belongs to a piece of
+ * work only if that was alone in its transaction. */
 static void take_other(sw_lane *lane, PGresult *result)
 {
     if (lane->held && !lane->held->next && PQresultStatus(result) == PGRES_FATAL_ERROR)
@@ -356,7 +361,7 @@ static void take_sync(sw_lane *lane)
     }
 }
 
-/* The server said that it ends the connection, or libpq that it is lost. A server that takes no writes has become
+/* The server has closed the connection, or libpq has lost it. A server that refuses writes has become
  * a standby: connecting again finds the new primary. */
 static bool is_loss(const sw_lane *lane, const PGresult *result)
 {
@@ -386,7 +391,8 @@ void sw_lane_receive(sw_lane *lane)
         }
         if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
             PQclear(result);
-            if (slot.kind != SLOT_SYNC) { /* out of step: never seen, but nothing else can be trusted then */
+            if (slot.kind !=
+                SLOT_SYNC) { /* out of step: never seen, but then no other result can be trusted */
                 lane->broken = true;
                 return;
             }

@@ -1,4 +1,4 @@
-/* The lanes of a store and what waits for them (pool.h). */
+/* The lanes of a store, and the work that waits for them (pool.h). */
 #include "store/pg/pool.h"
 #include "base/clock.h"
 #include <stdio.h>
@@ -24,11 +24,11 @@ struct sw_pool {
     sw_queue queues[SW_LANE_KINDS];
     sw_timer *timer;
     bool ticking;
-    int dropped; /* pieces of dropped work that are in flight */
+    int dropped; /* dropped work that is in flight */
     char reason[256];
 };
 
-/* A request to cancel what another lane runs. */
+/* A request to cancel the statement that another lane runs. */
 typedef struct sw_cancel {
     sw_work work;
     const char *value;
@@ -140,10 +140,13 @@ static sw_lane *changing(const sw_pool *pool, const sw_work *work)
     return NULL;
 }
 
-/* Mutations that share a transaction hold their rows until its end: none of them may wait for a row that another holds,
- * which might wait in turn. In one transaction, a row's second change would not know whether it changes anything. So it
- * follows the first one on its lane, or waits (NULL, and *skip) while that is full: elsewhere it would only wait for the
- * first one, too, and the changes of one row could keep all lanes. */
+/* The lane for a piece of work, or NULL. *skip: it waits for its lane, later work may go first.
+ *
+ * Mutations that share a transaction keep their rows locked until its end, so none of them may wait for
+ * a row of another one: that could end in a deadlock. Two changes of one row may not share a
+ * transaction either, because the second would not notice whether it changes anything. So a change
+ * follows the first change of its row on the same lane, or waits while that lane is full. On another
+ * lane it would only wait for the lock, and the changes of one row could occupy all lanes. */
 static sw_lane *lane_for(sw_pool *pool, sw_work *work, bool *skip)
 {
     *skip = work->behind && sw_lane_is_up(work->behind) && !sw_lane_has_room(work->behind);
@@ -189,7 +192,7 @@ static void on_idle(void *context)
 
 /* --- Giving up and cancelling --- */
 
-/* Work that has waited too long for a lane of its kind ends. */
+/* Ends work that has waited too long for a lane of its kind. True if some still waits. */
 static bool give_up(sw_pool *pool, sw_lane_kind kind, int64_t now)
 {
     sw_queue *queue = &pool->queues[kind];
@@ -237,7 +240,8 @@ static void cancel_lane(sw_pool *pool, const sw_lane *lane)
     submit(pool, &cancel->work);
 }
 
-/* Cancels what runs on and on though nobody waits for it. It may hit the statement behind: that is sent again. */
+/* Cancels statements that still run although nobody waits for them. A cancellation may hit the next
+ * statement instead; that is sent again. */
 static void cancel_dropped(sw_pool *pool)
 {
     for (int kind = 0; kind < SW_LANE_CONTROL; kind++)

@@ -1,5 +1,5 @@
-/* All connections of a store: work goes to the least loaded lane of its kind, waits while there is none, and is
- * given up after a second without one. Used by the store's operations. */
+/* All connections of a store. Work goes to the least loaded lane of its kind. It waits while none is up,
+ * for a second at most. Used by the rest of the store. */
 #ifndef SW_STORE_POOL_H
 #define SW_STORE_POOL_H
 
@@ -13,7 +13,7 @@ typedef struct sw_pool sw_pool;
 typedef struct sw_pool_options {
     const char *conninfo;
     int lanes[SW_LANE_KINDS];
-    void (*on_change)(void *context); /* lanes of a kind came up, or are all down */
+    void (*on_change)(void *context); /* a lane came up or went down */
     void (*on_notify)(void *context); /* see sw_pool_listen */
     void *context;
 } sw_pool_options;
@@ -21,14 +21,14 @@ typedef struct sw_pool_options {
 sw_pool *sw_pool_new(sw_loop *loop, const sw_pool_options *options);
 void sw_pool_destroy(sw_pool **pool);
 void sw_pool_connect(sw_pool *pool);
-/* Before that: on_notify is called when a NOTIFY on `channel` comes. */
+/* Call before sw_pool_connect: on_notify is called when a NOTIFY arrives on `channel`. */
 void sw_pool_listen(sw_pool *pool, const char *channel);
 
 /* Queues `work` with its statement; it is sent when the loop's round ends. The values of `sql` are
  * lent until the work is done. False when out of memory or statements; nothing is queued then. */
 bool sw_pool_submit(sw_pool *pool, sw_work *work, sw_lane_kind kind, const sw_sql *sql);
-/* Nobody waits for `work` any more. True if it was still queued: it will not be done. False: it has been sent, is
- * cancelled if it keeps running, and will be done. */
+/* Nobody waits for `work` any more. True if it was still queued: its `done` will not be called. False if
+ * it has been sent: it is cancelled if it keeps running, and `done` will be called. */
 bool sw_pool_drop(sw_pool *pool, sw_work *work);
 
 bool sw_pool_is_up(const sw_pool *pool, sw_lane_kind kind);

@@ -1,4 +1,4 @@
-/* Building statements and their parameters (sql.h). Used by all of the store that makes statements. */
+/* Builds statements and their parameters (sql.h). */
 #include "store/pg/sql.h"
 #include <limits.h>
 #include <stdarg.h>
@@ -170,7 +170,8 @@ sw_value sw_value_int8(sw_arena *arena, int64_t value)
     return (sw_value){SW_OID_INT8, true, data, 8};
 }
 
-/* array_recv: dimensions, has-null flag, element type, then length and lower bound of each dimension, elements. */
+/* The format of array_recv: dimensions, has-null flag, element type, then length and lower bound of
+ * each dimension, then the elements. */
 sw_value sw_value_texts(sw_arena *arena, char *const *texts, size_t count)
 {
     size_t size = 20;

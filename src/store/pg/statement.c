@@ -42,7 +42,7 @@ static void unlink_slot(sw_statements *statements, int slot)
     *at = statements->slots[slot].next;
 }
 
-/* An empty slot, or the least recently used one that is free, taken out of its bucket; -1 if there is none. */
+/* An empty slot, or the least recently used one that is free, removed from its bucket; or -1. */
 static int take_slot(sw_statements *statements)
 {
     if (statements->filled < SW_STATEMENTS_MAX)
