@@ -6,12 +6,13 @@
 -- them, in order and in one transaction, whenever one of them differs from what was applied last.
 -- So:
 --
---   * Functions are written as CREATE OR REPLACE FUNCTION. To change an argument's name or the type of
---     the result, put a DROP FUNCTION IF EXISTS before it.
+--   * Functions are written as CREATE OR REPLACE FUNCTION. To change the name of an argument or the
+--     type of the result, put a DROP FUNCTION IF EXISTS before it.
 --   * Triggers and policies go through sitewire.keep_trigger and sitewire.keep_policy, which change
 --     nothing, and lock nothing, if the same trigger or policy exists already.
---   * sitewire.sweep (at the end of 12_access.sql) drops every function, view, trigger and policy in the
---     schemas of sitewire that these files no longer define. Keep nothing of your own in these schemas.
+--   * sitewire.sweep (at the end of 12_access.sql) drops every function, view, trigger and policy
+--     in the schemas of sitewire that these files no longer define. Keep nothing of your own in
+--     these schemas.
 --   * Programs of the previous version keep running while the files are applied. A change that they
 --     cannot work with also needs a numbered migration that is not marked `-- compatible`.
 --
@@ -19,11 +20,11 @@
 --
 --   SW001  the row's revision is not the expected one (ABORTED); DETAIL is the current one
 --   SW002  an argument is wrong (INVALID_ARGUMENT)
---   SW003  no such thing (NOT_FOUND)
+--   SW003  something does not exist (NOT_FOUND)
 --   SW004  the caller is unknown (UNAUTHENTICATED)
 --   SW005  the caller is not allowed to do this (PERMISSION_DENIED)
---   SW006  the state of things does not allow it (FAILED_PRECONDITION)
---   SW007  it has changed in the meantime: the plan, the fence (ABORTED)
+--   SW006  the current state does not allow this (FAILED_PRECONDITION)
+--   SW007  something has changed in the meantime: the plan, the fence (ABORTED)
 
 -- Each service logs in as a role of its own, without a password: pg_hba.conf decides how it proves
 -- its identity. Roles belong to the whole cluster, so another database may have created them
@@ -57,8 +58,8 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = state, HINT = field, MESSAGE = message;
 END $$;
 
--- The revision after an update: `SET revision = sitewire.next_revision(revision, :expected)`. NULL
--- expects nothing.
+-- The revision after an update: `SET revision = sitewire.next_revision(revision, :expected)`. With
+-- NULL, any current revision is accepted.
 CREATE OR REPLACE FUNCTION sitewire.next_revision(current bigint, expected bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF expected <> current THEN
@@ -68,9 +69,9 @@ BEGIN
     RETURN current + 1;
 END $$;
 
--- BEFORE UPDATE of every table with a revision: the revision grows by one with each change and
--- stays where nothing changes, whoever updates the row and whatever they set. It needs no column
--- names: it restores the bookkeeping columns and then compares the rows.
+-- BEFORE UPDATE of every table with a revision: the revision grows by one with each change, and
+-- stays if nothing changes, whatever the statement sets. It needs no column names: it restores the
+-- bookkeeping columns and then compares the rows.
 CREATE OR REPLACE FUNCTION sitewire.touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.created_at := OLD.created_at;

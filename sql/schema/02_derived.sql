@@ -1,8 +1,8 @@
 -- Functions that know all resources. sitewire.derive generates them from the registrations
 -- (02_resources.sql) each time that the schema files are applied.
 
--- Generates these functions again. They are generated code and do not read sitewire.resource, because
--- they run for every change, and for every row of history that a caller reads.
+-- Generates these functions again. They are generated code and do not read sitewire.resource,
+-- because they run for every change, and for every row of history that a caller reads.
 CREATE OR REPLACE FUNCTION sitewire.derive() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     -- The project that a row belongs to, or NULL; and the user that it is about.
@@ -49,13 +49,13 @@ CREATE OR REPLACE FUNCTION sitewire.past_condition(r sitewire.resource) RETURNS 
     FROM users.rule u WHERE u.resource = r.name AND u.action = 'read'
 $$;
 
--- Referential.ListImpact walks the registry step by step. referential.next_hits holds the steps. They
--- follow from the foreign keys and from `serves`:
+-- Referential.ListImpact walks the registry step by step. referential.next_hits holds the steps.
+-- They follow from the foreign keys and from `serves`:
 --
 --   * from a row to the rows that refer to it;
 --   * from a row that a link (a table with only its key) refers to, to the side that runs on it;
---   * from a row to what it serves. From there the walk does not go on to the rows that refer to it,
---     unless it started there: an affected website does not affect its other deployments.
+--   * from a row to what it serves. From there the walk does not go on to the rows that refer to
+--     it, unless it started there: an affected website does not affect its other deployments.
 --
 -- PostgreSQL inlines the function, so each step of the walk finds its rows by index.
 CREATE OR REPLACE FUNCTION sitewire.derive_impact() RETURNS void LANGUAGE plpgsql AS $$

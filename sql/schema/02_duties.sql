@@ -1,10 +1,10 @@
 -- The duties: what the table of every resource must have. sitewire.keep_resource attaches it
--- (02_resources.sql). A service does not serve a table that lacks a duty (src/store/schema_check.c),
--- and `sitewire migrate` attaches what is missing.
+-- (02_resources.sql). A service does not serve a table that lacks a duty
+-- (src/store/schema_check.c), and `sitewire migrate` attaches what is missing.
 
--- The duties of a table, whether it meets them, and what to do if it does not. This is the only list
--- of duties. A registration may exempt a table from `timestamps`, `guard`, `history` and `as-of`
--- (12_access.sql). The duties of a view are those of the table behind it.
+-- The duties of a table, whether it meets them, and what to do if it does not. This is the only
+-- list of duties. A registration may exempt a table from `timestamps`, `guard`, `history` and
+-- `as-of` (12_access.sql). The duties of a view are those of the table behind it.
 CREATE OR REPLACE FUNCTION sitewire.duties(relation regclass)
 RETURNS TABLE (duty text, met boolean, remedy text) LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -69,8 +69,8 @@ LANGUAGE sql STABLE AS $$
                    AND t.tgenabled IN ('O', 'A') AND obj_description(t.oid, 'pg_trigger') IS NOT NULL)
 $$;
 
--- Whether the triggers run for every row. A rewrite rule can write elsewhere, with the rights of its
--- owner. The rows of an inheriting table appear in its parent, but run only their own triggers.
+-- Whether the triggers run for every row. A rewrite rule can write elsewhere, with the rights of
+-- its owner. The rows of an inheriting table appear in its parent, but run only their own triggers.
 -- Partitions have the triggers of their parent, and each of these can be disabled.
 CREATE OR REPLACE FUNCTION sitewire.triggers_reach_all_rows(relation regclass) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT NOT EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = relation)

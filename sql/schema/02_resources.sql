@@ -141,7 +141,7 @@ BEGIN
     PERFORM sitewire.keep_grants(r);
 END $$;
 
--- A registration that cannot be right is refused by name.
+-- Refuses a wrong registration, and says what is wrong with it.
 CREATE OR REPLACE FUNCTION sitewire.check_registration(r sitewire.resource) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     wrong text;
@@ -163,8 +163,8 @@ BEGIN
     END IF;
 END $$;
 
--- The rules of a resource; `wanted` holds pairs of an action and what it needs. Unchanged rules
--- stay, as rules are under history.
+-- Sets the rules of a resource; `wanted` holds pairs of an action and what it needs. Unchanged
+-- rules stay, because history records changes of rules.
 CREATE OR REPLACE FUNCTION sitewire.keep_rules(of_resource text, wanted text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     rules users.rule[] := (
@@ -175,8 +175,8 @@ BEGIN
     INSERT INTO users.rule SELECT (x).* FROM unnest(rules) x ON CONFLICT DO NOTHING;
 END $$;
 
--- Row level security: `read` decides which rows exist for a caller. What can be read is left to the
--- trigger `guard`, which says why a change is refused.
+-- Row level security: `read` decides which rows exist for a caller. Changes of rows that the caller
+-- can read are left to the trigger `guard`, which can say why it refuses one.
 CREATE OR REPLACE FUNCTION sitewire.keep_policies(r sitewire.resource, read text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     relation regclass := r.relation;
@@ -202,7 +202,7 @@ CREATE OR REPLACE FUNCTION sitewire.read_condition(r sitewire.resource, read tex
     FROM string_to_array(read, '|') words
 $$;
 
--- Puts a table under history, and the rows that it holds already into it.
+-- Makes history record the changes of a table. The rows that it has already are recorded now.
 CREATE OR REPLACE FUNCTION sitewire.keep_history(relation regclass, hidden text[] DEFAULT '{}', quiet text[] DEFAULT '{}')
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -229,7 +229,7 @@ BEGIN
     END IF;
 END $$;
 
--- TRUNCATE fires no trigger of a row; this records a deletion of each row that it removes.
+-- TRUNCATE fires no row triggers. This records the deletion of each row before it.
 CREATE OR REPLACE FUNCTION sitewire.keep_truncate(relation regclass, hidden text[] DEFAULT '{}') RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -245,7 +245,7 @@ LANGUAGE sql STABLE AS $$
     WHERE c.oid = relation
 $$;
 
--- Exactly the registered privileges, to exactly one role.
+-- Grants the registered privileges to the role of the service, and revokes all others.
 CREATE OR REPLACE FUNCTION sitewire.keep_grants(r sitewire.resource) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     one record;
@@ -265,8 +265,8 @@ END $$;
 
 -- --- Rows by their key ---
 
--- The parts of a key that are joined with `/`; NULL if they are too few. Only the middle part of
--- three, and the last one of two, may contain a `/` itself.
+-- Splits a key whose parts are joined with `/`; NULL if it has too few parts. Only the middle one
+-- of three parts, and the last one of two, may contain a `/`.
 CREATE OR REPLACE FUNCTION sitewire.parts_of(keys text[], key text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE cardinality(keys)
         WHEN 1 THEN ARRAY[key]
@@ -303,7 +303,7 @@ BEGIN
     RETURN found;
 END $$;
 
--- What a row would be that does not exist yet, as far as its key tells.
+-- The columns that a row with this key would have, if it does not exist yet: those of the key.
 CREATE OR REPLACE FUNCTION sitewire.row_by_key(resource text, key text) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_object(k.keys, sitewire.parts_of(k.keys, key))
     FROM sitewire.resource r, LATERAL (SELECT sitewire.keys_of(r.relation::regclass) AS keys) k
@@ -342,9 +342,9 @@ $$;
 
 -- --- What these files no longer define ---
 
--- Drops every trigger, policy, view and function in sitewire's schemas that the transaction under
--- way has not made, and forgets resources that it has not registered. Functions that tables use (in
--- a CHECK or a default) belong to the tables and stay.
+-- Drops every trigger, policy, view and function in the schemas of sitewire that this transaction
+-- has not made, and every registration that it has not made. Functions that tables use (in a CHECK
+-- or a default) belong to the tables and stay.
 CREATE OR REPLACE FUNCTION sitewire.sweep() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     mine xid := pg_current_xact_id()::xid;

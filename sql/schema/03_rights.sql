@@ -1,14 +1,14 @@
 -- Rights: who calls, and whether they may do what they ask for. Services and people at psql meet
 -- the same rules.
 --
--- A call begins with sitewire.enter, which identifies the caller and refuses unknown ones. What the
--- caller may read is decided by the policies of the tables, what it may change by their trigger
--- `guard`, which asks users.rule. An admin may do everything. Rows that a caller may not read do
--- not exist for it. Which table follows which rules stands in 12_access.sql.
+-- A call begins with sitewire.enter, which identifies the caller and refuses unknown ones. The
+-- policies of the tables decide what the caller may read. Their trigger `guard` decides what the
+-- caller may change, by the table users.rule. An admin may do everything. Rows that a caller may
+-- not read do not exist for it. 12_access.sql says which table follows which rules.
 
 -- --- What follows from access rights ---
 
--- The current caller, and whether it is an admin, as sitewire.enter has put them into the session.
+-- The current caller, and whether it is an admin, as sitewire.enter has set them in the session.
 -- Without a caller is_admin is false, never NULL.
 CREATE OR REPLACE FUNCTION users.me() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT current_setting('sitewire.user', true)
@@ -34,7 +34,7 @@ $$;
 
 -- --- Rules ---
 
--- Whether somebody manages everything that a certificate serves, so that its private key is theirs.
+-- Whether a user manages everything that a certificate serves, and so may have its private key.
 -- False if it serves nothing, or something that belongs to no project.
 CREATE OR REPLACE FUNCTION users.manages_certificate(email text, certificate text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -44,10 +44,10 @@ BEGIN
                                             WHERE NOT 'manage' = ANY (users.permissions_of(email, project)));
 END $$;
 
--- Whether `email`, no admin, meets one need for a row, as it was and as it is to become (either may
--- be NULL), and why, in words. Only admins change a row that belonged to no project, or is to
--- belong to none. Giving a domain a certificate takes `manage` on everything that the certificate
--- serves already, because those whom it serves may read its key.
+-- Whether the user `email`, who is not an admin, meets one need for a row, before and after a
+-- change (either may be NULL); and why, in words. Only admins may change a row that belongs to no
+-- project before or after. To give a domain a certificate, one needs `manage` on everything that
+-- the certificate already serves, because managers of what it serves may read its key.
 CREATE OR REPLACE FUNCTION users.meets(email text, needs text, resource text, before jsonb, after jsonb, OUT met boolean, OUT why text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -105,8 +105,8 @@ BEGIN
     END IF;
 END $$;
 
--- Raises SW005 with the reason unless the caller may do this to a row, as it was and as it is to
--- become (either may be NULL).
+-- Raises SW005 with the reason unless the caller may do this to a row, before and after the change
+-- (either may be NULL).
 CREATE OR REPLACE FUNCTION users.require(action text, resource text, before jsonb, after jsonb) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER AS $$
 DECLARE
@@ -127,8 +127,8 @@ BEGIN
     END IF;
 END $$;
 
--- The trigger before a row is changed. It binds the services. What a foreign key or a function of
--- the schema's owner does is done for somebody who was allowed to start it.
+-- The trigger before a row is changed. It applies to the services. Changes by a foreign key or by a
+-- function of the schema's owner are allowed, because their start was checked.
 CREATE OR REPLACE FUNCTION users.guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF pg_has_role(current_user, 'sitewire_service', 'usage')
@@ -142,18 +142,19 @@ END $$;
 
 -- --- What a caller may read ---
 
--- Whether the caller, no admin, may read a project. A function of this kind keeps its plan, and
--- costs an admin's statement nothing; a subquery in a policy would be set up for each statement.
+-- Whether the caller, who is not an admin, may read a project. Such a function keeps its plan and
+-- costs nothing in the statement of an admin. A subquery in a policy would be set up for each
+-- statement.
 CREATE OR REPLACE FUNCTION users.has_read(project text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 BEGIN
     RETURN EXISTS (SELECT FROM users.permission p WHERE p.project = has_read.project AND 'read' = ANY (p.permissions));
 END $$;
 
--- That query is most of what a row costs. So sitewire.enter puts the projects of people who have
--- only a few of them into the session, together with a number that grows with every change of
--- rights: while the number is the same, the projects need not be looked up. A right that is taken
--- away while somebody enters may count until they enter again, up to a second later.
+-- That query is most of the cost of a row. So sitewire.enter stores the projects of a user who can
+-- read only a few of them in the session, with a number that grows with every change of rights.
+-- While the number is the same, the projects are not looked up. A right that is revoked while a
+-- user enters may count until the user enters again, up to a second later.
 CREATE OR REPLACE FUNCTION users.rights_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     PERFORM nextval('users.rights_version');
@@ -163,7 +164,7 @@ SELECT sitewire.keep_trigger('changed', relation, 'AFTER INSERT OR UPDATE OR DEL
                              'FOR EACH STATEMENT EXECUTE FUNCTION users.rights_changed()')
 FROM unnest('{users.access_right,users.role}'::regclass[]) relation;
 
--- The projects that somebody may read, each on a line of its own; NULL if there are more than 100.
+-- The projects that a user may read, each on its own line; NULL if there are more than 100.
 CREATE OR REPLACE FUNCTION users.reads_of(email text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     RETURN (SELECT CASE WHEN count(*) BETWEEN 1 AND 100 THEN E'\n' || string_agg(project || E'\n', '') END
@@ -171,9 +172,9 @@ BEGIN
                   WHERE a."user" = email AND 'read' = ANY (r.permissions) LIMIT 101) few);
 END $$;
 
--- Whether the caller, no admin, may read what belongs to a project; everybody may read what belongs
--- to none. A project is in the list if splitting the list there leaves less than all of it: strpos
--- would count the characters before it.
+-- Whether the caller, who is not an admin, may read rows of a project; everybody may read rows that
+-- belong to none. A project is in the list if splitting the list at it changes the list. This is
+-- cheaper than strpos, which counts the characters before it.
 CREATE OR REPLACE FUNCTION users.may_read(project text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN project IS NULL
@@ -183,7 +184,7 @@ BEGIN
         OR users.has_read(project);
 END $$;
 
--- Whether the caller, no admin, manages a project; NULL: any project.
+-- Whether the caller, who is not an admin, manages a project; NULL: any project.
 CREATE OR REPLACE FUNCTION users.may_manage(project text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 BEGIN
@@ -191,7 +192,7 @@ BEGIN
                    WHERE (may_manage.project IS NULL OR p.project = may_manage.project) AND 'manage' = ANY (p.permissions));
 END $$;
 
--- The projects that all have a say on a secret, because it serves them: those on its docroot
+-- The projects that a secret serves, whose rights all apply to it: those on its docroot
 -- environment, or those that its certificate serves. Empty if there are none, or if it serves
 -- something that belongs to no project.
 CREATE OR REPLACE FUNCTION users.projects_of_secret("row" jsonb) RETURNS text[]
@@ -218,9 +219,9 @@ BEGIN
     RETURN CASE WHEN array_position(projects, NULL) IS NULL THEN coalesce(projects, '{}') ELSE '{}' END;
 END $$;
 
--- Whether the caller, no admin, may read a secret, given its name
--- (`Certificate/isover/private_key`): also whether it may know that the secret exists, and who has
--- read it.
+-- Whether the caller, who is not an admin, may read a secret with this name
+-- (`Certificate/isover/private_key`). The same right is needed to know that the secret exists, and
+-- who has read it.
 CREATE OR REPLACE FUNCTION users.may_read_secret(name text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 DECLARE
@@ -236,8 +237,8 @@ BEGIN
     RETURN (SELECT 'website:' || d.website FROM referential.domain d WHERE d.fqdn = project_of_domain.fqdn);
 END $$;
 
--- Whether the caller, no admin, may read a domain; of a deleted one, whether it could if it still
--- existed.
+-- Whether the caller, who is not an admin, may read a domain, or could read a deleted domain if it
+-- still existed.
 CREATE OR REPLACE FUNCTION users.may_read_domain(fqdn text) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 DECLARE
     project text;
@@ -250,7 +251,8 @@ BEGIN
     RETURN FOUND AND users.may_read(project);
 END $$;
 
--- All projects that a user, no admin, may read. The broker asks, to know which events to send.
+-- All projects that a user who is not an admin may read. The broker uses it to select the events of
+-- a subscriber.
 CREATE OR REPLACE FUNCTION users.readable(email text) RETURNS text[] LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 BEGIN
     RETURN (SELECT coalesce(array_agg(DISTINCT a.project ORDER BY a.project), '{}')
@@ -260,9 +262,9 @@ END $$;
 
 -- --- Who calls ---
 
--- The user who comes with a key (or, without a key, whom the file system vouches for), and why it
--- is refused, if it is. This is the one place that knows. Profiles: ADMIN may do everything, USER
--- what its access rights say, NONE nothing.
+-- The user with a key or, without a key, with an e-mail address that the file system vouches for;
+-- and the reason if the user is refused. Only this function decides it. Profiles: ADMIN may do
+-- everything, USER what its access rights allow, NONE nothing.
 CREATE OR REPLACE FUNCTION users.identify(key text, email text, OUT "user" text, OUT profile text, OUT refused text,
                                OUT expires_at timestamptz)
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
@@ -288,12 +290,13 @@ BEGIN
                     ELSE '' END;
 END $$;
 
--- Begins a call: puts into the session who calls, and why. `requires` is what the method declares:
+-- Begins a call: sets the caller and the reason in the session. `requires` is what the method
+-- declares:
 --
 --   profile   a user with a profile; the rows then decide
 --   open      any known user, even one without a profile
 --   internal  brokers only, whose name is @broker and who bring no key
---   admin     admins only; so does anything else, and a method that declares nothing
+--   admin     admins only, as with any other word, or if the method declares nothing
 CREATE OR REPLACE FUNCTION sitewire.enter(key text, email text, requires text, call_id text, request_id text, reason text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -337,9 +340,10 @@ $$;
 
 -- --- Why, or why not ---
 
--- May `email` do `action` (read, create, update, delete, or a permission) to a row? One line for
--- each step of the answer; the last one is the answer. Only admins learn whether a row exists that
--- `email` may not read.
+-- Whether the user `email` may do `action` (read, create, update, delete, or a permission) to a
+-- row:
+-- one line for each step; the last one is the answer. If `email` may not read the row, only admins
+-- learn whether it exists.
 CREATE OR REPLACE FUNCTION users.explain(action text, resource text, key text, email text)
 RETURNS TABLE (allowed boolean, step text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -3,9 +3,9 @@
 
 -- --- Recording ---
 
--- The caller that history believes. A role of a service says on whose behalf it works
--- (sitewire.enter). NULL for everybody else: they are who has logged in, whatever their session
--- claims.
+-- The caller that history records. The role of a service says on whose behalf it works
+-- (sitewire.enter). NULL for any other role: then history records the role that logged in, whatever
+-- the session claims.
 CREATE OR REPLACE FUNCTION users.believed_caller() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN current_setting('is_superuser') = 'off' AND pg_has_role(session_user, 'sitewire_service', 'member')
                 THEN nullif(current_setting('sitewire.user', true), '') END
@@ -47,7 +47,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- The trigger before a table is emptied, with the same arguments: a deletion of each row.
+-- The trigger before a TRUNCATE, with the same arguments: records the deletion of each row.
 CREATE OR REPLACE FUNCTION users.record_truncate() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     caller text := users.believed_caller();
@@ -71,7 +71,7 @@ CREATE OR REPLACE FUNCTION users.record_read(resource text, key text) RETURNS vo
            coalesce(current_setting('sitewire.reason', true), ''), resource, key, 'READ'
 $$;
 
--- Not even the owner changes history by mistake.
+-- Prevents that even the owner changes history by mistake.
 CREATE OR REPLACE FUNCTION users.keep_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM sitewire.fail('SW006', '', 'history is permanent');
@@ -93,12 +93,11 @@ CREATE OR REPLACE FUNCTION users.text_of(c users.change) RETURNS text LANGUAGE s
                       c.project, c.transaction::text]) WITH ORDINALITY x (v, n)
 $$;
 
--- Seals what is committed and not sealed yet, and returns how much that was. sitewire-user runs it
--- every second; of several at once, one works. It waits for nobody and nobody waits for it: what
--- commits later is sealed later. The transactions alone tell what was sealed before: a snapshot
--- that has sealed everything it saw leaves nothing behind from transactions that were over then. In
--- a copy of the database in another cluster, transactions may have smaller numbers; then all
--- changes are looked at once.
+-- Seals the changes that are committed and not sealed yet, and returns their number. sitewire-user
+-- runs it every second; if several instances do, one works. It waits for no transaction, and no
+-- transaction waits for it: what commits later is sealed later. Transaction numbers show what was
+-- sealed before, because a run seals everything that its snapshot sees. In a copy of the database
+-- in another cluster, transactions may have smaller numbers; then all changes are checked once.
 CREATE OR REPLACE FUNCTION users.seal_changes() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -133,7 +132,7 @@ END $$;
 
 -- --- What a caller may read ---
 
--- The name of today of a row whose key was `key` when the change `since` was made: follows renames.
+-- The key of today of a row whose key was `key` at the time of the change `since`. Follows renames.
 CREATE OR REPLACE FUNCTION users.name_now(resource text, key text, since bigint) RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 DECLARE
     name text := name_now.key;
@@ -149,9 +148,9 @@ BEGIN
     END LOOP;
 END $$;
 
--- Whether the caller may also read what a row was before the change, if the change moved it to
--- another project. A project that was renamed in the same transaction is found from before the
--- transaction on.
+-- Whether the caller may also read the row as it was before a change that moved it to another
+-- project. The names of projects are followed from before the transaction, which may have renamed
+-- one.
 CREATE OR REPLACE FUNCTION users.may_read_origin(resource text, before jsonb, after jsonb, transaction xid8) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 BEGIN
@@ -164,10 +163,10 @@ END $$;
 
 -- --- As of a time ---
 
--- The changes that made the rows of a resource what they were, for keys between two texts (NULL: no
--- bound). It looks at all changes, whoever calls, because a version that the caller may not read
--- must not uncover the one before it. Each call has a plan of its own: a plan for one key does not
--- suit all keys.
+-- The changes that made the rows of a resource as they were at a time, for keys between two texts
+-- (NULL: no bound). It reads all changes, whoever calls: if the caller may not read a version, the
+-- version before it must not appear instead. Each call is planned anew, because a plan for one key
+-- does not suit all keys.
 CREATE OR REPLACE FUNCTION users.latest(resource text, read_time timestamptz, first text, last text) RETURNS SETOF bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan ROWS 100
 AS $$
@@ -192,9 +191,8 @@ BEGIN
     WHERE NOT l.gone;
 END $$;
 
--- The rows themselves, as JSON, as far as the caller may read them. The past of a row belongs to
--- the row, wherever it came from, so this does not apply the policy of users.change, which binds
--- services only.
+-- The rows, as JSON, that the caller may read. Reads of the past follow the rules of the rows, so
+-- this does not apply the policy of users.change, which binds services only.
 CREATE OR REPLACE FUNCTION sitewire.as_of(resource text, read_time timestamptz, first text, last text) RETURNS SETOF jsonb
 LANGUAGE sql STABLE SECURITY DEFINER AS $$
     SELECT c.after FROM users.latest(resource, read_time, first, last) l (id) JOIN users.change c ON c.id = l.id

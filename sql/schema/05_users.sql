@@ -10,9 +10,10 @@ END $$;
 SELECT sitewire.keep_trigger('derive', 'users.project', 'BEFORE INSERT OR UPDATE',
                              'FOR EACH ROW EXECUTE FUNCTION users.derive_project()');
 
--- A project comes with what it stands for, for everybody who may create that. Functions that run as
--- their owner name everything with its schema; a `SET search_path` of their own would cost more
--- than all the rest of them (47 us a call), so the services set it once for a session.
+-- A website or Drupal core gets its project in the same statement, for every caller who may create
+-- it. Functions that run as their owner name everything with its schema. A `SET search_path` for
+-- the function would cost more than the rest of it (47 us a call), so the services set it once per
+-- session.
 CREATE OR REPLACE FUNCTION users.add_website_project() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO users.project (website) VALUES (NEW.code);
@@ -29,7 +30,7 @@ END $$;
 SELECT sitewire.keep_trigger('project', 'referential.drupal_docroot_core', 'AFTER INSERT',
                              'FOR EACH ROW EXECUTE FUNCTION users.add_drupal_docroot_core_project()');
 
--- A project goes with what it stands for, and never before that.
+-- A project is deleted with its website or Drupal core, and never before it.
 CREATE OR REPLACE FUNCTION users.keep_project() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM referential.website WHERE code = OLD.website)
@@ -43,8 +44,8 @@ BEGIN
 END $$;
 SELECT sitewire.keep_trigger('keep', 'users.project', 'BEFORE DELETE', 'FOR EACH ROW EXECUTE FUNCTION users.keep_project()');
 
--- The last active admin stays one, so that somebody can always put things right. The count takes a
--- lock, so that two at once cannot both be the last.
+-- The last active admin must stay one, so that somebody can always repair mistakes. The count takes
+-- a lock, so that two transactions cannot remove the last two admins at once.
 CREATE OR REPLACE FUNCTION users.keep_admin() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF OLD.is_admin AND OLD.active AND (TG_OP = 'DELETE' OR NOT (NEW.is_admin AND NEW.active)) THEN

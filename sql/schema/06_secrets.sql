@@ -4,8 +4,8 @@
 -- through a view, and a sealed secret through functions, which check rights (users.rule) and record
 -- who has read it. The other services get none of these.
 
--- What may be known about secrets. The view belongs to the owner of the table, so whoever may use
--- it needs no right on the table.
+-- Everything about secrets but their content. The view belongs to the owner of the table, so its
+-- users need no right on the table.
 CREATE OR REPLACE VIEW referential.secret_listing WITH (security_barrier) AS
 SELECT type, key, field, key_id, set_at, set_by, created_at, updated_at, revision
 FROM referential.secret
@@ -25,8 +25,8 @@ BEGIN
     PERFORM users.require(action, 'Secret', NULL, jsonb_build_object('type', type, 'key', key));
 END $$;
 
--- The row that a secret belongs to, with what the secret must fit. If `hold`, the row stays as it
--- is until the transaction ends.
+-- The row that a secret belongs to, with what the secret must fit. With `hold`, the row is locked
+-- until the transaction ends.
 CREATE OR REPLACE FUNCTION referential.owner_of_secret(type text, key text, hold boolean, OUT owner bigint, OUT owner_revision bigint,
                                             OUT certificate text, OUT csr text)
 LANGUAGE plpgsql AS $$
@@ -52,7 +52,7 @@ BEGIN
     END IF;
 END $$;
 
--- Before a secret is sealed: what it is bound to, and what it must fit.
+-- Runs before a secret is sealed: returns what it is bound to, and what it must fit.
 CREATE OR REPLACE FUNCTION referential.look_at_owner(type text, key text, field text, OUT owner bigint, OUT owner_revision bigint,
                                           OUT certificate text, OUT csr text)
 LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -61,7 +61,7 @@ BEGIN
     SELECT o.* INTO owner, owner_revision, certificate, csr FROM referential.owner_of_secret(type, key, false) o;
 END $$;
 
--- Stores a secret that was sealed for that owner, as the owner was when it was looked at.
+-- Stores a sealed secret. Fails if its row has changed since the secret was sealed.
 CREATE OR REPLACE FUNCTION referential.set_secret(type text, key text, field text, owner bigint, owner_revision bigint, ciphertext bytea,
                                        key_id text, expected bigint)
 RETURNS SETOF referential.secret_listing
@@ -112,7 +112,7 @@ BEGIN
     END IF;
 END $$;
 
--- The next secrets that are sealed with another key than this one.
+-- The next secrets that are not sealed with this key.
 CREATE OR REPLACE FUNCTION referential.secrets_to_reseal(key_id text, after bigint, most integer)
 RETURNS SETOF referential.sealed_secret
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
@@ -127,14 +127,14 @@ BEGIN
         ORDER BY s.id LIMIT most;
 END $$;
 
--- Stores secrets that were sealed anew. One that was set in the meantime stays as it is.
--- `remaining` counts those that are sealed with another key.
+-- Stores secrets that were sealed again. A secret that was set in the meantime stays as it is.
+-- `remaining` is the number of secrets that are sealed with another key.
 CREATE OR REPLACE FUNCTION referential.reseal_secrets(key_id text, items referential.sealed_secret[], OUT rotated integer,
                                            OUT remaining bigint)
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     PERFORM referential.need_admin();
-    -- In the order of their ids, so that two sessions doing this at once cannot deadlock.
+    -- In the order of their ids, so that two sessions cannot deadlock.
     PERFORM FROM referential.secret s WHERE s.id IN (SELECT i.id FROM unnest(items) i) ORDER BY s.id FOR UPDATE;
     UPDATE referential.secret s SET ciphertext = i.ciphertext, key_id = reseal_secrets.key_id
     FROM unnest(items) i WHERE s.id = i.id AND s.revision = i.revision;

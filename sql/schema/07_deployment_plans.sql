@@ -1,16 +1,17 @@
--- What a deployment will do: its plan, whose hash an approver approves, and whose rights it takes.
+-- What a deployment will do (its plan, whose hash an approver approves), and which rights it needs.
 
 -- --- Rights ---
 
--- What the caller may learn of a project: its name, or that there is one.
+-- How a project is named to the caller: its name or, if the caller may not read it, only that it
+-- exists.
 CREATE OR REPLACE FUNCTION deployment.name_for_caller(project text) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN CASE WHEN users.is_admin() OR users.permissions_of(users.me(), project) <> '{}' THEN project
                 ELSE 'a project that you may not see' END;
 END $$;
 
--- The rights by which somebody may do what takes all of `needed` on all of `projects`; `a|b` is
--- either of them. `lacks` says what is missing.
+-- The rights of a user that cover all of `needed` on all of `projects`; `a|b` means either of them.
+-- `lacks` says what is missing.
 CREATE OR REPLACE FUNCTION deployment.rights_of(email text, projects text[], needed text[], OUT rights text[], OUT lacks text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -48,7 +49,7 @@ BEGIN
     RETURN (SELECT e.protected FROM referential.environment e WHERE e.code = d.environment);
 END $$;
 
--- Whose rights count: another CMS concerns all websites of the target.
+-- The projects whose rights count: another CMS concerns all websites of the target.
 CREATE OR REPLACE FUNCTION deployment.projects_of(d deployment.deployment) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF d.type <> 'CORE' THEN
@@ -66,7 +67,7 @@ BEGIN
     RETURN CASE WHEN deployment.is_protected(d) THEN '{deploy,approve|manage}'::text[] ELSE '{deploy}' END;
 END $$;
 
--- Who calls. A method without a caller is refused before anything is compared with NULL.
+-- The caller. Refuses a call without one before anything is compared with NULL.
 CREATE OR REPLACE FUNCTION deployment.caller() RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF coalesce(users.me(), '') = '' THEN
@@ -75,8 +76,8 @@ BEGIN
     RETURN users.me();
 END $$;
 
--- A deployment for a method to change, locked. For a caller who may not know of it, it does not
--- exist.
+-- A deployment that a method will change; its row is locked. To a caller who may not know of it, it
+-- does not exist.
 CREATE OR REPLACE FUNCTION deployment.find(id bigint) RETURNS deployment.deployment LANGUAGE plpgsql AS $$
 DECLARE
     me text := deployment.caller();
@@ -95,18 +96,18 @@ BEGIN
     RETURN (SELECT d.project FROM deployment.deployment d WHERE d.id = project_of.id);
 END $$;
 
--- The projects that the caller may read. The view belongs to the owner of the tables, so it tells
--- no more than that. Policies of tables that grow without end use it: a list may pass millions of
--- other people's rows before it finds a page, and a hash of the caller's projects, made once for
--- the statement, is cheaper there than a function for each row (03_rights.sql). A row that is read
--- by its key takes a look into an index instead; the planner chooses.
+-- The projects that the caller may read. The view belongs to the owner of the tables, so it shows
+-- only these. Policies of tables that grow without end use it: a list may skip millions of rows
+-- that the caller may not read before a page is full. A hash of the caller's projects, built once
+-- per statement, is cheaper there than a function for each row (03_rights.sql). For a row that is
+-- read by its key, the planner looks into an index instead.
 CREATE OR REPLACE VIEW deployment.readable AS
 SELECT p.project FROM users.permission p WHERE 'read' = ANY (p.permissions);
 
 -- --- Plans ---
 
--- The version that will be there when a deployment's turn comes: what the last one before it
--- brings, or what is there now.
+-- The version that will run when a deployment's turn comes: that of the last deployment before it,
+-- or the one that runs now.
 CREATE OR REPLACE FUNCTION deployment.version_before(d deployment.deployment, kind text) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     version text;
@@ -127,7 +128,7 @@ BEGIN
                      WHERE e.docroot = d.docroot AND e.environment = d.environment), '');
 END $$;
 
--- The registry's rows about the target, as they will be.
+-- The rows of the registry about the target, as they will be at that time.
 CREATE OR REPLACE FUNCTION deployment.target_of(d deployment.deployment) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     book text[] := '{created_at,updated_at,revision}';
@@ -152,8 +153,7 @@ BEGIN
     || jsonb_build_object('version', deployment.version_before(d, d.type)));
 END $$;
 
--- The hash of everything that a plan says, which an approver approves. jsonb has one spelling for
--- each value.
+-- The hash of the whole plan, which an approver approves. jsonb writes each value in one way only.
 CREATE OR REPLACE FUNCTION deployment.hash_of(d deployment.deployment) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN encode(sha256(convert_to(jsonb_build_object(
@@ -164,7 +164,7 @@ BEGIN
         'target', deployment.target_of(d))::text, 'UTF8')), 'hex');
 END $$;
 
--- Why an accepted deployment must not run any more; NULL if it may.
+-- The reason why an accepted deployment must not run any more, or NULL.
 CREATE OR REPLACE FUNCTION deployment.void_of(d deployment.deployment) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF NOT (SELECT e.protected FROM referential.environment e WHERE e.code = d.environment) THEN
@@ -177,7 +177,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- What the commands find in their environment.
+-- The environment variables of the commands.
 CREATE OR REPLACE FUNCTION deployment.facts_of(d deployment.deployment) RETURNS deployment.fact[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
     t jsonb := deployment.target_of(d);

@@ -1,12 +1,11 @@
--- What binds deployments, whoever changes them: the trigger `state` allows only the moves in
--- deployment.transition, and there is no way around it, not even at psql. The triggers `follow`
--- write the events and bring the registry up to date.
+-- The rules of deployments, whoever changes them: the trigger `state` allows only the moves in
+-- deployment.transition, also at psql. The triggers `follow` write the events and update the
+-- registry.
 
 -- --- States ---
 
--- What was asked for does not change, and who approved, ran or aborted a deployment is set only by
--- the move that makes it so. A reference may change with a rename: then what it named no longer
--- exists by that name.
+-- A request does not change. The users who approved, ran or aborted a deployment are set only by
+-- these moves. A reference may change with a rename: then the old name no longer exists.
 CREATE OR REPLACE FUNCTION deployment.keep_references(old jsonb, new jsonb) RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
     who text;
@@ -30,7 +29,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- A move into a state: what it requires, and what it sets. The caller has locked the row.
+-- A move to a state: checks what it requires, and sets the fields. The caller has locked the row.
 CREATE OR REPLACE FUNCTION deployment.accept(old deployment.deployment, INOUT d deployment.deployment) LANGUAGE plpgsql AS $$
 BEGIN
     IF old.status = 'IN_PROGRESS' THEN
@@ -97,7 +96,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION deployment.keep_state() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    -- Set by moves and methods; everything else is what was asked for.
+    -- These are set by moves and methods; everything else is the request.
     moving text[] := '{status,approver,accepted_at,started_at,finished_at,runner,runner_user,lease_until,fence,failure,'
                      'plan_hash,replaces,queue,aborter,abort_reason,abort_requested_at,updated_at,revision,created_at}';
     renamed text[] := '{project,docroot,environment,requester,approver,runner_user,aborter,rollback_of}';
@@ -150,8 +149,8 @@ END $$;
 SELECT sitewire.keep_trigger('state', 'deployment.deployment', 'BEFORE INSERT OR UPDATE OR DELETE',
                              'FOR EACH ROW EXECUTE FUNCTION deployment.keep_state()');
 
--- What follows from a change of state: the attempt under way ends, the registry says what runs
--- there now, and subscribers learn of it.
+-- The effects of a change of state: the running attempt ends, the registry gets the version that
+-- runs now, and an event is written.
 CREATE OR REPLACE FUNCTION deployment.follow_state() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND OLD.status = 'IN_PROGRESS' AND NEW.status <> 'IN_PROGRESS' THEN
@@ -190,7 +189,7 @@ SELECT sitewire.keep_trigger('follow', 'deployment.deployment', 'AFTER INSERT OR
 
 -- --- Commands, results, output ---
 
--- Commands are added while their deployment is being requested, and are deleted with it only.
+-- Commands are added while their deployment is being requested, and deleted only with it.
 CREATE OR REPLACE FUNCTION deployment.keep_command() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP = 'INSERT' AND EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment AND d.status = 'REQUESTED'
@@ -205,8 +204,8 @@ END $$;
 SELECT sitewire.keep_trigger('state', 'deployment.deployment_command', 'BEFORE INSERT OR UPDATE OR DELETE',
                              'FOR EACH ROW EXECUTE FUNCTION deployment.keep_command()');
 
--- Results and output come from the runner that holds the deployment. An attempt that nobody holds
--- any more ends as a failure.
+-- Results and output come from the runner that holds the deployment. An attempt that no runner
+-- holds any more ends as a failure.
 CREATE OR REPLACE FUNCTION deployment.keep_result() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     held boolean;
@@ -280,7 +279,7 @@ BEGIN
 END $$;
 SELECT sitewire.keep_trigger('follow', 'deployment.deployment_log', 'AFTER INSERT',
                              'FOR EACH ROW EXECUTE FUNCTION deployment.follow_log()');
--- Output is not under history, but history shows that somebody emptied the table by hand.
+-- History does not record output, but it records a TRUNCATE of the table.
 SELECT sitewire.keep_truncate('deployment.deployment_log', '{bytes}');
 
 -- --- Statuses, types, steps ---

@@ -1,16 +1,15 @@
--- What the methods of sitewire.deployment.v1 do for people; 10_deployment_runners.sql has those for
--- runners. The service has no other way to write. These functions run as their owner, check for
--- themselves what the caller may do, and are bound by the states of 08_deployment_states.sql like
--- everybody else.
+-- The methods of sitewire.deployment.v1 for people; 10_deployment_runners.sql has those for
+-- runners. The service has no other way to write. These functions run as their owner, and check
+-- what the caller may do. The states of 08_deployment_states.sql apply to them, too.
 --
--- Each of them locks the deployment's row before it writes anything, so that transactions are
--- numbered in the order in which they change a deployment. The relay of events relies on it.
+-- Each of them locks the row of the deployment before it writes anything, so that the changes of a
+-- deployment have growing transaction numbers. The relay of events relies on it.
 
 -- --- Repeated requests ---
 
--- What an earlier request with this request_id made, if there was one: {"id", "fence"} of a
--- deployment. `asked` is everything that makes two requests the same. A simultaneous request waits
--- for this one to end.
+-- The result of an earlier request with this request_id, if there was one: {"id", "fence"} of a
+-- deployment. Two requests are the same if `asked` is. A simultaneous request waits until this one
+-- has ended.
 CREATE OR REPLACE FUNCTION deployment.earlier(method text, asked text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     given text := coalesce(current_setting('sitewire.request_id', true), '');
@@ -42,7 +41,7 @@ END $$;
 
 -- --- Requests ---
 
--- The docroot to use if none is named: the one that the project runs on.
+-- The docroot if the request names none: the one on which the project runs.
 CREATE OR REPLACE FUNCTION deployment.choose_docroot(p users.project, on_environment text) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     hosts text[];
@@ -157,7 +156,7 @@ BEGIN
         RETURN deployment.plan_of(deployment.find((known->>'id')::bigint));
     END IF;
     d.requester := me;
-    -- The project, as far as the caller may know of it.
+    -- The project, if the caller may know of it.
     SELECT * INTO p FROM users.project x WHERE x.code = of_project;
     IF NOT FOUND OR NOT (users.is_admin() OR users.permissions_of(d.requester, of_project) <> '{}') THEN
         PERFORM sitewire.fail('SW003', 'project', format('there is no project "%s"', coalesce(of_project, '')));

@@ -1,8 +1,7 @@
--- What the methods of sitewire.deployment.v1 do for runners, in the same way as
+-- The methods of sitewire.deployment.v1 for runners, with the same rules as those of
 -- 09_deployment_requests.sql. A runner holds a deployment by a lease and a fence.
 
--- The deployment that a runner says it holds. From a runner that does not hold it nothing is
--- accepted.
+-- The deployment that a runner claims to hold. Refuses a runner that does not hold it.
 CREATE OR REPLACE FUNCTION deployment.held(id bigint, by_fence bigint) RETURNS deployment.deployment LANGUAGE plpgsql AS $$
 DECLARE
     d deployment.deployment := deployment.find(id);
@@ -46,7 +45,7 @@ BEGIN
     RETURN c;
 END $$;
 
--- The first deployment that is due. One that must not run any more is aborted on the way.
+-- The first deployment that is due. Aborts deployments before it that must not run any more.
 CREATE OR REPLACE FUNCTION deployment.claim_next(by_runner text, in_environments text[], in_docroots text[], of_projects text[],
                                       for_ms integer)
 RETURNS SETOF deployment.claim LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -85,8 +84,8 @@ BEGIN
           AND (coalesce(cardinality(in_docroots), 0) = 0 OR x.docroot = ANY (in_docroots))
           AND (coalesce(cardinality(of_projects), 0) = 0 OR x.project = ANY (of_projects))
           AND (serves IS NULL OR x.project = ANY (serves))
-          -- Only the first of a target can run. A hash excludes, at little cost, all that wait
-          -- behind one that runs.
+          -- Only the first of a target can run. A hash excludes, at little cost, all deployments
+          -- that wait for a running one.
           AND (x.docroot, x.environment) NOT IN (SELECT r.docroot, r.environment FROM deployment.deployment r
                                                  WHERE r.status = 'IN_PROGRESS')
           AND NOT EXISTS (SELECT FROM deployment.deployment o
@@ -123,7 +122,7 @@ BEGIN
            ::deployment.lease;
 END $$;
 
--- Commands run one after the other, each as often as it may.
+-- Commands run one after the other, each with its retries.
 CREATE OR REPLACE FUNCTION deployment.start_command(id bigint, by_fence bigint, number integer, try integer)
 RETURNS deployment.deployment_command_result LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -206,8 +205,8 @@ BEGIN
     RETURN r;
 END $$;
 
--- Each chunk begins where the previous one ends. A chunk that is stored already, with the same
--- bytes, comes from an earlier request.
+-- Each chunk begins where the previous one ends. A chunk that is already stored with the same bytes
+-- is a repeated request, and accepted.
 CREATE OR REPLACE FUNCTION deployment.append_log(id bigint, by_fence bigint, chunks deployment.log_chunk[]) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -253,7 +252,8 @@ BEGIN
     RETURN d;
 END $$;
 
--- Ends deployments that have lost their runner. Each instance of the service runs it every second.
+-- Ends deployments that have lost their runner. Each instance of the service runs this every
+-- second.
 CREATE OR REPLACE FUNCTION deployment.sweep() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment;

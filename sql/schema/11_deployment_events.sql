@@ -1,23 +1,23 @@
--- How events come from the outbox to subscribers: numbered in an order that everybody sees, then
--- published. One statement, deployment.relay, does it for many events; sitewire-deployment runs it
--- (src/service/relay.c).
+-- The way of events from the outbox to subscribers: they are numbered, in one order for everybody,
+-- and then published. One statement, deployment.relay, numbers many events; sitewire-deployment
+-- runs it (src/service/relay.c).
 
 CREATE OR REPLACE FUNCTION deployment.relay_key() RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT hashtextextended('deployment.relay', 0)
 $$;
 
--- Numbers up to `most` events and returns them, to be published once this is committed. Once a
--- second it also returns the last event of each project in which something happened lately, as kind
--- `head`. The last row has no position; its project_sequence is 1 if more events wait, 0 if not. If
--- there is no row at all, another session relays; it has been notified if somebody has woken this
--- one.
+-- Numbers up to `most` events and returns them; they are published after the commit. Once a second
+-- it also returns the last event of each project with recent events, as kind `head`. The last row
+-- has no position; its project_sequence is 1 if more events wait, otherwise 0. Without any row,
+-- another session is relaying; this one has notified it, if it was woken itself.
 --
--- A run takes all events that its snapshot sees, by id. So what was committed before a run began is
--- never numbered after what was committed later. Whatever writes events of a deployment locks the
--- deployment first, so the ids of one deployment grow with commits. Taken events leave dead rows
--- until the next vacuum; `since` avoids passing them again and again.
+-- A run takes all events that its snapshot sees, by id. So an event that was committed before a run
+-- began is never numbered after one that was committed later. Everything that writes events of a
+-- deployment locks the deployment first, so its event ids grow in the order of the commits.
+-- Numbered events leave dead rows until the next vacuum; `since` avoids reading these again and
+-- again.
 --
--- Plans are made while the tables are empty, and are kept: without the setting they would read
+-- Query plans are made while the tables are empty, and kept. Without this setting they would read
 -- whole tables, however long these become.
 CREATE OR REPLACE FUNCTION deployment.relay(woken boolean, most integer)
 RETURNS TABLE ("position" bigint, project text, project_sequence bigint, deployment bigint, kind text, at timestamptz,
@@ -39,7 +39,7 @@ BEGIN
         RETURN;
     END IF;
     IF last.holder <> pg_backend_pid() THEN
-        -- In a database that was restored from a dump, transaction numbers are another cluster's.
+        -- After a restore from a dump, the stored transaction numbers are from another cluster.
         UPDATE deployment.outbox SET transaction = '0' WHERE transaction >= pg_snapshot_xmax(pg_current_snapshot());
         last.since := '0';
     END IF;
@@ -84,11 +84,11 @@ BEGIN
            NULL::bigint, NULL, NULL::timestamptz, NULL, NULL::bigint;
 END $$;
 
--- The events of a project follow its new name and go on with the same numbers.
+-- When a project is renamed, its events get the new name, and the numbers go on.
 CREATE OR REPLACE FUNCTION deployment.rename_events() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(deployment.relay_key());
-    -- Those of an earlier project with that name.
+    -- The events of an earlier project with that name.
     DELETE FROM deployment.event_head WHERE project = NEW.code;
     DELETE FROM deployment.event WHERE project = NEW.code;
     UPDATE deployment.outbox SET project = NEW.code WHERE project = OLD.code;
@@ -99,7 +99,7 @@ END $$;
 SELECT sitewire.keep_trigger('rename_events', 'users.project', 'AFTER UPDATE',
                              'FOR EACH ROW WHEN (OLD.code <> NEW.code) EXECUTE FUNCTION deployment.rename_events()');
 
--- Events do not change; only a renamed project takes them along.
+-- Events do not change, except that a renamed project takes them along.
 CREATE OR REPLACE FUNCTION deployment.keep_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM sitewire.fail('SW006', '', 'events cannot be changed');

@@ -1,9 +1,9 @@
 -- Who may read and change what. Every table that a service offers is registered here, with one call
--- of sitewire.keep_resource (02_resources.sql explains the arguments). What the call does not grant
--- stays closed: without words of its own an action is for admins only. Then: which functions the
--- services may call.
+-- of sitewire.keep_resource (02_resources.sql explains the arguments). What the call does not open
+-- stays closed: an action that it does not name is for admins only. At the end stand the functions
+-- that the services may call.
 
--- --- Closed, to begin with ---
+-- --- Everything is closed first ---
 
 -- Functions that run as their owner find types and relations by the caller's search_path, in which
 -- temporary objects come first (they set no search_path of their own: 05_users.sql). So a role of a
@@ -27,11 +27,12 @@ BEGIN
     END LOOP;
 END $$;
 
--- Many calls follow: sitewire.sweep makes what follows from all of them (sitewire.derive).
+-- After all calls, sitewire.sweep generates the functions that depend on all of them
+-- (sitewire.derive).
 SELECT set_config('sitewire.derives_later', 'on', true);
 
--- The rules say who may do what, so history records who changes one, as changes of `Rule` that
--- admins read.
+-- The rules say who may do what, so history records their changes, as `Rule`. Admins can read
+-- these.
 SELECT set_config('sitewire.reason', 'sql/schema/12_access.sql', true);
 SELECT sitewire.keep_history('users.rule');
 
@@ -155,7 +156,7 @@ GRANT SELECT ON sitewire.migration, sitewire.schema, sitewire.setting TO sitewir
 GRANT SELECT, INSERT, UPDATE, DELETE ON sitewire.request TO sitewire_service; -- UPDATE: to lock old ones before deleting them
 GRANT SELECT ON SEQUENCE users.rights_version TO sitewire_service;
 
--- Functions are closed, too, unless a line below opens them.
+-- Functions are closed, too, unless a line below grants them.
 GRANT EXECUTE ON FUNCTION sitewire.enter(text, text, text, text, text, text),
     sitewire.enter(text, text, boolean, boolean, text, text, text), sitewire.missing_duties(regclass),
     sitewire.unregistered(), sitewire.resource_at(regclass), sitewire.as_of(text, timestamptz, text, text), sitewire.fail(text, text, text),
@@ -185,7 +186,7 @@ GRANT EXECUTE ON FUNCTION users.identify(text, text), users.explain(text, text, 
     users.may_read_origin(text, jsonb, jsonb, xid8), users.name_now(text, text, bigint), users.may_read_secret(text),
     users.may_read_domain(text) TO sitewire_user;
 
--- A cursor shows by the relay's position that the database is older than the cursor.
+-- Needed to notice a cursor that is newer than the database, by the position of the relay.
 GRANT SELECT (position) ON deployment.relay TO sitewire_deployment;
 GRANT SELECT ON deployment.readable TO sitewire_deployment;
 GRANT EXECUTE ON FUNCTION deployment.plan_of(deployment.deployment),

@@ -1,5 +1,6 @@
-/* Reads X.509 certificates, chains and requests with libcrypto (certificate.h). Its input is hostile: sizes
- * are bounded, nothing asks for a pass phrase, and what is read is text that the registry can hold. */
+/* Reads X.509 certificates, chains and requests with libcrypto (certificate.h). The input is
+ * hostile:
+ * sizes are bounded, no pass phrase is asked for, and every text is checked to be valid UTF-8. */
 #include "service/certificate.h"
 #include "base/error.h"
 #include "base/utf8.h"
@@ -12,8 +13,8 @@
 #include <string.h>
 #include <time.h>
 
-#define PEM_SIZE_MAX (256 * 1024) /* sitewire.is_pem says the same */
-#define YEAR_FIRST   1 /* of a protobuf Timestamp; an X.509 time has four digits, so it cannot be past 9999 */
+#define PEM_SIZE_MAX (256 * 1024) /* also in sitewire.is_pem */
+#define YEAR_FIRST   1            /* of a protobuf Timestamp; the last one, 9999, is also that of X.509 */
 
 /* One PEM block. Empty when it has been read to the end. */
 typedef struct block {
@@ -60,7 +61,8 @@ static sw_code open_text(const char *field, const char *pem, BIO **text, sw_erro
         return sw_fail_field(error, SW_INVALID_ARGUMENT, field, "%zu bytes are too many; %d are the most",
                              size, PEM_SIZE_MAX);
     }
-    /* Wherever it stands, in a block or not: the text is kept as it is, and everybody may read it. */
+    /* Anywhere in the text, also outside of blocks: it is stored unchanged, and everybody may read
+     * it. */
     if (strstr(pem, "PRIVATE KEY-----")) {
         return sw_fail_field(error, SW_INVALID_ARGUMENT, field,
                              "this holds a private key: take it out, and keep it by `sitewire secret set`");
@@ -89,8 +91,8 @@ static bool parse_request(const block *b)
     return good;
 }
 
-/* The certificates of a text, at most `most`; the first is kept for the caller to free if `first` is not
- * NULL. */
+/* Reads the certificates of a text, at most `most`. If `first` is not NULL, it gets the first one,
+ * which the caller frees. */
 static sw_code read_certificates(const char *field, const char *pem, int most, X509 **first, sw_error *error)
 {
     BIO *text = NULL;
@@ -169,7 +171,7 @@ static sw_code read_time(const ASN1_TIME *from, Google__Protobuf__Timestamp **to
     return SW_OK;
 }
 
-/* RFC 2253, in UTF-8 where the name is valid as such, else with everything beyond ASCII escaped. */
+/* In the form of RFC 2253: in UTF-8 or, if the name is not valid UTF-8, escaped beyond ASCII. */
 static sw_code read_subject(const X509 *x, char **to, sw_arena *arena, sw_error *error)
 {
     static const unsigned long forms[] = {XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB,

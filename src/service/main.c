@@ -1,5 +1,5 @@
 /* The main of every service program: a row of `services` says what it serves, the rest is the same
- * for all. SW_PROGRAM is the program's name, set by the build. */
+ * for all. The build sets SW_PROGRAM, the name of the program. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -26,7 +26,7 @@ static struct {
     int64_t capacity, read_lanes, write_lanes, heartbeat_ms, slow_ms, drain_ms;
 } settings;
 
-/* The first one only where there are secrets. */
+/* The first one only for services with secrets. */
 static const sw_option options[] = {
     {"secret-key", 0, SW_OPTION_STRING, &settings.secret_key, "", 0, 0, "FILE",
      "the master keys of secrets (mode 0600); `sitewire secret new-key FILE` makes it", SW_RESTART},
@@ -55,7 +55,7 @@ static const sw_option options[] = {
      "time for calls in flight when the program is stopped", SW_LIVE},
     {0}};
 
-#define REGISTER_MS 2000 /* at the latest, whether the database is there or not */
+#define REGISTER_MS 2000 /* registers after this time at the latest, with or without database */
 #define PERIOD_MS   1000
 #define CHECK_MS    10000 /* for the database to answer --check-config */
 
@@ -70,7 +70,7 @@ typedef struct state {
     sw_key_file key; /* as it was read at the start */
     bool serving, ready, registered;
     bool checking;    /* --check-config: nothing is served */
-    sw_error failure; /* of what ended the loop */
+    sw_error failure; /* why the loop ended */
 } state;
 
 static bool is_encrypted(void)
@@ -115,8 +115,8 @@ static void check_ready(state *p)
     sw_program_ready();
 }
 
-/* Not before the first connection to the database, if that comes soon: else a new instance would be
- * handed calls that it can only refuse, while others serve. */
+/* Waits a short time for the first connection to the database. Otherwise a new instance would get
+ * calls that it can only refuse, while other instances serve. */
 static void register_service(void *context)
 {
     state *p = context;
@@ -134,7 +134,7 @@ static bool is_passing(const char *reason)
            strcmp(reason, SW_STORE_WAITING) == 0;
 }
 
-/* --check-config waits for this: the database is as it should be, or why not. */
+/* Ends --check-config when it is known whether the database is usable, and if not, why. */
 static void finish_check(state *p, bool serving, const char *reason)
 {
     if (serving)
@@ -215,7 +215,7 @@ static void end_check(void *context)
     sw_loop_stop(((state *)context)->loop);
 }
 
-/* Everything but connections: the store has what the service serves. */
+/* Opens everything but connections, and registers the methods with the store. */
 static sw_code open_parts(state *p, sw_error *error)
 {
     if (p->loop == NULL)
@@ -297,7 +297,7 @@ static sw_code validate(void *context, sw_error *error)
     return SW_OK;
 }
 
-/* Connects to the database, as the service would, until it could serve. */
+/* Connects to the database like the service, until it could serve. */
 static sw_code check_database(state *p, sw_error *error)
 {
     p->checking = true;
@@ -335,7 +335,7 @@ static void check(void *context, sw_check *check)
     stop(p);
 }
 
-/* The vault reads a file of master keys that changed by itself; here its mistakes are reported. */
+/* The vault reads a changed file of master keys by itself; this reports errors in it. */
 static sw_code reload(void *context, sw_error *error)
 {
     state *p = context;

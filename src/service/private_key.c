@@ -1,5 +1,5 @@
-/* Reads a private key with libcrypto and compares its public half (private_key.h). The key's PEM is hostile input; the
- * certificate has been read before it was stored (certificate.c). */
+/* Reads a private key with libcrypto and compares its public half (private_key.h). The PEM of the
+ * key is hostile input; the certificate was checked before it was stored (certificate.c). */
 #include "service/private_key.h"
 
 #include "base/error.h"

@@ -1,5 +1,6 @@
-/* Runs deployment.relay (sql/schema/11_deployment_events.sql) when calls have left events in the outbox, and each second; sends what it
- * numbered, after the commit, to all brokers. What is lost on the way, subscribers see by the numbers. */
+/* Runs deployment.relay (sql/schema/11_deployment_events.sql) when calls have left events in the
+ * outbox, and each second. After the commit, it publishes the events that got numbers to all
+ * brokers. Subscribers notice lost events by the numbers. */
 #include "service/relay.h"
 #include "sitewire/deployment/v1/deployment.pb-c.h"
 #include "store/bind/time.h"

@@ -1,5 +1,6 @@
-/* A sealed secret is a version, a nonce, and the ciphertext with its tag. What it belongs to and the key's id are additional
- * data: it opens nowhere else. Lengths are rounded up before, so that they do not tell how long a password is. */
+/* A sealed secret is a version, a nonce, and the ciphertext with its tag (seal.h). Its subject and
+ * the key's id are additional data, so it cannot be opened as the secret of another row. Lengths
+ * are rounded up first, so that they do not reveal how long a password is. */
 #include "service/seal.h"
 
 #include "base/error.h"
@@ -15,7 +16,7 @@
 _Static_assert(SW_MASTER_KEY_BYTES == crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
                "a master key is the cipher's");
 
-/* One spelling for each subject: neither types, fields nor ids have line ends. */
+/* Unambiguous: types, fields and ids contain no line ends. */
 static const char *additional_data(const sw_master_key *key, const sw_subject *subject, sw_arena *arena)
 {
     return sw_arena_printf(arena, "sitewire secret %d\n%s\n%s\n%lld\n%s", VERSION, subject->type,

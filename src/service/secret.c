@@ -1,5 +1,5 @@
-/* What happens to secrets outside of the database (secret.h). Plaintext lives in the arena of its call, which is wiped
- * (sw_query.secret). No message of an error holds any of it. */
+/* Seals and opens secrets for the methods (secret.h). Plaintext lives in the arena of its call,
+ * which is wiped (sw_query.secret). No error message contains any of it. */
 #include "service/secret.h"
 
 #include "base/error.h"
@@ -84,7 +84,7 @@ sw_code sw_secret_check_reader(const sw_hook_context *hook, sw_error *error)
                                "a public key has 40 characters of Z85; `sitewire key new FILE` makes a pair");
 }
 
-/* libsodium refuses keys that are of no use. */
+/* libsodium refuses weak keys. */
 static sw_code seal_for(const char *reader, const char *text, sw_arena *arena, ProtobufCBinaryData *sealed,
                         sw_error *error)
 {
@@ -152,7 +152,7 @@ static sw_code reseal(const sw_hook_context *hook, Sw__SealedSecret *secret, con
     return code == SW_OK ? sw_seal(key, &subject, text, hook->arena, &secret->ciphertext, error) : code;
 }
 
-/* What cannot be opened is left as it is, and said. */
+/* Secrets that cannot be opened stay as they are, and are reported. */
 sw_code sw_secret_reseal(const sw_hook_context *hook, sw_error *error)
 {
     Sw__ManySecrets *inner = (Sw__ManySecrets *)hook->inner;

@@ -1,15 +1,17 @@
-/* The methods of secrets: what their statements need sealed before, and opened after. Hooks for the rows of referential.c;
- * the hooks' context is a sw_vault. */
+/* Hooks of the methods for secrets: they seal before a statement, and open after one. Used by the
+ * rows of referential.c. The context of the hooks is a sw_vault. */
 #ifndef SW_SERVICE_SECRET_H
 #define SW_SERVICE_SECRET_H
 
 #include "store/store.h"
 
-/* SetSecret, between its statements: checks the value and seals it. Inner message: OneSecret. */
+/* SetSecret, `middle`: checks the value and seals it. The inner message is OneSecret. */
 sw_query_hook sw_secret_seal;
-/* ReadSecret, first and last: checks whom to seal it for; opens it, and perhaps seals it for somebody. OneSecret. */
+/* ReadSecret, `begin` and `end`: check the key to seal the secret for; open the secret, and seal it
+ * for that key if there is one. The inner message is OneSecret. */
 sw_query_hook sw_secret_check_reader, sw_secret_open;
-/* RotateSecrets, first and between its statements: which key, and each secret sealed anew. ManySecrets. */
+/* RotateSecrets, `begin` and `middle`: find the newest key; seal each secret again with it. The
+ * inner message is ManySecrets. */
 sw_query_hook sw_secret_begin_rotation, sw_secret_reseal;
 
 #endif

@@ -1,5 +1,6 @@
-/* What makes a service program: one constant per service, defined beside its tables (referential.c) and
- * listed in main.c. */
+/* What defines a service program: one constant per service, beside its tables (such as
+ * referential.c).
+ * main.c lists them. */
 #ifndef SW_SERVICE_SERVICE_H
 #define SW_SERVICE_SERVICE_H
 
@@ -13,7 +14,7 @@ typedef struct sw_service {
     const sw_query *queries;      /* ended by a NULL service */
     bool secrets;                 /* has --secret-key; the hooks of its queries get a sw_vault */
     const char *periodic;         /* a statement that it runs each second, or NULL */
-    bool relays;                  /* it publishes what is in deployment.outbox (relay.h) */
+    bool relays;                  /* it publishes the events in deployment.outbox (relay.h) */
     int schema_minimum;           /* oldest schema version it works with; the newest is this build's own */
 } sw_service;
 

@@ -1,5 +1,6 @@
-/* The ring of master keys in memory that is neither swapped nor dumped (vault.h). What stands in the file counts: one that
- * became unreadable, or readable for others, is not served from memory. */
+/* The ring of master keys, in memory that is neither swapped nor dumped (vault.h). The file
+ * decides: if it cannot be read any more, or others can read it, the keys in memory are not
+ * used. */
 #include "service/vault.h"
 
 #include "base/error.h"
@@ -11,13 +12,13 @@
 
 struct sw_vault {
     char *path;
-    struct stat seen; /* of the file, when it was read */
-    bool was_young;   /* then: it had changed within the last second */
+    struct stat seen; /* the state of the file when it was read */
+    bool was_young;   /* it had changed within the second before that */
     sw_keyring *ring; /* of sodium_malloc */
 };
 
-/* Whether nothing about the file has changed, its mode included. Times of files have ticks of some milliseconds, so one that
- * was young when it was read may have changed since without a trace. */
+/* Whether the file is unchanged, its mode included. File times have a resolution of milliseconds,
+ * so a file that was young when it was read may have changed without a trace. */
 static bool is_same(const sw_vault *vault, const struct stat *a)
 {
     const struct stat *b = &vault->seen;
@@ -38,7 +39,7 @@ static sw_code refresh(sw_vault *vault, sw_error *error)
         memset(&now, 0, sizeof(now));
     if (vault->ring->count > 0 && is_same(vault, &now))
         return SW_OK;
-    vault->seen = now; /* from before it is read: a change in between is seen the next time */
+    vault->seen = now; /* taken before reading: a change in between is noticed next time */
     vault->was_young = time(NULL) - now.st_ctim.tv_sec <= 1;
     sw_code code = sw_keyring_read(vault->path, vault->ring, error);
     if (code != SW_OK && error != NULL)

@@ -1,4 +1,5 @@
-/* Reads the chain of seals and what was sealed (audit.h), row by row, so that a long history needs no memory. */
+/* Reads the chain of seals and the sealed changes (audit.h), row by row, so that a long history
+ * needs no memory. */
 #include "store/audit.h"
 #include "base/error.h"
 #include <libpq-fe.h>
@@ -10,11 +11,11 @@ const char *const sw_change_fields[SW_CHANGE_FIELDS] = {
     "id",  "at",      "actor",     "call_id", "request_id", "reason",  "resource",
     "key", "old_key", "operation", "before",  "after",      "project", "transaction"};
 
-/* What row security hides would count as removed. */
+/* Rows that row security hides would count as removed. */
 static const char settings[] = "SET row_security = off; SET statement_timeout = 0;"
                                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 #define ISO_TIME(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-/* From the columns themselves, not by users.text_of: who audits trusts no function of the database. */
+/* Reads the columns, without users.text_of: an audit trusts no function of the database. */
 static const char chain[] = "SELECT s.position, s.change, encode(s.hash, 'hex'), c.id, " ISO_TIME(
     "c.at") ", c.actor, c.call_id, c.request_id, "
             "c.reason, c.resource, c.key, c.old_key, c.operation, c.before, c.after, c.project, "
@@ -61,7 +62,7 @@ static bool show(const PGresult *row, sw_audit_fn *fn, void *context)
     return fn(&sealed, context);
 }
 
-/* *stopped: `fn` wants no more. The connection is of no use then. */
+/* *stopped: `fn` has ended the reading. Then the connection cannot be used again. */
 static sw_code read_chain(PGconn *connection, sw_audit_fn *fn, void *context, bool *stopped, sw_error *error)
 {
     if (!PQsendQuery(connection, chain) || !PQsetSingleRowMode(connection))

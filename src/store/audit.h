@@ -1,5 +1,5 @@
-/* The sealed history, read for an audit: straight from the database, past services and rights. Blocking. Used by
- * `sitewire audit`. */
+/* Reads the sealed history for an audit, directly from the database, without services and rights.
+ * Blocking. Used by `sitewire audit`. */
 #ifndef SW_STORE_AUDIT_H
 #define SW_STORE_AUDIT_H
 
@@ -17,21 +17,22 @@ typedef struct sw_sealed {
     int64_t position;
     int64_t change;                       /* the id of what was sealed */
     const char *hash;                     /* in hex */
-    bool gone;                            /* the change is not there any more: it has no values */
+    bool gone;                            /* the change no longer exists, so there are no values */
     const char *values[SW_CHANGE_FIELDS]; /* as texts, or NULL */
 } sw_sealed;
 
 /* False ends the reading, without an error. */
 typedef bool sw_audit_fn(const sw_sealed *sealed, void *context);
 
-/* What is not sealed yet, or never was. */
+/* Changes without a seal. */
 typedef struct sw_unsealed {
     int64_t count;
     char oldest[40]; /* when the oldest of these changes was made, or "" */
 } sw_unsealed;
 
-/* Shows every position to `fn`, in order and as of one moment. conninfo is libpq's; NULL or "" means PG*. PERMISSION_DENIED if the
- * role may not read all changes, FAILED_PRECONDITION without the schema, UNAVAILABLE if PostgreSQL cannot be reached. */
+/* Passes every position to `fn`, in order, all as of the same moment. conninfo is libpq's; NULL or
+ * "" means PG*. PERMISSION_DENIED if the role may not read all changes, FAILED_PRECONDITION without
+ * the schema, UNAVAILABLE if PostgreSQL cannot be reached. */
 sw_code sw_audit_read(const char *conninfo, sw_audit_fn *fn, void *context, sw_unsealed *unsealed,
                       sw_error *error);
 

@@ -1,8 +1,9 @@
-/* Operations: a call from its request to its reply, over one statement or a few (engine.h). Registered as handlers
- * by store.c.
+/* A call in the store, from its request to its reply, by one or a few statements (engine.h).
+ * store.c registers sw_store_call_handle as the handler of each method.
  *
- * A mutation with a request_id writes a record in the same statement. Whatever keeps it from succeeding, the record
- * is looked up before the call fails: an earlier or simultaneous try may have done it. */
+ * A mutation with a request_id writes a record in the same statement. If it fails for any reason,
+ * the record is looked up before the call fails, because an earlier or simultaneous attempt may
+ * have succeeded. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -60,7 +61,7 @@ static void unpark(sw_store_call *call)
     call->link = NULL;
 }
 
-/* Ends the call and the call, which has no work under way. */
+/* Fails the call, which has no work in flight, and frees it. */
 static void fail(sw_store_call *call, const sw_error *error)
 {
     sw_call_fail(call->rpc, error);
@@ -107,7 +108,7 @@ static void on_cancel(sw_call *rpc, void *context)
 
 /* --- Statements --- */
 
-/* A hash of the row that the step changes, 0 if it is none of a table. */
+/* A hash of the row that the step changes, or 0. */
 static uint64_t row_of(const sw_store_call *call, sw_step step)
 {
     const sw_table *table = call->method->table;
@@ -163,7 +164,8 @@ static void start(sw_store_call *call, sw_step step)
         submit(call, step, &call->main);
 }
 
-/* The same statement once more. One without text is made anew: it may be known no longer. */
+/* Sends the same statement again. A known statement has no text and is built again, because it may
+ * have been evicted. */
 static void submit_again(sw_store_call *call)
 {
     if (call->main.known)
@@ -172,7 +174,7 @@ static void submit_again(sw_store_call *call)
         submit(call, call->step, &call->main);
 }
 
-/* A query with hooks: what comes before its first statement. */
+/* Runs the hooks that come before the first statement of a query. */
 static void start_query(sw_store_call *call)
 {
     const sw_query *query = call->method->query;
@@ -192,7 +194,7 @@ static void start_query(sw_store_call *call)
         start(call, query->lookup ? SW_STEP_LOOKUP : SW_STEP_MAIN);
 }
 
-/* What makes two requests the same: every byte of them. */
+/* Two requests are the same if all their bytes are. */
 static bool hash_request(sw_store_call *call)
 {
     size_t size = protobuf_c_message_get_packed_size(call->request);
@@ -220,7 +222,8 @@ static const char *hex(sw_arena *arena, uint64_t number)
     return sw_arena_strndup(arena, at, (size_t)(text + sizeof(text) - at));
 }
 
-/* The arguments of sitewire.enter. False when out of memory, or where a text is longer than any name. */
+/* Sets the arguments of sitewire.enter. False when out of memory, or if a text is longer than any
+ * name. */
 static bool identify(sw_store_call *call)
 {
     static const char *const requirements[] = {[SW_REQUIRES_ADMIN] = "admin",
@@ -293,7 +296,7 @@ void sw_store_call_handle(sw_call *rpc, const ProtobufCMessage *request, void *c
     call->method = method;
     call->rpc = rpc;
     call->arena = sw_call_arena(rpc);
-    call->request = (ProtobufCMessage *)request; /* it lives in the call's arena, and hooks may change it */
+    call->request = (ProtobufCMessage *)request; /* in the call's arena; hooks may change it */
     call->total = -1;
     sw_call_on_cancel(rpc, on_cancel, call);
     if (method->store->ready)
@@ -328,7 +331,7 @@ static void look_up_record(sw_store_call *call)
     submit(call, SW_STEP_RECORD, &sql);
 }
 
-/* The error is kept while the record, or what refers to the row, is looked up. */
+/* Where the error is kept during a further lookup. NULL when out of memory. */
 static sw_error *keep_failure(sw_store_call *call)
 {
     if (!call->failure)
@@ -336,7 +339,8 @@ static sw_error *keep_failure(sw_store_call *call)
     return call->failure;
 }
 
-/* Fails with what was kept, after finding out what refers to a row that a delete left in place. */
+/* Fails with the kept error. If a delete failed on a foreign key, first looks up the referring
+ * rows. */
 static void fail_kept(sw_store_call *call)
 {
     sw_sql sql;
@@ -347,8 +351,8 @@ static void fail_kept(sw_store_call *call)
         fail(call, call->failure);
 }
 
-/* PostgreSQL checks the row that allow_missing would insert, and whether the caller may, even where one is there, which
- * the change might suit. */
+/* For allow_missing, PostgreSQL checks the new row, and the right to create it, even if the row
+ * exists and the update alone would be valid. */
 static bool cannot_insert(const sw_store_call *call, const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -403,7 +407,7 @@ static void main_succeeded(sw_store_call *call, const PGresult *result)
         fail(call, call->failure);
 }
 
-/* Without a record the failure stands. */
+/* Without a record, the call fails as before. */
 static void record_read(sw_store_call *call, const PGresult *result, bool fine)
 {
     if (fine && PQntuples(result) > 0)
@@ -412,7 +416,7 @@ static void record_read(sw_store_call *call, const PGresult *result, bool fine)
         fail_kept(call);
 }
 
-/* No answer: the connection was lost, or there was none. */
+/* There is no result: the connection was lost, or there was none. */
 static void lost(sw_store_call *call)
 {
     bool change = call->method->writes && call->step == SW_STEP_MAIN && !call->validate_only;
@@ -429,7 +433,7 @@ static void lost(sw_store_call *call)
     }
 }
 
-/* What was read points into a result that ends now: a copy goes on. */
+/* The inner message points into a result that is freed now, so it is copied. */
 static sw_code keep_inner(sw_store_call *call, sw_error *error)
 {
     size_t size = protobuf_c_message_get_packed_size(call->inner);

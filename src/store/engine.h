@@ -1,4 +1,5 @@
-/* What the files of the store share: the store, its methods, and its calls. Internal to src/store. */
+/* What the files of the store share: the store, its methods, and its calls. Internal to
+ * src/store. */
 #ifndef SW_STORE_ENGINE_H
 #define SW_STORE_ENGINE_H
 
@@ -24,10 +25,10 @@ typedef struct sw_query_statement {
     sw_column *parameters, *columns;
     int parameter_count, column_count;
     const ProtobufCMessageDescriptor *result; /* whose fields the columns are */
-    const ProtobufCFieldDescriptor *items;    /* or, if it has them, those of its items */
+    const ProtobufCFieldDescriptor *items;    /* if it has them, the columns are their fields */
 } sw_query_statement;
 
-/* A method, with the fields of its messages found by name. Those that a verb does not have are NULL. */
+/* A method, with the fields of its messages. Fields that its verb does not have are NULL. */
 typedef struct sw_store_method {
     sw_store *store;
     sw_verb verb;
@@ -60,17 +61,17 @@ typedef struct sw_store_call {
     sw_call *rpc; /* NULL once it has been answered; only its work is still running then */
     sw_arena *arena;
     ProtobufCMessage *request;
-    ProtobufCMessage *inner;            /* of a query that has one */
+    ProtobufCMessage *inner;            /* of a query with one */
     struct sw_store_call *next, **link; /* parked until the store is ready */
     int64_t parked_ms;
     sw_step step;
     sw_sql main;
     int tries;
     bool validate_only;
-    bool lost;              /* the change went out on a connection that was lost: it may have been made */
-    bool upserts;           /* main inserts the row or, if it is there, updates it */
-    bool update_only;       /* it cannot be inserted as it is: only update it, in spite of allow_missing */
-    const char *request_id; /* of a mutation that leaves a record, or NULL */
+    bool lost;              /* the connection was lost after the change was sent: it may have taken effect */
+    bool upserts;           /* `main` inserts the row, or updates it if it exists */
+    bool update_only;       /* the row cannot be inserted: only update it, in spite of allow_missing */
+    const char *request_id; /* of a mutation that writes a record, or NULL */
     uint8_t hash[16];
     const char *enter[SW_ENTER_COUNT]; /* on whose behalf */
     /* Of a List: */
@@ -78,10 +79,10 @@ typedef struct sw_store_call {
     int64_t total; /* -1: not asked for */
     sw_selection selection;
     sw_order order;
-    sw_value *after; /* where the page before ended, one for each key of the order; NULL: the first page */
+    sw_value *after; /* where the previous page ended, one for each key of the order; or NULL */
     uint8_t shape[SW_PAGE_SHAPE];
-    sw_error *failure;                 /* kept while something is looked up */
-    const sw_foreign_key *foreign_key; /* what a delete ran into */
+    sw_error *failure;                 /* the error to end with, kept during a further lookup */
+    const sw_foreign_key *foreign_key; /* that a delete would violate */
 } sw_store_call;
 
 struct sw_store {
@@ -95,7 +96,7 @@ struct sw_store {
     size_t method_count;
     sw_table **tables;
     size_t table_count;
-    bool ready; /* the schema fits and is known */
+    bool ready; /* the schema fits, and its catalog has been read */
     bool closing;
     bool serving, reported;
     char reason[512];      /* why it is not ready */
@@ -114,7 +115,7 @@ struct sw_store {
 
 /* call.c */
 void sw_store_call_handle(sw_call *rpc, const ProtobufCMessage *request, void *method);
-/* Starts what waited for the store to be ready, or ends what has waited too long. */
+/* Starts calls that waited for the store to be ready, and fails those that have waited too long. */
 void sw_store_calls_unpark(sw_store *store);
 
 /* serving.c: reports whether the store can serve, and why not, if that has changed */
@@ -143,10 +144,10 @@ void sw_store_call_replay(sw_store_call *call, const PGresult *result);
 /* fault.c */
 void sw_fault_fill(const sw_store_call *call, const PGresult *result, sw_error *error);
 void sw_fault_not_found(const sw_store_call *call, sw_error *error);
-/* The foreign key that a failed delete ran into, or NULL. */
+/* The foreign key that a failed delete would violate, or NULL. */
 const sw_foreign_key *sw_fault_foreign_key(const sw_store_call *call, const PGresult *result);
 void sw_fault_referrers(const sw_foreign_key *foreign_key, const PGresult *keys, sw_error *error);
-/* Appends the statement that finds what refers to the call's row. */
+/* Appends the statement that finds the rows that refer to the call's row. */
 bool sw_referrers_build(const sw_store_call *call, const sw_foreign_key *foreign_key, sw_sql *sql);
 
 /* periodic.c */
@@ -154,7 +155,8 @@ void sw_periodic_destroy_all(struct sw_periodic_run **all);
 /* Something has changed: by a call of this store, or as a NOTIFY reports. */
 void sw_periodic_wake_all(struct sw_periodic_run *periodic, bool by_us);
 
-/* query.c: at registration, and once a description is there; runs one of its hooks, if there is one */
+/* query.c: parse at registration, load when PostgreSQL has described the statement; run a hook, if
+ * any */
 sw_code sw_query_parse(const sw_store_method *method, sw_query_statement *statement, const char *sql,
                        const ProtobufCMessageDescriptor *result, sw_error *error);
 void sw_query_statement_clear(sw_query_statement *statement);
@@ -165,7 +167,7 @@ sw_code sw_query_hook_run(sw_store_call *call, sw_query_hook *hook, ProtobufCMes
 /* schema_check.c */
 sw_code sw_schema_check_new(sw_store *store, struct sw_schema_check **check, sw_error *error);
 void sw_schema_check_destroy(struct sw_schema_check **check);
-/* The control lane is up: look at the schema. */
+/* Checks the schema, if the control lane is up and no check is running. */
 void sw_schema_check_start(struct sw_schema_check *check);
 
 #endif

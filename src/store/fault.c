@@ -1,4 +1,5 @@
-/* A failed statement as an error that names the field at fault and the remedy (engine.h). Used by call.c. */
+/* Converts the error of a statement to one that names the field at fault and the remedy (engine.h).
+ * Used by call.c. */
 #include "base/error.h"
 #include "store/engine.h"
 #include "store/pg/sqlstate.h"
@@ -20,7 +21,7 @@ static bool is_table(const PGresult *result, const char *name)
     return strncmp(name, schema, length) == 0 && name[length] == '.' && strcmp(name + length + 1, table) == 0;
 }
 
-/* A name of the comma-separated list: the index of its field in the call's resource, or -1. */
+/* Takes a name off the comma-separated list: the index of the field in the resource, or -1. */
 static int next_field(const sw_store_call *call, const char **list)
 {
     char name[64];
@@ -30,7 +31,7 @@ static int next_field(const sw_store_call *call, const char **list)
     return sw_table_find(call->method->table, name);
 }
 
-/* The message that holds the call's values, and the field there that goes with field i of the resource. */
+/* The message that holds the values of the call, and its field for field i of the resource. */
 static const ProtobufCMessage *holder(const sw_store_call *call, int i,
                                       const ProtobufCFieldDescriptor **field)
 {
@@ -73,7 +74,7 @@ static void set_resource(const sw_store_call *call, sw_error *error)
         snprintf(error->resource, sizeof(error->resource), "%s/%s", call->method->table->type, key);
 }
 
-/* The path in the request of the resource's field named by a constraint. */
+/* Sets the path of a field in the request. `name` is its column, which a constraint names. */
 static void set_field(const sw_store_call *call, const char *name, sw_error *error)
 {
     const sw_store_method *method = call->method;
@@ -101,7 +102,8 @@ static const char *type_of_table(const sw_store *store, const char *table)
     return table;
 }
 
-/* What is referred to and is not there, in the words of the request. */
+/* Names the row that a foreign key refers to and that does not exist, by the values of the
+ * request. */
 static void missing_foreign_key(const sw_store_call *call, const sw_foreign_key *foreign_key, sw_error *error)
 {
     char key[192] = "";
@@ -166,7 +168,7 @@ void sw_fault_fill(const sw_store_call *call, const PGresult *result, sw_error *
                  call->method->resource ? "." : "");
         snprintf(error->message, sizeof(error->message), "%s: read it again, and decide again", message);
     } else if (call->upserts && strcmp(diagnostic(result, PG_DIAG_SQLSTATE), "42501") == 0) {
-        /* Row security: the row that is in the way is not the caller's to see. A create says the same. */
+        /* Row security: the caller may not see the existing row. A create reports the same. */
         error->code = SW_ALREADY_EXISTS;
         set_field(call, call->method->table->columns[0].field->name, error);
         snprintf(error->message, sizeof(error->message), "it is taken: choose another");

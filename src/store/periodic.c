@@ -1,5 +1,5 @@
-/* Periodic statements, which a service runs by itself: to end deployments whose runner is lost, or to
- * publish events. The service's main registers them (store.h). */
+/* Periodic statements, which a service runs by itself: to end deployments whose runner is lost, or
+ * to publish events. The service's main registers them (store.h). */
 #include "base/clock.h"
 #include "base/error.h"
 #include "store/engine.h"

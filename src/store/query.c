@@ -1,5 +1,6 @@
-/* Methods with a statement of their own: `:name` becomes $n, parameters and result columns find their fields by
- * name. Used by store.c at registration, schema_check.c once the database has described the statement, and call.c. */
+/* Methods with a statement of their own: `:name` becomes $n; parameters and result columns are
+ * matched with fields by name. Used by store.c at registration, by schema_check.c when the database
+ * has described the statement, and by call.c. */
 #include "base/error.h"
 #include "store/engine.h"
 #include <ctype.h>
@@ -11,13 +12,13 @@ static bool is_name(char c)
     return isalnum((unsigned char)c) || c == '_';
 }
 
-/* The end of what begins at `at` and is no place for a parameter: a string, a quoted identifier, a comment, a dollar
- * quote, a cast. `at` itself if nothing such begins here. */
+/* Skips a part of the text that cannot contain a parameter: a string, a quoted identifier, a
+ * comment, a dollar quote, a cast. Returns its end, or `at` if no such part begins there. */
 static const char *skip(const char *at)
 {
     const char *end = at;
     if (at[0] == '\'' || at[0] == '"') {
-        end = strchr(at + 1, at[0]); /* a doubled quote begins again */
+        end = strchr(at + 1, at[0]); /* after a doubled quote the next part begins */
         return end ? end + 1 : at + strlen(at);
     }
     if (at[0] == '-' && at[1] == '-')
@@ -47,7 +48,8 @@ static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescript
     return message ? protobuf_c_message_descriptor_get_field_by_name(message, name) : NULL;
 }
 
-/* The parameter's number; a new one takes the field of its name, the inner message's first. 0 if there is none. */
+/* The number of a parameter. A new one takes the field with its name, of the inner message if that
+ * has one. 0 if there is no such field. */
 static int number_of(const sw_store_method *method, sw_query_statement *statement, const char *name,
                      size_t length)
 {
@@ -162,7 +164,7 @@ sw_code sw_query_load(const sw_store_method *method, sw_query_statement *stateme
     return load_columns(method, statement, description, error);
 }
 
-/* Which of the two messages a parameter's field is of. */
+/* The message that has the field of a parameter: the inner message or the request. */
 static const ProtobufCMessage *holder(const sw_store_call *call, const ProtobufCFieldDescriptor *field)
 {
     const ProtobufCMessageDescriptor *inner = call->method->query->inner;

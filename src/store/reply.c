@@ -1,11 +1,12 @@
-/* Results as replies (engine.h). Strings of a reply point into the result, which lives until the call has ended.
- * Used by call.c. */
+/* Converts results to replies (engine.h). Strings of a reply point into the result, which lives
+ * until the call has ended. Used by call.c. */
 #include "base/error.h"
 #include "store/bind/pack.h"
 #include "store/engine.h"
 #include <string.h>
 
-static const size_t pack_max = 1024 * 1024; /* bytes of a result: a larger one is not copied once more */
+static const size_t pack_max =
+    1024 * 1024; /* bytes of a result; a larger one is not packed, which would copy it once more */
 
 ProtobufCMessage *sw_message_new(const ProtobufCMessageDescriptor *type, sw_arena *arena)
 {
@@ -20,7 +21,7 @@ static sw_code fail_memory(sw_error *error)
     return sw_fail(error, SW_RESOURCE_EXHAUSTED, "the reply needs too much memory: ask for less at once");
 }
 
-/* `count` rows into the repeated `items` of a reply, in one piece of memory. */
+/* Reads `count` rows into the repeated `items` of a reply; the items are one allocation. */
 static sw_code fill_items(const sw_store_call *call, const ProtobufCFieldDescriptor *items,
                           const PGresult *result, int count, const sw_column *columns, int column_count,
                           ProtobufCMessage *reply, sw_error *error)
@@ -48,7 +49,7 @@ static bool is_packed(const PGresult *result)
     return PQresultMemorySize(result) <= pack_max;
 }
 
-/* The same as bytes. */
+/* The same, but packed: the bytes of the items. */
 static sw_code pack_items(const sw_store_call *call, const ProtobufCFieldDescriptor *items,
                           const PGresult *result, int count, const sw_column *columns, int column_count,
                           ProtobufCMessage *reply, sw_error *error)
@@ -168,7 +169,8 @@ void sw_store_call_reply(sw_store_call *call, const PGresult *result)
     sw_call_reply(call->rpc, reply);
 }
 
-/* The columns of the resource, the outcome, and whether the record is of this very request. */
+/* The result has the columns of the resource, the outcome, and whether the record is of the same
+ * request. */
 void sw_store_call_replay(sw_store_call *call, const PGresult *result)
 {
     int same = call->method->table->count + 1;

@@ -1,8 +1,7 @@
-/* What a store must know of the database before it serves, read through the control lane: that
- * the schema fits and guards every table that is served, the page token key, columns, foreign
- * keys, and the parameters and columns of each query. It looks again every minute, because the
- * schema may change under a running service, and deletes old records of requests on the way.
- * Used by store.c. */
+/* Checks the schema before the store serves, through the control lane: its version fits, and every
+ * table meets its duties. Reads the page token key, the columns, the foreign keys, and the
+ * parameters and columns of each query. Repeats this every minute, because the schema may change
+ * under a running service, and deletes old records of requests. Used by store.c. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "store/engine.h"
@@ -26,15 +25,15 @@ typedef struct sw_schema_check {
     size_t step;      /* in steps[] */
     size_t query;     /* being described: index in store->methods */
     bool lookup_done; /* its `lookup` has been described */
-    /* Of the schema, and of its types (another database has other ones): as seen now, and as
-     * they were when the catalog was read; 0: not yet. */
+    /* The version of the schema, and a sum over its types, which identifies the database: as of
+     * now, and as of when the catalog was read (0: not yet). */
     int64_t version, known_version, types, known_types;
 } sw_schema_check;
 
-/* A step adds its statement, or nothing if it is to be skipped, and then takes the result. */
+/* A step appends its statement, or nothing to be skipped, and then reads the result. */
 typedef struct sw_schema_step {
-    void (*ask)(sw_schema_check *check, sw_sql *sql);
-    sw_code (*take)(sw_schema_check *check, const PGresult *result, sw_error *error);
+    void (*build)(sw_schema_check *check, sw_sql *sql);
+    sw_code (*read)(sw_schema_check *check, const PGresult *result, sw_error *error);
     const char *what;
 } sw_schema_step;
 
@@ -45,7 +44,7 @@ static bool is_known(const sw_schema_check *check)
 
 /* --- The schema's version --- */
 
-static void ask_schema(sw_schema_check *check, sw_sql *sql)
+static void build_schema(sw_schema_check *check, sw_sql *sql)
 {
     (void)check;
     sw_sql_add(sql,
@@ -57,7 +56,7 @@ static void ask_schema(sw_schema_check *check, sw_sql *sql)
                "starts_with(t.typnamespace::regnamespace::text, 'pg_')) FROM sitewire.schema");
 }
 
-static sw_code take_schema(sw_schema_check *check, const PGresult *result, sw_error *error)
+static sw_code read_schema(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
     const sw_store *store = check->store;
     if (PQntuples(result) != 1)
@@ -77,7 +76,7 @@ static sw_code take_schema(sw_schema_check *check, const PGresult *result, sw_er
             error, SW_FAILED_PRECONDITION,
             "the database role bypasses row security, which guards everybody's rights: log in as the "
             "service's own role, such as user=sitewire_referential");
-    if (*PQgetvalue(result, 0, 3)) /* sql/schema/12_access.sql revokes it; a dump does not keep that */
+    if (*PQgetvalue(result, 0, 3)) /* sql/schema/12_access.sql revokes this, but a dump does not contain it */
         return sw_fail(
             error, SW_FAILED_PRECONDITION,
             "the database role may create objects, and so act as the schema's owner: as that, REVOKE "
@@ -88,13 +87,13 @@ static sw_code take_schema(sw_schema_check *check, const PGresult *result, sw_er
     return SW_OK;
 }
 
-static void ask_key(sw_schema_check *check, sw_sql *sql)
+static void build_key(sw_schema_check *check, sw_sql *sql)
 {
     if (!is_known(check))
         sw_sql_add(sql, "SELECT value FROM sitewire.setting WHERE name = 'page_token_key'");
 }
 
-static sw_code take_key(sw_schema_check *check, const PGresult *result, sw_error *error)
+static sw_code read_key(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
     if (PQntuples(result) != 1 || PQgetlength(result, 0, 0) < 16)
         return sw_fail(error, SW_FAILED_PRECONDITION, "sitewire.setting has no usable page_token_key");
@@ -133,7 +132,7 @@ static void add_types(sw_schema_check *check, sw_sql *sql)
     sw_sql_bind(sql, &value);
 }
 
-static void ask_columns(sw_schema_check *check, sw_sql *sql)
+static void build_columns(sw_schema_check *check, sw_sql *sql)
 {
     if (is_known(check))
         return;
@@ -149,7 +148,7 @@ static void ask_columns(sw_schema_check *check, sw_sql *sql)
     add_tables(check, sql);
 }
 
-static sw_code take_columns(sw_schema_check *check, const PGresult *result, sw_error *error)
+static sw_code read_columns(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
     int first = 0, rows = PQntuples(result);
     sw_code code = SW_OK;
@@ -166,9 +165,9 @@ static sw_code take_columns(sw_schema_check *check, const PGresult *result, sw_e
 
 /* --- Duties --- */
 
-/* A table that lacks a duty is not served, and neither is anything else while a service can
- * change a table that nobody registered: whoever made it in a hurry learns of it at once. */
-static void ask_duties(sw_schema_check *check, sw_sql *sql)
+/* The service does not serve while a table lacks a duty, or while it can change a table that nobody
+ * registered. So whoever forgets a registration notices at once. */
+static void build_duties(sw_schema_check *check, sw_sql *sql)
 {
     sw_sql_add(
         sql, "SELECT m.name, string_agg(m.duty, ', '), (array_agg(m.remedy))[1] FROM ("
@@ -185,7 +184,7 @@ static void ask_duties(sw_schema_check *check, sw_sql *sql)
     add_types(check, sql);
 }
 
-static sw_code take_duties(sw_schema_check *check, const PGresult *result, sw_error *error)
+static sw_code read_duties(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
     (void)check;
     return PQntuples(result) == 0
@@ -194,7 +193,7 @@ static sw_code take_duties(sw_schema_check *check, const PGresult *result, sw_er
                          PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
 }
 
-static void ask_foreign_keys(sw_schema_check *check, sw_sql *sql)
+static void build_foreign_keys(sw_schema_check *check, sw_sql *sql)
 {
     if (is_known(check))
         return;
@@ -225,8 +224,8 @@ static void ask_foreign_keys(sw_schema_check *check, sw_sql *sql)
     add_tables(check, sql);
 }
 
-/* Hashes a result. What is made of it is never freed, so it is made again only when the catalog
- * has changed: a check that fails is repeated every second. */
+/* Hashes a result. The data that is built from it is never freed, so it is built again only when
+ * the catalog has changed. A check that fails is repeated every second. */
 static void hash_result(const PGresult *result, uint8_t digest[DIGEST_SIZE])
 {
     crypto_generichash_state state;
@@ -241,7 +240,7 @@ static void hash_result(const PGresult *result, uint8_t digest[DIGEST_SIZE])
     crypto_generichash_final(&state, digest, DIGEST_SIZE);
 }
 
-static sw_code take_foreign_keys(sw_schema_check *check, const PGresult *result, sw_error *error)
+static sw_code read_foreign_keys(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
     uint8_t digest[DIGEST_SIZE];
     hash_result(result, digest);
@@ -269,7 +268,7 @@ static sw_code take_foreign_keys(sw_schema_check *check, const PGresult *result,
 
 /* --- Queries, records --- */
 
-static void ask_attributes(sw_schema_check *check, sw_sql *sql)
+static void build_attributes(sw_schema_check *check, sw_sql *sql)
 {
     if (is_known(check))
         return;
@@ -285,7 +284,7 @@ static Oid read_oid(const PGresult *result, int row, int column)
     return (Oid)strtoul(PQgetvalue(result, row, column), NULL, 10);
 }
 
-static sw_code take_attributes(sw_schema_check *check, const PGresult *result, sw_error *error)
+static sw_code read_attributes(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
     sw_store *store = check->store;
     uint8_t digest[DIGEST_SIZE];
@@ -316,7 +315,7 @@ static sw_query_statement *statement_of(const sw_schema_check *check)
     return method->lookup.sql && !check->lookup_done ? &method->lookup : &method->statement;
 }
 
-static void ask_query(sw_schema_check *check, sw_sql *sql)
+static void build_query(sw_schema_check *check, sw_sql *sql)
 {
     const sw_store *store = check->store;
     while (check->query < store->method_count && store->methods[check->query]->verb != SW_VERB_QUERY)
@@ -331,17 +330,17 @@ static void ask_query(sw_schema_check *check, sw_sql *sql)
     check->work.describe = true;
 }
 
-static sw_code take_query(sw_schema_check *check, const PGresult *result, sw_error *error)
+static sw_code read_query(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
     const sw_store_method *method = check->store->methods[check->query];
     sw_query_statement *statement = statement_of(check);
-    check->step--; /* the next statement */
+    check->step--; /* this step goes on with the next statement */
     check->lookup_done = statement == &method->lookup;
     check->query += !check->lookup_done;
     return sw_query_load(method, statement, result, error);
 }
 
-static void ask_prune(sw_schema_check *check, sw_sql *sql)
+static void build_prune(sw_schema_check *check, sw_sql *sql)
 {
     (void)check;
     sw_sql_printf(sql,
@@ -350,7 +349,7 @@ static void ask_prune(sw_schema_check *check, sw_sql *sql)
                   prune_max);
 }
 
-static sw_code take_prune(sw_schema_check *check, const PGresult *result, sw_error *error)
+static sw_code read_prune(sw_schema_check *check, const PGresult *result, sw_error *error)
 {
     (void)error;
     if (strcmp(PQcmdTuples((PGresult *)result), prune_max) == 0) /* there are more */
@@ -359,14 +358,14 @@ static sw_code take_prune(sw_schema_check *check, const PGresult *result, sw_err
 }
 
 static const sw_schema_step steps[] = {
-    {ask_schema, take_schema, "schema version"},
-    {ask_key, take_key, "page token key"},
-    {ask_columns, take_columns, "columns"},
-    {ask_duties, take_duties, "duties"},
-    {ask_foreign_keys, take_foreign_keys, "foreign keys"},
-    {ask_attributes, take_attributes, "composite types"},
-    {ask_query, take_query, "query"},
-    {ask_prune, take_prune, "old records"},
+    {build_schema, read_schema, "schema version"},
+    {build_key, read_key, "page token key"},
+    {build_columns, read_columns, "columns"},
+    {build_duties, read_duties, "duties"},
+    {build_foreign_keys, read_foreign_keys, "foreign keys"},
+    {build_attributes, read_attributes, "composite types"},
+    {build_query, read_query, "query"},
+    {build_prune, read_prune, "old records"},
 };
 enum { PRUNE = 7, STEPS = 8 };
 
@@ -412,7 +411,7 @@ static void advance(sw_schema_check *check)
         sw_arena_reset(check->arena);
         sw_sql_init(&sql, check->arena);
         check->work = (sw_work){.done = check_done};
-        steps[check->step].ask(check, &sql);
+        steps[check->step].build(check, &sql);
         if (!sql.failed && sql.length == 0)
             continue;
         if (!sw_pool_submit(check->store->pool, &check->work, SW_LANE_CONTROL, &sql))
@@ -427,7 +426,7 @@ static void step_failed(sw_schema_check *check, const PGresult *result)
     char reason[400];
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    const char *query = steps[check->step].ask == ask_query && check->query < check->store->method_count
+    const char *query = steps[check->step].build == build_query && check->query < check->store->method_count
                             ? check->store->methods[check->query]->path
                             : "";
     bool absent = state && (strncmp(state, "42P01", 5) == 0 || strncmp(state, "3F000", 5) == 0);
@@ -443,7 +442,7 @@ static void check_done(sw_work *work, const PGresult *result)
 {
     sw_schema_check *check = (sw_schema_check *)work;
     sw_statement_release(work->statement);
-    if (!result) { /* no connection: the next one starts a new check */
+    if (!result) { /* the connection was lost: the next one starts a new check */
         stop(check, retry_ms);
         return;
     }
@@ -456,7 +455,7 @@ static void check_done(sw_work *work, const PGresult *result)
         return;
     }
     sw_error error;
-    if (steps[check->step].take(check, result, &error) != SW_OK) {
+    if (steps[check->step].read(check, result, &error) != SW_OK) {
         refuse(check, error.message);
         return;
     }

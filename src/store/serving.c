@@ -1,5 +1,5 @@
-/* Whether the store can serve: the schema is known and fits, and connections of each kind are up.
- * Reported to the service. */
+/* Whether the store can serve: the schema fits, and a lane for reads and one for changes are up. It
+ * reports this to the service (engine.h). */
 #include "store/engine.h"
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Statements of Get and List, generated from the resource's row and descriptor. Used by call.c. */
+/* Builds the statements of Get and List from the resource's row and descriptor. Used by call.c. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "store/bind/time.h"
@@ -50,16 +50,17 @@ static sw_code bind_read_time(sw_store_call *call, sw_value *value, sw_error *er
     return SW_OK;
 }
 
-/* Keys as history has them begin with the first key field, so the rows of a page that goes on from it by that field have keys
- * that are not less. Numbers are in another order as texts. */
+/* Whether the keys of history have a lower bound: a page that continues in the order of the first
+ * key field has no smaller keys, because a key of history begins with that field. Not for numbers,
+ * which sort differently as texts. */
 static bool goes_on_by_key(const sw_store_call *call)
 {
     return call->after && call->order.keys[0].column == 0 && !call->order.keys[0].descending &&
            call->method->table->columns[0].bind == SW_BIND_TEXT;
 }
 
-/* Where the rows come from: the table or, as of a time, history, whose rows have the shape of the table's. Bounds of the
- * keys spare it the rows that cannot be meant. */
+/* Appends the source of the rows: the table or, as of a time, history, with rows of the same type.
+ * Bounds for the keys exclude rows of history that cannot match. */
 static void add_source(sw_store_call *call, const sw_value *read_time)
 {
     const sw_table *table = call->method->table;
@@ -142,7 +143,7 @@ static sw_code read_request(sw_store_call *call, sw_error *error)
     return code == SW_OK ? sw_order_resolve(method->table, &call->selection, &call->order, error) : code;
 }
 
-/* Where the page before ended, if there is one. */
+/* Reads where the previous page ended, if there was one. */
 static sw_code read_token(sw_store_call *call, sw_error *error)
 {
     const sw_store_method *method = call->method;
@@ -164,7 +165,7 @@ static void add_page(sw_store_call *call)
         sw_order_after(table, &call->order, call->after, &call->main);
     sw_order_by(table, &call->order, &call->main);
     sw_value limit =
-        sw_value_int8(call->arena, call->page_size + 1); /* one more tells whether there is a next page */
+        sw_value_int8(call->arena, call->page_size + 1); /* one more row shows that there is a next page */
     sw_sql_add(&call->main, " LIMIT ");
     sw_sql_param(&call->main, &limit);
 }

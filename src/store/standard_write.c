@@ -1,5 +1,6 @@
-/* Statements of Create, Update, Delete and Rename, generated from the resource's row and descriptor. With a
- * request_id, the same statement writes its record: both are kept or none. Used by call.c. */
+/* Builds the statements of Create, Update, Delete and Rename from the resource's row and
+ * descriptor. With a request_id, the same statement writes the record, so that both are kept or
+ * neither. Used by call.c. */
 #include "base/error.h"
 #include "google/protobuf/field_mask.pb-c.h"
 #include "store/engine.h"
@@ -7,7 +8,8 @@
 #include <string.h>
 
 static const char outcome_created[] = "'created'::text";
-/* The trigger of every table sets updated_at to the transaction's time if anything has changed. */
+/* A trigger of every table sets updated_at to the time of the transaction if anything has
+ * changed. */
 static const char outcome_updated[] = "CASE WHEN updated_at = now() THEN 'updated' ELSE 'unchanged' END";
 /* A row that this statement has inserted was never locked or updated. */
 static const char outcome_upserted[] =
@@ -35,7 +37,7 @@ static void clear_fields(const sw_table *table, ProtobufCMessage *resource, sw_f
             sw_field_clear(resource, table->columns[i].field);
 }
 
-/* The field as a parameter; one that is not set becomes DEFAULT. */
+/* Appends the field as a parameter, or DEFAULT if it is unset. */
 static sw_code add_value(sw_store_call *call, const ProtobufCMessage *resource, int i, sw_error *error)
 {
     sw_value value;
@@ -61,7 +63,7 @@ static void add_revision(sw_store_call *call, const char *current, int64_t expec
     sw_sql_add(&call->main, ")");
 }
 
-/* What tells a record of a request_id from others. */
+/* The values by which the record of a request is found and compared. */
 typedef struct record {
     sw_value id, method, hash, caller;
 } record;
@@ -80,7 +82,7 @@ static void begin(sw_store_call *call)
     sw_sql_add(&call->main, call->request_id ? "WITH r AS (" : "");
 }
 
-/* What comes back, and the record. Without one the mutation itself returns the columns. */
+/* Appends the returned columns and, with a request_id, the statement that writes the record. */
 static void end(sw_store_call *call, const char *outcome)
 {
     sw_sql *sql = &call->main;
@@ -121,7 +123,7 @@ void sw_record_build(const sw_store_call *call, sw_sql *sql)
                   call->method->table->name);
 }
 
-/* The resource in the request, with its key set; the hook has run. */
+/* The resource in the request, with a complete key and without computed fields. */
 static sw_code prepare(sw_store_call *call, ProtobufCMessage **resource, sw_error *error)
 {
     const sw_table *table = call->method->table;
@@ -220,7 +222,8 @@ static sw_code read_mask(const sw_store_call *call, sw_fields *mask, sw_error *e
     return SW_OK;
 }
 
-/* A text that the mask clears is shown to the hook as empty, so that it can tell it from one that stays. */
+/* The hook sees a text that the mask clears as empty, which differs from one that stays as it
+ * is. */
 static void show_cleared(const sw_table *table, ProtobufCMessage *resource, sw_fields mask)
 {
     for (int i = 0; i < table->count; i++) {
@@ -231,7 +234,8 @@ static void show_cleared(const sw_table *table, ProtobufCMessage *resource, sw_f
     }
 }
 
-/* What the update sets, and the resource as the hook leaves it. A hook that sets one computed field sets them all. */
+/* Chooses the fields that the update sets, and runs the hook. If the hook sets one computed field,
+ * all of them are written. */
 static sw_code choose_fields(sw_store_call *call, ProtobufCMessage *resource, sw_fields *fields,
                              sw_error *error)
 {
@@ -294,7 +298,7 @@ static sw_code build_update(sw_store_call *call, sw_error *error)
     if (code != SW_OK)
         return code;
     int64_t revision = sw_field_int(resource, table->columns[table->revision].field);
-    /* A row that is not there has no revision to match. */
+    /* A missing row has no revision to match. */
     if (sw_field_bool(call->request, call->method->allow_missing) && !revision && !call->update_only)
         return build_upsert(call, resource, fields, error);
     begin(call);
@@ -320,7 +324,7 @@ static sw_code build_update(sw_store_call *call, sw_error *error)
 
 /* --- Delete and Rename --- */
 
-/* The columns come back as they were, except that the revision has been checked. */
+/* Returns the columns as they were. The outcome checks the revision. */
 static sw_code build_delete(sw_store_call *call, sw_error *error)
 {
     int64_t revision = sw_field_int(call->request, call->method->revision);

@@ -1,5 +1,5 @@
-/* The store: registers a handler for each method of the resources and queries, and owns what serves them (store.h).
- * Used by the services. */
+/* The store: registers a handler for each method of the resources and queries, and owns the parts
+ * that serve them (store.h). Used by the services. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "store/engine.h"
@@ -102,7 +102,7 @@ void sw_store_destroy(sw_store **out)
 
 sw_code sw_store_start(sw_store *store, sw_error *error)
 {
-    if (!PQisthreadsafe()) /* the client library runs without locks then: not a build that we know */
+    if (!PQisthreadsafe()) /* such a libpq uses no locks */
         return sw_fail(error, SW_INTERNAL, "libpq is built without thread safety");
     sw_pool_connect(store->pool);
     return SW_OK;
@@ -163,7 +163,7 @@ static const struct {
     [SW_VERB_RENAME] = {"Rename", true, true, false, true, true, true},
 };
 
-/* Finds the field and says so if it is needed and absent. */
+/* Finds a field. Fails if it is needed and missing. */
 static sw_code find_field(const sw_store_method *method, const ProtobufCMessageDescriptor *message,
                           const char *name, bool needed, const ProtobufCFieldDescriptor **field,
                           sw_error *error)

@@ -29,7 +29,7 @@ typedef struct sw_store_options {
     void *hook_context; /* of the hooks of queries */
 } sw_store_options;
 
-/* What a hook of a query works on. It and its memory live as long as the call. */
+/* The data of a hook. It lives as long as the call. */
 typedef struct sw_hook_context {
     void *context; /* hook_context of the store */
     const ProtobufCMessage *request;
@@ -41,9 +41,9 @@ typedef struct sw_hook_context {
 /* An error ends the call. */
 typedef sw_code sw_query_hook(const sw_hook_context *hook, sw_error *error);
 
-/* What a caller must be for a method to run; sitewire.enter checks it, in the same transaction,
- * before the statement runs. A method that declares nothing is for admins. Resources require a
- * profile, and the rules of their rows decide (sql/schema/12_access.sql). */
+/* Who may call a method. sitewire.enter checks this before the statement, in the same transaction.
+ * A method that declares nothing is for admins. Methods of resources require a profile; then the
+ * rules of the rows decide (sql/schema/12_access.sql). */
 typedef enum sw_requirement {
     SW_REQUIRES_ADMIN,
     SW_REQUIRES_PROFILE,  /* any user with a right on some project; the statement decides the rest */
@@ -57,15 +57,15 @@ typedef enum sw_requirement {
  * has a field `validate_only` that is set. Its request_id is not recorded: a query that writes must
  * itself make sure that running twice does no harm.
  *
- * A method that needs what SQL cannot do has an inner message, which never travels, and hooks
- * between the steps: `begin`, the statement `lookup` (which only reads, and whose columns go into
- * the inner message), `middle`, the statement `sql`, `end`. Any of them may be absent. A
+ * A method that needs what SQL cannot do has hooks between its steps, and an inner message, which
+ * never leaves the service: `begin`, the statement `lookup` (which only reads, and whose columns go
+ * into the inner message), `middle`, the statement `sql`, `end`. Any of them may be absent. A
  * parameter names a field of the inner message or, if that has none of the name, of the request.
  * With `end`, the columns of `sql` go into the inner message, and `end` makes the reply. */
 typedef struct sw_query {
     const ProtobufCServiceDescriptor *service;
     const char *method;
-    const char *sql; /* text of sql/queries/<name>.sql, embedded */
+    const char *sql; /* the text of sql/queries/<name>.sql, embedded */
     bool writes;
     sw_requirement requires; /* unset: admins only */
     bool secret;             /* the memory of its calls is wiped after use */

@@ -1,5 +1,6 @@
-/* Fields of messages <-> parameters and result columns, by name, through protobuf-c descriptors. Used by the parts of
- * the store that make statements and read results. */
+/* Converts fields of messages to parameters, and result columns to fields, by name, through the
+ * descriptors of protobuf-c. Used by the parts of the store that build statements and read
+ * results. */
 #ifndef SW_STORE_BIND_H
 #define SW_STORE_BIND_H
 
@@ -7,7 +8,7 @@
 #include <protobuf-c/protobuf-c.h>
 #include <sitewire/status.h>
 
-/* How a value travels. All but SW_BIND_CAST in binary format. */
+/* How a value is converted. All but SW_BIND_CAST use the binary format. */
 typedef enum {
     SW_BIND_NONE, /* a field that no column type fits */
     SW_BIND_TEXT, /* string <-> text, varchar */
@@ -35,9 +36,9 @@ typedef struct sw_column {
     const struct sw_row_type *row; /* of SW_BIND_ROW and SW_BIND_ROWS */
 } sw_column;
 
-/* How `field` goes with a column of that type; SW_BIND_NONE if it does not. */
+/* How `field` is converted to and from a column of that type; SW_BIND_NONE if it cannot be. */
 sw_bind sw_bind_find(const ProtobufCFieldDescriptor *field, Oid type);
-/* The column type that a field has when nothing else is said (tests, parameters whose type is open). */
+/* The column type of a field by default (for tests, and parameters without a type). */
 Oid sw_bind_default_type(const ProtobufCFieldDescriptor *field);
 
 /* Where the value of a field is in its message. */
@@ -55,10 +56,11 @@ static inline void *sw_field_quantifier(const ProtobufCMessage *message,
 
 /* Whether a field of a message is set; a repeated one if it has elements. */
 bool sw_field_is_set(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
-/* Part of a key: false if it is missing. A number that is not set is 0, as proto3 does not send that. */
+/* Completes a part of a key: false if it is missing. An unset number becomes 0, which proto3 does
+ * not send. */
 bool sw_field_complete_key(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
 void sw_field_clear(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
-/* Of a singular field; the default where it is unset. */
+/* Values of singular fields; the default if unset. */
 const char *sw_field_string(const ProtobufCMessage *message,
                             const ProtobufCFieldDescriptor *field); /* or NULL */
 int64_t sw_field_int(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
@@ -67,19 +69,20 @@ ProtobufCMessage *sw_field_message(const ProtobufCMessage *message, const Protob
 void sw_field_set_string(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, const char *value);
 void sw_field_set_int(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, int64_t value);
 
-/* The field as a parameter, lent or in the arena. Unset is NULL, and so is the empty string in a nullable column.
- * INVALID_ARGUMENT says what is wrong, without naming the field. */
+/* The field as a parameter, lent or in the arena. An unset field is NULL, and so is an empty string
+ * in a nullable column. INVALID_ARGUMENT says what is wrong, without naming the field. */
 sw_code sw_bind_field(const ProtobufCMessage *message, const sw_column *column, sw_arena *arena,
                       sw_value *value, sw_error *error);
-/* A value in text form (filters), checked. */
+/* Checks and converts a value in text form (of a filter). */
 sw_code sw_bind_text(const char *text, const sw_column *column, sw_arena *arena, sw_value *value,
                      sw_error *error);
 
-/* Reads row `row` of a result in binary format into a message: result column i goes into columns[i], a column with
- * no field is skipped. Strings point into the result. INTERNAL for a size that does not fit the type. */
+/* Reads row `row` of a result in binary format into a message: result column i goes to columns[i];
+ * a column without a field is skipped. Strings point into the result. INTERNAL if a value has the
+ * wrong size for its type. */
 sw_code sw_bind_row(const PGresult *result, int row, const sw_column *columns, int count,
                     ProtobufCMessage *message, sw_arena *arena, sw_error *error);
-/* Reads one value, not NULL, in binary format. False if it does not fit, or memory is short. */
+/* Reads one value, not NULL, in binary format. False if it does not fit, or when out of memory. */
 bool sw_bind_value(const char *data, int size, const sw_column *column, ProtobufCMessage *message,
                    sw_arena *arena);
 

@@ -20,7 +20,7 @@ static const operator ops[] = {
     {"in", OP_IN, ""},         {"is_null", OP_IS_NULL, ""},
 };
 
-/* One filter on its way: what its errors name. */
+/* The filter that is being converted. Errors name its parts. */
 typedef struct context {
     size_t index;
     const Sw__Filter *filter;
@@ -72,7 +72,8 @@ static bool is_string(const sw_column *column)
     return column->bind == SW_BIND_TEXT || column->bind == SW_BIND_CAST;
 }
 
-/* An empty reference is stored as NULL, an empty text as such: to a caller both are no value. */
+/* An empty reference is stored as NULL, an empty text as an empty text. To a caller both are
+ * unset. */
 static void add_empty(const context *at, bool empty)
 {
     bool nullable = at->column->nullable;
@@ -135,8 +136,9 @@ static sw_code add_part(const context *at, op_kind kind)
     return SW_OK;
 }
 
-/* All values as one text[] parameter, cast to the column's type: the statement's text does not depend on how many
- * there are. Numbers and times are checked here so that the fault is named. An empty reference is asked for as NULL. */
+/* All values as one text[] parameter, cast to the column's type, so that the text of the statement
+ * does not depend on their number. Numbers and times are checked here, so that the error names the
+ * value. An empty reference is compared as NULL. */
 static sw_code add_in(const context *at)
 {
     const Sw__Filter *filter = at->filter;
@@ -217,7 +219,7 @@ static sw_code add_filter(const sw_table *table, context *at)
     }
 }
 
-/* `%text%` with LIKE's own characters taken literally. */
+/* `%text%`, with the special characters of LIKE escaped. */
 static char *like_pattern(const char *text, sw_arena *arena)
 {
     char *pattern = sw_arena_alloc(arena, 2 * strlen(text) + 3), *to = pattern;
@@ -250,7 +252,7 @@ static sw_code add_search(const sw_table *table, const char *search, sw_sql *sql
         sw_sql_add(sql, bind == SW_BIND_TEXTS ? "array_to_string(" : bind == SW_BIND_CAST ? "concat(" : "");
         sw_sql_name(sql, table->columns[i].field->name);
         sw_sql_add(sql, bind == SW_BIND_TEXTS ? ", ' ')" : bind == SW_BIND_CAST ? ")" : "");
-        /* Columns are compared byte by byte; letter case is a matter of the database's locale. */
+        /* Columns use the collation C; letter case follows the locale of the database. */
         sw_sql_printf(sql, " COLLATE \"default\" ILIKE $%d", n);
     }
     sw_sql_add(sql, ")"); /* the key is always text */

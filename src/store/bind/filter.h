@@ -1,5 +1,5 @@
-/* Filters, search and order of List requests, checked against the resource and turned into SQL. Used by standard
- * methods and the fuzzer. */
+/* Filters, search and order of List requests: checked against the resource, and converted to SQL.
+ * Used by the standard methods and the fuzzer. */
 #ifndef SW_STORE_FILTER_H
 #define SW_STORE_FILTER_H
 
@@ -11,17 +11,18 @@
 #define SW_ORDER_MAX         16
 #define SW_SEARCH_MAX        256 /* bytes */
 
-/* What rows are asked for. */
+/* Which rows a request asks for. */
 typedef struct sw_selection {
     Sw__Filter *const *filters;
     size_t filter_count;
     Sw__OrderBy *const *orders;
     size_t order_count;
     const char *search; /* or NULL */
-    sw_value read_time; /* as of then; without data: as things are now */
+    sw_value read_time; /* as of that time; without data: the rows of now */
 } sw_selection;
 
-/* The order, completed by the key so that no two rows are equal. NULL counts as greater than any value. */
+/* The order. The key is added to it, so that no two rows are equal. NULL is greater than any
+ * value. */
 typedef struct sw_order {
     int count;
     struct {
@@ -30,8 +31,8 @@ typedef struct sw_order {
     } keys[SW_ORDER_MAX + SW_KEYS_MAX];
 } sw_order;
 
-/* Appends ` WHERE ...` for filters and search (` WHERE true` without any). INVALID_ARGUMENT with the field at fault
- * in the request and the remedy. */
+/* Appends ` WHERE ...` for filters and search (` WHERE true` without any). INVALID_ARGUMENT names
+ * the field at fault in the request, and the remedy. */
 sw_code sw_filter_where(const sw_table *table, const sw_selection *selection, sw_sql *sql, sw_error *error);
 
 sw_code sw_order_resolve(const sw_table *table, const sw_selection *selection, sw_order *order,

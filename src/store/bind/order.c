@@ -42,7 +42,7 @@ void sw_order_by(const sw_table *table, const sw_order *order, sw_sql *sql)
     }
 }
 
-/* One row comparison, which an index on these columns serves. */
+/* One row comparison, which can use an index on these columns. */
 static void after_row(const sw_table *table, const sw_order *order, const sw_value *values, sw_sql *sql)
 {
     for (int i = 0; i < order->count; i++) {

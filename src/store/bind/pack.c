@@ -9,9 +9,8 @@
 #include "wire/protobuf.h"
 #include <string.h>
 
-#define PLAIN_MAX                                                                                            \
-    (2 * SW_PB_VARINT_MAX + 16) /* of a plain value without its bytes, with its key and length */
-#define LENGTH 2                /* bytes left for the length of an item: most have 128 to 16383 */
+#define PLAIN_MAX (2 * SW_PB_VARINT_MAX + 16) /* of a plain value: its key and length, without its bytes */
+#define LENGTH    2 /* bytes left for the length of an item: most have 128 to 16383 */
 
 static sw_code fail_memory(sw_error *error)
 {
@@ -81,7 +80,7 @@ static uint8_t *put_time(uint8_t *at, uint32_t id, const char *data)
     return end;
 }
 
-/* Writes a plain value, for which there is room. NULL if it is none. */
+/* Writes a plain value; there is room for it. NULL if the value is not plain. */
 static uint8_t *put_plain(uint8_t *at, const sw_column *column, const char *data, int size)
 {
     const ProtobufCFieldDescriptor *field = column->field;
@@ -104,7 +103,7 @@ static uint8_t *put_plain(uint8_t *at, const sw_column *column, const char *data
     }
 }
 
-/* By way of a message in which nothing else is set. */
+/* Writes any other value through a message in which only this field is set. */
 static bool put_other(sw_pack *pack, const sw_column *column, const char *data, int size,
                       const ProtobufCMessageDescriptor *type)
 {

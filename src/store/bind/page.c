@@ -1,5 +1,6 @@
-/* Page tokens (page.h): base64url of a MAC (16 bytes), version (1), shape (16), and for each key of the order its
- * length (4, big-endian; all ones for NULL) and value as PostgreSQL sent it. */
+/* Page tokens (page.h): base64url of a MAC (16 bytes), the version (1), the shape (16), and for
+ * each key of the order its length (4, big-endian; all ones for NULL) and its value as PostgreSQL
+ * sent it. */
 #include "store/bind/page.h"
 #include "base/error.h"
 #include <sodium.h>

@@ -1,5 +1,5 @@
-/* Fields and texts as parameters of a statement (bind.h). Messages in fields become composite types
- * and contain fields themselves, so both are here. */
+/* Fields and texts as parameters of a statement (bind.h). Messages in fields become composite
+ * types, which contain fields in turn, so both are here. */
 #include "base/error.h"
 #include "google/protobuf/timestamp.pb-c.h"
 #include "store/bind/composite.h"
@@ -69,8 +69,8 @@ static char *put_value(char *at, const sw_value *value)
     return at + 4 + (value->data ? value->size : 0);
 }
 
-/* Allocates room for `head` bytes and `count` values, each preceded by `each` bytes and its length.
- * NULL if that is too much. */
+/* Allocates `head` bytes and room for `count` values, each with `each` bytes and its length before
+ * it. NULL if that is too much. */
 static char *make_room(sw_arena *arena, size_t head, size_t each, const sw_value *values, size_t count,
                        sw_value *whole)
 {
@@ -117,8 +117,8 @@ static sw_code bind_message(const ProtobufCMessage *message, const sw_row_type *
     return SW_OK;
 }
 
-/* array_send's format: dimensions, flags, type, length, lower bound, and for each element its length
- * and value. */
+/* array_send's format: dimensions, flags, type, length, lower bound, and for each element its
+ * length and value. */
 static sw_code bind_messages(ProtobufCMessage *const *messages, size_t count, const sw_column *column,
                              sw_arena *arena, sw_value *value, sw_error *error)
 {

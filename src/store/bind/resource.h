@@ -1,4 +1,4 @@
-/* What a service says of a resource: its messages, its table, its key. Used by the services' lists
+/* How a service declares a resource: its messages, its table, its key. Used by the services' tables
  * of resources and by table.c. */
 #ifndef SW_STORE_RESOURCE_H
 #define SW_STORE_RESOURCE_H

@@ -1,4 +1,5 @@
-/* Rows of results into messages (bind.h): no copy of strings, and no allocation but for times, lists and what is in them. */
+/* Reads rows of results into messages (bind.h). Strings are not copied; only times, lists and their
+ * elements are allocated. */
 #include "base/error.h"
 #include "google/protobuf/timestamp.pb-c.h"
 #include "store/bind/composite.h"
@@ -24,7 +25,7 @@ static bool read_time(const char *data, int size, void *member, sw_arena *arena)
     return true;
 }
 
-/* What is left of a value in binary format. */
+/* The rest of a value in binary format. */
 typedef struct reader {
     const char *at;
     size_t left;
@@ -40,7 +41,7 @@ static bool take_number(reader *r, uint32_t *number)
     return true;
 }
 
-/* A length and what is that long; NULL has `data` NULL. */
+/* Takes a length and that many bytes. `data` is NULL for NULL. */
 static bool take_value(reader *r, const char **data, size_t *size)
 {
     uint32_t length;
@@ -79,8 +80,8 @@ static ProtobufCMessage *new_message(const ProtobufCMessageDescriptor *type, sw_
     return message;
 }
 
-/* One element of a repeated field. A text is followed by the next one's length, so it is copied to end with a NUL. NULL
- * reads as the empty value. */
+/* One element of a repeated field. A text is copied, because it has no NUL at its end. NULL becomes
+ * the empty value. */
 static bool read_element(const char *data, size_t size, const sw_column *column, void *element,
                          sw_arena *arena)
 {

@@ -94,7 +94,8 @@ static sw_code make_select(sw_table *table, sw_error *error)
         sw_sql_init(&list, arena);
         for (int i = 0; i < table->count; i++) {
             sw_sql_add(&list, i ? ", " : "");
-            /* concat writes a value as PostgreSQL shows it; ::text would add a mask to an address. */
+            /* concat writes a value as PostgreSQL displays it; ::text would add a mask to an
+             * address. */
             bool cast = table->columns[i].bind == SW_BIND_CAST;
             sw_sql_add(&list, cast ? "nullif(concat(" : "");
             sw_sql_name(&list, table->columns[i].field->name);

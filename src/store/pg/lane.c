@@ -86,8 +86,8 @@ void sw_lane_destroy(sw_lane **lane)
     *lane = NULL;
 }
 
-/* The connection is lost: all work in flight ends without a result. The next attempt follows after a
- * delay that grows and is random, so that many processes do not reconnect at the same moment. */
+/* The connection is lost: all work in flight ends without a result. The next attempt follows after
+ * a delay that grows and is random, so that many processes do not reconnect at the same moment. */
 static void go_down(sw_lane *lane)
 {
     char reason[256];
@@ -142,8 +142,8 @@ static void poll_connect(sw_lane *lane)
         go_down(lane);
 }
 
-/* libpq tries several hosts in turn, but waits for one that is silent. So the next attempt begins with
- * the second host: the first item of each list of several goes to the end. */
+/* libpq tries several hosts in turn, but waits for one that is silent. So the next attempt begins
+ * with the second host: the first item of each list of several goes to the end. */
 static void rotate_hosts(sw_lane *lane)
 {
     PQconninfoOption *options = PQconninfo(lane->connection);
@@ -158,8 +158,9 @@ static void rotate_hosts(sw_lane *lane)
     PQconninfoFree(options);
 }
 
-/* The conninfo can override what stands before dbname, but not what stands after it. Without the first
- * four, the lane would wait a quarter of an hour for a server that vanished from the network. */
+/* The conninfo can override what stands before dbname, but not what stands after it. Without the
+ * first four, the lane would wait a quarter of an hour for a server that vanished from the
+ * network. */
 void sw_lane_connect(sw_lane *lane)
 {
     const char *const names[] = {"keepalives_idle",

@@ -1,7 +1,7 @@
-/* One connection to PostgreSQL in pipeline mode, on the loop, never blocking. It takes work, answers it
- * in order, and reconnects by itself. Reads that are sent together share a sync; so do mutations that
- * may. Work on behalf of a caller begins with sitewire.enter, which sets the caller of the session.
- * Used by pool.c, which has several lanes and chooses one. */
+/* One connection to PostgreSQL in pipeline mode, on the loop, never blocking. It takes work,
+ * answers it in order, and reconnects by itself. Reads that are sent together share a sync; so do
+ * mutations that may. Work on behalf of a caller begins with sitewire.enter, which sets the caller
+ * of the session. Used by pool.c, which has several lanes and chooses one. */
 #ifndef SW_STORE_LANE_H
 #define SW_STORE_LANE_H
 
@@ -13,8 +13,9 @@ typedef enum { SW_LANE_READ, SW_LANE_WRITE, SW_LANE_CONTROL, SW_LANE_KINDS } sw_
 typedef struct sw_lane sw_lane;
 typedef struct sw_work sw_work;
 
-/* Called when work has ended. `result` is lent. It is NULL if there was no answer; then `work->sent` says
- * whether the statement may have run. For a mutation it is called after the commit or rollback. */
+/* Called when work has ended. `result` is lent. It is NULL if there was no answer; then
+ * `work->sent` says whether the statement may have run. For a mutation it is called after the
+ * commit or rollback. */
 typedef void sw_work_fn(sw_work *work, const PGresult *result);
 
 /* On whose behalf: the arguments of sitewire.enter (sql/schema/03_rights.sql). */
@@ -64,7 +65,8 @@ typedef struct sw_lane_events {
     void *context;
 } sw_lane_events;
 
-/* `enter` is the statement that calls sitewire.enter. It and `conninfo` live as long as the lane. */
+/* `enter` is the statement that calls sitewire.enter. It and `conninfo` live as long as the
+ * lane. */
 sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, const char *conninfo, const sw_statement *enter,
                      const sw_lane_events *events);
 /* Ends work in flight without a result. */
@@ -73,8 +75,8 @@ void sw_lane_connect(sw_lane *lane);
 /* Call before sw_lane_connect. `channel` is an identifier; LISTEN runs on each connection. */
 void sw_lane_listen(sw_lane *lane, const char *channel);
 
-/* How many pieces of work are in flight (counted as many more if a lock may delay them), and whether
- * there is room for another one. */
+/* How many pieces of work are in flight (counted as many more if a lock may delay them), and
+ * whether there is room for another one. */
 int sw_lane_load(const sw_lane *lane);
 bool sw_lane_has_room(const sw_lane *lane);
 bool sw_lane_is_up(const sw_lane *lane);
@@ -84,7 +86,8 @@ bool sw_lane_send(sw_lane *lane, sw_work *work);
 /* Ends the batch with a sync and writes the buffer. */
 void sw_lane_flush(sw_lane *lane);
 
-/* The work that PostgreSQL runs now or next (NULL if idle), and the process ID for cancelling it. */
+/* The work that PostgreSQL runs now or next (NULL if idle), and the process ID for cancelling
+ * it. */
 sw_work *sw_lane_running(const sw_lane *lane);
 int sw_lane_process_id(const sw_lane *lane);
 /* Whether work that nobody waits for is in flight. */

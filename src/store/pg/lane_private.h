@@ -54,8 +54,9 @@ struct sw_lane {
     int batch; /* messages since the last sync */
     int syncs; /* transactions in flight */
     const sw_statement *enter;
-    /* The callers in the batch that is being built, and in the session as committed. The latter counts
-     * only while no batch that sets a caller is in flight, because that batch may be rolled back. */
+    /* The callers in the batch that is being built, and in the session as committed. The latter
+     * counts only while no batch that sets a caller is in flight, because that batch may be rolled
+     * back. */
     sw_entered batch_entered, session_entered;
     bool batch_failed;   /* of the batch whose results are coming in */
     int entering;        /* batches in flight that call sitewire.enter */
@@ -65,7 +66,8 @@ struct sw_lane {
     sw_prepared prepared[SW_STATEMENTS_MAX];
 };
 
-/* Sends a statement that belongs to no work and whose result is ignored. $1 is `value` unless NULL. */
+/* Sends a statement that belongs to no work and whose result is ignored. $1 is `value` unless
+ * NULL. */
 bool sw_lane_plain(sw_lane *lane, const char *text, const char *value);
 bool sw_lane_sync(sw_lane *lane);
 /* Processes the results that have arrived. */

@@ -2,9 +2,9 @@
  *
  * Everything between two syncs is one transaction. The result of a read is delivered at once. Any
  * other result waits for the sync, which commits. After a failure PostgreSQL skips everything up to
- * the next sync. Skipped work is sent again with a sync of its own. So are all mutations that shared
- * the transaction, because the failure rolled them back. A skipped prepare is noticed later: until
- * then its statement counts as prepared.
+ * the next sync. Skipped work is sent again with a sync of its own. So are all mutations that
+ * shared the transaction, because the failure rolled them back. A skipped prepare is noticed later:
+ * until then its statement counts as prepared.
  *
  * The caller of a session (sitewire.enter) is part of the transaction, too: a failure undoes it. So
  * work skips sitewire.enter in two cases only: the same caller has entered earlier in the batch, or
@@ -23,8 +23,8 @@ static const int slots_per_work = 12; /* at most */
 static const int64_t enter_ms = 1000; /* sitewire.enter runs again after this time */
 static const int again_max = 8;
 static const int blocked_load = 1000; /* more than the load of any lane */
-/* The most in flight: work or, on write lanes, transactions. There one transaction runs while the next
- * one gathers work. */
+/* The most in flight: work or, on write lanes, transactions. There one transaction runs while the
+ * next one gathers work. */
 static const int depth[SW_LANE_KINDS] = {[SW_LANE_READ] = 64, [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4};
 
 void sw_lane_ignore_notice(void *context, const char *message)
@@ -131,7 +131,8 @@ static bool prepare(sw_lane *lane, sw_work *work, const sw_statement *statement)
         return true;
     if (prepared->generation) {
         char text[64];
-        /* First in its batch, so that no failure skips it: the server would keep the old statement. */
+        /* First in its batch, so that no failure skips it: the server would keep the old
+         * statement. */
         if (lane->kind == SW_LANE_READ && lane->batch > 0 && !sw_lane_sync(lane))
             return false;
         snprintf(text, sizeof(text), "DEALLOCATE s%d_%u", statement->slot, prepared->generation);
@@ -160,8 +161,8 @@ static bool has_entered(const sw_entered *entered, const char *const *texts, int
     return true;
 }
 
-/* Sets the caller of the session, unless it is set already. A mutation sets call, request and reason,
- * too, so it always does this. */
+/* Sets the caller of the session, unless it is set already. A mutation sets call, request and
+ * reason, too, so it always does this. */
 static bool enter(sw_lane *lane, sw_work *work, int64_t now)
 {
     const sw_entered *known = &lane->batch_entered;
@@ -261,8 +262,8 @@ static bool is_state(const PGresult *result, const char *state)
 }
 
 /* Sends work whose result is held again if it was skipped, rolled back, hit by the cancellation of
- * other work, or did not get a lock. At most again_max times, except for a lock: the deadline of the
- * call ends that. */
+ * other work, or did not get a lock. At most again_max times, except for a lock: the deadline of
+ * the call ends that. */
 static bool send_again(sw_lane *lane, sw_work *work, bool undone)
 {
     bool skipped = PQresultStatus(work->held) == PGRES_PIPELINE_ABORTED;
@@ -327,8 +328,8 @@ static void take_enter(sw_lane *lane, const sw_expected *slot, PGresult *result)
     PQclear(result);
 }
 
-/* A failure outside of a statement: of a deferred constraint, or of the commit. It belongs to a piece of
- * work only if that was alone in its transaction. */
+/* A failure outside of a statement: of a deferred constraint, or of the commit. It belongs to a
+ * piece of work only if that was alone in its transaction. */
 static void take_other(sw_lane *lane, PGresult *result)
 {
     if (lane->held && !lane->held->next && PQresultStatus(result) == PGRES_FATAL_ERROR)
@@ -361,8 +362,8 @@ static void take_sync(sw_lane *lane)
     }
 }
 
-/* The server has closed the connection, or libpq has lost it. A server that refuses writes has become
- * a standby: connecting again finds the new primary. */
+/* The server has closed the connection, or libpq has lost it. A server that refuses writes has
+ * become a standby: connecting again finds the new primary. */
 static bool is_loss(const sw_lane *lane, const PGresult *result)
 {
     if (PQresultStatus(result) != PGRES_FATAL_ERROR)

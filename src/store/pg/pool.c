@@ -142,11 +142,12 @@ static sw_lane *changing(const sw_pool *pool, const sw_work *work)
 
 /* The lane for a piece of work, or NULL. *skip: it waits for its lane, later work may go first.
  *
- * Mutations that share a transaction keep their rows locked until its end, so none of them may wait for
- * a row of another one: that could end in a deadlock. Two changes of one row may not share a
+ * Mutations that share a transaction keep their rows locked until its end, so none of them may wait
+ * for a row of another one: that could end in a deadlock. Two changes of one row may not share a
  * transaction either, because the second would not notice whether it changes anything. So a change
- * follows the first change of its row on the same lane, or waits while that lane is full. On another
- * lane it would only wait for the lock, and the changes of one row could occupy all lanes. */
+ * follows the first change of its row on the same lane, or waits while that lane is full. On
+ * another lane it would only wait for the lock, and the changes of one row could occupy all
+ * lanes. */
 static sw_lane *lane_for(sw_pool *pool, sw_work *work, bool *skip)
 {
     *skip = work->behind && sw_lane_is_up(work->behind) && !sw_lane_has_room(work->behind);

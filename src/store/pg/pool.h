@@ -1,5 +1,5 @@
-/* All connections of a store. Work goes to the least loaded lane of its kind. It waits while none is up,
- * for a second at most. Used by the rest of the store. */
+/* All connections of a store. Work goes to the least loaded lane of its kind. It waits while none
+ * is up, for a second at most. Used by the rest of the store. */
 #ifndef SW_STORE_POOL_H
 #define SW_STORE_POOL_H
 
@@ -27,8 +27,8 @@ void sw_pool_listen(sw_pool *pool, const char *channel);
 /* Queues `work` with its statement; it is sent when the loop's round ends. The values of `sql` are
  * lent until the work is done. False when out of memory or statements; nothing is queued then. */
 bool sw_pool_submit(sw_pool *pool, sw_work *work, sw_lane_kind kind, const sw_sql *sql);
-/* Nobody waits for `work` any more. True if it was still queued: its `done` will not be called. False if
- * it has been sent: it is cancelled if it keeps running, and `done` will be called. */
+/* Nobody waits for `work` any more. True if it was still queued: its `done` will not be called.
+ * False if it has been sent: it is cancelled if it keeps running, and `done` will be called. */
 bool sw_pool_drop(sw_pool *pool, sw_work *work);
 
 bool sw_pool_is_up(const sw_pool *pool, sw_lane_kind kind);

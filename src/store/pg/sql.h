@@ -1,5 +1,6 @@
-/* Text of a statement and its parameters, built in a call's arena. Values are always parameters; identifiers are
- * quoted and come from descriptors. Used by all of the store that makes statements. */
+/* Text of a statement and its parameters, built in a call's arena. Values are always parameters;
+ * identifiers are quoted and come from descriptors. Used by all of the store that makes
+ * statements. */
 #ifndef SW_STORE_SQL_H
 #define SW_STORE_SQL_H
 

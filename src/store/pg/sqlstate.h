@@ -1,5 +1,5 @@
-/* What PostgreSQL's errors mean to a caller: a table of SQLSTATEs, and a table of the rules with which
- * names of constraints end. Used by fault.c. */
+/* What PostgreSQL's errors mean to a caller: a table of SQLSTATEs, and a table of the rules with
+ * which names of constraints end. Used by fault.c. */
 #ifndef SW_STORE_SQLSTATE_H
 #define SW_STORE_SQLSTATE_H
 

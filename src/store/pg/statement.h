@@ -1,5 +1,5 @@
-/* Statements by their text: a bounded cache, so that each connection prepares each statement once. Used
- * by pipeline.c, which prepares them, and by the code that creates work. */
+/* Statements by their text: a bounded cache, so that each connection prepares each statement once.
+ * Used by pipeline.c, which prepares them, and by the code that creates work. */
 #ifndef SW_STORE_STATEMENT_H
 #define SW_STORE_STATEMENT_H
 
@@ -26,8 +26,8 @@ sw_statements *sw_statements_new(void);
 void sw_statements_destroy(sw_statements **statements);
 
 /* The statement with this text and these parameter types. A new one takes the place of the least
- * recently used one. Give it back with sw_statement_release. NULL when out of memory, or if all are in
- * use. */
+ * recently used one. Give it back with sw_statement_release. NULL when out of memory, or if all are
+ * in use. */
 sw_statement *sw_statements_get(sw_statements *statements, const char *text, size_t length, const Oid *types,
                                 int count);
 void sw_statement_release(sw_statement *statement);
