@@ -13,8 +13,8 @@ typedef struct sw_periodic_run {
     sw_timer *timer;
     sw_periodic statement;
     bool running;
-    bool changed,
-        notified; /* since it last began: a call of this store changed something; a NOTIFY arrived */
+    bool changed;  /* a call of this store has changed something since it last began */
+    bool notified; /* a NOTIFY has arrived since then */
 } sw_periodic_run;
 
 static void start(void *context);
