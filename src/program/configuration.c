@@ -5,6 +5,7 @@
 #include "program/args.h"
 #include "program/env_file.h"
 #include "program/redact.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ typedef struct {
     const char *text; /* NULL: nobody set it and it has no default */
     origin origin;
     int line;   /* FROM_FILE */
-    char *copy; /* of the text, when it was adopted */
+    char *copy; /* the text, when it is the setting's own */
 } setting;
 
 /* A line of the file. */
@@ -272,9 +273,25 @@ sw_code sw_configuration_read(const sw_option *table, int argc, char **argv, sw_
     return code;
 }
 
+static sw_code copy_live(sw_configuration *c, sw_error *error)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        setting *of = &c->settings[i];
+        if (c->table[i].change != SW_LIVE || of->text == NULL)
+            continue;
+        if ((of->copy = strdup(of->text)) == NULL)
+            return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+        of->text = of->copy;
+    }
+    return SW_OK;
+}
+
 sw_code sw_configuration_reread(const sw_configuration *c, sw_configuration **result, sw_error *error)
 {
-    return sw_configuration_read(c->table, c->argc, c->argv, result, error);
+    sw_code code = sw_configuration_read(c->table, c->argc, c->argv, result, error);
+    if (code == SW_OK && (code = copy_live(*result, error)) != SW_OK)
+        sw_configuration_destroy(result);
+    return code;
 }
 
 static void wipe_copy(setting *of)
@@ -377,17 +394,15 @@ bool sw_configuration_exports_differ(const sw_configuration *a, const sw_configu
     }
 }
 
-bool sw_configuration_adopt(sw_configuration *c, const sw_configuration *from, int i)
+void sw_configuration_adopt(sw_configuration *c, sw_configuration *from, int i)
 {
-    const setting *source = &from->settings[i];
-    char *copy = source->text == NULL ? NULL : strdup(source->text);
-    if (copy == NULL && source->text != NULL)
-        return false;
+    setting *source = &from->settings[i];
+    assert(c->table[i].change == SW_LIVE);
     wipe_copy(&c->settings[i]);
-    c->settings[i] = (setting){.text = copy, .origin = source->origin, .line = source->line, .copy = copy};
-    if (copy != NULL)
-        sw_option_store(&c->table[i], copy);
-    return true;
+    c->settings[i] = *source;
+    source->copy = NULL;
+    if (source->text != NULL)
+        sw_option_store(&c->table[i], source->text);
 }
 
 /* A value as env_file.c reads it. */

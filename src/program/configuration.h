@@ -16,12 +16,14 @@ typedef struct sw_configuration sw_configuration;
  * The file has the grammar of env_file.h. Its SITEWIRE_ names must be options of the table;
  * INVALID_ARGUMENT names one that is not. All other variables are the libraries' (PGPASSWORD ...):
  * see sw_configuration_export. FAILED_PRECONDITION if the file cannot be read, or if it holds a
- * password and others can read it. Messages never contain a password. */
+ * password and others can read it; RESOURCE_EXHAUSTED without memory. *result is then NULL.
+ * Messages never contain a password. */
 sw_code sw_configuration_read(const sw_option *table, int argc, char **argv, sw_configuration **result,
                               sw_error *error);
 /* Wipes the file's text. Texts stored into variables are gone with it. */
 void sw_configuration_destroy(sw_configuration **configuration);
-/* Reads the same flags, variables and file again. */
+/* Reads the same flags, variables and file again. The result has texts of its own for live
+ * options, so that sw_configuration_adopt cannot fail. */
 sw_code sw_configuration_reread(const sw_configuration *configuration, sw_configuration **result,
                                 sw_error *error);
 
@@ -42,8 +44,9 @@ void sw_configuration_overridden(const sw_configuration *configuration, sw_overr
 
 /* Whether the file's variables that are not ours differ. */
 bool sw_configuration_exports_differ(const sw_configuration *a, const sw_configuration *b);
-/* Takes over from `from` what the option with index i is set to. False without memory. */
-bool sw_configuration_adopt(sw_configuration *configuration, const sw_configuration *from, int i);
+/* Takes over from `from`, a result of sw_configuration_reread, what the live option with index i is
+ * set to, and stores it. */
+void sw_configuration_adopt(sw_configuration *configuration, sw_configuration *from, int i);
 
 /* All settings on stdout, as a --config file could have them, each with its source; passwords are
  * hidden. */

@@ -278,7 +278,7 @@ static void report_change(const sw_configuration *fresh, int i)
            "before", before, "after", after, "source", source, NULL);
 }
 
-static void finish_reload(const sw_configuration *fresh)
+static void finish_reload(sw_configuration *fresh)
 {
     int changed = 0, waiting = 0;
     open_log(); /* at the new level already */
@@ -288,8 +288,8 @@ static void finish_reload(const sw_configuration *fresh)
         report_change(fresh, i);
         changed += is_live(i);
         waiting += !is_live(i);
-        if (is_live(i) && !sw_configuration_adopt(self.configuration, fresh, i))
-            abort(); /* the option points into what is about to go */
+        if (is_live(i))
+            sw_configuration_adopt(self.configuration, fresh, i);
     }
     if (sw_configuration_exports_differ(self.configuration, fresh)) {
         waiting++;
@@ -431,8 +431,10 @@ int sw_program_main(const sw_program *program, void *context, int argc, char **a
     block_signals(&signals); /* first: SIGHUP must not end a program that starts */
     self.program = program;
     self.context = context;
-    if (!join_options())
-        return (int)SW_RESOURCE_EXHAUSTED;
+    if (!join_options()) {
+        sw_fail(&error, SW_RESOURCE_EXHAUSTED, "out of memory");
+        return fail(&error);
+    }
     int status =
         sw_configuration_read(self.options, argc, argv, &self.configuration, &error) == SW_OK ? 0 : -1;
     if (status == 0) {

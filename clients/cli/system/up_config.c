@@ -96,8 +96,7 @@ void sw_up_config_reload(sw_up_config *config)
             continue;
         sw_log(SW_LOG_INFO, "option changed", "option", options[i].name, "before", before, "after", after,
                NULL);
-        if (!sw_configuration_adopt(config->configuration, fresh, i))
-            sw_log(SW_LOG_ERROR, "out of memory", NULL);
+        sw_configuration_adopt(config->configuration, fresh, i);
     }
     sw_configuration_destroy(&fresh);
     open_log();
