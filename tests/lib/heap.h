@@ -1,7 +1,7 @@
 /* Makes the Nth allocation fail, so that a test can show that code survives it. The linker sends
  * what our code asks of malloc and its relatives here (--wrap, see tests/CMakeLists.txt), and
- * zmq_msg_init_size and protobuf_c_message_unpack; jansson's allocations come here, too. Other libraries' own allocations are
- * left alone. Only the thread that armed it is concerned. */
+ * zmq_msg_init_size and protobuf_c_message_unpack; jansson's allocations come here, too. Other
+ * libraries' own allocations are left alone. Only the thread that armed it is concerned. */
 #ifndef SW_TESTS_HEAP_H
 #define SW_TESTS_HEAP_H
 

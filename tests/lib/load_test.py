@@ -1,4 +1,5 @@
-"""Load that keeps accounts (tests/e2e/broker/fault_load.c), for tests that kill programs meanwhile."""
+"""Load that keeps accounts (tests/e2e/broker/fault_load.c), for tests that kill programs
+meanwhile."""
 import json
 import os
 import re

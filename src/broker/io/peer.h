@@ -61,8 +61,8 @@ sw_code sw_side_open(sw_side *side, void *context, uint64_t secret, sw_error *er
 void sw_side_close(sw_side *side);
 
 /* The peer that sent a message, added if it is new: `id` is the identity frame, `frame` any
- * other. NULL when out of memory; its connection then ends. If *displaced is not NULL, that peer had the same identity and
- * its connection has ended: the caller forgets it and asks again. */
+ * other. NULL when out of memory; its connection then ends. If *displaced is not NULL, that peer
+ * had the same identity and its connection has ended: the caller forgets it and asks again. */
 sw_peer *sw_side_peer(sw_side *side, zmq_msg_t *id, zmq_msg_t *frame, sw_peer **displaced);
 /* The peer's memory may be reused afterwards. */
 void sw_side_forget(sw_side *side, sw_peer *peer);

@@ -7,8 +7,8 @@
 
 #define SW_READ_BATCH 1024 /* messages that a side reads in a round */
 
-/* Receives the next message of a side, which the caller then owns. False if there is none. NULL when
- * out of memory: the message is still there, and is read in a later round. */
+/* Receives the next message of a side, which the caller then owns. False if there is none. NULL
+ * when out of memory: the message is still there, and is read in a later round. */
 bool sw_reader_next(sw_broker *broker, sw_side *side, sw_received **received);
 /* The peer that sent a message of at least two frames; NULL when out of memory or if it is cut
  * off. Peers that it displaces are lost. */

@@ -1,8 +1,8 @@
-/* Load that keeps accounts, for tests that kill processes meanwhile (tests/lib/load_test.py): each of
- * SLOTS rows is created and then updated again and again, with reads in between. Every reply is
+/* Load that keeps accounts, for tests that kill processes meanwhile (tests/lib/load_test.py): each
+ * of SLOTS rows is created and then updated again and again, with reads in between. Every reply is
  * checked against what was acknowledged before. fault-load ENDPOINTS PREFIX SLOTS TIMEOUT_MS: runs
- * until standard input ends, then verifies each row and prints one line of JSON. A row's revision is
- * the number of updates that took effect, so a lost or doubled update shows. */
+ * until standard input ends, then verifies each row and prints one line of JSON. A row's revision
+ * is the number of updates that took effect, so a lost or doubled update shows. */
 #include "sitewire/referential/v1/referential.pb-c.h"
 #include <poll.h>
 #include <sitewire/client.h>
@@ -82,8 +82,8 @@ static void start(slot *s)
     }
 }
 
-/* The turn before this one began after the call's deadline, so it had to end the call. This holds on
- * the busiest machine, where a turn itself begins late. */
+/* The turn before this one began after the call's deadline, so it had to end the call. This holds
+ * on the busiest machine, where a turn itself begins late. */
 static bool is_late(const slot *s)
 {
     return s->started_ms + s->owner->timeout_ms + ROUNDING_MS < s->owner->last_turn_ms;

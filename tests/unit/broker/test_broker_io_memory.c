@@ -132,8 +132,8 @@ static void say(peer *p, const sw_view *frames, int count)
 
 static char large[20000]; /* a payload that is not packed */
 
-/* A plain worker: registers, and sends every request back. READY again is refused with a DISCONNECT,
- * after which it registers anew. */
+/* A plain worker: registers, and sends every request back. READY again is refused with a
+ * DISCONNECT, after which it registers anew. */
 static void work(peer *worker, const char *service)
 {
     sw_message message;
