@@ -1,6 +1,7 @@
 /* CSV of any bytes: every row is within the bounds, and what is written from a good one reads back
  * the same. */
 #include "cli/rows/csv.h"
+#include "cli/schema/csv_cell.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * request. */
 #include "base/error.h"
 #include "cli/import/model.h"
-#include "cli/rows/csv.h"
+#include "cli/schema/csv_cell.h"
 
 #include "cli/import/commands.h"
 #include "cli/run/file.h"

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/rows/csv.h"
 #include "cli/run/file.h"
+#include "cli/schema/csv_cell.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>

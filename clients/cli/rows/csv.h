@@ -27,7 +27,4 @@ void sw_csv_destroy(sw_csv **csv);
  * -1 if reading failed or memory is exhausted (see errno). Empty lines are skipped. */
 int sw_csv_next(sw_csv *csv, sw_csv_row *row);
 
-/* Writes one cell, quoted only if necessary. */
-void sw_csv_write(FILE *file, const char *text, size_t size, char delimiter);
-
 #endif

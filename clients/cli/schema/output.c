@@ -1,6 +1,7 @@
 /* Items on stdout: see output.h. */
 #include "cli/schema/output.h"
 #include "base/error.h"
+#include "cli/schema/csv_cell.h"
 #include "cli/schema/field.h"
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"
@@ -12,22 +13,6 @@ void sw_print_json_line(const json_t *value)
 {
     json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
     putchar('\n');
-}
-
-/* Writes a CSV cell to stdout, quoted where RFC 4180 requires it. */
-static void print_csv_cell(const char *text)
-{
-    if (strpbrk(text, ",\"\r\n") == NULL) {
-        fputs(text, stdout);
-        return;
-    }
-    fputc('"', stdout);
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            fputc('"', stdout);
-        fputc(*text, stdout);
-    }
-    fputc('"', stdout);
 }
 
 void sw_print_safe(const char *text)
@@ -181,7 +166,7 @@ void sw_output_item(sw_output *output, const json_t *item)
         } else {
             if (i > 0)
                 putchar(',');
-            print_csv_cell(text != NULL ? text : "");
+            sw_csv_write(stdout, text != NULL ? text : "", text != NULL ? strlen(text) : 0, ',');
         }
         free(text);
     }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "cli/rows/csv.h"
+#include "cli/schema/csv_cell.h"
 #include <stdlib.h>
 #include <string.h>
 
