@@ -1,4 +1,5 @@
 /* `sitewire describe`: what the running services offer, as Reflection reports it. */
+#include "cli/registry/describe.h"
 #include "base/error.h"
 #include "cli/registry/commands.h"
 #include "cli/schema/example.h"
@@ -177,21 +178,32 @@ static void print_all(const sw_schema *schema)
     sw_schema_resource_each(schema, print_resource_line, &c);
 }
 
+void sw_describe_verbs(const sw_schema_resource *resource, sw_describe_verb verbs[SW_DESCRIBE_VERBS])
+{
+    const sw_describe_verb all[SW_DESCRIBE_VERBS] = {
+        {"get", resource->get},       {"list", resource->list},     {"create", resource->create},
+        {"update", resource->update}, {"delete", resource->remove}, {"rename", resource->rename}};
+    memcpy(verbs, all, sizeof(all));
+}
+
 static void print_resource(const sw_schema *schema, const sw_schema_resource *resource)
 {
     char key[256];
-    const struct {
-        const char *verb;
-        const sw_schema_method *method;
-    } verbs[] = {{"get", resource->get},       {"list", resource->list},     {"create", resource->create},
-                 {"update", resource->update}, {"delete", resource->remove}, {"rename", resource->rename}};
+    sw_describe_verb verbs[SW_DESCRIBE_VERBS];
     print_message(schema, resource->message);
     sw_schema_resource_key_usage(resource, key, sizeof(key));
     printf("\nKey %s\n\nMethods\n", key);
-    for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+    sw_describe_verbs(resource, verbs);
+    for (size_t i = 0; i < SW_DESCRIBE_VERBS; i++)
         if (verbs[i].method != NULL)
             printf("  sitewire %-6s %-30s %s\n", verbs[i].verb, resource->name, verbs[i].method->name);
     print_example("Example", resource->message);
+}
+
+static void print_plain_message(const sw_schema *schema, const ProtobufCMessageDescriptor *message)
+{
+    print_message(schema, message);
+    print_example("Example", message);
 }
 
 sw_code sw_cmd_describe(sw_cli *cli, sw_error *error)
@@ -208,16 +220,15 @@ sw_code sw_cmd_describe(sw_cli *cli, sw_error *error)
         return code;
     const char *name = cli->args.word_count == 1 ? cli->args.words[0] : NULL;
     if (name == NULL) {
-        print_all(schema);
+        (cli->json ? sw_describe_json_all : print_all)(schema);
     } else if ((service = sw_schema_find_service(schema, name)) != NULL) {
-        print_service(service);
+        (cli->json ? sw_describe_json_service : print_service)(service);
     } else if (strchr(name, '/') == NULL && sw_schema_resource_find(schema, name, &resource, NULL) == SW_OK) {
-        print_resource(schema, &resource);
+        (cli->json ? sw_describe_json_resource : print_resource)(schema, &resource);
     } else if ((message = sw_schema_find_message(schema, name)) != NULL) {
-        print_message(schema, message);
-        print_example("Example", message);
+        (cli->json ? sw_describe_json_message : print_plain_message)(schema, message);
     } else if ((code = sw_cli_method(schema, name, &method, error)) == SW_OK) {
-        print_method(schema, method);
+        (cli->json ? sw_describe_json_method : print_method)(schema, method);
     } else if (code == SW_UNIMPLEMENTED) {
         const char *hint = strstr(error->message, "; did you mean");
         char text[256];
