@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A client for sitewire in Python, written from docs/protocol.md alone: plain MDP framing, one call at a time.
+"""A client for sitewire in Python, written from docs/protocol.md alone: plain MDP framing, one call
+at a time.
 
     sitewire.py METHOD [JSON]      any method: Referential/GetWebsite '{"code": "x"}'
     sitewire.py websites [PREFIX]  the codes of all websites, page by page

@@ -77,11 +77,11 @@ const sw_command sw_deploy_commands[] = {
      "# what would happen?\n"
      "sitewire deploy almanac --env dev --version 2.4.0 --run 'bin/unpack 2.4.0' --dry-run\n"
      "# do it, and watch\n"
-     "sitewire deploy almanac --env dev --version 2.4.0 --run 'PREDEPLOYMENT: bin/backup' --run 'bin/unpack 2.4.0' --wait\n"
+     "sitewire deploy almanac --env dev --version 2.4.0 --run 'PREDEPLOYMENT: backup' --run unpack --wait\n"
      "# without a shell, and again if its runner is lost\n"
-     "sitewire deploy website:almanac --env dev --version 2.4.0 --argv '[\"bin/unpack\", \"2.4.0\"]' --on-lost-lease retry\n"
+     "sitewire deploy website:almanac --env dev --version 2.4.0 --argv '[\"unpack\"]' --on-lost-lease retry\n"
      "# in a CI job, which may be repeated\n"
-     "sitewire deploy almanac --env prod --version 2.4.0 --from deploy.json --request-id job-4711 --reason 'release 2.4' --wait --json\n",
+     "sitewire deploy almanac --env prod --version 2.4.0 --from plan.json --request-id job-4711 --json\n",
      false},
     {"deployments", sw_cmd_deployments, "List deployments, newest first.", "[FILTER]...", deployments_flags,
      "Lists at most 50 unless --limit says otherwise. Filters are written as for `sitewire list`.\n",

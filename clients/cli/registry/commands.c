@@ -181,21 +181,22 @@ const sw_command sw_registry_commands[] = {
      "sitewire history --since 24h --by ann@example.org\n",
      false},
     {"secret", sw_cmd_secret, "Set, read and list secrets: passwords and private keys.",
-     "set | read | delete RESOURCE KEY FIELD | list [FILTER]... | rotate | new-key [FILE] | drop-key ID [FILE]",
+     "set | read | delete RESOURCE KEY FIELD | list | rotate | new-key | drop-key",
      secret_flags,
      "A docroot environment has the secret basic_auth_password, a certificate the secret\n"
      "private_key. Secrets are stored encrypted. Only `read` shows one: to admins, and to users\n"
      "who manage every project that the row serves. History records who read it.\n"
      "\n"
-     "  set      takes the value from stdin, or asks for it on a terminal without showing it\n"
-     "  read     prints the value\n"
-     "  delete   removes it permanently\n"
-     "  list     shows which rows have a secret, its master key, when it was set and by whom\n"
-     "  rotate   seals all secrets again with the newest master key, while everything runs\n"
-     "  new-key  adds a master key to the file of --secret-key, or creates that file\n"
-     "           (default: $SITEWIRE_SECRET_KEY, or $SITEWIRE_DATA/keys/secrets); secrets are\n"
-     "           sealed with the newest key and opened with any of them\n"
-     "  drop-key removes a master key from that file, unless a secret needs it\n",
+     "  set       takes the value from stdin, or asks for it on a terminal without showing it\n"
+     "  read      prints the value\n"
+     "  delete    removes it permanently\n"
+     "  list      shows which rows have a secret, its master key, when it was set and by whom;\n"
+     "            takes filters, as `sitewire list` does\n"
+     "  rotate    seals all secrets again with the newest master key, while everything runs\n"
+     "  new-key   [FILE] adds a master key to the file of --secret-key, or creates that file\n"
+     "            (default: $SITEWIRE_SECRET_KEY, or $SITEWIRE_DATA/keys/secrets); secrets are\n"
+     "            sealed with the newest key and opened with any of them\n"
+     "  drop-key  ID [FILE] removes a master key from that file, unless a secret needs it\n",
      "# a password, typed at the terminal\n"
      "sitewire secret set docroot-environment main/uat basic_auth_password --reason 'new year'\n"
      "# a private key, which must belong to the certificate\n"

@@ -7,7 +7,7 @@
 #define CSV_FLAG      {"csv", 0, NULL, "CSV (RFC 4180, but lines end with LF) with a header"}
 #define DRY_RUN_FLAG  {"dry-run", 'n', NULL, "let the service check everything, but change nothing"}
 #define REVISION_FLAG {"revision", 0, "N", "only if the row still has this revision (else ABORTED)"}
-#define AT_FLAG       {"at", 0, "TIME", "as of a past time: 2026-11-24, 2026-11-24T10:00:00Z, or 2h or 30d ago"}
+#define AT_FLAG       {"at", 0, "TIME", "as of a past time: 2026-11-24, 2026-11-24T10:00:00Z, 2h or 30d ago"}
 // clang-format on
 
 /* The flags that sw_list reads. */

@@ -1,4 +1,5 @@
-/* Numbers, durations and times among the flags of a command (program/args.h). Used by the commands. */
+/* Numbers, durations and times among the flags of a command (program/args.h). Used by the
+ * commands. */
 #ifndef SW_CLI_ARGS_H
 #define SW_CLI_ARGS_H
 

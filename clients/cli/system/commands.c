@@ -40,8 +40,8 @@ static const sw_flag key_flags[] = {
     {"file", 0, "FILE", "the key file to make, enroll or rotate (default: that of --key)"},
     {"user", 0, "E-MAIL", "enroll: the user of the key (default: you)"},
     {"label", 0, "TEXT", "new, enroll, public: a name for people (default: this host's name)"},
-    {"expires", 0, "TIME", "enroll, rotate: a time or a time from now: 2027-12-31, 90d (default: never)"},
-    {"server-key", 0, "KEY", "new, enroll: the broker's key (default: $SITEWIRE_SERVER_KEY, or as in --key)"},
+    {"expires", 0, "TIME", "enroll, rotate: 2027-12-31, or 90d from now (default: never)"},
+    {"server-key", 0, "KEY", "new, enroll: the broker's key (default: $SITEWIRE_SERVER_KEY or --key's)"},
     {"public-key", 0, "KEY", "enroll: a public key that was made elsewhere"},
     {"filter", 0, "'FIELD OP VALUE'", "list: only keys that match; may be repeated"},
     FIELDS_FLAG,
@@ -56,11 +56,11 @@ static const sw_flag up_flags[] = {
     {"publish", 0, "ENDPOINTS", "where services publish events (default: ipc, a socket in DIR/run)"},
     {"curve", 0, "on|off", "encrypt tcp and identify callers by their keys (default: on)"},
     {"caller", 0, "USER", "the user for all callers without encryption; for tests and measurements"},
-    {"runner", 0, "FOLDER", "also run deployments, in the docroots in this folder, created if necessary"},
+    {"runner", 0, "FOLDER", "also run deployments, in the docroots in this folder (created)"},
     {"runner-user", 0, "NAME", "the user that runs their commands (default: nobody for root, else you)"},
     {"log-level", 0, "LEVEL", "error, warning, info or debug (default: $SITEWIRE_LOG_LEVEL, else info)"},
     {"log-format", 0, "FORMAT", "text or json (default: $SITEWIRE_LOG_FORMAT, else text)"},
-    {"config", 0, "FILE", "lines SITEWIRE_LOG_LEVEL=... and SITEWIRE_LOG_FORMAT=..., read again at SIGHUP"},
+    {"config", 0, "FILE", "SITEWIRE_LOG_LEVEL=... and SITEWIRE_LOG_FORMAT=..., read again at SIGHUP"},
     {.name = NULL}};
 
 // clang-format off
@@ -88,10 +88,11 @@ const sw_command sw_system_commands[] = {
      false},
     {"trace", sw_cmd_trace, "Watch calls as they end, and where their time went.", "[METHOD | CALLER | CALL-ID | TRACE-ID]...",
      trace_flags,
-     "Prints a line for each matching call of the broker that it is connected to: when the call came, its time, its\n"
-     "outcome, method and caller, and the time at each hop: in the broker's queue, on the way to the service and back,\n"
-     "in the service, and in its SQL. Several words narrow the choice. For admins. Ends after --count calls, --for so\n"
-     "long, or at Ctrl-C. Calls that were slow are in the logs of broker and services, too: see their --log-slow-ms.\n",
+     "Prints a line for each matching call of the broker that it is connected to: when the call\n"
+     "came, its time, its outcome, method and caller, and the time at each hop: in the broker's\n"
+     "queue, on the way to the service and back, in the service, and in its SQL. Several words\n"
+     "narrow the choice. For admins. Ends after --count calls, after --for, or at Ctrl-C. Slow\n"
+     "calls are also in the logs of broker and services: see their --log-slow-ms.\n",
      "# every call, for a minute\n"
      "sitewire trace\n"
      "# slow calls of one method\n"
