@@ -99,9 +99,13 @@ static sw_code write_file(const char *path, const sw_key_file *key, bool is_publ
     bool good = save(fresh, key, is_public) && link(fresh, path) == 0;
     int failure = errno;
     unlink(fresh);
+    if (!good && failure == EEXIST)
+        return sw_fail(error, SW_ALREADY_EXISTS,
+                       "%s exists, and a key file is never overwritten: choose another name, or delete it",
+                       path);
     return good ? SW_OK
-                : sw_fail(error, failure == EEXIST ? SW_ALREADY_EXISTS : SW_FAILED_PRECONDITION,
-                          "cannot write the key file %s: %s", path, strerror(failure));
+                : sw_fail(error, SW_FAILED_PRECONDITION, "cannot write the key file %s: %s", path,
+                          strerror(failure));
 }
 
 sw_code sw_cert_write(const char *path, const sw_key_file *key, sw_error *error)

@@ -24,6 +24,22 @@ static const char *remedy(sw_code code)
     return (unsigned)code < SW_CODE_COUNT ? remedies[code] : NULL;
 }
 
+/* The remedy where no broker answers. */
+static void print_unreachable(const sw_cli *cli)
+{
+    fprintf(stderr,
+            "hint: nothing answers at %s: check that a broker runs there, and what --endpoint or "
+            "SITEWIRE_ENDPOINT says; `sitewire up --data DIR` starts a system\n",
+            cli->endpoints);
+}
+
+/* By convention, a message about the value of a flag begins with the flag. */
+static bool is_usage(const sw_cli *cli, const sw_error *error)
+{
+    return cli->usage_error ||
+           (error->local && error->code == SW_INVALID_ARGUMENT && strncmp(error->message, "--", 2) == 0);
+}
+
 static void print_error(const sw_cli *cli, const sw_error *error)
 {
     const char *red = cli->err_terminal && getenv("NO_COLOR") == NULL ? "\033[1;31m" : "";
@@ -38,9 +54,11 @@ static void print_error(const sw_cli *cli, const sw_error *error)
     const char *hint = !error->local || (silent && cli->client != NULL) ? remedy(error->code) : NULL;
     if (strcmp(error->field, "plan_hash") == 0 && hint != NULL)
         hint = "`sitewire deployment ID` shows the plan as it is now, and its hash";
-    if (cli->usage_error)
+    if (is_usage(cli, error))
         fprintf(stderr, "hint: see `sitewire%s%s --help`\n", cli->command != NULL ? " " : "",
                 cli->command != NULL ? cli->command->name : "");
+    else if (silent && cli->client != NULL && !sw_cli_is_connected(cli))
+        print_unreachable(cli);
     else if (hint != NULL)
         fprintf(stderr, "hint: %s\n", hint);
 }

@@ -272,8 +272,9 @@ static sw_code read_csv_row(csv_reader *r, sw_error *error)
     if (r->row.count != r->count) {
         /* In a file of rejects the first cell is the reason, which the user does not count. */
         size_t reason = sw_import_is_reason(r->row.cells[0]);
-        return sw_import_bad_row(r->import, origin, "%zu cells, but the header has %zu",
-                                 r->row.count - reason, r->count - reason);
+        return sw_import_bad_row(r->import, origin, "%zu cell%s, but the header has %zu",
+                                 r->row.count - reason, r->row.count - reason == 1 ? "" : "s",
+                                 r->count - reason);
     }
     return r->import->map ? read_mapped_row(r, origin, error) : read_plain_row(r, origin, error);
 }

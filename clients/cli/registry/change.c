@@ -105,6 +105,37 @@ static sw_code read_body(sw_cli *cli, const sw_schema_resource *resource, json_t
     return code;
 }
 
+static bool is_bookkeeping(const ProtobufCFieldDescriptor *field)
+{
+    return field->id >= SW_FIELD_BOOKKEEPING;
+}
+
+/* A file from `get --json` holds fields that only the registry sets. A new row does not take
+ * them. */
+static void drop_bookkeeping(const sw_schema_resource *resource, json_t *body)
+{
+    for (unsigned i = 0; i < resource->message->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &resource->message->fields[i];
+        if (is_bookkeeping(field) && json_object_del(body, field->name) == 0)
+            fprintf(stderr, "note: `%s` of the file is not used: the registry sets it\n", field->name);
+    }
+}
+
+/* Says where the KEY word differs from the key in the file. */
+static void note_other_key(const sw_schema_resource *resource, const json_t *file, const json_t *body)
+{
+    for (size_t i = 0; i < resource->key_count; i++) {
+        const char *name = resource->keys[i]->name;
+        const json_t *in_file = json_object_get(file, name), *used = json_object_get(body, name);
+        if (in_file == NULL || json_equal(in_file, used))
+            continue;
+        char *text = sw_cell_text(used);
+        fprintf(stderr, "note: `%s` of the file is not used: the command says %s\n", name,
+                text != NULL ? text : "");
+        free(text);
+    }
+}
+
 /* field=value words may repeat parts of the key, but not change them: that would name another
  * row. */
 static sw_code check_key(const sw_schema_resource *resource, const json_t *named, const json_t *body,
@@ -133,7 +164,11 @@ static sw_code read_words(sw_cli *cli, const sw_schema_resource *resource, json_
         keys++;
     sw_code code = SW_OK;
     if (keys > 1) {
+        json_t *file = json_copy(body);
         code = sw_schema_resource_read_key(resource, args->words + 1, keys - 1, &used, body, error);
+        if (code == SW_OK)
+            note_other_key(resource, file, body);
+        json_decref(file);
         if (code == SW_OK && used != keys - 1)
             code = sw_cli_usage(cli, error, "'%s' is not of the form field=value", args->words[1 + used]);
     }
@@ -178,7 +213,7 @@ static sw_code check_settable(const sw_schema_resource *resource, const json_t *
 {
     for (unsigned i = 0; i < resource->message->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &resource->message->fields[i];
-        if (field->id >= SW_FIELD_BOOKKEEPING && json_object_get(assigned, field->name) != NULL)
+        if (is_bookkeeping(field) && json_object_get(assigned, field->name) != NULL)
             return sw_fail_field(error, SW_INVALID_ARGUMENT, field->name,
                                  "the registry sets `%s`: leave it out", field->name);
     }
@@ -192,6 +227,8 @@ sw_code sw_cmd_create(sw_cli *cli, sw_error *error)
     sw_code code = begin(cli, &c, error);
     if (code == SW_OK)
         code = read_body(cli, &c.resource, &body, error);
+    if (code == SW_OK)
+        drop_bookkeeping(&c.resource, body);
     if (code == SW_OK)
         code = read_words(cli, &c.resource, body, assigned, error);
     if (code == SW_OK)
@@ -255,7 +292,7 @@ sw_code sw_cmd_update(sw_cli *cli, sw_error *error)
         /* A file from `get --json` contains fields that the registry sets: ignore them. */
         json_object_del(mask, "revision");
         for (unsigned i = 0; i < c.resource.message->n_fields; i++)
-            if (c.resource.message->fields[i].id >= SW_FIELD_BOOKKEEPING)
+            if (is_bookkeeping(&c.resource.message->fields[i]))
                 json_object_del(mask, c.resource.message->fields[i].name);
         code = read_words(cli, &c.resource, body, mask, error);
     }

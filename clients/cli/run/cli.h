@@ -32,6 +32,8 @@ struct sw_cli {
 /* The client, opened at first use. INVALID_ARGUMENT if no endpoint is known; the message says
  * how to set one. */
 sw_code sw_cli_client(sw_cli *cli, sw_client **client, sw_error *error);
+/* True while a broker answers at one of the endpoints. */
+bool sw_cli_is_connected(const sw_cli *cli);
 /* The schema of all services, fetched at first use. The client owns it. */
 sw_code sw_cli_schema(sw_cli *cli, const sw_schema **schema, sw_error *error);
 

@@ -1,5 +1,6 @@
 /* Calls from commands: the client, the schema, and one JSON call that SIGINT can cancel. */
 #include "base/error.h"
+#include "c/client.h"
 #include "c/json_call.h"
 #include "cli/run/cli.h"
 #include "cli/run/interrupt.h"
@@ -23,6 +24,11 @@ sw_code sw_cli_client(sw_cli *cli, sw_client **client, sw_error *error)
     }
     *client = cli->client;
     return SW_OK;
+}
+
+bool sw_cli_is_connected(const sw_cli *cli)
+{
+    return cli->client != NULL && cli->client->link.state == SW_LINK_UP;
 }
 
 sw_code sw_cli_schema(sw_cli *cli, const sw_schema **schema, sw_error *error)

@@ -6,6 +6,7 @@
 #include "cli/schema/output.h"
 #include "cli/system/chain.h"
 #include "cli/system/commands.h"
+#include "cli/system/database.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +17,6 @@ typedef struct audit {
     bool has_output; /* of the export */
     sw_error *error;
 } audit;
-
-static const char *database_of(const sw_cli *cli)
-{
-    const char *conninfo = sw_args_value(&cli->args, "database");
-    return conninfo != NULL ? conninfo : getenv("SITEWIRE_DATABASE");
-}
 
 static bool verify_one(const sw_sealed *sealed, void *context)
 {
@@ -125,6 +120,12 @@ static sw_code interrupted(sw_error *error)
     return sw_fail(error, SW_CANCELLED, "interrupted");
 }
 
+static sw_code read_database(const sw_cli *cli, sw_audit_fn *take, audit *a, sw_unsealed *unsealed,
+                             sw_error *error)
+{
+    return sw_database_outcome(sw_audit_read(sw_database_conninfo(cli), take, a, unsealed, error), error);
+}
+
 static sw_code verify(sw_cli *cli, sw_error *error)
 {
     const sw_args *args = &cli->args;
@@ -136,7 +137,7 @@ static sw_code verify(sw_cli *cli, sw_error *error)
     sw_code code = sw_chain_init(&a.chain, sw_args_value(args, "head"), error);
     if (code == SW_OK)
         code = file != NULL ? verify_file(&a, file, error)
-                            : sw_audit_read(database_of(cli), verify_one, &a, &unsealed, error);
+                            : read_database(cli, verify_one, &a, &unsealed, error);
     if (code == SW_OK)
         code = a.code;
     if (code == SW_OK)
@@ -150,7 +151,7 @@ static sw_code export(sw_cli *cli, sw_error *error)
 {
     audit a = {.error = error};
     sw_unsealed unsealed;
-    sw_code code = sw_audit_read(database_of(cli), export_one, &a, &unsealed, error);
+    sw_code code = read_database(cli, export_one, &a, &unsealed, error);
     if (code == SW_OK)
         code = a.code;
     if (code == SW_OK && !a.has_output)

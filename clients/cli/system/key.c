@@ -211,7 +211,7 @@ static sw_code key_new(sw_cli *cli, sw_error *error)
         printf("{\"public_key\":\"%s\"}\n", key.public_key); /* Z85 needs no escaping */
     else if (code == SW_OK) {
         printf("%s\n", key.public_key);
-        fprintf(stderr, "the private key is in %s; it stays there\n", path);
+        fprintf(stderr, "the secret key is in %s; it stays there\n", path);
     }
     sw_key_file_wipe(&key);
     return code;
@@ -289,7 +289,7 @@ static sw_code key_enroll(sw_cli *cli, sw_error *error)
     if (code == SW_OK)
         code = print_key(cli, stored, error);
     if (code == SW_OK && made && !cli->json)
-        fprintf(stderr, "the private key is in %s; it stays there. SITEWIRE_KEY=%s uses it\n", path, path);
+        fprintf(stderr, "the secret key is in %s; it stays there. SITEWIRE_KEY=%s uses it\n", path, path);
     json_decref(row);
     json_decref(stored);
     json_decref(user);

@@ -2,8 +2,8 @@
 #include "store/pg/migrate.h"
 #include "base/error.h"
 #include "cli/system/commands.h"
+#include "cli/system/database.h"
 #include "cli/term/grid.h"
-#include <stdlib.h>
 
 typedef struct report {
     const sw_cli *cli;
@@ -57,11 +57,7 @@ static void on_applied(const sw_migration_state *state, void *context)
 
 sw_code sw_cmd_migrate(sw_cli *cli, sw_error *error)
 {
-    const char *conninfo = sw_args_value(&cli->args, "database");
-    if (conninfo == NULL)
-        conninfo = getenv("SITEWIRE_DATABASE");
-    if (conninfo == NULL)
-        conninfo = "";
+    const char *conninfo = sw_database_conninfo(cli);
     if (cli->args.word_count > 0)
         return sw_cli_usage(cli, error, "migrate takes flags only, not '%s'", cli->args.words[0]);
     report r = {.cli = cli, .dry_run = sw_args_has(&cli->args, "dry-run")};
@@ -69,7 +65,7 @@ sw_code sw_cmd_migrate(sw_cli *cli, sw_error *error)
         sw_code code = sw_migrate_apply(conninfo, r.dry_run, on_applied, &r, error);
         if (code == SW_OK && r.count == 0 && !cli->json)
             printf("the schema is already at version %d\n", sw_migrate_latest());
-        return code;
+        return sw_database_outcome(code, error);
     }
     static const sw_grid_column columns[] = {
         {"version", true, true}, {"name", false, true}, {"applied at", false, true}};
@@ -83,5 +79,5 @@ sw_code sw_cmd_migrate(sw_cli *cli, sw_error *error)
             printf("%zu pending: `sitewire migrate` applies %s\n", r.pending, r.pending == 1 ? "it" : "them");
     }
     sw_grid_destroy(&r.table);
-    return code;
+    return sw_database_outcome(code, error);
 }

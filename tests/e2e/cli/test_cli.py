@@ -201,6 +201,11 @@ class Cli(unittest.TestCase):
             self.assertEqual((made["code"], made["home_directory"], made["live"]), ("file.example", "web", False))
         made = self.json("create", "website", "--from", "-", "--dry-run", stdin='{"code": "in.example"}')[0]
         self.assertEqual(made["code"], "in.example")
+        copy = self.run_cli("get", "website", "alpha.example", "--json").stdout
+        done = self.run_cli("create", "website", "copy.example", "--from", "-", "--dry-run", stdin=copy)
+        for field, reason in (("code", "the command says copy.example"), ("created_at", "the registry sets it"),
+                              ("revision", "the registry sets it")):
+            self.assertIn(f"note: `{field}` of the file is not used: {reason}", done.stderr.splitlines())
         self.fails(INVALID, "create", "website", "--from", "-", stdin="[1]", error=".*is not a JSON object")
         self.fails(INVALID, "create", "website", "--from", "-", stdin='{"cod": 1}', error=".*no field 'cod'")
         made = self.json("create", "website", "stdin.example", "name=@-", "--dry-run", stdin="Read")[0]
@@ -268,6 +273,12 @@ class Cli(unittest.TestCase):
         self.assertRegex(self.run_cli("describe", "website").stdout, r"(?m)^  live +bool +Open to the public\.$")
         self.assertIn("NOT_SERVING", self.run_cli("describe", "HealthCheckResponse").stdout)
         self.assertIn("GetWebsite", self.run_cli("describe", "Referential").stdout)
+        website = self.json("describe", "website")[0]
+        self.assertEqual((website["resource"], website["key"], website["fields"][0]["name"]), ("website", ["code"], "code"))
+        self.assertEqual(website["methods"]["get"], self.json("describe", "GetWebsite")[0]["method"])
+        self.assertIn("NOT_SERVING", str(self.json("describe", "HealthCheckResponse")[0]["fields"]))
+        self.assertIn(website["methods"]["list"], [m["method"] for m in self.json("describe", "Referential")[0]["methods"]])
+        self.assertEqual(sum("resource" in line for line in self.json("describe")), len(rows))
         self.fails(NOT_FOUND, "describe", "CreateWebsit", error="NOT_FOUND: .*did you mean CreateWebsite")
 
     # --- operations ---
@@ -312,7 +323,7 @@ class Cli(unittest.TestCase):
         rows = self.json("migrate", "--status")
         self.assertTrue(rows and all(row["applied"] for row in rows))
         self.assertIn("already", self.run_cli("migrate").stdout)
-        self.fails(UNAVAILABLE, "migrate", "--database", "host=/nonexistent", error="UNAVAILABLE")
+        self.fails(UNAVAILABLE, "migrate", "--database", "host=/nonexistent", error="UNAVAILABLE: .*--database CONNINFO names another")
         self.fails(INVALID, "migrate", "--database", "hst=/nonexistent", error="INVALID_ARGUMENT: .*hst")
         self.system.sql("CREATE ROLE mere LOGIN")
         self.system.sql("CREATE DATABASE meres")
@@ -370,12 +381,17 @@ class Cli(unittest.TestCase):
         done = self.run_cli("get", "website", "x", "--endpoint", nobody, "--timeout", "500ms", status=DEADLINE)
         self.assertLess(time.monotonic() - started, 10)
         self.assertRegex(done.stderr, "^error: DEADLINE_EXCEEDED: .*nobody")
-        self.fails(UNAVAILABLE, "get", "website", "x", "--endpoint", nobody, error="UNAVAILABLE: .*nobody",
-                   lines=["hint: `sitewire status` shows what runs; `sitewire up --data DIR` starts a system"])
+        nothing = (f"hint: nothing answers at {nobody}: check that a broker runs there, and what --endpoint or "
+                   "SITEWIRE_ENDPOINT says; `sitewire up --data DIR` starts a system")
+        self.assertIn(nothing, done.stderr.splitlines())
+        self.fails(UNAVAILABLE, "get", "website", "x", "--endpoint", nobody, error="UNAVAILABLE: .*nobody", lines=[nothing])
         self.assertEqual(self.json("get", "website", "beta.example", "--endpoint", f"{nobody},{self.system.tcp}")[0]["name"],
                          "Beta")
         self.fails(INVALID, "status", "--endpoint", "nonsense", error="INVALID_ARGUMENT")
-        self.fails(INVALID, "status", "--timeout", "soon", error=".*--timeout takes a duration")
+        self.fails(INVALID, "status", "--timeout", "soon", error=".*--timeout takes a duration",
+                   lines=["hint: see `sitewire status --help`"])
+        self.fails(INVALID, "list", "websites", "--limit", "x", error=".*--limit takes a number",
+                   lines=["hint: see `sitewire list --help`"])
         self.fails(INVALID, "status", "--timeout", "0", error=".*--timeout takes a duration of at least 1ms, not '0'")
         self.fails(INVALID, "status", "--watch", "--interval", "5ms", error=".*--interval takes a duration of at least 10ms")
         self.fails(INVALID, "list", "websites", "--json", "--csv", error=".*two forms of the same output")

@@ -150,7 +150,7 @@ class Rows(ImportTest):
         summary, problems = self.run_import("--resource", "website", path, "--rejects", path, code=3)
         self.assertEqual(summary["rows_rejected"], 3)
         self.assertEqual([problem["reason"] for problem in problems][:2],
-                         ["3 cells, but the header has 4", "1 cells, but the header has 4"])
+                         ["3 cells, but the header has 4", "1 cell, but the header has 4"])
         self.assertEqual([row[1:] for row in csv.reader(io.StringIO(self.read("bare.csv")))],
                          [["code", "name", "live"], ["bare-1", "B", "true"], ["bare-2"], ["bare-3", "C", "perhaps"]])
         self.run_import("--resource", "website", path, "--rejects", path, code=3)

@@ -82,6 +82,8 @@ class KeyCommand(unittest.TestCase):
     def test_made_elsewhere(self):
         path = self.path()
         public = self.run_cli("key", "new", path).strip()
+        for words in (("new", path), ("public", path, path)):
+            self.assertIn("never overwritten: choose another name", self.run_cli("key", *words, status=6))
         self.assertIn("not enrolled", self.use(path, UNAUTHENTICATED))
         self.run_cli("key", "enroll", "--public-key", public, "--label", "elsewhere", "--user", ADMIN)
         self.use(path)
