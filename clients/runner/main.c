@@ -115,13 +115,6 @@ static void on_stop(void *context, const char *name, int count)
     }
 }
 
-static void on_readable(void *context, short events)
-{
-    (void)context;
-    (void)events;
-    sw_program_process();
-}
-
 /* --- settings --- */
 
 static sw_code split(const char *option, const char *list, sw_codes *codes, sw_error *error)
@@ -254,7 +247,8 @@ static sw_code start(void *context, sw_error *error)
 {
     state *p = context;
     p->loop = sw_loop_new();
-    if (p->loop == NULL || sw_loop_fd(p->loop, sw_program_fd(), ZMQ_POLLIN, on_readable, p) != SW_OK ||
+    if (p->loop == NULL ||
+        sw_loop_fd(p->loop, sw_program_fd(), ZMQ_POLLIN, sw_program_process, NULL) != SW_OK ||
         (p->patience = sw_loop_timer(p->loop, end_jobs, p)) == NULL)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     const sw_client_options client = {.size = sizeof(client),

@@ -179,13 +179,6 @@ static void check(void *context, sw_check *check)
 
 /* --- while it runs --- */
 
-static void on_ready(void *context, short ready)
-{
-    (void)context;
-    (void)ready;
-    sw_program_process();
-}
-
 static void on_stop(void *context, const char *name, int count)
 {
     (void)name;
@@ -223,7 +216,8 @@ static sw_code start(void *context, sw_error *error)
 {
     state *s = context;
     s->loop = sw_loop_new();
-    if (s->loop == NULL || sw_loop_fd(s->loop, sw_program_fd(), ZMQ_POLLIN, on_ready, s) != SW_OK)
+    if (s->loop == NULL ||
+        sw_loop_fd(s->loop, sw_program_fd(), ZMQ_POLLIN, sw_program_process, NULL) != SW_OK)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     raise_descriptor_limit();
     sw_code code = read_key(&s->key, error);

@@ -333,8 +333,10 @@ static void on_stop_signal(int number)
     self.program->on_stop(self.context, name, self.stops);
 }
 
-void sw_program_process(void)
+void sw_program_process(void *context, short events)
 {
+    (void)context;
+    (void)events;
     struct signalfd_siginfo info;
     uint64_t expirations;
     while (read(self.signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {

@@ -45,7 +45,8 @@ int sw_program_main(const sw_program *program, void *context, int argc, char **a
 /* Readable when sw_program_process has something to do: a signal, or the watchdog's time. Owned by
  * sw_program_main. */
 int sw_program_fd(void);
-void sw_program_process(void);
+/* Its arguments are not used: they make it a callback of a loop, for sw_program_fd. */
+void sw_program_process(void *context, short events);
 /* The program serves: tells systemd, once. */
 void sw_program_ready(void);
 

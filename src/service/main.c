@@ -87,13 +87,6 @@ static sw_code read_key(sw_key_file *key, sw_error *error)
 
 /* --- what happens while it runs --- */
 
-static void on_readable(void *context, short events)
-{
-    (void)context;
-    (void)events;
-    sw_program_process();
-}
-
 static void on_stop(void *context, const char *name, int count)
 {
     state *p = context;
@@ -254,7 +247,8 @@ static sw_code start(void *context, sw_error *error)
     if (code != SW_OK)
         return code;
     p->patience = sw_loop_timer(p->loop, register_service, p);
-    if (p->patience == NULL || sw_loop_fd(p->loop, sw_program_fd(), ZMQ_POLLIN, on_readable, p) != SW_OK)
+    if (p->patience == NULL ||
+        sw_loop_fd(p->loop, sw_program_fd(), ZMQ_POLLIN, sw_program_process, NULL) != SW_OK)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     sw_server_set_serving(p->server, false, SW_STORE_CONNECTING);
     sw_timer_start(p->patience, sw_now_ms() + REGISTER_MS);

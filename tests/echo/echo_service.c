@@ -29,13 +29,6 @@ typedef struct {
     echo methods;
 } state;
 
-static void on_readable(void *context, short events)
-{
-    (void)context;
-    (void)events;
-    sw_program_process();
-}
-
 static void on_stop(void *context, const char *name, int count)
 {
     (void)name;
@@ -50,7 +43,8 @@ static sw_code start(void *context, sw_error *error)
 {
     state *s = context;
     s->loop = sw_loop_new();
-    if (s->loop == NULL || sw_loop_fd(s->loop, sw_program_fd(), ZMQ_POLLIN, on_readable, s) != SW_OK)
+    if (s->loop == NULL ||
+        sw_loop_fd(s->loop, sw_program_fd(), ZMQ_POLLIN, sw_program_process, NULL) != SW_OK)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     const sw_server_options server = {.process = "echo",
                                       .instance = settings.instance,
