@@ -87,6 +87,68 @@ static void print_processes(const sw_cli *cli, const sw_snapshot *snapshot)
         print_table(cli, table);
 }
 
+/* An entry of a process's statistics: of a service or of a method. */
+typedef struct row {
+    const sw_snapshot_process *process;
+    const char *name;
+    const json_t *item, *was; /* `was` of the snapshot before; NULL without */
+    int64_t elapsed_us;       /* since then */
+} row;
+
+/* Calls `add` with every entry of a list of all processes, each by its field `key`. */
+static void each_row(const sw_snapshot *snapshot, const sw_snapshot *before, const char *list,
+                     const char *key, void (*add)(sw_grid *table, const row *r), sw_grid *table)
+{
+    for (size_t i = 0; table != NULL && i < snapshot->count; i++) {
+        row r = {.process = &snapshot->processes[i]};
+        const sw_snapshot_process *old =
+            before != NULL && r.process->name != NULL ? sw_snapshot_find(before, r.process->name) : NULL;
+        size_t index;
+        json_t *item;
+        json_array_foreach(json_object_get(r.process->stats, list), index, item)
+        {
+            r.item = item;
+            r.name = sw_json_text(item, key);
+            r.was = old != NULL ? entry(json_object_get(old->stats, list), key, r.name) : NULL;
+            r.elapsed_us = r.was != NULL ? snapshot->at_us - before->at_us : 0;
+            add(table, &r);
+        }
+    }
+}
+
+static void add_number(sw_grid *table, uint64_t number)
+{
+    sw_grid_addf(table, "%llu", (unsigned long long)number);
+}
+
+static void add_rate(sw_grid *table, const row *r)
+{
+    char text[64];
+    sw_grid_add(table, sw_format_rate(rate(sw_json_number(r->item, "calls"), sw_json_number(r->was, "calls"),
+                                           r->elapsed_us, age_of(r->process->stats)),
+                                      text, sizeof(text)));
+}
+
+static void add_process(sw_grid *table, const row *r)
+{
+    sw_grid_add(table, r->process->name != NULL ? r->process->name : "");
+}
+
+static void add_service(sw_grid *table, const row *r)
+{
+    char text[64];
+    if (strncmp(r->name, "sitewire.rpc.", 13) == 0)
+        return; /* every process offers these services */
+    sw_grid_add(table, r->name);
+    add_number(table, sw_json_number(r->item, "instances"));
+    add_number(table, sw_json_number(r->item, "queued"));
+    sw_grid_add(table, sw_format_bytes(sw_json_number(r->item, "queued_bytes"), text, sizeof(text)));
+    add_number(table, sw_json_number(r->item, "in_flight"));
+    add_number(table, sw_json_number(r->item, "calls"));
+    add_rate(table, r);
+    add_process(table, r);
+}
+
 /* Prints the services as the brokers see them, with their queues. */
 static void print_services(const sw_cli *cli, const sw_snapshot *snapshot, const sw_snapshot *before)
 {
@@ -95,34 +157,7 @@ static void print_services(const sw_cli *cli, const sw_snapshot *snapshot, const
                                              {"in flight", true, true}, {"calls", true, false},
                                              {"calls/s", true, true},   {"broker", false, false}};
     sw_grid *table = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
-    char text[64];
-    for (size_t i = 0; table != NULL && i < snapshot->count; i++) {
-        const sw_snapshot_process *p = &snapshot->processes[i];
-        const sw_snapshot_process *old =
-            before != NULL && p->name != NULL ? sw_snapshot_find(before, p->name) : NULL;
-        size_t index;
-        json_t *item;
-        json_array_foreach(json_object_get(p->stats, "services"), index, item)
-        {
-            const char *name = sw_json_text(item, "service");
-            if (strncmp(name, "sitewire.rpc.", 13) == 0)
-                continue; /* every process offers these services */
-            const json_t *was =
-                old != NULL ? entry(json_object_get(old->stats, "services"), "service", name) : NULL;
-            uint64_t calls = sw_json_number(item, "calls");
-            sw_grid_add(table, name);
-            sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(item, "instances"));
-            sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(item, "queued"));
-            sw_grid_add(table, sw_format_bytes(sw_json_number(item, "queued_bytes"), text, sizeof(text)));
-            sw_grid_addf(table, "%llu", (unsigned long long)sw_json_number(item, "in_flight"));
-            sw_grid_addf(table, "%llu", (unsigned long long)calls);
-            sw_grid_add(table, sw_format_rate(rate(calls, sw_json_number(was, "calls"),
-                                                   was != NULL ? snapshot->at_us - before->at_us : 0,
-                                                   age_of(p->stats)),
-                                              text, sizeof(text)));
-            sw_grid_add(table, p->name != NULL ? p->name : "");
-        }
-    }
+    each_row(snapshot, before, "services", "service", add_service, table);
     if (table != NULL)
         print_table(cli, table);
 }
@@ -156,43 +191,32 @@ static uint64_t errors_of(const json_t *method)
     return errors;
 }
 
+static void add_method(sw_grid *table, const row *r)
+{
+    uint64_t calls = sw_json_number(r->item, "calls"), total = sw_json_number(r->item, "total_us"),
+             buckets[BUCKETS_MAX];
+    char text[64];
+    if (calls == 0)
+        return;
+    size_t count = histogram(r->item, r->was, buckets);
+    sw_grid_add(table, sw_short_name(r->name));
+    add_number(table, calls);
+    add_rate(table, r);
+    add_number(table, errors_of(r->item));
+    sw_grid_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.5), text, sizeof(text)));
+    sw_grid_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.99), text, sizeof(text)));
+    sw_grid_addf(table, total > 0 ? "%.0f%%" : "",
+                 100.0 * (double)sw_json_number(r->item, "sql_us") / (double)(total > 0 ? total : 1));
+    add_process(table, r);
+}
+
 static void print_methods(const sw_cli *cli, const sw_snapshot *snapshot, const sw_snapshot *before)
 {
     static const sw_grid_column columns[] = {
         {"method", false, true}, {"calls", true, false}, {"calls/s", true, true}, {"errors", true, false},
         {"p50", true, true},     {"p99", true, true},    {"SQL", true, false},    {"instance", false, false}};
     sw_grid *table = sw_grid_new(columns, sizeof(columns) / sizeof(*columns));
-    char text[64];
-    for (size_t i = 0; table != NULL && i < snapshot->count; i++) {
-        const sw_snapshot_process *p = &snapshot->processes[i];
-        const sw_snapshot_process *old =
-            before != NULL && p->name != NULL ? sw_snapshot_find(before, p->name) : NULL;
-        size_t index;
-        json_t *item;
-        json_array_foreach(json_object_get(p->stats, "methods"), index, item)
-        {
-            const char *name = sw_json_text(item, "method");
-            const json_t *was =
-                old != NULL ? entry(json_object_get(old->stats, "methods"), "method", name) : NULL;
-            uint64_t calls = sw_json_number(item, "calls"), total = sw_json_number(item, "total_us"),
-                     buckets[BUCKETS_MAX];
-            if (calls == 0)
-                continue;
-            size_t count = histogram(item, was, buckets);
-            sw_grid_add(table, sw_short_name(name));
-            sw_grid_addf(table, "%llu", (unsigned long long)calls);
-            sw_grid_add(table, sw_format_rate(rate(calls, sw_json_number(was, "calls"),
-                                                   was != NULL ? snapshot->at_us - before->at_us : 0,
-                                                   age_of(p->stats)),
-                                              text, sizeof(text)));
-            sw_grid_addf(table, "%llu", (unsigned long long)errors_of(item));
-            sw_grid_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.5), text, sizeof(text)));
-            sw_grid_add(table, sw_format_us(sw_percentile_us(buckets, count, 0.99), text, sizeof(text)));
-            sw_grid_addf(table, total > 0 ? "%.0f%%" : "",
-                         100.0 * (double)sw_json_number(item, "sql_us") / (double)(total > 0 ? total : 1));
-            sw_grid_add(table, p->name != NULL ? p->name : "");
-        }
-    }
+    each_row(snapshot, before, "methods", "method", add_method, table);
     if (table != NULL)
         print_table(cli, table);
 }
