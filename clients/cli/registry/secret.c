@@ -127,18 +127,6 @@ static void drop_value(char *value)
 
 /* --- the commands --- */
 
-static sw_code print_secret(sw_cli *cli, const json_t *secret, sw_error *error)
-{
-    const sw_schema *schema;
-    sw_schema_resource resource;
-    sw_code code = sw_cli_schema(cli, &schema, error);
-    if (code == SW_OK)
-        code = sw_schema_resource_find(schema, "secret", &resource, error);
-    if (code == SW_OK)
-        sw_print_record(cli, resource.message, secret);
-    return code;
-}
-
 static sw_code secret_set(sw_cli *cli, sw_error *error)
 {
     json_t *request = json_object(), *stored = NULL;
@@ -151,7 +139,7 @@ static sw_code secret_set(sw_cli *cli, sw_error *error)
     if (code == SW_OK)
         code = sw_cli_call(cli, "Referential/SetSecret", request, NULL, &stored, error);
     if (code == SW_OK)
-        code = print_secret(cli, stored, error);
+        code = sw_print_resource(cli, "secret", stored, error);
     drop_value(value);
     json_decref(request);
     json_decref(stored);

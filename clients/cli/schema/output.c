@@ -181,6 +181,18 @@ void sw_print_record(const sw_cli *cli, const ProtobufCMessageDescriptor *messag
         sw_output_item(&output, item);
 }
 
+sw_code sw_print_resource(sw_cli *cli, const char *resource, const json_t *item, sw_error *error)
+{
+    const sw_schema *schema;
+    sw_schema_resource found;
+    sw_code code = sw_cli_schema(cli, &schema, error);
+    if (code == SW_OK)
+        code = sw_schema_resource_find(schema, resource, &found, error);
+    if (code == SW_OK)
+        sw_print_record(cli, found.message, item);
+    return code;
+}
+
 void sw_output_end(sw_output *output, bool failed)
 {
     if (output->table == NULL)

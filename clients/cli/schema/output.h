@@ -44,5 +44,7 @@ void sw_print_safe(const char *text);
 void sw_print_json_line(const json_t *value);
 /* Prints one item as a record, or as --json, --csv and --fields say. */
 void sw_print_record(const sw_cli *cli, const ProtobufCMessageDescriptor *message, const json_t *item);
+/* The same for an item of the resource with that name. */
+sw_code sw_print_resource(sw_cli *cli, const char *resource, const json_t *item, sw_error *error);
 
 #endif

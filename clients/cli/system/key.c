@@ -1,13 +1,11 @@
-/* `sitewire key`: key pairs of clients, and their public halves in the registry. The secret key
- * is made here and stays here; only the public key is sent. */
-#include "base/duration.h"
+/* `sitewire key`: key pairs of clients, and their public halves in the registry (key.h). The secret
+ * key is made here and stays here; only the public key is sent. */
+#include "cli/system/key.h"
 #include "base/error.h"
-#include "base/time_text.h"
 #include "cert/cert.h"
 #include "cli/registry/list.h"
 #include "cli/run/cli.h"
 #include "cli/schema/output.h"
-#include "cli/schema/resource.h"
 #include "cli/system/commands.h"
 #include "net/keyfile.h"
 #include <errno.h>
@@ -15,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* --- Files --- */
@@ -94,43 +91,7 @@ static sw_code make_file(const sw_cli *cli, const char *path, const char *server
     return code == SW_OK ? sw_cert_write(path, key, error) : code;
 }
 
-/* --- The registry --- */
-
-static json_t *now_text(void)
-{
-    char text[SW_TIME_TEXT_SIZE];
-    return json_string(sw_timestamp_print(time(NULL), 0, text) ? text : "");
-}
-
-/* True for a valid time in the past; the service checks the other texts. */
-static bool is_over(const char *text)
-{
-    int64_t seconds;
-    int32_t nanos;
-    return sw_timestamp_parse(text, &seconds, &nanos) && seconds <= time(NULL);
-}
-
-/* --expires: a time, a date or a duration from now. */
-static sw_code set_expiry(const sw_cli *cli, json_t *key, sw_error *error)
-{
-    const char *text = sw_args_value(&cli->args, "expires");
-    int64_t left_ms, seconds;
-    char at[SW_TIME_TEXT_SIZE];
-    if (text == NULL)
-        return SW_OK;
-    bool is_duration = sw_duration_parse_ms(text, "s", &left_ms);
-    if (is_duration || sw_date_parse(text, &seconds)) {
-        if (!sw_timestamp_print(is_duration ? time(NULL) + left_ms / 1000 : seconds, 0, at))
-            return sw_fail(error, SW_INVALID_ARGUMENT, "--expires: %s is too far away", text);
-        text = at;
-    }
-    if (is_over(text))
-        return sw_fail(error, SW_INVALID_ARGUMENT, "--expires: %s is already over",
-                       sw_args_value(&cli->args, "expires"));
-    if (json_object_set_new(key, "expires_at", json_string(text)) != 0)
-        return sw_fail(error, SW_INVALID_ARGUMENT, "--expires takes a time (2027-12-31) or a duration (90d)");
-    return SW_OK;
-}
+/* --- The commands --- */
 
 static sw_code who_am_i(sw_cli *cli, json_t **email, sw_error *error)
 {
@@ -141,56 +102,6 @@ static sw_code who_am_i(sw_cli *cli, json_t **email, sw_error *error)
     json_decref(profile);
     return code;
 }
-
-/* Consumes `key`, a Key. *stored is a new reference. */
-static sw_code create_key(sw_cli *cli, json_t *key, json_t **stored, sw_error *error)
-{
-    json_t *request = json_pack("{s:o}", "key", key);
-    sw_code code = sw_cli_call(cli, "Users/CreateKey", request, NULL, stored, error);
-    json_decref(request);
-    return code;
-}
-
-static sw_code update_revoked(sw_cli *cli, const char *public_key, json_t *at, json_t **stored,
-                              sw_error *error)
-{
-    json_t *request = json_pack("{s:{s:s,s:o},s:s}", "key", "public_key", public_key, "revoked_at", at,
-                                "update_mask", "revoked_at");
-    sw_code code = sw_cli_call(cli, "Users/UpdateKey", request, NULL, stored, error);
-    json_decref(request);
-    return code;
-}
-
-/* Revokes at the database's current time: our clock may be ahead. */
-static sw_code revoke_now(sw_cli *cli, const char *public_key, json_t **stored, sw_error *error)
-{
-    sw_code code = update_revoked(cli, public_key, now_text(), stored, error);
-    if (code != SW_OK)
-        return code;
-    json_t *theirs = json_object_get(*stored, "updated_at"), *ours = json_object_get(*stored, "revoked_at");
-    if (!json_is_string(theirs) || !json_is_string(ours) ||
-        strncmp(json_string_value(ours), json_string_value(theirs), strlen("2000-01-01T00:00:00")) <= 0)
-        return SW_OK;
-    json_t *before = *stored;
-    *stored = NULL;
-    code = update_revoked(cli, public_key, json_incref(theirs), stored, error);
-    json_decref(before);
-    return code;
-}
-
-static sw_code print_key(sw_cli *cli, const json_t *key, sw_error *error)
-{
-    const sw_schema *schema;
-    sw_schema_resource resource;
-    sw_code code = sw_cli_schema(cli, &schema, error);
-    if (code == SW_OK)
-        code = sw_schema_resource_find(schema, "key", &resource, error);
-    if (code == SW_OK)
-        sw_print_record(cli, resource.message, key);
-    return code;
-}
-
-/* --- The commands --- */
 
 static sw_code key_new(sw_cli *cli, sw_error *error)
 {
@@ -274,20 +185,20 @@ static sw_code key_enroll(sw_cli *cli, sw_error *error)
     else if (code == SW_OK)
         code = who_am_i(cli, &user, error);
     if (code == SW_OK)
-        code = set_expiry(cli, row, error);
+        code = sw_key_set_expiry(cli, row, error);
     if (code == SW_OK)
         code = key_to_enroll(cli, path, &key, &made, error);
     if (code == SW_OK) {
         json_object_set_new(row, "public_key", json_string(key.public_key));
         json_object_set(row, "user", user);
         json_object_set_new(row, "label", json_string(label != NULL ? label : key.label));
-        code = create_key(cli, json_incref(row), &stored, error);
+        code = sw_key_create(cli, json_incref(row), &stored, error);
         sw_key_file_wipe(&key);
         if (code != SW_OK && made)
             unlink(path); /* it was not enrolled, so it is useless */
     }
     if (code == SW_OK)
-        code = print_key(cli, stored, error);
+        code = sw_print_resource(cli, "key", stored, error);
     if (code == SW_OK && made && !cli->json)
         fprintf(stderr, "the secret key is in %s; it stays there. SITEWIRE_KEY=%s uses it\n", path, path);
     json_decref(row);
@@ -309,55 +220,17 @@ static sw_code key_list(sw_cli *cli, sw_error *error)
     return sw_list(cli, &listing, error);
 }
 
-/* Finds the public key that a word names: itself, a key file, or a label that only one key has. */
-static sw_code find_key(sw_cli *cli, const char *word, char public_key[SW_KEY_SIZE], sw_error *error)
-{
-    sw_key_file file;
-    if (sw_key_is_valid(word)) {
-        memcpy(public_key, word, SW_KEY_SIZE);
-        return SW_OK;
-    }
-    if (access(word, F_OK) == 0) {
-        sw_code code = sw_key_file_read(word, &file, error);
-        memcpy(public_key, file.public_key, SW_KEY_SIZE);
-        sw_key_file_wipe(&file);
-        return code;
-    }
-    json_t *page = NULL, *request = json_pack("{s:[{s:s,s:s,s:[s]}],s:i}", "filters", "field", "label", "op",
-                                              "=", "values", word, "page_size", 1000);
-    sw_code code = sw_cli_call(cli, "Users/ListKeys", request, NULL, &page, error);
-    size_t at, found = 0;
-    json_t *item;
-    json_array_foreach(json_object_get(page, "items"), at, item)
-    {
-        const char *key = json_string_value(json_object_get(item, "public_key"));
-        if (key == NULL || json_is_string(json_object_get(item, "revoked_at")))
-            continue;
-        found++;
-        snprintf(public_key, SW_KEY_SIZE, "%s", key);
-    }
-    json_decref(request);
-    json_decref(page);
-    if (code == SW_OK && found != 1)
-        code =
-            sw_fail(error, found == 0 ? SW_NOT_FOUND : SW_INVALID_ARGUMENT,
-                    found == 0 ? "`%s` is not a public key, not a key file, and not the label of a valid key"
-                               : "several keys have the label `%s`; give the public key",
-                    word);
-    return code;
-}
-
 static sw_code key_revoke(sw_cli *cli, sw_error *error)
 {
     char public_key[SW_KEY_SIZE];
     if (cli->args.word_count != 2)
         return sw_cli_usage(cli, error, "key revoke takes one KEY: a public key, a key file or a label");
     json_t *stored = NULL;
-    sw_code code = find_key(cli, cli->args.words[1], public_key, error);
+    sw_code code = sw_key_find(cli, cli->args.words[1], public_key, error);
     if (code == SW_OK)
-        code = revoke_now(cli, public_key, &stored, error);
+        code = sw_key_revoke(cli, public_key, &stored, error);
     if (code == SW_OK)
-        code = print_key(cli, stored, error);
+        code = sw_print_resource(cli, "key", stored, error);
     json_decref(stored);
     return code;
 }
@@ -387,12 +260,12 @@ static sw_code enroll_successor(sw_cli *cli, const sw_key_file *old, const sw_ke
         code = sw_fail(error, SW_FAILED_PRECONDITION,
                        "the key is revoked and has no successor; make a new one with `sitewire key enroll`");
     if (code == SW_OK)
-        code = set_expiry(cli, row, error);
+        code = sw_key_set_expiry(cli, row, error);
     if (code == SW_OK) {
         json_object_set_new(row, "public_key", json_string(fresh->public_key));
         json_object_set(row, "user", json_object_get(before, "user"));
         json_object_set(row, "label", json_object_get(before, "label"));
-        code = create_key(cli, json_incref(row), &stored, error);
+        code = sw_key_create(cli, json_incref(row), &stored, error);
         if (code == SW_ALREADY_EXISTS)
             code = SW_OK;
     }
@@ -435,7 +308,7 @@ static sw_code key_rotate(sw_cli *cli, sw_error *error)
         code = change_over(cli, next, &fresh, error);
     if (code == SW_OK && rename(next, path) != 0)
         code = sw_fail(error, SW_FAILED_PRECONDITION, "cannot rename %s: %s", next, strerror(errno));
-    if (code == SW_OK && (code = revoke_now(cli, old.public_key, &stored, error)) != SW_OK)
+    if (code == SW_OK && (code = sw_key_revoke(cli, old.public_key, &stored, error)) != SW_OK)
         fprintf(stderr, "the new key is in %s, but the old one is still valid: `sitewire key revoke '%s'`\n",
                 path, old.public_key);
     if (code == SW_OK && cli->json)
