@@ -178,14 +178,6 @@ static void print_all(const sw_schema *schema)
     sw_schema_resource_each(schema, print_resource_line, &c);
 }
 
-void sw_describe_verbs(const sw_schema_resource *resource, sw_describe_verb verbs[SW_DESCRIBE_VERBS])
-{
-    const sw_describe_verb all[SW_DESCRIBE_VERBS] = {
-        {"get", resource->get},       {"list", resource->list},     {"create", resource->create},
-        {"update", resource->update}, {"delete", resource->remove}, {"rename", resource->rename}};
-    memcpy(verbs, all, sizeof(all));
-}
-
 static void print_resource(const sw_schema *schema, const sw_schema_resource *resource)
 {
     char key[256];

@@ -75,6 +75,14 @@ static json_t *service_of(const sw_schema_service *service)
                      "methods", methods);
 }
 
+void sw_describe_verbs(const sw_schema_resource *resource, sw_describe_verb verbs[SW_DESCRIBE_VERBS])
+{
+    const sw_describe_verb all[SW_DESCRIBE_VERBS] = {
+        {"get", resource->get},       {"list", resource->list},     {"create", resource->create},
+        {"update", resource->update}, {"delete", resource->remove}, {"rename", resource->rename}};
+    memcpy(verbs, all, sizeof(all));
+}
+
 /* Adds what makes a message a resource. */
 static void add_resource(json_t *object, const sw_schema_resource *resource)
 {
