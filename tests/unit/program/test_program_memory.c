@@ -179,7 +179,7 @@ static sw_code reload(void *context, sw_error *error)
 static bool change_name(const char *content, char *after, size_t size)
 {
     bool good = write_config(content) && raise(SIGHUP) == 0;
-    sw_program_process();
+    sw_program_process(NULL, 0);
     snprintf(after, size, "%s", name);
     return good;
 }
@@ -193,7 +193,7 @@ static sw_code run(void *context, sw_error *error)
     good = change_name("SITEWIRE_NAME=cid\n", seen.second, sizeof(seen.second)) && good;
     sw_heap_resume();
     raise(SIGTERM);
-    sw_program_process();
+    sw_program_process(NULL, 0);
     return good ? SW_OK : SW_INTERNAL;
 }
 
