@@ -1,7 +1,7 @@
 /* A call to the deployment service that is repeated until it is answered for good: failures that
  * pass (a service that restarts, a broker that is gone, no memory for the reply) are tried again
- * under the same request_id, without end. At most one call is under way in each. Used by everything in the
- * runner that calls the service. Not thread-safe. */
+ * under the same request_id, without end. At most one call is under way in each. Used by everything
+ * in the runner that calls the service. Not thread-safe. */
 #ifndef SW_RUNNER_SERVICE_CALL_H
 #define SW_RUNNER_SERVICE_CALL_H
 

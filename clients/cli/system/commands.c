@@ -60,7 +60,7 @@ static const sw_flag up_flags[] = {
     {"runner-user", 0, "NAME", "the user that runs their commands (default: nobody for root, else you)"},
     {"log-level", 0, "LEVEL", "error, warning, info or debug (default: $SITEWIRE_LOG_LEVEL, else info)"},
     {"log-format", 0, "FORMAT", "text or json (default: $SITEWIRE_LOG_FORMAT, else text)"},
-    {"config", 0, "FILE", "SITEWIRE_LOG_LEVEL=... and SITEWIRE_LOG_FORMAT=..., read again at SIGHUP"},
+    {"config", 0, "FILE", "SITEWIRE_LOG_LEVEL and SITEWIRE_LOG_FORMAT, read again at SIGHUP"},
     {.name = NULL}};
 
 // clang-format off
