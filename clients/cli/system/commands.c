@@ -41,7 +41,7 @@ static const sw_flag key_flags[] = {
     {"user", 0, "E-MAIL", "enroll: the user of the key (default: you)"},
     {"label", 0, "TEXT", "new, enroll, public: a name for people (default: this host's name)"},
     {"expires", 0, "TIME", "enroll, rotate: 2027-12-31, or 90d from now (default: never)"},
-    {"server-key", 0, "KEY", "new, enroll: the broker's (default: $SITEWIRE_SERVER_KEY, or as in --key)"},
+    {"server-key", 0, "KEY", "new, enroll: the broker's key (default: $SITEWIRE_SERVER_KEY)"},
     {"public-key", 0, "KEY", "enroll: a public key that was made elsewhere"},
     {"filter", 0, "'FIELD OP VALUE'", "list: only keys that match; may be repeated"},
     FIELDS_FLAG,
