@@ -35,6 +35,7 @@ BEGIN
                    header, otherwise,
                    (SELECT string_agg(format(E'    WHEN %L THEN RETURN %s;\n', c.key, c.value), '' ORDER BY c.key)
                     FROM jsonb_each_text(cases) c));
+    PERFORM sitewire.record_definition('pg_proc', to_regproc(split_part(header, '(', 1)));
 END $$;
 
 CREATE OR REPLACE FUNCTION sitewire.past_condition(r sitewire.resource) RETURNS text LANGUAGE sql STABLE AS $$
@@ -103,6 +104,7 @@ BEGIN
         'RETURNS TABLE (next_type text, next_k1 text, next_k2 text, next_k3 text, via text) '
         'LANGUAGE sql STABLE AS $f$\n    %s\n$f$',
         coalesce(steps, 'SELECT NULL::text, NULL::text, NULL::text, NULL::text, NULL::text WHERE false'));
+    PERFORM sitewire.record_definition('pg_proc', 'referential.next_hits'::regproc);
 END $$;
 
 CREATE OR REPLACE FUNCTION sitewire.hit(name text, keys text[], via text, relation text) RETURNS text

@@ -31,8 +31,8 @@ BEGIN
         ('row security',
          (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = it)
          AND (r.listing IS NOT NULL OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = it AND p.polname = 'read'))
-         AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = it AND p.polpermissive
-                         AND (r.listing IS NOT NULL OR obj_description(p.oid, 'pg_policy') IS NULL)),
+         AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = it
+                         AND (r.listing IS NOT NULL OR NOT sitewire.is_intact('pg_policy', p.oid))),
          call),
         ('rules',
          NOT EXISTS (SELECT FROM (VALUES ('SELECT', 'read'), ('INSERT', 'create'), ('UPDATE', 'update'), ('DELETE', 'delete'))
@@ -66,7 +66,7 @@ $$;
 CREATE OR REPLACE FUNCTION sitewire.has_trigger(relation regclass, name text, function regproc) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = name AND t.tgfoid = function
-                   AND t.tgenabled IN ('O', 'A') AND obj_description(t.oid, 'pg_trigger') IS NOT NULL)
+                   AND t.tgenabled IN ('O', 'A') AND sitewire.is_intact('pg_trigger', t.oid))
 $$;
 
 -- Whether the triggers run for every row. A rewrite rule can write elsewhere, with the rights of

@@ -43,12 +43,13 @@ LANGUAGE plpgsql AS $$
 DECLARE
     definition text := format('CREATE TRIGGER %I %s ON %s %s', name, timing, sitewire.name_of(relation), action);
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = name AND t.tgenabled = 'O'
-                   AND obj_description(t.oid, 'pg_trigger') = definition) THEN
+    IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = name
+                   AND obj_description(t.oid, 'pg_trigger') = definition AND sitewire.is_intact('pg_trigger', t.oid)) THEN
         IF EXISTS (SELECT FROM pg_trigger x WHERE x.tgrelid = relation AND x.tgname = name) THEN
             EXECUTE format('DROP TRIGGER %I ON %s', name, sitewire.name_of(relation));
         END IF;
         EXECUTE definition;
+        PERFORM sitewire.record_definition('pg_trigger', t.oid) FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = name;
     END IF;
     EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', name, sitewire.name_of(relation), definition);
 END $$;
@@ -61,11 +62,12 @@ DECLARE
                               command, CASE command WHEN 'INSERT' THEN 'WITH CHECK' ELSE 'USING' END, condition);
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = relation AND p.polname = name
-                   AND obj_description(p.oid, 'pg_policy') = definition) THEN
+                   AND obj_description(p.oid, 'pg_policy') = definition AND sitewire.is_intact('pg_policy', p.oid)) THEN
         IF EXISTS (SELECT FROM pg_policy x WHERE x.polrelid = relation AND x.polname = name) THEN
             EXECUTE format('DROP POLICY %I ON %s', name, sitewire.name_of(relation));
         END IF;
         EXECUTE definition;
+        PERFORM sitewire.record_definition('pg_policy', p.oid) FROM pg_policy p WHERE p.polrelid = relation AND p.polname = name;
     END IF;
     EXECUTE format('COMMENT ON POLICY %I ON %s IS %L', name, sitewire.name_of(relation), definition);
 END $$;
@@ -343,43 +345,27 @@ $$;
 -- --- What these files no longer define ---
 
 -- Drops every trigger, policy, view and function in the schemas of sitewire that this transaction
--- has not made, and every registration that it has not made. Functions that tables use (in a CHECK
--- or a default) belong to the tables and stay.
+-- has not made, and every registration that it has not made, and records the definitions of the
+-- rest. Functions that tables use (in a CHECK or a default) belong to the tables and stay; a changed
+-- one is not recorded, so sitewire.altered reports it.
 CREATE OR REPLACE FUNCTION sitewire.sweep() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     mine xid := pg_current_xact_id()::xid;
-    schemas oid[] := '{sitewire,users,referential,deployment}'::regnamespace[]::oid[];
-    command text;
+    name text;
 BEGIN
     DELETE FROM sitewire.resource r WHERE r.xmin <> mine;
     DELETE FROM users.rule u WHERE NOT EXISTS (SELECT FROM sitewire.resource r WHERE r.name = u.resource);
     PERFORM sitewire.derive();
-    FOREACH command IN ARRAY ARRAY(
-        SELECT format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass)
-        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-        WHERE NOT t.tgisinternal AND c.relnamespace = ANY (schemas) AND NOT sitewire.is_described('pg_trigger', t.oid, mine)
-        UNION ALL
-        SELECT format('DROP POLICY %I ON %s', p.polname, p.polrelid::regclass)
-        FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-        WHERE c.relnamespace = ANY (schemas) AND NOT sitewire.is_described('pg_policy', p.oid, mine)
-        UNION ALL
-        SELECT format('DROP VIEW %s', c.oid::regclass)
-        FROM pg_class c JOIN pg_rewrite w ON w.ev_class = c.oid
-        WHERE c.relkind = 'v' AND c.relnamespace = ANY (schemas) AND w.xmin <> mine
-        UNION ALL
-        SELECT format('DROP FUNCTION %s', p.oid::regprocedure)
-        FROM pg_proc p
-        WHERE p.pronamespace = ANY (schemas) AND p.xmin <> mine AND NOT EXISTS (
-            SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
-            AND d.classid IN ('pg_constraint'::regclass, 'pg_attrdef'::regclass)))
+    FOREACH name IN ARRAY ARRAY(
+        SELECT sitewire.name_of(o.catalog, o.object) FROM sitewire.objects() o
+        WHERE o.made_by IS DISTINCT FROM mine AND NOT sitewire.belongs_to_table(o.catalog, o.object)
+        ORDER BY o.catalog = 'pg_proc'::regclass, o.catalog = 'pg_class'::regclass) -- after what uses them
     LOOP
-        EXECUTE command;
+        EXECUTE 'DROP ' || name;
     END LOOP;
+    DELETE FROM sitewire.definition d
+    WHERE d.object NOT IN (SELECT sitewire.name_of(o.catalog, o.object) FROM sitewire.objects() o);
+    PERFORM sitewire.record_definition(o.catalog, o.object) FROM sitewire.objects() o
+    WHERE o.catalog IN ('pg_proc'::regclass, 'pg_class'::regclass)
+      AND (o.made_by = mine OR sitewire.name_of(o.catalog, o.object) NOT IN (SELECT d.object FROM sitewire.definition d));
 END $$;
-
--- Whether the transaction has set the object's comment, as keep_trigger and keep_policy do.
-CREATE OR REPLACE FUNCTION sitewire.is_described(catalog regclass, object oid, by_transaction xid) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM pg_description d
-                   WHERE d.classoid = catalog AND d.objoid = object AND d.xmin = by_transaction)
-$$;

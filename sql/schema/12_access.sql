@@ -159,7 +159,8 @@ GRANT SELECT ON SEQUENCE users.rights_version TO sitewire_service;
 -- Functions are closed, too, unless a line below grants them.
 GRANT EXECUTE ON FUNCTION sitewire.enter(text, text, text, text, text, text),
     sitewire.enter(text, text, boolean, boolean, text, text, text), sitewire.missing_duties(regclass),
-    sitewire.unregistered(), sitewire.resource_at(regclass), sitewire.as_of(text, timestamptz, text, text), sitewire.fail(text, text, text),
+    sitewire.unregistered(), sitewire.altered(), sitewire.resource_at(regclass),
+    sitewire.as_of(text, timestamptz, text, text), sitewire.fail(text, text, text),
     sitewire.next_revision(bigint, bigint), users.me(), users.is_admin(), users.require(text, text, jsonb, jsonb),
     users.has_read(text), users.may_read(text), users.may_manage(text) TO sitewire_service;
 DO $$ -- what CHECK constraints call

@@ -41,5 +41,5 @@ const sw_service sw_service_user = {
     .resources = resources,
     .queries = queries,
     .periodic = "SELECT users.seal_changes()",
-    .schema_minimum = 21,
+    .schema_minimum = 22,
 };

@@ -165,12 +165,13 @@ static sw_code read_columns(sw_schema_check *check, const PGresult *result, sw_e
 
 /* --- Duties --- */
 
-/* The service does not serve while a table lacks a duty, or while it can change a table that nobody
- * registered. So whoever forgets a registration notices at once. */
+/* The service does not serve while a table lacks a duty, while it can change a table that nobody
+ * registered, or while a function, view, trigger or policy is not as `sitewire migrate` made it. */
 static void build_duties(sw_schema_check *check, sw_sql *sql)
 {
     sw_sql_add(
-        sql, "SELECT m.name, string_agg(m.duty, ', '), (array_agg(m.remedy))[1] FROM ("
+        sql, "(SELECT m.name, 'is not guarded: it lacks ' || string_agg(m.duty, ', '), "
+             "(array_agg(m.remedy))[1] FROM ("
              "SELECT n.i, n.name, d.duty, d.remedy FROM unnest($1) WITH ORDINALITY n (name, i), "
              "sitewire.missing_duties(to_regclass(n.name)) d "
              "UNION ALL SELECT n.i, n.name, 'name', 'name table and message alike: it is registered as ' || "
@@ -179,7 +180,8 @@ static void build_duties(sw_schema_check *check, sw_sql *sql)
              "sitewire.resource_at(to_regclass(n.name)) s (name) "
              "WHERE s.name <> n.type "
              "UNION ALL SELECT 1000, u.relation, 'registration', u.remedy FROM sitewire.unregistered() u) m "
-             "GROUP BY m.i, m.name ORDER BY m.i, m.name LIMIT 1");
+             "GROUP BY m.i, m.name ORDER BY m.i, m.name LIMIT 1) "
+             "UNION ALL SELECT a.object, a.complaint, a.remedy FROM sitewire.altered() a LIMIT 1");
     add_tables(check, sql);
     add_types(check, sql);
 }
@@ -189,8 +191,8 @@ static sw_code read_duties(sw_schema_check *check, const PGresult *result, sw_er
     (void)check;
     return PQntuples(result) == 0
                ? SW_OK
-               : sw_fail(error, SW_FAILED_PRECONDITION, "%s is not guarded: it lacks %s; %s",
-                         PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
+               : sw_fail(error, SW_FAILED_PRECONDITION, "%s %s; %s", PQgetvalue(result, 0, 0),
+                         PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
 }
 
 static void build_foreign_keys(sw_schema_check *check, sw_sql *sql)

@@ -95,8 +95,8 @@ static void test_upgrade(void **state)
                              "(SELECT count(*) FROM deployment.event)"));
     assert_string_equal(rows, "179|177|9");
     assert_int_equal(sw_migrate_status(conninfo, see, &s, &error), SW_OK);
-    assert_non_null(strstr(
-        s.text, "20 0020_deployment_scale applied\n21 0021_resources pending\n0 schema/01_common pending\n"));
+    assert_non_null(strstr(s.text, "20 0020_deployment_scale applied\n21 0021_resources pending\n"
+                                   "22 0022_definitions pending\n0 schema/01_common pending\n"));
     assert_int_equal(sw_migrate_apply(conninfo, false, NULL, NULL, &error), SW_OK);
     assert_int_equal(sw_migrate_apply(fresh_conninfo, false, NULL, NULL, &error), SW_OK);
     PGconn *fresh = db_open(fresh_conninfo);
@@ -105,7 +105,7 @@ static void test_upgrade(void **state)
     assert_same_text(upgraded_catalog, fresh_catalog);
     /* Programs that know version 20 only may stay. */
     assert_true(atoi(db_rows(conn, "SELECT required FROM sitewire.schema")) <= 20);
-    assert_string_equal(db_rows(conn, "SELECT count(*) FROM sitewire.migration"), "21");
+    assert_string_equal(db_rows(conn, "SELECT count(*) FROM sitewire.migration"), "22");
     db_run(conn, "SET ROLE sitewire_referential; SELECT sitewire.enter('', 'bob@example.org', false, false, "
                  "'', '', '')");
     assert_string_equal(db_rows(conn, "SELECT code FROM referential.website"), "pastry");
@@ -186,12 +186,32 @@ static void test_again(void **state)
     free(conninfo);
 }
 
+/* A dump that is restored elsewhere is as whole as what it was made of. */
+static void test_dump(void **state)
+{
+    (void)state;
+    char *from = db_create("dumped"), *to = db_create("restored"), *command = NULL;
+    sw_error error = {0};
+    assert_int_equal(sw_migrate_apply(from, false, NULL, NULL, &error), SW_OK);
+    assert_true(asprintf(&command, "pg_dump '%s' | psql -Xq -v ON_ERROR_STOP=1 '%s' >/dev/null", from, to) >
+                0);
+    assert_int_equal(system(command), 0);
+    PGconn *conn = db_open(to);
+    assert_string_equal(db_rows(conn, "SELECT object, complaint FROM sitewire.damage()"), "");
+    assert_true(atoi(db_rows(conn, "SELECT count(*) FROM sitewire.definition")) > 400);
+    PQfinish(conn);
+    free(command);
+    free(from);
+    free(to);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_upgrade),
         cmocka_unit_test(test_too_old),
         cmocka_unit_test(test_again),
+        cmocka_unit_test(test_dump),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

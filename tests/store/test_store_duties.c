@@ -171,6 +171,10 @@ static void closed_by_default(void **state)
 
 /* --- Duties --- */
 
+#define REPLACE(name, timing, condition, function)                                                           \
+    "CREATE OR REPLACE TRIGGER " name " " timing " ON referential.registrar FOR EACH ROW " condition         \
+    " EXECUTE FUNCTION " function
+
 static void duties_removed_in_turn(void **state)
 {
     (void)state;
@@ -192,6 +196,21 @@ static void duties_removed_in_turn(void **state)
         {"REVOKE INSERT ON referential.registrar FROM sitewire_referential", "grants;"},
         {"GRANT SELECT ON referential.registrar TO PUBLIC", "grants;"},
         {"GRANT UPDATE (name) ON referential.registrar TO sitewire_user", "grants;"},
+        /* The same, changed in place: names and comments stay. */
+        {"ALTER POLICY read ON referential.registrar USING (1 = 1)", "row security;"},
+        {"ALTER POLICY read ON referential.registrar TO sitewire_service, sitewire_user", "row security;"},
+        {"ALTER POLICY \"create\" ON referential.registrar WITH CHECK (true OR false)", "row security;"},
+        {REPLACE("guard", "BEFORE INSERT OR UPDATE OR DELETE", "WHEN (false)", "users.guard('Registrar')"),
+         "guard;"},
+        {REPLACE("guard", "BEFORE INSERT", "WHEN (current_setting('sitewire.admin', true) <> 'on')",
+                 "users.guard('Registrar')"),
+         "guard;"},
+        {REPLACE("guard", "BEFORE INSERT OR UPDATE OR DELETE", "", "users.guard('Cms')"), "guard;"},
+        {REPLACE("touch", "BEFORE UPDATE", "WHEN (false)", "sitewire.touch()"), "timestamps;"},
+        {REPLACE("record_update", "AFTER UPDATE", "WHEN (false)", "users.record('Registrar', '{}', 'code')"),
+         "history;"},
+        {REPLACE("record", "AFTER INSERT OR DELETE", "", "users.record('Registrar', '{code}', 'code')"),
+         "history;"},
         {"SET session_replication_role = replica; DELETE FROM users.history WHERE resource = 'Registrar';"
          "RESET session_replication_role",
          "as-of;"},
@@ -338,6 +357,74 @@ static void migrating_repairs(void **state)
                         "");
 }
 
+static void repair(void)
+{
+    sw_error error;
+    if (sw_migrate_apply(test.conninfo, false, NULL, NULL, &error) != SW_OK)
+        fail_msg("%s", error.message);
+    assert_string_equal(db_rows(test.conn, "SELECT * FROM sitewire.damage()"), "");
+}
+
+/* What rules rest on, changed by hand where it is: it is refused by name, and a migration repairs
+ * it. */
+static void definitions_changed_by_hand(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *change, *said;
+    } cases[] = {
+        {"CREATE OR REPLACE FUNCTION users.is_admin() RETURNS boolean LANGUAGE sql AS 'SELECT true'",
+         "function users.is_admin() was changed by hand; run `sitewire migrate`, which makes it again"},
+        {"CREATE OR REPLACE FUNCTION users.owner_of(resource text, \"row\" jsonb) RETURNS text LANGUAGE sql "
+         "AS 'SELECT users.me()'",
+         "function users.owner_of(text,jsonb) was changed by hand; run `sitewire migrate`"},
+        {"ALTER FUNCTION users.may_read(text) SET search_path = public",
+         "function users.may_read(text) was changed by hand; run `sitewire migrate`"},
+        {"CREATE FUNCTION users.may_read(name) RETURNS boolean LANGUAGE sql AS 'SELECT true'",
+         "function users.may_read(name) was not made by sitewire; run `sitewire migrate`, which drops it"},
+        {"CREATE TRIGGER zealous BEFORE INSERT ON referential.cms FOR EACH ROW EXECUTE FUNCTION "
+         "sitewire.touch()",
+         "trigger zealous on referential.cms was not made by sitewire; run `sitewire migrate`"},
+        {"ALTER TABLE deployment.deployment DISABLE TRIGGER state",
+         "trigger state on deployment.deployment was changed by hand; run `sitewire migrate`"},
+        {"DROP TRIGGER keep ON users.change",
+         "trigger keep on users.change is missing; run `sitewire migrate`"},
+        {"CREATE POLICY everybody ON users.rule USING (true)",
+         "policy everybody on users.rule was not made by sitewire; run `sitewire migrate`"},
+        {"ALTER VIEW referential.secret_listing SET (security_barrier = false)",
+         "view referential.secret_listing was changed by hand; run `sitewire migrate`"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        db_run(test.conn, cases[i].change);
+        refused(cases[i].said);
+        repair();
+    }
+    served();
+}
+
+/* A function that CHECK constraints call belongs to a numbered migration, which is not applied
+ * again. */
+static void check_function_changed_by_hand(void **state)
+{
+    (void)state;
+    static const char said[] = "function sitewire.is_code(text) was changed by hand; define it again as in "
+                               "sql/migrations";
+    sw_error error;
+    db_run(test.conn,
+           "CREATE TABLE public.saved AS SELECT pg_get_functiondef('sitewire.is_code'::regproc) AS sql;"
+           "CREATE OR REPLACE FUNCTION sitewire.is_code(value text) RETURNS boolean LANGUAGE sql "
+           "IMMUTABLE AS 'SELECT true'; DROP POLICY read ON referential.website");
+    refused(said);
+    /* The rest is repaired. */
+    assert_int_equal(sw_migrate_apply(test.conninfo, false, NULL, NULL, &error), SW_FAILED_PRECONDITION);
+    assert_non_null(strstr(error.message, said));
+    assert_string_equal(db_rows(test.conn, "SELECT object FROM sitewire.damage()"),
+                        "function sitewire.is_code(text)");
+    db_run(test.conn, "DO $$ BEGIN EXECUTE (SELECT sql FROM public.saved); END $$; DROP TABLE public.saved");
+    repair();
+    served();
+}
+
 /* --- Queries --- */
 
 static void ask(const char *caller, const char *method, const ProtobufCMessage *request, sw_code code)
@@ -418,12 +505,19 @@ static int close_store(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(complete_entity),        cmocka_unit_test(closed_by_default),
-        cmocka_unit_test(duties_removed_in_turn), cmocka_unit_test(rows_without_triggers),
-        cmocka_unit_test(all_duties_are_known),   cmocka_unit_test(names_agree),
-        cmocka_unit_test(columns_are_a_duty),     cmocka_unit_test(tables_of_nobody),
-        cmocka_unit_test(queries_require),        cmocka_unit_test(services_declare),
+        cmocka_unit_test(complete_entity),
+        cmocka_unit_test(closed_by_default),
+        cmocka_unit_test(duties_removed_in_turn),
+        cmocka_unit_test(rows_without_triggers),
+        cmocka_unit_test(all_duties_are_known),
+        cmocka_unit_test(names_agree),
+        cmocka_unit_test(columns_are_a_duty),
+        cmocka_unit_test(tables_of_nobody),
+        cmocka_unit_test(queries_require),
+        cmocka_unit_test(services_declare),
         cmocka_unit_test(migrating_repairs),
+        cmocka_unit_test(definitions_changed_by_hand),
+        cmocka_unit_test(check_function_changed_by_hand),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);
 }

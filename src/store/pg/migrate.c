@@ -14,6 +14,7 @@ typedef struct migrator {
     PGconn *conn;
     PGresult *applied; /* version, name, checksum, compatible, applied_at; by version */
     PGresult *files;   /* name, checksum, applied_at; by name */
+    PGresult *damage;  /* object, complaint, remedy; NULL: the schema cannot tell */
     sw_migrate_fn *fn;
     void *context;
     sw_error *error;
@@ -55,9 +56,8 @@ static const char record[] = "INSERT INTO sitewire.migration (version, name, che
 
 static const char list_files[] =
     "SELECT name, checksum, " ISO_TIME " FROM sitewire.schema_file ORDER BY name";
-static const char has_duties[] = "SELECT to_regprocedure('sitewire.missing_duties(regclass)') IS NOT NULL";
-static const char list_missing[] = "SELECT r.name FROM sitewire.resource r, "
-                                   "sitewire.missing_duties(to_regclass(r.relation)) d LIMIT 1";
+static const char has_damage[] = "SELECT to_regprocedure('sitewire.damage()') IS NOT NULL";
+static const char list_damage[] = "SELECT object, complaint, remedy FROM sitewire.damage() LIMIT 1";
 static const char forget_files[] = "DELETE FROM sitewire.schema_file";
 static const char record_file[] =
     "INSERT INTO sitewire.schema_file (name, checksum) VALUES ($1, $2) RETURNING " ISO_TIME;
@@ -196,6 +196,7 @@ static void close_database(migrator *m)
 {
     PQclear(m->applied);
     PQclear(m->files);
+    PQclear(m->damage);
     PQfinish(m->conn); /* which also releases the advisory lock */
 }
 
@@ -354,14 +355,25 @@ static sw_code read_if(const migrator *m, const char *test, const char *statemen
     return any ? run(m, statement, NULL, result) : SW_OK;
 }
 
-/* Does a resource lack what the schema files attach? Somebody has removed it by hand. */
-static sw_code find_damage(const migrator *m, bool *damaged)
+/* Looks for what somebody has changed or removed by hand. */
+static sw_code find_damage(migrator *m)
 {
-    PGresult *result = NULL;
-    sw_code code = read_if(m, has_duties, list_missing, &result);
-    *damaged = PQntuples(result) > 0;
-    PQclear(result);
-    return code;
+    PQclear(m->damage);
+    m->damage = NULL;
+    return read_if(m, has_damage, list_damage, &m->damage);
+}
+
+static bool is_damaged(const migrator *m)
+{
+    return PQntuples(m->damage) > 0; /* 0 of NULL */
+}
+
+/* What the schema files cannot repair. */
+static sw_code report_damage(const migrator *m)
+{
+    return is_damaged(m) ? sw_fail(m->error, SW_FAILED_PRECONDITION, "%s %s; %s", PQgetvalue(m->damage, 0, 0),
+                                   PQgetvalue(m->damage, 0, 1), PQgetvalue(m->damage, 0, 2))
+                         : SW_OK;
 }
 
 /* Shows those that have changed, or all of them. */
@@ -398,12 +410,17 @@ static sw_code apply(migrator *m, bool dry_run)
     for (int i = 0; !code && i < m->set->count; i++)
         if (m->set->items[i].version > from)
             code = apply_migration(m, &m->set->items[i]);
-    bool pending = from < latest(m->set) || !is_current(m), damaged = false;
+    bool pending = from < latest(m->set) || !is_current(m);
     if (!code && from == latest(m->set))
-        code = find_damage(m, &damaged);
-    if (!code && from <= latest(m->set) && (pending || damaged))
+        code = find_damage(m);
+    if (!code && from <= latest(m->set) && (pending || is_damaged(m))) {
         code = apply_files(m, !pending);
-    return code ? code : run(m, dry_run ? "ROLLBACK" : "COMMIT", NULL, NULL);
+        if (!code)
+            code = find_damage(m);
+    }
+    if (!code)
+        code = run(m, dry_run ? "ROLLBACK" : "COMMIT", NULL, NULL);
+    return code ? code : report_damage(m);
 }
 
 static sw_code status(migrator *m)

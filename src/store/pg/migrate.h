@@ -11,7 +11,7 @@
  *
  * Schema files (sql/schema) hold everything else: functions, views, triggers, policies and grants.
  * If one of them differs from what was applied last (sitewire.schema_file), all of them are applied
- * again; also if a resource lacks something that they attach (sitewire.missing_duties).
+ * again; also if somebody has changed by hand what they define (sitewire.damage).
  *
  * Version 20 is the baseline. A database of an older version needs a sitewire of that time to
  * get to version 20 first. */
@@ -39,7 +39,8 @@ typedef void sw_migrate_fn(const sw_migration_state *state, void *context);
  * schema file that was applied. dry_run: does all of it and rolls back. conninfo is libpq's, passed
  * through; NULL or "" means PG*.
  *
- * FAILED_PRECONDITION for a schema newer than this build (unless the newer migrations are
+ * FAILED_PRECONDITION for damage that the schema files cannot repair (everything else is applied
+ * then), for a schema newer than this build (unless the newer migrations are
  * compatible; then schema files are left as they are), for one older than the baseline, for a
  * migration whose checksum differs from the one that was applied, a PostgreSQL before 13, or a
  * database whose encoding is not UTF8. UNAVAILABLE if PostgreSQL cannot be reached. */

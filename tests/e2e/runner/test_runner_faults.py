@@ -195,22 +195,26 @@ class Faults(RunnerTest):
                                                   WHEN 2 THEN RAISE EXCEPTION 'cancelled' USING ERRCODE = '57014';
                                                   ELSE NULL; END CASE;
                 RETURN NEW; END $$;
-            GRANT ALL ON SEQUENCE deployment.hiccup TO PUBLIC""")
+            GRANT ALL ON SEQUENCE deployment.hiccup TO PUBLIC;
+            SELECT sitewire.record_definition('pg_proc', 'deployment.hiccup'::regproc)""")
         try:
             for table, event in (("deployment_command_result", "INSERT"), ("deployment_command_result", "UPDATE"),
                                  ("deployment_log", "INSERT"), ("deployment", "UPDATE")):
                 with self.subTest(table=table, event=event):
                     self.sql(f"""ALTER SEQUENCE deployment.hiccup RESTART;
-                        CREATE TRIGGER hiccup BEFORE {event} ON deployment.{table} FOR EACH ROW EXECUTE FUNCTION deployment.hiccup()""")
+                        CREATE TRIGGER hiccup BEFORE {event} ON deployment.{table} FOR EACH ROW EXECUTE FUNCTION deployment.hiccup();
+                        SELECT sitewire.record_definition('pg_trigger', oid) FROM pg_trigger WHERE tgname = 'hiccup'""")
                     number = self.asked("echo once", on_lost_lease="FAIL")
                     runner = self.runner()
                     self.assertEqual(self.over(number).status, "DONE", runner.output())
                     self.assertEqual(self.output(number), b"once\n")
                     self.assertEqual(len(self.results(number)), 1)
                     runner.end()
-                    self.sql(f"DROP TRIGGER hiccup ON deployment.{table}")
+                    self.sql(f"DROP TRIGGER hiccup ON deployment.{table};"
+                             "DELETE FROM sitewire.definition WHERE object LIKE 'trigger hiccup%'")
         finally:
-            self.sql("DROP FUNCTION deployment.hiccup CASCADE; DROP SEQUENCE deployment.hiccup")
+            self.sql("DROP FUNCTION deployment.hiccup CASCADE; DROP SEQUENCE deployment.hiccup;"
+                     "DELETE FROM sitewire.definition WHERE object LIKE '%hiccup%'")
 
     def test_runners_race(self):
         """Several runners and many deployments: each is run once, by one of them."""
