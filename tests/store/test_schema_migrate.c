@@ -3,6 +3,7 @@
 #include "db.h"
 #include "store/pg/migration.h"
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -248,11 +249,124 @@ static void test_concurrent(void **state)
     free(conninfo);
 }
 
+/* --- Killed, and waiting --- */
+
+static const sw_migration gated[] = {
+    {1, "0001_one", "aaaa", "CREATE TABLE one (x int); INSERT INTO one VALUES (1);", false, NULL},
+    {2, "0002_two", "bbbb", "LOCK TABLE gate; CREATE TABLE two (x int);", false, NULL},
+};
+static const sw_migration_set gated_set = {gated, 2, NULL, 0};
+
+static void die_at_two(const sw_migration_state *state, void *context)
+{
+    (void)context;
+    if (state->version == 2)
+        raise(SIGKILL);
+}
+
+static void assert_killed(pid_t child)
+{
+    int end;
+    assert_int_equal(waitpid(child, &end, 0), child);
+    assert_true(WIFSIGNALED(end));
+}
+
+/* Killed between two migrations: nothing of them is kept, and the next one applies all. */
+static void test_killed(void **state)
+{
+    (void)state;
+    char *conninfo = db_create("killed"), text[2048];
+    sw_error error = {0};
+    assert_int_equal(apply(conninfo, 1, false, text, &error), SW_OK);
+    sw_migration_set set = {items, 3, NULL, 0};
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(sw_migration_set_apply(&set, conninfo, false, die_at_two, NULL, NULL));
+    assert_killed(child);
+    assert_int_equal(status(conninfo, 3, text, &error), SW_OK);
+    assert_string_equal(text, "1 0001_one applied\n2 0002_two pending\n3 0003_three pending\n");
+    assert_int_equal(apply(conninfo, 3, false, text, &error), SW_OK);
+    assert_string_equal(text, "2 0002_two applied\n3 0003_three applied\n");
+    free(conninfo);
+}
+
+static void tell(const sw_migration_state *state, void *context)
+{
+    const int *pipe_end = context;
+    if (state->waits_for)
+        dprintf(*pipe_end, "%s", state->waits_for);
+}
+
+/* Waits until a migration waits for a table that the test has locked. */
+static void await_gate(PGconn *conn)
+{
+    while (
+        strcmp(db_rows(conn, "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE "
+                             "a.application_name = 'sitewire-migrate' AND NOT l.granted"),
+               "1") != 0)
+        usleep(10000);
+}
+
+/* Killed in the middle of a statement, which the server goes on with: the next one says what it
+ * waits for, and then applies all. */
+static void test_waiting(void **state)
+{
+    (void)state;
+    char *conninfo = db_create("waiting"), text[300] = "";
+    int ends[2], end;
+    run(conninfo, "CREATE TABLE gate (x int)");
+    PGconn *conn = db_open(conninfo);
+    db_run(conn, "BEGIN; LOCK TABLE gate");
+    pid_t first = fork();
+    assert_true(first >= 0);
+    if (first == 0)
+        _exit(sw_migration_set_apply(&gated_set, conninfo, false, NULL, NULL, NULL));
+    await_gate(conn);
+    assert_int_equal(kill(first, SIGKILL), 0);
+    assert_killed(first);
+    assert_int_equal(pipe(ends), 0);
+    pid_t second = fork();
+    assert_true(second >= 0);
+    if (second == 0)
+        _exit(sw_migration_set_apply(&gated_set, conninfo, false, tell, &ends[1], NULL));
+    close(ends[1]);
+    assert_true(read(ends[0], text, sizeof(text) - 1) > 0);
+    assert_non_null(strstr(text, "another migration (server process "));
+    db_run(conn, "COMMIT");
+    assert_int_equal(waitpid(second, &end, 0), second);
+    assert_true(WIFEXITED(end));
+    assert_int_equal(WEXITSTATUS(end), SW_OK);
+    assert_string_equal(db_rows(conn, "SELECT count(*), (SELECT count(*) FROM one) FROM sitewire.migration"),
+                        "2|1");
+    close(ends[0]);
+    PQfinish(conn);
+    free(conninfo);
+}
+
+/* A login that does not own the schema is refused before it changes anything. */
+static void test_other_owner(void **state)
+{
+    (void)state;
+    char *conninfo = db_create("owned"), *visitor = NULL, text[2048];
+    sw_error error = {0};
+    assert_int_equal(apply(conninfo, 1, false, text, &error), SW_OK);
+    run(conninfo, "CREATE ROLE visitor LOGIN SUPERUSER");
+    assert_true(asprintf(&visitor, "%s user=visitor", conninfo) > 0);
+    assert_int_equal(apply(visitor, 3, false, text, &error), SW_PERMISSION_DENIED);
+    assert_non_null(strstr(error.message, "the schema belongs to "));
+    assert_non_null(strstr(error.message, "this login is visitor; migrate as its owner"));
+    assert_int_equal(apply(conninfo, 3, false, text, &error), SW_OK);
+    free(visitor);
+    free(conninfo);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_apply), cmocka_unit_test(test_refused), cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_unfit), cmocka_unit_test(test_files),   cmocka_unit_test(test_concurrent),
+        cmocka_unit_test(test_apply),  cmocka_unit_test(test_refused), cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_unfit),  cmocka_unit_test(test_files),   cmocka_unit_test(test_concurrent),
+        cmocka_unit_test(test_killed), cmocka_unit_test(test_waiting), cmocka_unit_test(test_other_owner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
  * name; and a query that declares nothing is for admins. */
 #include "db.h"
 #include "service/service.h"
-#include "store/pg/migrate.h"
+#include "store/pg/migration.h"
 #include "store_fixture.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +14,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define SERVICE &sw__referential__descriptor
 
@@ -425,6 +427,41 @@ static void check_function_changed_by_hand(void **state)
     served();
 }
 
+/* Schema files that change under a running service do not disturb it. */
+static void files_change_under_calls(void **state)
+{
+    (void)state;
+    sw_schema_file files[64];
+    sw_migration_set set = sw_migrations;
+    int calls = 0, end;
+    assert_true(set.file_count < 64);
+    memcpy(files, set.files, (size_t)set.file_count * sizeof(*files));
+    files[0].checksum = "changed";
+    set.files = files;
+    db_run(test.conn, "DELETE FROM referential.registrar");
+    served();
+    assert_non_null(create("busy"));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(sw_migration_set_apply(&set, test.conninfo, false, NULL, NULL, NULL));
+    for (; waitpid(child, &end, WNOHANG) == 0; calls++) {
+        const Sw__Registrar *row = rename_to("busy", calls % 2 ? "odd" : "even");
+        if (!row)
+            fail_msg("call %d: %s", calls, test_store_last()->error.message);
+    }
+    assert_true(WIFEXITED(end));
+    assert_int_equal(WEXITSTATUS(end), SW_OK);
+    assert_true(calls > 0);
+    assert_true(test.serving);
+    assert_string_equal(
+        db_rows(test.conn, "SELECT checksum FROM sitewire.schema_file WHERE name = '01_common'"), "changed");
+    assert_string_equal(db_rows(test.conn, "SELECT revision = (SELECT count(*) FROM users.change c "
+                                           "WHERE c.key = 'busy') FROM referential.registrar"),
+                        "t");
+    served();
+}
+
 /* --- Queries --- */
 
 static void ask(const char *caller, const char *method, const ProtobufCMessage *request, sw_code code)
@@ -518,6 +555,7 @@ int main(void)
         cmocka_unit_test(migrating_repairs),
         cmocka_unit_test(definitions_changed_by_hand),
         cmocka_unit_test(check_function_changed_by_hand),
+        cmocka_unit_test(files_change_under_calls),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);
 }

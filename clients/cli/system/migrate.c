@@ -42,6 +42,10 @@ static void on_status(const sw_migration_state *state, void *context)
 static void on_applied(const sw_migration_state *state, void *context)
 {
     report *r = context;
+    if (state->waits_for) {
+        fprintf(stderr, "waiting for %s\n", state->waits_for);
+        return;
+    }
     r->count++;
     if (r->cli->json) {
         json_t *line = json_pack("{s:o,s:s,s:b}", "version", version_of(state), "name", state->name,

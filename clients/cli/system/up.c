@@ -438,7 +438,10 @@ static sw_code await_ready(up *u, bool *stopped, sw_error *error)
 static void log_migration(const sw_migration_state *state, void *context)
 {
     (void)context;
-    sw_log(SW_LOG_INFO, "migrated", "migration", state->name, NULL);
+    if (state->waits_for)
+        sw_log(SW_LOG_INFO, "waiting", "for", state->waits_for, NULL);
+    else
+        sw_log(SW_LOG_INFO, "migrated", "migration", state->name, NULL);
 }
 
 static sw_code run(up *u, sw_error *error)

@@ -34,7 +34,17 @@ typedef struct source {
 static const char settings[] =
     "SET lock_timeout = '60s'; SET statement_timeout = 0; SET client_min_messages = warning;"
     "SET search_path = public; SET check_function_bodies = off";
-static const char lock[] = "SELECT pg_advisory_lock(x'7369746577697265'::bigint)"; /* `sitewire` in ASCII */
+#define LOCK "(x'7369746577697265'::bigint)" /* `sitewire` in ASCII */
+static const char try_lock[] = "SELECT pg_try_advisory_lock" LOCK;
+static const char lock[] = "SELECT pg_advisory_lock" LOCK;
+static const char lock_holder[] =
+    "SELECT format('another migration%s, for 60 s at most', (SELECT format(' (server process %s, since %s)', "
+    "l.pid, to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')) "
+    "FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
+    "WHERE l.locktype = 'advisory' AND l.granted AND l.classid = x'73697465'::bigint::oid AND "
+    "l.objid = x'77697265'::bigint::oid AND a.datname = current_database() LIMIT 1))";
+static const char other_owner[] = "SELECT nspowner::regrole, current_user FROM pg_namespace "
+                                  "WHERE nspname = 'sitewire' AND nspowner <> current_user::regrole";
 static const char exists[] = "SELECT to_regclass('sitewire.migration') IS NOT NULL";
 static const char create[] = "CREATE SCHEMA IF NOT EXISTS sitewire;"
                              "CREATE TABLE IF NOT EXISTS sitewire.migration ("
@@ -394,10 +404,53 @@ static sw_code apply_files(const migrator *m, bool show_all)
     return code;
 }
 
+static sw_code report_wait(const migrator *m)
+{
+    PGresult *holder;
+    sw_code code = run(m, lock_holder, NULL, &holder);
+    if (code)
+        return code;
+    if (m->fn)
+        m->fn(&(sw_migration_state){.waits_for = PQgetvalue(holder, 0, 0)}, m->context);
+    PQclear(holder);
+    return SW_OK;
+}
+
+/* Lets one migrator work at a time. */
+static sw_code take_lock(const migrator *m)
+{
+    PGresult *got;
+    sw_code code = run(m, try_lock, NULL, &got);
+    if (code)
+        return code;
+    bool free = *PQgetvalue(got, 0, 0) == 't';
+    PQclear(got);
+    if (!free)
+        code = report_wait(m);
+    return free || code ? code : run(m, lock, NULL, NULL);
+}
+
+/* What another role made would belong to that role, and the owner could not change it later. */
+static sw_code check_owner(const migrator *m)
+{
+    PGresult *other;
+    sw_code code = run(m, other_owner, NULL, &other);
+    if (code)
+        return code;
+    if (PQntuples(other) > 0)
+        code = sw_fail(m->error, SW_PERMISSION_DENIED,
+                       "the schema belongs to %s, and this login is %s; migrate as its owner",
+                       PQgetvalue(other, 0, 0), PQgetvalue(other, 0, 1));
+    PQclear(other);
+    return code;
+}
+
 static sw_code apply(migrator *m, bool dry_run)
 {
-    static const char *const preparation[] = {lock, "BEGIN", create};
-    sw_code code = SW_OK;
+    static const char *const preparation[] = {"BEGIN", create};
+    sw_code code = take_lock(m);
+    if (!code)
+        code = check_owner(m);
     for (size_t i = 0; !code && i < sizeof(preparation) / sizeof(preparation[0]); i++)
         code = run(m, preparation[i], NULL, NULL);
     if (!code)

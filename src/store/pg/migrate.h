@@ -28,14 +28,16 @@ typedef struct sw_migration_state {
     int version;      /* 0 for a schema file */
     const char *name; /* `0021_resources`, `schema/03_rights`; lives during the callback */
     bool applied;
-    char applied_at[40]; /* ISO 8601, or "" */
+    char applied_at[40];   /* ISO 8601, or "" */
+    const char *waits_for; /* not NULL: no migration, but what it waits for before it begins */
 } sw_migration_state;
 
 /* Called for each migration, then for each schema file, in order: applied, or pending. */
 typedef void sw_migrate_fn(const sw_migration_state *state, void *context);
 
 /* Applies what is pending in one transaction, so a failure leaves the database as it was. An
- * advisory lock allows many callers at once. `fn` (or NULL) sees each migration and each changed
+ * advisory lock allows many callers at once: one works, and the others report to `fn` what they
+ * wait for. `fn` (or NULL) sees each migration and each changed
  * schema file that was applied. dry_run: does all of it and rolls back. conninfo is libpq's, passed
  * through; NULL or "" means PG*.
  *
@@ -43,7 +45,8 @@ typedef void sw_migrate_fn(const sw_migration_state *state, void *context);
  * then), for a schema newer than this build (unless the newer migrations are
  * compatible; then schema files are left as they are), for one older than the baseline, for a
  * migration whose checksum differs from the one that was applied, a PostgreSQL before 13, or a
- * database whose encoding is not UTF8. UNAVAILABLE if PostgreSQL cannot be reached. */
+ * database whose encoding is not UTF8. PERMISSION_DENIED if
+ * the login does not own the schema. UNAVAILABLE if PostgreSQL cannot be reached. */
 sw_code sw_migrate_apply(const char *conninfo, bool dry_run, sw_migrate_fn *fn, void *context,
                          sw_error *error);
 /* Shows every migration and schema file to `fn`, including migrations that this build does not
