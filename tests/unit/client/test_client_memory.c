@@ -168,7 +168,7 @@ static void start_calls(void *context)
             sw_client_cancel(client, id);
     }
     assert_in_range(started, 2, 3);
-    for (int64_t end = sw_now_ms() + 8000; sw_client_in_flight(client) > 0 && sw_now_ms() < end;)
+    for (int64_t end = sw_now_ms() + 20000; sw_client_in_flight(client) > 0 && sw_now_ms() < end;)
         sw_client_process(client, 20);
     for (int i = 0; i < 3; i++)
         if (to[i].calls >= 0) {

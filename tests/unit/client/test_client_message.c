@@ -74,10 +74,10 @@ static void answer_read(fixture *f, read_reply *to, uint32_t code, const void *p
     int calls = to->calls;
     assert_int_equal(sw_client_start_bytes(f->client, CHECK, "", 0, NULL, read_message, to, NULL, &error),
                      SW_OK);
-    assert_true(fake_next(&f->fake, f->client, &f->request, 5000));
+    assert_true(fake_next(&f->fake, f->client, &f->request, 20000));
     fake_send(&f->fake, &f->request, true, &(sw_reply_header){.code = code, .message = SW_VIEW("not today")},
               payload, size);
-    for (int64_t end = sw_now_ms() + 8000; to->calls == calls && sw_now_ms() < end;)
+    for (int64_t end = sw_now_ms() + 20000; to->calls == calls && sw_now_ms() < end;)
         sw_client_process(f->client, 20);
     assert_int_equal(to->calls, calls + 1);
 }

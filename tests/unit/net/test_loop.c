@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_MS 5000 /* for what must happen; nothing waits this long when all is well */
+#define PATIENCE_MS 20000 /* for what must happen; nothing waits this long when all is well */
 
 typedef struct {
     sw_loop *loop;

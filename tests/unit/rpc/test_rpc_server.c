@@ -20,8 +20,8 @@
 #include <cmocka.h>
 
 #define ECHO         "/sitewire.test.v1.Echo/"
-#define PATIENCE_MS  5000
-#define HEARTBEAT_MS 50
+#define PATIENCE_MS  20000
+#define HEARTBEAT_MS 100
 
 typedef struct {
     char folder[64], endpoint[128];
@@ -461,7 +461,7 @@ static void test_drain(void **state)
     fixture *f = *state;
     sw_error error;
     expect_ready(f, 7);
-    start_delay(f, 1, 100);
+    start_delay(f, 1, 3 * HEARTBEAT_MS); /* sooner than the silent broker is given up */
     send_compact(f, SW_COMPACT_REQUEST, 2, "/sitewire.rpc.v1.Drain/Drain", 0, (sw_view){0});
     expect_ready(f, 0);
     receive_reply(f, SW_COMPACT_FINAL, 2, SW_OK);
