@@ -4,11 +4,10 @@ broker."""
 import os
 import subprocess
 import sys
-import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
-from mdp import (Base, CANCEL, CANCELLED, CREDIT, DEADLINE, ECHO, EXHAUSTED, EXISTS, HEALTH, INVALID, NOT_FOUND,
+from mdp import (Broker, Base, CANCEL, CANCELLED, CREDIT, DEADLINE, ECHO, EXHAUSTED, EXISTS, HEALTH, INVALID, NOT_FOUND,
                  OK, REQUEST, UNAVAILABLE, UNIMPLEMENTED, Worker, compact, may_have_run, parse, recv)  # noqa: E402
 from sitewire_test import wait_for  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
@@ -238,19 +237,25 @@ class Rpc(Base):
             frames = worker.raw()
             self.assertEqual(frames[1] if framing == "mdp" else parse(frames)[0], b"\x10" if framing == "mdp" else CANCEL)
 
+    def patient_broker(self):
+        """A broker that would not miss a silent worker for minutes."""
+        self.broker.close()
+        self.broker = Broker(*self.options, "--heartbeat-ms", "60000")
+        self.addCleanup(self.broker.close)
+
     def test_worker_connection_ends(self):
+        self.patient_broker()
         worker = self.broker.worker()
         self.serving()
         client = self.broker.client()
         client.send(ECHO + "/X", time_left_ms=60000)
         worker.recv()
-        began = time.monotonic()
         worker.socket.close()
         header = client.recv()[0]
         self.assertEqual((header.code, may_have_run(header)), (UNAVAILABLE, [True]))
-        self.assertLess(time.monotonic() - began, 1.5, "sooner than heartbeats tell")
 
     def test_worker_is_killed(self):
+        self.patient_broker()
         code = ("import sys; sys.path[:0] = %r; import test_protocol as t, zmq\n"
                 "s = zmq.Context().socket(zmq.DEALER); s.connect(%r); w = t.Worker(s)\n"
                 "w.recv(); print('got', flush=True); w.raw(60000)\n" % (sys.path[:2] + [os.path.dirname(os.path.abspath(__file__))], self.broker.back))
@@ -259,11 +264,9 @@ class Rpc(Base):
             client = self.broker.client()
             client.send(ECHO + "/X", time_left_ms=60000)
             self.assertEqual(process.stdout.readline(), b"got\n")
-            began = time.monotonic()
             process.kill()
             header = client.recv()[0]
             self.assertEqual((header.code, may_have_run(header)), (UNAVAILABLE, [True]))
-            self.assertLess(time.monotonic() - began, 1.5)
 
     def test_silent_worker(self):
         worker = self.broker.worker()

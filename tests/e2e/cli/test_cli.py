@@ -290,7 +290,7 @@ class Cli(unittest.TestCase):
         processes = {row["process"]: row for row in self.json("status")}
         self.assertEqual(processes["referential"]["health"], "SERVING")
         self.assertGreater(int(processes["broker"]["resident_bytes"]), 1 << 20)
-        both = self.json("status", "--endpoint", f"{self.system.tcp},ipc:///nonexistent/x", "--timeout", "1s")
+        both = self.json("status", "--endpoint", f"{self.system.tcp},ipc:///nonexistent/x", "--timeout", "10s")
         self.assertEqual(len([row for row in both if row["health"] == "SERVING"]), 1 + len(System.SERVICES))
 
     def test_status_watch(self):
@@ -539,7 +539,7 @@ class Cli(unittest.TestCase):
         done = self.system.cli("__complete", "--", "sitewire get website x",
                                env={"SITEWIRE_ENDPOINT": f"ipc://{self.system.folder}/nobody"})
         self.assertEqual((done.stdout, done.stderr), ("", ""))
-        self.assertLess(time.monotonic() - started, 5)
+        self.assertLess(time.monotonic() - started, 20)
 
     @unittest.skipUnless(shutil.which("bash"), "needs bash")
     def test_completion_typed(self):

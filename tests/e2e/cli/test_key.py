@@ -121,7 +121,7 @@ class KeyCommand(unittest.TestCase):
             word = {"public_key": row["public_key"], "file": path, "label": row["label"]}[name]
             self.run_cli("key", "revoke", "--", word)  # a public key may begin with -
             wait_for(lambda path=path: self.system.cli(*USE, env=self.env(path)).returncode == UNAUTHENTICATED,
-                     "it is refused", 3)
+                     "it is refused")
         self.assertIn("revoked", self.use(path, UNAUTHENTICATED))
         self.assertIn("make a new one with", self.run_cli("key", "rotate", "--file", path, status=FAILED_PRECONDITION))
         self.run_cli("key", "revoke", "no such label", status=NOT_FOUND)
@@ -143,9 +143,10 @@ class KeyCommand(unittest.TestCase):
                 ("demands a key", {"SITEWIRE_KEY": "off"}),
                 ("not enrolled", {"SITEWIRE_KEY": self.system.key("stranger").path})):
             start = time.monotonic()
-            text = self.run_cli(*USE, status=UNAUTHENTICATED, env={"SITEWIRE_ENDPOINT": self.system.tcp} | env)
+            text = self.run_cli(*USE, "--timeout", "60s", status=UNAUTHENTICATED,
+                                env={"SITEWIRE_ENDPOINT": self.system.tcp} | env)
             self.assertIn(words, text)
-            self.assertLess(time.monotonic() - start, 2)
+            self.assertLess(time.monotonic() - start, 30)  # not at the deadline
 
     def test_key_of_the_home_folder(self):
         home = os.path.join(self.system.folder, "home")
