@@ -109,6 +109,33 @@ static void clients_wait_in_turn(void **state)
     assert_int_equal(modest_done, 3);
 }
 
+/* Each bound alone: three calls of 100 bytes are as much as it allows. */
+static void each_bound_is_used_up(void **state)
+{
+    (void)state;
+    static const sw_answer answers[] = {SW_ANSWER_CLIENT_FULL,  SW_ANSWER_CLIENT_FULL, SW_ANSWER_SERVICE_FULL,
+                                        SW_ANSWER_SERVICE_FULL, SW_ANSWER_BROKER_FULL, SW_ANSWER_BROKER_FULL};
+    const sw_core_config before = config;
+    for (int i = 0; i < 6; i++) {
+        config = before;
+        config.client_calls = i == 0 ? 3 : before.client_calls;
+        config.client_bytes = i == 1 ? 300 : before.client_bytes;
+        config.service_calls = i == 2 ? 3 : before.service_calls;
+        config.service_bytes = i == 3 ? 300 : before.service_bytes;
+        config.calls = i == 4 ? 3 : before.calls;
+        config.bytes = i == 5 ? 300 : before.bytes;
+        restart();
+        uint32_t c = client(0);
+        worker(1, "w", 0); /* known, but takes nothing */
+        for (uint64_t id = 1; id <= 3; id++)
+            call(c, id);
+        assert_int_equal(settle(), 0);
+        call_for("echo", c, 4, 0, 1);
+        assert_int_equal(settle(), 1);
+        expect_answer(0, 4, answers[i]);
+    }
+}
+
 static void queues_are_bounded(void **state)
 {
     (void)state;
@@ -455,6 +482,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_its_worker_answers_a_call, begin, end),
         cmocka_unit_test_setup_teardown(the_share_of_capacity_decides_and_ties_go_round, begin, end),
         cmocka_unit_test_setup_teardown(clients_wait_in_turn, begin, end),
+        cmocka_unit_test_setup_teardown(each_bound_is_used_up, begin, end),
         cmocka_unit_test_setup_teardown(queues_are_bounded, begin, end),
         cmocka_unit_test_setup_teardown(time_over_in_the_queue, begin, end),
         cmocka_unit_test_setup_teardown(an_expired_call_is_never_handed_over, begin, end),
