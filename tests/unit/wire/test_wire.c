@@ -167,6 +167,37 @@ static void compact_golden_bytes(void **state)
     zmq_msg_close(&frame);
 }
 
+/* Encodes parts of these sizes and decodes them again. */
+static bool travels(int command, size_t header, size_t handover, size_t payload)
+{
+    static char bytes[SW_HEADER_MAX + 1];
+    zmq_msg_t frame;
+    sw_compact back;
+    sw_compact message = {.command = command,
+                          .header = {bytes, header},
+                          .handover = {bytes, handover},
+                          .payload = {bytes, payload}};
+    if (!sw_compact_encode(&message, &frame))
+        return false;
+    bool decoded = sw_compact_decode(zmq_msg_data(&frame), zmq_msg_size(&frame), &back);
+    assert_true(!decoded || (back.command == message.command && back.header.size == header &&
+                             back.handover.size == handover && back.payload.size == payload));
+    zmq_msg_close(&frame);
+    return decoded;
+}
+
+static void compact_bounds(void **state)
+{
+    (void)state;
+    for (int command = SW_COMPACT_REQUEST; command <= SW_COMPACT_CREDIT; command++)
+        assert_true(travels(command, 1, 1, 1));
+    assert_false(travels(SW_COMPACT_CREDIT + 1, 1, 1, 1));
+    assert_true(travels(SW_COMPACT_REQUEST, SW_HEADER_MAX, 1024, SW_COMPACT_INLINE));
+    assert_false(travels(SW_COMPACT_REQUEST, SW_HEADER_MAX + 1, 1024, SW_COMPACT_INLINE));
+    assert_false(travels(SW_COMPACT_REQUEST, SW_HEADER_MAX, 1025, SW_COMPACT_INLINE));
+    assert_false(travels(SW_COMPACT_REQUEST, SW_HEADER_MAX, 1024, SW_COMPACT_INLINE + 1));
+}
+
 static void batches(void **state)
 {
     (void)state;
@@ -266,6 +297,7 @@ int main(void)
         cmocka_unit_test(broken_headers_are_refused),
         cmocka_unit_test(method_names),
         cmocka_unit_test(compact_golden_bytes),
+        cmocka_unit_test(compact_bounds),
         cmocka_unit_test(messages_are_bounded),
         cmocka_unit_test(utf8),
         cmocka_unit_test(batches),
