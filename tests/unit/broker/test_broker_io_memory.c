@@ -1,6 +1,7 @@
 /* A broker in the test's process when memory runs out: each allocation in turn fails, while it is
- * made, and while a client and a worker come and a call passes. A broker that could not be made
- * says why. A running one loses no peer for good: whoever got no answer comes again, and is served.
+ * made, while a client and a worker come and a call passes, and while a question is answered. A
+ * broker that could not be made says why. A running one loses no peer for good: a client that gets
+ * no answer is disconnected, and a peer that comes again is served.
  * The list of actions is the exception, which ends the process (core.h): it has grown before. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "broker/io/state.h"
 #include "heap.h"
+#include "net/monitor.h"
 #include "wire/mdp.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +103,15 @@ static void test_make(void **state)
 {
     (void)state;
     assert_true(sw_heap_each(make, NULL) > 20);
+}
+
+static void start_broker(void)
+{
+    sw_error error;
+    new_loop();
+    sw_heap_pause();
+    assert_int_equal(sw_broker_new(loop, &options, &broker, &error), SW_OK);
+    sw_heap_resume();
 }
 
 /* --- a call --- */
@@ -207,9 +218,8 @@ static void serve(void *unused)
 {
     (void)unused;
     sw_error error;
-    new_loop();
+    start_broker();
     sw_heap_pause();
-    assert_int_equal(sw_broker_new(loop, &options, &broker, &error), SW_OK);
     visit("before");
     sw_heap_resume();
     visit("echo");
@@ -227,8 +237,101 @@ static void test_serve(void **state)
     assert_true(sw_heap_each(serve, NULL) > 10);
 }
 
+/* --- a question that is asked once --- */
+
+/* 1: answered, -1: disconnected, 0: neither yet. */
+static int outcome(peer *client, void *monitor)
+{
+    sw_message message;
+    if (sw_message_recv(client->socket, &message) != 0)
+        return sw_monitor_next(monitor, NULL) != 0 ? -1 : 0;
+    assert_true(sw_view_equal(sw_message_view(&message, message.count - 1), SW_VIEW("404")));
+    sw_message_close(&message);
+    return 1;
+}
+
+static int wait_for_outcome(peer *client, void *monitor)
+{
+    sw_error error;
+    int64_t until = sw_now_ms() + 20000;
+    for (int result = 0;;) {
+        assert_int_equal(sw_loop_once(loop, 1, &error), SW_OK);
+        sw_heap_pause();
+        result = outcome(client, monitor);
+        sw_heap_resume();
+        if (result != 0)
+            return result;
+        if (sw_now_ms() > until)
+            fail_msg("a question is neither answered, nor does the connection end");
+    }
+}
+
+static void ask_nobody(peer *client)
+{
+    SAY(client, SW_VIEW(SW_MDP_CLIENT), SW_VIEW("\1"), SW_VIEW("mmi.service"), SW_VIEW("nobody"));
+}
+
+static void open_client(peer *client, void **monitor)
+{
+    open_peer(client, front);
+    assert_non_null(*monitor = sw_monitor_open(context, client->socket, ZMQ_EVENT_DISCONNECTED));
+    ask_nobody(client);
+}
+
+static void close_client(peer *client, void **monitor)
+{
+    sw_monitor_close(client->socket, monitor);
+    zmq_close(client->socket);
+}
+
+/* A message that could not be read is read later, though nothing follows it. */
+static void test_unread(void **state)
+{
+    (void)state;
+    sw_error error;
+    peer client;
+    void *monitor;
+    start_broker();
+    open_client(&client, &monitor);
+    assert_int_equal(wait_for_outcome(&client, monitor), 1);
+    ask_nobody(&client);
+    do {
+        sw_body_pool_clear(&broker->pool); /* so that reading needs memory */
+        sw_heap_arm(1);
+        assert_int_equal(sw_loop_once(loop, 1, &error), SW_OK);
+    } while (!sw_heap_disarm());
+    assert_int_equal(wait_for_outcome(&client, monitor), 1);
+    close_client(&client, &monitor);
+    stop();
+}
+
+/* A client whose answer cannot be made is disconnected. */
+static void ask_once(void *unused)
+{
+    (void)unused;
+    peer known, client;
+    void *known_monitor, *monitor;
+    start_broker();
+    sw_heap_pause();
+    open_client(&known, &known_monitor); /* for the memory that is kept */
+    assert_int_equal(wait_for_outcome(&known, known_monitor), 1);
+    open_client(&client, &monitor);
+    sw_heap_resume();
+    wait_for_outcome(&client, monitor);
+    close_client(&client, &monitor);
+    close_client(&known, &known_monitor);
+    stop();
+}
+
+static void test_unanswered(void **state)
+{
+    (void)state;
+    assert_true(sw_heap_each(ask_once, NULL) > 4);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_make), cmocka_unit_test(test_serve)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_make), cmocka_unit_test(test_serve),
+                                       cmocka_unit_test(test_unread), cmocka_unit_test(test_unanswered)};
     return cmocka_run_group_tests(tests, open_folder, close_folder);
 }
