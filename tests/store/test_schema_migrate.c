@@ -20,6 +20,7 @@ static const sw_migration items[] = {
     {1, "0001_one", "aaaa", "CREATE TABLE one (x int); INSERT INTO one VALUES (1);", false, NULL},
     {2, "0002_two", "bbbb", "CREATE TABLE two (x int);", false, "bb"},
     {3, "0003_three", "cccc", "-- compatible\nCREATE TABLE three (x int);", true, NULL},
+    {4, "0004_four", "dddd", "-- The text of a migration may be comments alone.", true, NULL},
 };
 static const sw_migration broken[] = {
     {1, "0001_one", "aaaa", "CREATE TABLE one (x int); INSERT INTO one VALUES (1);", false, NULL},
@@ -100,6 +101,8 @@ static void test_apply(void **state)
     assert_int_equal(status(conninfo, 3, text, &error), SW_OK);
     assert_string_equal(text, "1 0001_one applied\n2 0002_two applied\n3 0003_three applied\n");
     assert_string_equal(db_rows(conn, "SELECT count(*) FROM one"), "1");
+    assert_int_equal(apply(conninfo, 4, false, text, &error), SW_OK);
+    assert_string_equal(text, "4 0004_four applied\n");
     PQfinish(conn);
     free(conninfo);
 }

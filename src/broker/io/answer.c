@@ -23,7 +23,7 @@ static const struct {
     [SW_ANSWER_NOT_RPC] = {SW_INVALID_ARGUMENT, NOTHING,
                            "%s is an RPC service: send two body frames, a CallHeader and the payload"},
     [SW_ANSWER_TOO_LARGE] = {SW_RESOURCE_EXHAUSTED, NOTHING,
-                             "the message is larger than this broker accepts (--message-size)"},
+                             "the message is larger than this broker accepts (--message-bytes)"},
     [SW_ANSWER_CALL_EXISTS] = {SW_ALREADY_EXISTS, NOTHING,
                                "a call of this client with the same call_id is in flight; use another"},
     [SW_ANSWER_UNKNOWN_SERVICE] = {SW_UNIMPLEMENTED, NOT_RUN,

@@ -206,7 +206,7 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_received *r
     }
     sw_core_worker_seen(broker->core, peer->number, broker->now_us);
     if (sw_received_size(received) > (size_t)broker->options->message_max)
-        return "a message larger than --message-size";
+        return "a message larger than --message-bytes";
     if (sw_batch_is(protocol))
         return batch_reply(broker, peer, received);
     if (compact)

@@ -139,7 +139,8 @@ static sw_code run(const migrator *m, const char *sql, const source *text, PGres
     PGresult *r = PQexec(m->conn, sql);
     ExecStatusType status = PQresultStatus(r);
     sw_code code = SW_OK;
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
+        status != PGRES_EMPTY_QUERY) { /* a file may hold comments alone */
         code = failed(m, r, text);
     }
     if (result && code == SW_OK) {
