@@ -346,8 +346,8 @@ $$;
 
 -- Drops every trigger, policy, view and function in the schemas of sitewire that this transaction
 -- has not made, and every registration that it has not made, and records the definitions of the
--- rest. Functions that tables use (in a CHECK or a default) belong to the tables and stay; a changed
--- one is not recorded, so sitewire.altered reports it.
+-- rest. Functions that tables use (in a CHECK or a default) belong to the tables and stay; a
+-- changed one is not recorded, so sitewire.altered reports it.
 CREATE OR REPLACE FUNCTION sitewire.sweep() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     mine xid := pg_current_xact_id()::xid;
