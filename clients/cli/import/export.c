@@ -3,16 +3,15 @@
  * their references, rows by key. Secrets come last, sealed for a public key, and only on
  * request. */
 #include "base/error.h"
+#include "base/folder.h"
 #include "cli/import/model.h"
 #include "cli/schema/csv_cell.h"
 
 #include "cli/import/commands.h"
-#include "cli/run/file.h"
 #include "net/keyfile.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE_SIZE 1000
@@ -20,6 +19,7 @@
 typedef struct {
     sw_cli *cli;
     const char *folder;     /* of the CSV files, or NULL */
+    sw_folder place;        /* that folder */
     FILE *out;              /* for JSON lines, or the current CSV file */
     const char *secrets_to; /* the public key that secrets are sealed for; NULL: no secrets */
     const sw_model_type *const *types;
@@ -201,30 +201,27 @@ static void file_name(const sw_model_type *type, char *name, size_t size)
 /* Written to a temporary file and renamed, so that a reader never sees an incomplete file. */
 static sw_code export_csv(exporter *e, const sw_model_type *type, sw_error *error)
 {
-    char name[128], path[4096], temporary[4096 + 8];
-    file_name(type, name, sizeof name);
-    if ((size_t)snprintf(path, sizeof path, "%s/%s.csv", e->folder, name) >= sizeof path)
-        return sw_fail(error, SW_INVALID_ARGUMENT, "the path %.200s... is too long", e->folder);
-    snprintf(temporary, sizeof temporary, "%s.new", path);
-    e->out = fopen(temporary, "we");
+    char base[128], name[160], temporary[168];
+    file_name(type, base, sizeof base);
+    snprintf(name, sizeof name, "%s.csv", base);
+    snprintf(temporary, sizeof temporary, "%s.new", name);
+    e->out = sw_folder_new_file(&e->place, temporary, 0666);
     if (e->out == NULL)
-        return sw_fail(error, sw_cli_file_code(errno), "cannot write %.200s: %s", temporary, strerror(errno));
+        return sw_fail(error, sw_file_code(errno), "cannot write %.200s/%s: %s", e->folder, temporary,
+                       strerror(errno));
     sw_code code = write_csv_row(e, type, NULL) ? export_rows(e, type, error) : lost(error);
     bool failed = ferror(e->out) != 0;
     failed = fclose(e->out) != 0 || failed;
-    if (code == SW_OK && (failed || rename(temporary, path) != 0))
+    if (code == SW_OK && (failed || renameat(e->place.fd, temporary, e->place.fd, name) != 0))
         code = lost(error);
     if (code != SW_OK)
-        unlink(temporary);
+        unlinkat(e->place.fd, temporary, 0);
     return code;
 }
 
 static sw_code export_all(exporter *e, sw_error *error)
 {
-    sw_code code = SW_OK;
-    if (e->folder != NULL && mkdir(e->folder, 0777) != 0 && errno != EEXIST)
-        return sw_fail(error, sw_cli_file_code(errno), "cannot make the folder %.200s: %s", e->folder,
-                       strerror(errno));
+    sw_code code = e->folder == NULL ? SW_OK : sw_folder_open(e->folder, SW_FOLDER_MAKE, &e->place, error);
     for (size_t i = 0; i < e->type_count && code == SW_OK; i++)
         if (e->wanted[i])
             code = e->folder ? export_csv(e, e->types[i], error) : export_rows(e, e->types[i], error);
@@ -244,6 +241,7 @@ sw_code sw_cmd_export(sw_cli *cli, sw_error *error)
     exporter e = {.cli = cli,
                   .folder = sw_args_value(&cli->args, "csv"),
                   .secrets_to = sw_args_value(&cli->args, "secrets-to"),
+                  .place.fd = -1,
                   .out = stdout};
     if (e.secrets_to != NULL && e.folder != NULL)
         return sw_cli_usage(cli, error, "--secrets-to works with JSON lines, not with --csv");
@@ -270,6 +268,7 @@ sw_code sw_cmd_export(sw_cli *cli, sw_error *error)
     }
     if (code == SW_OK)
         code = export_all(&e, error);
+    sw_folder_close(&e.place);
     free(e.wanted);
     sw_model_destroy(&model);
     return code;

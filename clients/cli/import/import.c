@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/folder.h"
 #include "cli/import/commands.h"
 #include "cli/run/file.h"
 #include "cli/run/interrupt.h"
@@ -95,7 +96,7 @@ static sw_code open_inputs(sw_import *import, sw_error *error)
             (sw_input){.path = args->words[i], .name = standard ? "stdin" : args->words[i], .delimiter = ','};
         input->file = standard ? stdin : fopen(input->path, "re");
         if (input->file == NULL)
-            return sw_fail(error, sw_cli_file_code(errno), "cannot read %.200s: %s", input->name,
+            return sw_fail(error, sw_file_code(errno), "cannot read %.200s: %s", input->name,
                            strerror(errno));
         if (fstat(fileno(input->file), &about) == 0 && S_ISDIR(about.st_mode))
             return sw_cli_usage(import->cli, error, "%.200s is a folder; give the files in it", input->name);

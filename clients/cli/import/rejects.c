@@ -3,10 +3,11 @@
 #include "cli/import/import.h"
 
 #include "base/error.h"
+#include "base/folder.h"
 #include "cli/rows/csv.h"
-#include "cli/run/file.h"
 #include "cli/schema/csv_cell.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,20 +137,23 @@ static void write_rejects_to(sw_import *import, uint32_t index, FILE *file, uint
     free_row(memory, csv);
 }
 
-/* Where rejects are written: a regular file (links are followed) is replaced; a device or a pipe
- * is written to. */
+/* Where rejects are written: a regular file is replaced; a device or a pipe is written to. */
 typedef struct target {
-    char path[PATH_MAX];
+    sw_folder folder;
+    char name[NAME_MAX + 1];
     struct stat about;
     bool exists, replaces;
 } target;
 
-static void find_target(const char *path, target *to)
+static sw_code find_target(const char *path, target *to, sw_error *error)
 {
-    to->exists = stat(path, &to->about) == 0;
+    sw_error why;
+    sw_code code = sw_folder_of_file(path, &to->folder, to->name, &why);
+    if (code != SW_OK)
+        return sw_fail(error, code, "--rejects: %s", why.message);
+    to->exists = fstatat(to->folder.fd, to->name, &to->about, 0) == 0;
     to->replaces = !to->exists || S_ISREG(to->about.st_mode);
-    if (!to->exists || realpath(path, to->path) == NULL)
-        snprintf(to->path, sizeof(to->path), "%s", path);
+    return SW_OK;
 }
 
 static bool is_input(const sw_import *import, const target *to)
@@ -166,31 +170,53 @@ static bool is_input(const sw_import *import, const target *to)
 
 static sw_code fail_write(const char *path, sw_error *error)
 {
-    return sw_fail(error, sw_cli_file_code(errno), "--rejects: cannot write %.200s: %s", path,
-                   strerror(errno));
+    return sw_fail(error, sw_file_code(errno), "--rejects: cannot write %.200s: %s", path, strerror(errno));
+}
+
+/* Opens the device or the pipe that find_target has seen, and nothing that replaced it since. */
+static FILE *open_device(const target *to)
+{
+    struct stat about;
+    int fd = openat(to->folder.fd, to->name, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    bool same =
+        fstat(fd, &about) == 0 && about.st_dev == to->about.st_dev && about.st_ino == to->about.st_ino;
+    FILE *file = same ? fdopen(fd, "w") : NULL;
+    if (file == NULL)
+        close(fd);
+    return file;
+}
+
+/* Opens what is written to: the device, or a temporary file with the owner and the mode of the old
+ * file. The mode's bits for set-user-ID are not kept: the content is new. */
+static FILE *open_target(const target *to, const char *temporary)
+{
+    FILE *file = to->replaces ? sw_folder_new_file(&to->folder, temporary, 0666) : open_device(to);
+    if (file != NULL && to->exists && to->replaces) {
+        (void)!fchown(fileno(file), to->about.st_uid, to->about.st_gid);
+        (void)!fchmod(fileno(file), to->about.st_mode & 0777);
+    }
+    return file;
 }
 
 /* Writes a temporary file and renames it: the target may be the input itself. */
-static sw_code write_target(sw_import *import, uint32_t index, const target *to, uint64_t *count,
-                            sw_error *error)
+static sw_code write_target(sw_import *import, uint32_t index, const char *path, const target *to,
+                            uint64_t *count, sw_error *error)
 {
-    char path[PATH_MAX + 8];
-    snprintf(path, sizeof path, "%s%s", to->path, to->replaces ? ".new" : "");
-    FILE *file = fopen(path, "we");
+    char temporary[NAME_MAX + 8];
+    snprintf(temporary, sizeof temporary, "%s.new", to->name);
+    FILE *file = open_target(to, temporary);
     if (file == NULL)
         return fail_write(path, error);
-    if (to->exists && to->replaces) { /* keep the mode and the owner of the old file */
-        (void)!fchown(fileno(file), to->about.st_uid, to->about.st_gid);
-        (void)!fchmod(fileno(file), to->about.st_mode & 07777);
-    }
     write_rejects_to(import, index, file, count);
     bool failed = ferror(file) != 0;
     failed = fclose(file) != 0 || failed;
-    if (!failed && (!to->replaces || rename(path, to->path) == 0))
+    if (!failed && (!to->replaces || renameat(to->folder.fd, temporary, to->folder.fd, to->name) == 0))
         return SW_OK;
     fail_write(path, error);
     if (to->replaces)
-        unlink(path);
+        unlinkat(to->folder.fd, temporary, 0);
     return error->code;
 }
 
@@ -203,15 +229,18 @@ static sw_code write_rejects_of(sw_import *import, uint32_t index, const char *p
         const sw_origin *origin = sw_import_plan_origin_at(import->plan, (uint32_t)i);
         any = origin->file == index && origin->reason != NULL && origin->raw_size > 0;
     }
-    find_target(path, &to);
+    sw_code code = find_target(path, &to, error);
+    if (code != SW_OK)
+        return code;
     bool itself = is_input(import, &to);
-    if (itself && any && (import->dry_run || import->interrupted || import->unreachable)) {
+    if (itself && any && (import->dry_run || import->interrupted || import->unreachable))
         sw_import_note(import, index, 1, "the file was not replaced: it has rows that were not sent yet");
-        return SW_OK;
-    }
-    if (!any && to.exists && to.replaces && !itself)
-        unlink(to.path); /* an old file of rejects would be misleading */
-    return any ? write_target(import, index, &to, count, error) : SW_OK;
+    else if (any)
+        code = write_target(import, index, path, &to, count, error);
+    else if (to.exists && to.replaces && !itself)
+        unlinkat(to.folder.fd, to.name, 0); /* an old file of rejects would be misleading */
+    sw_folder_close(&to.folder);
+    return code;
 }
 
 /* The path of the file of rejects for one of several inputs. */
@@ -221,30 +250,42 @@ static void path_in_folder(const sw_import *import, uint32_t index, char path[PA
     snprintf(path, PATH_MAX, "%s/%s", import->rejects, slash != NULL ? slash + 1 : name);
 }
 
+static sw_code make_folder(target *to, sw_error *error)
+{
+    if (mkdirat(to->folder.fd, to->name, 0777) == 0 && fstatat(to->folder.fd, to->name, &to->about, 0) == 0) {
+        to->exists = true;
+        return SW_OK;
+    }
+    sw_fail(error, sw_file_code(errno), "--rejects: cannot make the folder %s/%s: %s", to->folder.path,
+            to->name, strerror(errno));
+    sw_folder_close(&to->folder);
+    return error->code;
+}
+
 sw_code sw_import_check_rejects(const sw_import *import, sw_error *error)
 {
     target to;
     if (import->rejects == NULL)
         return SW_OK;
-    if (import->input_count > 1 && mkdir(import->rejects, 0777) != 0 && errno != EEXIST)
-        return sw_fail(error, sw_cli_file_code(errno), "--rejects: cannot make the folder %.200s: %s",
-                       import->rejects, strerror(errno));
-    find_target(import->rejects, &to);
+    const bool several = import->input_count > 1;
+    sw_code code = find_target(import->rejects, &to, error);
+    if (code == SW_OK && several && !to.exists)
+        code = make_folder(&to, error);
+    if (code != SW_OK)
+        return code;
     bool is_folder = to.exists && S_ISDIR(to.about.st_mode);
-    if (is_folder != (import->input_count > 1))
-        return sw_fail(error, SW_INVALID_ARGUMENT,
+    /* The folder of a file must be writable, for the rename. */
+    const char *written = !is_folder && to.replaces ? "." : to.name;
+    if (is_folder != several)
+        code = sw_fail(error, SW_INVALID_ARGUMENT,
                        is_folder
                            ? "--rejects: %.200s is a folder, which only several inputs can have; name a file"
                            : "--rejects: %.200s is a file; with several inputs, name a folder",
                        import->rejects);
-    char *slash = strrchr(to.path, '/');
-    if (!is_folder && to.replaces) { /* its folder must be writable, for the rename */
-        if (slash == NULL)
-            strcpy(to.path, ".");
-        else
-            slash[slash == to.path] = '\0';
-    }
-    return access(to.path, W_OK) == 0 ? SW_OK : fail_write(import->rejects, error);
+    else if (faccessat(to.folder.fd, written, W_OK, 0) != 0)
+        code = fail_write(import->rejects, error);
+    sw_folder_close(&to.folder);
+    return code;
 }
 
 sw_code sw_import_write_rejects(sw_import *import, uint64_t *count, sw_error *error)

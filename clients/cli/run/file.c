@@ -1,6 +1,7 @@
 /* Whole files: see file.h. */
 #include "cli/run/file.h"
 #include "base/error.h"
+#include "base/folder.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,17 +9,11 @@
 
 #define FILE_MAX ((size_t)64 << 20)
 
-sw_code sw_cli_file_code(int errno_value)
-{
-    bool refused = errno_value == EACCES || errno_value == EPERM || errno_value == EROFS;
-    return errno_value == ENOENT ? SW_NOT_FOUND : refused ? SW_PERMISSION_DENIED : SW_FAILED_PRECONDITION;
-}
-
 sw_code sw_cli_read_file(const char *path, char **text, size_t *size, sw_error *error)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     if (file == NULL)
-        return sw_fail(error, sw_cli_file_code(errno), "cannot read %s: %s", path, strerror(errno));
+        return sw_fail(error, sw_file_code(errno), "cannot read %s: %s", path, strerror(errno));
     char *data = NULL;
     size_t used = 0, room = 0;
     sw_code code = SW_OK;

@@ -5,8 +5,6 @@
 #include <sitewire/status.h>
 #include <stddef.h>
 
-/* The code for a file error: NOT_FOUND, PERMISSION_DENIED, else FAILED_PRECONDITION. */
-sw_code sw_cli_file_code(int errno_value);
 /* Reads a whole file of up to 64 MiB, or stdin for `-`. *text is malloc'ed for the caller and
  * ends with a NUL that *size does not count. */
 sw_code sw_cli_read_file(const char *path, char **text, size_t *size, sw_error *error);

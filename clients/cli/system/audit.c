@@ -1,7 +1,7 @@
 /* `sitewire audit`: proves that the history is complete and unaltered, from the database or from
  * an export. */
 #include "base/error.h"
-#include "cli/run/file.h"
+#include "base/folder.h"
 #include "cli/run/interrupt.h"
 #include "cli/schema/output.h"
 #include "cli/system/chain.h"
@@ -85,7 +85,7 @@ static sw_code verify_file(audit *a, const char *path, sw_error *error)
     ssize_t size;
     long long number = 0;
     if (in == NULL)
-        return sw_fail(error, sw_cli_file_code(errno), "cannot read %s: %s", path, strerror(errno));
+        return sw_fail(error, sw_file_code(errno), "cannot read %s: %s", path, strerror(errno));
     while (a->code == SW_OK && !sw_cli_stopped() && (size = getline(&text, &room, in)) > 0)
         verify_line(a, path, ++number, text, (size_t)size, error);
     if (a->code == SW_OK && ferror(in))

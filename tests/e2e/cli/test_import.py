@@ -5,6 +5,7 @@ import glob
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,6 +186,32 @@ class Rows(ImportTest):
         self.assertTrue(self.read("website.csv").startswith("_error,code,live\n"))
         done = self.system.cli("import", path, "--rejects", os.path.join(self.folder, "bad.csv"))
         self.assertIn(f"correct what is wrong, then `sitewire import --resource Website {self.folder}/bad.csv`", done.stdout)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can be misled by another user's links")
+    def test_links_of_other_users_are_not_followed(self):
+        """What root writes in a folder of nobody stays in it, and takes no mode that gives root's rights."""
+        path = self.file("website.csv", "code,live\nlink-1,perhaps\n")
+        victim, theirs = self.file("victim", "precious"), os.path.join(self.folder, "theirs")
+        os.mkdir(theirs)
+        for name, to in (("bad.csv", victim), ("good.csv.new", victim), ("website.csv.new", victim), ("out", self.folder)):
+            os.symlink(to, os.path.join(theirs, name))
+            shutil.chown(os.path.join(theirs, name), "nobody", follow_symlinks=False)
+        shutil.chown(theirs, "nobody")
+        for words in (("import", path, "--rejects", f"{theirs}/bad.csv"), ("export", "website", "--csv", f"{theirs}/out"),
+                      ("import", path, "--rejects", f"{theirs}/out/bad.csv")):
+            done = self.system.cli(*words)
+            self.assertIn("is a symbolic link that belongs to nobody", done.stderr)
+            self.assertNotEqual(done.returncode, 0)
+        self.assertFalse(os.path.exists(f"{self.folder}/bad.csv"))
+        self.run_import(path, "--rejects", f"{theirs}/good.csv", code=3)
+        self.assertIn("link-1", self.read("theirs/good.csv"))
+        done = self.system.cli("export", "website", "--csv", theirs)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(self.read("theirs/website.csv").startswith("code,"))
+        os.chmod(f"{theirs}/good.csv", 0o4755)
+        self.run_import(path, "--rejects", f"{theirs}/good.csv", code=3)
+        self.assertEqual(os.stat(f"{theirs}/good.csv").st_mode & 0o7777, 0o755)
+        self.assertEqual(self.read("victim"), "precious")
 
     def test_bad_lines_of_json(self):
         path = self.file("mixed.jsonl", '{"resource":"Website","code":"line-1"}\n'
