@@ -4,12 +4,12 @@
 # Whether a `sitewire up` holds the folder.
 is_up() { [[ -e $1/lock ]] && ! flock -n "$1/lock" true; }
 
-# PostgreSQL never runs as root; its user must be able to pass through every folder above the data.
+# Nothing runs as root; another user must be able to pass through every folder above the data.
 demo_folder() {
     local folder=${SITEWIRE_DATA:-$cache/demo}
-    if [[ -z ${SITEWIRE_DATA:-} ]] && ((EUID == 0)) && getent passwd postgres >/dev/null; then
+    if [[ -z ${SITEWIRE_DATA:-} ]] && ((EUID == 0)); then
         mkdir -p "$cache"
-        setpriv --reuid postgres --regid postgres --clear-groups test -x "$cache" || folder=/var/lib/sitewire-demo
+        setpriv --reuid nobody --regid 65534 --clear-groups test -x "$cache" || folder=/var/lib/sitewire-demo
     fi
     echo "$folder"
 }
@@ -41,6 +41,8 @@ cmd_run() {
     data=$(demo_folder)
     log=$data/up.log
     mkdir -p "$data"
+    # What another user can write there, such as env, must not be executed.
+    [[ -O $data ]] || die "$data belongs to another user: run this as that user, or set SITEWIRE_DATA"
     demo_docroot "$data"
     # shellcheck disable=SC1091 # written by `sitewire up`
     if is_up "$data" && [[ -s $data/env ]] && (. "$data/env" && build/bin/sitewire status >/dev/null 2>&1); then

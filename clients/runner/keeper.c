@@ -4,6 +4,8 @@
 #include "runner/lease_clock.h"
 #include "runner/process.h"
 
+#include "program/account.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -24,10 +26,11 @@
 enum { USER = 2, DIRECTORY, UNTIL, ARGV };
 
 typedef struct keeper {
-    pid_t command;    /* also the process group */
-    bool over;        /* the command has ended */
-    bool asked;       /* the group was sent SIGTERM */
-    int64_t until_ms; /* lease time: nothing may run from then on */
+    pid_t command;             /* also the process group */
+    const struct passwd *user; /* the command's; NULL: our own */
+    bool over;                 /* the command has ended */
+    bool asked;                /* the group was sent SIGTERM */
+    int64_t until_ms;          /* lease time: nothing may run from then on */
     sw_keeper_report report;
 } keeper;
 
@@ -41,24 +44,47 @@ static void say(int fd, const char *what, const char *name, const char *why)
     _exit(127);
 }
 
+/* Finds the user of the command. False if there is none; the report says why. */
+static bool find_user(keeper *k, const char *name)
+{
+    if (*name == '\0')
+        return true;
+    errno = 0;
+    k->user = getpwnam(name);
+    if (k->user == NULL)
+        snprintf(k->report.failure, sizeof(k->report.failure), "cannot become user %.100s: %s", name,
+                 errno == 0 ? "there is none" : strerror(errno));
+    else if (geteuid() == k->user->pw_uid)
+        k->user = NULL; /* keeping one's own identity needs no privilege */
+    return *k->report.failure == '\0';
+}
+
+static bool become_user(const struct passwd *user)
+{
+    return user == NULL || (initgroups(user->pw_name, user->pw_gid) == 0 &&
+                            setresgid(user->pw_gid, user->pw_gid, user->pw_gid) == 0 &&
+                            setresuid(user->pw_uid, user->pw_uid, user->pw_uid) == 0);
+}
+
+/* The command may run as another user, whose processes we must be able to end. So we act as that
+ * user from now on. Our real and saved user stay ours, so that the command cannot signal us. */
+static void act_as_user(const struct passwd *user)
+{
+    if (user != NULL && setresuid((uid_t)-1, user->pw_uid, (uid_t)-1) == 0)
+        sw_account_give_up_capabilities();
+}
+
 /* Never returns. Writes what failed to `failed`, which closes when the command runs. */
-static void become_command(char **argv, int failed, pid_t parent)
+static void become_command(const keeper *k, char **argv, int failed, pid_t parent)
 {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     setpgid(0, 0);
-    if (*argv[USER] != '\0') {
-        errno = 0;
-        const struct passwd *user = getpwnam(argv[USER]);
-        if (user == NULL)
-            say(failed, "cannot become user", argv[USER], errno == 0 ? "there is none" : strerror(errno));
-        /* Keeping one's own identity needs no privilege. */
-        if (geteuid() != user->pw_uid && (initgroups(user->pw_name, user->pw_gid) != 0 ||
-                                          setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
-            say(failed, "cannot become user", argv[USER], strerror(errno));
-    }
+    /* A change between two users that are not root keeps the capabilities of a runner. */
+    if (!become_user(k->user) || (geteuid() != 0 && !sw_account_give_up_capabilities()))
+        say(failed, "cannot become user", argv[USER], strerror(errno));
     if (chdir(argv[DIRECTORY]) != 0)
         say(failed, "cannot enter", argv[DIRECTORY], strerror(errno));
     /* Setuid programs give no privileges back, and the command dies with its keeper. */
@@ -74,16 +100,19 @@ static bool start(keeper *k, char **argv)
 {
     int failed[2];
     pid_t self = getpid();
+    if (!find_user(k, argv[USER]))
+        return false;
     if (pipe2(failed, O_CLOEXEC) != 0 || (k->command = fork()) < 0) {
         snprintf(k->report.failure, sizeof(k->report.failure), "cannot start a process: %s", strerror(errno));
         return false;
     }
     if (k->command == 0)
-        become_command(argv, failed[1], self);
+        become_command(k, argv, failed[1], self);
     setpgid(k->command, k->command); /* parent and child both do it, as signals go to the group */
     close(failed[1]);
     ssize_t size = read(failed[0], k->report.failure, sizeof(k->report.failure) - 1);
     close(failed[0]);
+    act_as_user(k->user);
     /* From now on only the command and its children hold the output open. */
     close(STDOUT_FILENO);
     close(STDERR_FILENO);

@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "net/keyfile.h"
+#include "program/account.h"
+#include "program/process.h"
 #include "program/program.h"
 #include "runner/environment.h"
 #include "runner/runner.h"
@@ -161,9 +163,10 @@ static sw_code check_user(sw_error *error)
     if (account == NULL)
         return sw_fail_field(error, SW_FAILED_PRECONDITION, "user", "--user '%s': there is no such account",
                              settings.user);
-    if (geteuid() != 0 && geteuid() != account->pw_uid)
+    if (geteuid() != account->pw_uid && !sw_account_may_change_user())
         return sw_fail_field(error, SW_FAILED_PRECONDITION, "user",
-                             "--user '%s': only a runner that is root can run commands as somebody else",
+                             "--user '%s': only a runner that is root, or has CAP_SETUID and CAP_SETGID, can "
+                             "run commands as another user",
                              settings.user);
     return SW_OK;
 }
@@ -301,6 +304,7 @@ static const sw_program program = {
 int main(int argc, char **argv)
 {
     static state p;
+    sw_process_keep_private(); /* a keeper's environment holds secrets */
     if (argc > 1 && strcmp(argv[1], SW_KEEPER_FLAG) == 0)
         return sw_keeper_main(argc, argv);
     return sw_program_main(&program, &p, argc, argv);

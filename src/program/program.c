@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@
 #define SOURCE_SIZE 512
 
 static struct {
-    const char *config, *log_level, *log_format;
+    const char *config, *log_level, *log_format, *core_dumps;
     bool check, help, version;
 } common;
 
@@ -33,6 +34,9 @@ static const sw_option common_options[] = {
      "log lines of this level and the more serious ones", SW_LIVE},
     {"log-format", 0, SW_OPTION_CHOICE, &common.log_format, "text", 0, 0, "text|json",
      "key=value pairs or JSON", SW_LIVE},
+    {"core-dumps", 0, SW_OPTION_CHOICE, &common.core_dumps, "off", 0, 0, "on|off",
+     "whether core dumps and debuggers may show this process's memory, keys and secrets included",
+     SW_RESTART},
     {"config", 0, SW_OPTION_STRING, &common.config, NULL, 0, 0, "FILE",
      "read lines VARIABLE=value from FILE, as systemd's EnvironmentFile= does", SW_RESTART},
     {"check-config", 0, SW_OPTION_SWITCH, &common.check, NULL, 0, 0, NULL,
@@ -398,6 +402,8 @@ static int serve(const sigset_t *signals)
         return fail_validation(&error);
     if (sw_configuration_export(self.configuration, &error) != SW_OK)
         return fail(&error);
+    if (strcmp(common.core_dumps, "on") == 0)
+        sw_process_allow_core_dumps();
     if (self.program->serves)
         sw_process_serve();
     sw_code code = run(signals, &error);
@@ -430,7 +436,9 @@ int sw_program_main(const sw_program *program, void *context, int argc, char **a
     sigset_t signals;
     sw_error error = {0};
     sw_process_hold_standard();
-    block_signals(&signals); /* first: SIGHUP must not end a program that starts */
+    sw_process_keep_private();
+    prctl(PR_SET_NAME, program->name); /* differs if the program was executed by a descriptor */
+    block_signals(&signals);           /* first: SIGHUP must not end a program that starts */
     self.program = program;
     self.context = context;
     if (!join_options()) {

@@ -6,5 +6,6 @@
 int main(int argc, char **argv)
 {
     sw_process_hold_standard();
+    sw_process_keep_private();
     return sw_cli_main(&sw_all_commands, argc, argv);
 }

@@ -5,22 +5,45 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "program/account.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS  10000
 
+static bool change_identity(sw_child_identity identity)
+{
+    return identity.uid == 0 || (setgroups(0, NULL) == 0 && setgid(identity.gid) == 0 &&
+                                 setuid(identity.uid) == 0 && chdir("/") == 0);
+}
+
+/* Core dumps of a database hold everything that passes through it. */
+static bool confine_database(void)
+{
+    const struct rlimit none = {0};
+    return setrlimit(RLIMIT_CORE, &none) == 0 && chdir("/") == 0;
+}
+
+static void execute(const sw_child *child)
+{
+    char *const *arguments = (char *const *)child->arguments;
+    execv(arguments[0], arguments);
+    if (errno == EACCES && child->program > 0)
+        execveat(child->program, "", arguments, environ, AT_EMPTY_PATH);
+}
+
 /* Runs in the child between fork and exec: only async-signal-safe calls. */
-static void become(const char *const *arguments, sw_child_identity identity, int death_signal, int output,
-                   pid_t parent)
+static void become(const sw_child *child, sw_child_identity identity, pid_t parent)
 {
     sigset_t blocked;
     sigemptyset(&blocked);
@@ -30,25 +53,24 @@ static void become(const char *const *arguments, sw_child_identity identity, int
     /* A session of its own, so that Ctrl-C reaches only the supervisor, which ends the children
      * in order. */
     setsid();
-    if (identity.uid != 0 &&
-        (setgroups(0, NULL) != 0 || setgid(identity.gid) != 0 || setuid(identity.uid) != 0))
+    if (!change_identity(identity) || (child->is_database && !confine_database()) ||
+        (child->changes_user && !sw_account_pass_change_user()))
         _exit(126);
     /* After the change of user, which clears it. The parent may already be gone. */
-    if (prctl(PR_SET_PDEATHSIG, death_signal) != 0 || getppid() != parent)
+    if (prctl(PR_SET_PDEATHSIG, child->death_signal) != 0 || getppid() != parent)
         _exit(126);
-    if (output >= 0 && (dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0))
+    if (child->output >= 0 &&
+        (dup2(child->output, STDOUT_FILENO) < 0 || dup2(child->output, STDERR_FILENO) < 0))
         _exit(126);
-    if (identity.uid != 0 && chdir("/") != 0)
-        _exit(126);
-    execv(arguments[0], (char *const *)arguments);
+    execute(child);
     _exit(127);
 }
 
-static pid_t start(const char *const *arguments, sw_child_identity identity, int death_signal, int output)
+static pid_t start(const sw_child *child, sw_child_identity identity)
 {
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
-        become(arguments, identity, death_signal, output, parent);
+        become(child, identity, parent);
     return pid;
 }
 
@@ -56,7 +78,7 @@ sw_code sw_child_start(sw_child *child, sw_error *error)
 {
     child->restart_ms = SW_NEVER;
     child->started_ms = sw_now_ms();
-    child->pid = start(child->arguments, child->identity, child->death_signal, child->output);
+    child->pid = start(child, (sw_child_identity){0});
     if (child->pid < 0) {
         child->pid = 0;
         return sw_fail(error, SW_UNAVAILABLE, "cannot start %s: %s", child->name, strerror(errno));
@@ -118,7 +140,10 @@ bool sw_child_stop(sw_child *child, int signal_number, int64_t deadline_ms)
 sw_code sw_child_run(const char *const *arguments, sw_child_identity identity, int output, sw_error *error)
 {
     int status = -1;
-    pid_t pid = start(arguments, identity, SIGTERM, output);
+    sw_child child = {.death_signal = SIGTERM, .output = output};
+    for (size_t i = 0; arguments[i] != NULL && i + 1 < SW_CHILD_ARGUMENTS; i++)
+        child.arguments[i] = arguments[i];
+    pid_t pid = start(&child, identity);
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (pid < 0 || status != 0) {

@@ -4,10 +4,11 @@
 #define SW_CLI_SYSTEM_CHILD_H
 
 #include <sitewire/status.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The user that a child runs as; uid 0 and gid 0: the supervisor's own. */
+/* The user that a program of sw_child_run runs as; uid 0 and gid 0: the supervisor's own. */
 typedef struct sw_child_identity {
     uid_t uid;
     gid_t gid;
@@ -20,11 +21,13 @@ typedef struct sw_child_identity {
 typedef struct sw_child {
     const char *name;
     const char *arguments[SW_CHILD_ARGUMENTS]; /* argv; [0] is the program's path */
-    sw_child_identity identity;
-    int stop_signal;  /* asks it to end in order */
-    int death_signal; /* it receives this if the supervisor dies */
-    int output;       /* for its stdout and stderr; -1: the supervisor's */
-    pid_t pid;        /* 0: not running */
+    int program;       /* its descriptor, for a path that our user cannot enter; 0: none */
+    bool changes_user; /* it keeps CAP_SETUID and CAP_SETGID, if we have them in reserve */
+    bool is_database;  /* it runs in the root folder and leaves no core dumps */
+    int stop_signal;   /* asks it to end in order */
+    int death_signal;  /* it receives this if the supervisor dies */
+    int output;        /* for its stdout and stderr; -1: the supervisor's */
+    pid_t pid;         /* 0: not running */
     int64_t started_ms;
     int64_t restart_ms; /* when to start it again; SW_NEVER: do not */
     unsigned failures;  /* number of ends in a row that were too early */

@@ -1,5 +1,4 @@
-/* The private PostgreSQL cluster of `sitewire up`. PostgreSQL refuses to run as root; it then
- * runs as the user postgres, or nobody where there is no such user, which owns its folders. */
+/* The private PostgreSQL cluster of `sitewire up` (cluster.h). */
 #include "cli/system/cluster.h"
 
 #include "base/clock.h"
@@ -10,7 +9,6 @@
 #include <glob.h>
 #include <libpq-fe.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,24 +58,16 @@ static bool find_programs(char *folder)
     return folder[0] != '\0';
 }
 
-sw_code sw_cluster_open(sw_cluster *cluster, const char *folder, const char *run, sw_error *error)
+sw_code sw_cluster_open(sw_cluster *cluster, const char *folder, const char *run, sw_child_identity identity,
+                        sw_error *error)
 {
     sw_code code;
-    *cluster = (sw_cluster){.server = {.name = "postgresql", .output = -1}};
+    *cluster = (sw_cluster){.identity = identity,
+                            .server = {.name = "postgresql", .output = -1, .is_database = true}};
     if (!find_programs(cluster->programs))
         return sw_fail(error, SW_FAILED_PRECONDITION,
                        "PostgreSQL was not found on this machine: install it (Debian: apt-get install "
                        "postgresql), or run the programs individually with --database");
-    if (geteuid() == 0) {
-        const struct passwd *user = getpwnam("postgres");
-        if (user == NULL)
-            user = getpwnam("nobody");
-        if (user == NULL)
-            return sw_fail(
-                error, SW_FAILED_PRECONDITION,
-                "PostgreSQL does not run as root, and there is no user postgres: create that user");
-        cluster->identity = (sw_child_identity){user->pw_uid, user->pw_gid};
-    }
     if ((code = path(cluster->data, error, folder, "postgresql")) != SW_OK ||
         (code = path(cluster->log, error, folder, "postgresql.log")) != SW_OK ||
         (code = path(cluster->sockets, error, run, "pg")) != SW_OK)
@@ -87,12 +77,12 @@ sw_code sw_cluster_open(sw_cluster *cluster, const char *folder, const char *run
     return SW_OK;
 }
 
-/* Makes a folder that only the cluster's user can read. */
+/* Makes a folder that only the cluster's user can read. As root, only in a folder of root's. */
 static sw_code make_folder(const sw_cluster *cluster, const char *name, sw_error *error)
 {
     bool owned = mkdir(name, 0700) == 0 || errno == EEXIST;
-    if (owned && cluster->identity.uid != 0)
-        owned = chown(name, cluster->identity.uid, cluster->identity.gid) == 0;
+    if (owned && geteuid() == 0)
+        owned = lchown(name, cluster->identity.uid, cluster->identity.gid) == 0;
     return owned ? SW_OK
                  : sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", name, strerror(errno));
 }
@@ -111,7 +101,8 @@ static sw_code make_cluster(const sw_cluster *cluster, int log, sw_error *error)
     sw_log(SW_LOG_INFO, "creating a PostgreSQL cluster", "data", cluster->data, NULL);
     const char *arguments[] = {
         program, "-D", fresh, "-U", OWNER, "-E", "UTF8", "-A", "trust", "--locale=C.UTF-8", NULL};
-    if (sw_child_run(arguments, cluster->identity, log, error) != SW_OK)
+    const sw_child_identity user = geteuid() == 0 ? cluster->identity : (sw_child_identity){0};
+    if (sw_child_run(arguments, user, log, error) != SW_OK)
         return sw_fail(error, SW_FAILED_PRECONDITION,
                        "initdb failed: see %s. If it says that permission is denied, the user that runs "
                        "PostgreSQL cannot enter every folder above it: choose another --data",
@@ -210,21 +201,23 @@ static sw_code await_server(sw_cluster *cluster, sw_error *error)
     return code;
 }
 
-sw_code sw_cluster_start(sw_cluster *cluster, sw_error *error)
+sw_code sw_cluster_make(sw_cluster *cluster, sw_error *error)
 {
-    static char program[PATH_MAX + 16]; /* the server's arguments point to it */
     char version[PATH_MAX + 16];
-    sw_code code;
-    int log = open(cluster->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int log = open(cluster->log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (log < 0)
         return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", cluster->log, strerror(errno));
     cluster->server.output = log;
     snprintf(version, sizeof(version), "%s/PG_VERSION", cluster->data);
-    if ((code = make_folder(cluster, cluster->sockets, error)) != SW_OK)
-        return code;
-    if (access(version, F_OK) != 0 && (code = make_cluster(cluster, log, error)) != SW_OK)
-        return code;
-    if ((code = end_orphan(cluster, error)) != SW_OK)
+    return access(version, F_OK) == 0 ? SW_OK : make_cluster(cluster, log, error);
+}
+
+sw_code sw_cluster_start(sw_cluster *cluster, sw_error *error)
+{
+    static char program[PATH_MAX + 16]; /* the server's arguments point to it */
+    sw_code code;
+    if ((code = make_folder(cluster, cluster->sockets, error)) != SW_OK ||
+        (code = end_orphan(cluster, error)) != SW_OK)
         return code;
     snprintf(program, sizeof(program), "%s/postgres", cluster->programs);
     sw_child *server = &cluster->server;
@@ -239,7 +232,6 @@ sw_code sw_cluster_start(sw_cluster *cluster, sw_error *error)
                                "max_connections=200",
                                NULL};
     memcpy(server->arguments, arguments, sizeof(arguments));
-    server->identity = cluster->identity;
     server->stop_signal = server->death_signal = SIGINT; /* fast shutdown */
     if ((code = sw_child_start(server, error)) != SW_OK)
         return code;

@@ -12,16 +12,20 @@ typedef struct sw_cluster {
     char sockets[PATH_MAX];  /* folder of the socket */
     char log[PATH_MAX];
     char conninfo[PATH_MAX + 64];
-    sw_child_identity identity; /* the user that owns and runs it */
+    sw_child_identity identity; /* the user that owns it, while we are root */
     sw_child server;
 } sw_cluster;
 
-/* Finds PostgreSQL and decides which user runs it (not root). `folder` holds the cluster, `run`
- * its socket. FAILED_PRECONDITION says what is missing and how to get it. */
-sw_code sw_cluster_open(sw_cluster *cluster, const char *folder, const char *run, sw_error *error);
+/* Finds PostgreSQL. `folder` holds the cluster, `run` its socket; `identity` is the user that it
+ * will belong to, if we are root. FAILED_PRECONDITION says what is missing and how to get it. */
+sw_code sw_cluster_open(sw_cluster *cluster, const char *folder, const char *run, sw_child_identity identity,
+                        sw_error *error);
 
-/* Creates the cluster if there is none, ends a server that a killed supervisor left, starts the
- * server and waits until it answers and the database exists. */
+/* Opens the log, and creates the cluster if there is none. */
+sw_code sw_cluster_make(sw_cluster *cluster, sw_error *error);
+
+/* Ends a server that a killed supervisor left, starts the server and waits until it answers and the
+ * database exists. PostgreSQL does not run as root: we are the cluster's user by now. */
 sw_code sw_cluster_start(sw_cluster *cluster, sw_error *error);
 
 /* True if it accepts connections now. */

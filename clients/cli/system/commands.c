@@ -50,6 +50,7 @@ static const sw_flag key_flags[] = {
 
 static const sw_flag up_flags[] = {
     {"data", 0, "DIR", "the folder of the system, created if necessary (default: $SITEWIRE_DATA)"},
+    {"user", 0, "NAME", "for root: the user that runs it (default: the owner of DIR, else sitewire)"},
     {"frontend", 0, "ENDPOINTS", "where clients connect (default: ipc, a socket in DIR/run)"},
     {"backend", 0, "ENDPOINTS", "where services connect (default: ipc, a socket in DIR/run)"},
     {"events", 0, "ENDPOINTS", "where subscribers connect (default: ipc, a socket in DIR/run)"},
@@ -109,10 +110,14 @@ const sw_command sw_system_commands[] = {
      "everything in order; SIGHUP makes every program read its configuration and keys again.\n"
      "After a crash, just start it again.\n"
      "\n"
-     "On ipc, the user who starts it and root are admin@localhost. On tcp, connections are\n"
-     "encrypted and callers need a key (`sitewire key`). The keys of broker and services are in\n"
-     "DIR/keys. DIR/keys/secrets has the master keys: without it all secrets are lost, so keep a\n"
-     "copy of it elsewhere.\n"
+     "If root starts it, everything runs as another user without privileges: --user, or the owner\n"
+     "of DIR, or the system user sitewire, which is created if it is missing. A DIR of root's stays\n"
+     "root's. Nobody else may be able to write DIR or a folder above it.\n"
+     "\n"
+     "On ipc, the user that runs it and root are admin@localhost. On tcp, connections are\n"
+     "encrypted and callers need a key (`sitewire key`). The keys of broker, services and runner\n"
+     "are in DIR/keys. DIR/keys/secrets has the master keys: without it all secrets are lost, so\n"
+     "keep a copy of it elsewhere.\n"
      "\n"
      "With --runner it also runs deployments. The commands for docroot D, environment E run in\n"
      "FOLDER/D/E, which must exist, as --runner-user (default: nobody if root starts it, else\n"

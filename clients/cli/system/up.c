@@ -1,5 +1,6 @@
 /* `sitewire up`: a whole system in one folder: a private PostgreSQL, migrations, broker and
- * services, supervised until a signal ends them in order. */
+ * services, supervised until a signal ends them in order. Root prepares the folder, and becomes
+ * another user before anything runs (up_place.h). */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -8,6 +9,7 @@
 #include "cli/system/commands.h"
 #include "cli/system/up_config.h"
 #include "cli/system/up_keys.h"
+#include "cli/system/up_place.h"
 #include "sitewire/rpc/v1/rpc.pb-c.h"
 #include "store/pg/migrate.h"
 #include <errno.h>
@@ -16,7 +18,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -35,99 +36,64 @@ typedef struct service {
     const char *program; /* in the folder of our own */
     const char *name;    /* full name of the service */
     const char *role;    /* database role */
+    const char *key;     /* its key is DATA/keys/<key>.key */
     bool secrets;        /* it gets the master keys */
 } service;
 
 static const service services[] = {
-    {"sitewire-referential", "sitewire.referential.v1.Referential", "sitewire_referential", true},
-    {"sitewire-user", "sitewire.user.v1.Users", "sitewire_user", false},
-    {"sitewire-deployment", "sitewire.deployment.v1.Deployments", "sitewire_deployment", false},
+    {"sitewire-referential", "sitewire.referential.v1.Referential", "sitewire_referential", "referential",
+     true},
+    {"sitewire-user", "sitewire.user.v1.Users", "sitewire_user", "user", false},
+    {"sitewire-deployment", "sitewire.deployment.v1.Deployments", "sitewire_deployment", "deployment", false},
 };
 #define SERVICES (sizeof(services) / sizeof(*services))
 
 typedef struct up {
-    char data[PATH_MAX], run[PATH_MAX], programs[PATH_MAX];
+    sw_up_place place;
+    char run[PATH_MAX], programs[PATH_MAX];
     char frontend[PATH_MAX * 2], backend[PATH_MAX * 2], events[PATH_MAX * 2];
     char local_frontend[PATH_MAX + 64], local_backend[PATH_MAX + 64]; /* our own endpoints */
     char publish[PATH_MAX * 2], local_publish[PATH_MAX + 64];
     char local_users[128];
     sw_keys keys;
-    const char *curve, *caller;
+    char service_keys[SERVICES][PATH_MAX], runner_key[PATH_MAX];
+    const char *curve, *caller, *config_file;
     char paths[2 + SERVICES][PATH_MAX + 64];
+    int files[2 + SERVICES]; /* the programs at these paths, opened; 0: not needed */
     sw_cluster cluster;
     char databases[SERVICES][sizeof(((sw_cluster *)NULL)->conninfo) + 64];
     sw_child broker, services[SERVICES], runner; /* the runner only with --runner */
     char docroots[PATH_MAX + 64], local_events[PATH_MAX + 64];
     const char *runner_user;
-    int lock, signals;
-    bool holds; /* it holds the lock */
+    bool keeps_change_user; /* the runner needs it */
+    int signals;
     sw_up_config config;
 } up;
 
 /* --- Folders and endpoints --- */
 
-/* Creates a folder and the missing ones above it. */
-static sw_code make_folder(const char *path, sw_error *error)
-{
-    char part[PATH_MAX];
-    size_t length = strlen(path);
-    if (length >= sizeof(part))
-        return sw_fail(error, SW_INVALID_ARGUMENT, "the path %.100s... is too long", path);
-    for (size_t i = 1; i <= length; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        snprintf(part, sizeof(part), "%.*s", (int)i, path);
-        if (mkdir(part, 0755) != 0 && errno != EEXIST)
-            return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", part, strerror(errno));
-    }
-    return SW_OK;
-}
-
-/* Locks the folder against a second supervisor. The lock ends with the process. */
-static sw_code take_folder(up *u, const char *data, sw_error *error)
-{
-    char name[PATH_MAX + 8], owner[32] = "";
-    sw_code code = make_folder(data, error);
-    if (code != SW_OK)
-        return code;
-    if (realpath(data, u->data) == NULL)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "%s: %s", data, strerror(errno));
-    snprintf(name, sizeof(name), "%s/lock", u->data);
-    u->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (u->lock < 0)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot open %s: %s", name, strerror(errno));
-    if (flock(u->lock, LOCK_EX | LOCK_NB) != 0) {
-        ssize_t size = read(u->lock, owner, sizeof(owner) - 1);
-        owner[size > 0 ? size : 0] = '\0';
-        owner[strcspn(owner, "\n")] = '\0';
-        return sw_fail(error, SW_FAILED_PRECONDITION,
-                       "another `sitewire up` (pid %s) runs in %s: end it, or choose another --data", owner,
-                       u->data);
-    }
-    u->holds = true;
-    if (ftruncate(u->lock, 0) != 0 || dprintf(u->lock, "%d\n", (int)getpid()) < 0)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", name, strerror(errno));
-    return SW_OK;
-}
-
 /* Sockets are in DATA/run. If that path is too long for a socket, they are in a private folder
  * named by its hash, so that it is found again after a crash. */
-static sw_code take_run_folder(up *u, sw_error *error)
+static void name_run_folder(up *u)
+{
+    const char *data = u->place.data.path, *base = getenv("XDG_RUNTIME_DIR");
+    snprintf(u->run, sizeof(u->run), "%.*s/run", (int)sizeof(u->run) - 8, data);
+    if (strlen(u->run) + strlen(LONGEST_SOCKET) > SOCKET_PATH_MAX)
+        snprintf(u->run, sizeof(u->run), "%.60s/sitewire-%u-%08x",
+                 base == NULL || geteuid() == 0 ? "/tmp" : base, (unsigned)u->place.account.uid,
+                 sw_hash_bytes(0, data, strlen(data)));
+}
+
+/* As the user that runs the system. */
+static sw_code make_run_folder(const up *u, sw_error *error)
 {
     struct stat status;
-    snprintf(u->run, sizeof(u->run), "%.*s/run", (int)sizeof(u->run) - 8, u->data);
-    if (strlen(u->run) + strlen(LONGEST_SOCKET) > SOCKET_PATH_MAX) {
-        const char *base = getenv("XDG_RUNTIME_DIR");
-        uint32_t hash = sw_hash_bytes(0, u->data, strlen(u->data));
-        snprintf(u->run, sizeof(u->run), "%.60s/sitewire-%d-%08x",
-                 base == NULL || geteuid() == 0 ? "/tmp" : base, (int)geteuid(), hash);
-    }
     if (mkdir(u->run, 0755) != 0 && errno != EEXIST)
         return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", u->run, strerror(errno));
     if (lstat(u->run, &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid() ||
         (status.st_mode & 022) != 0)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "%s is not a folder that only we can write: remove it",
-                       u->run);
+        return sw_fail(error, SW_FAILED_PRECONDITION, "%s is not a folder that only %s can write: remove it",
+                       u->run, u->place.account.name);
     return SW_OK;
 }
 
@@ -181,14 +147,12 @@ static void print_setting(FILE *to, const char *name, const char *value)
  * umask. */
 static sw_code write_env(const up *u, sw_error *error)
 {
-    char text[PATH_MAX * 2], name[PATH_MAX + 8], fresh[PATH_MAX + 16];
-    snprintf(name, sizeof(name), "%s/env", u->data);
-    snprintf(fresh, sizeof(fresh), "%s.new", name);
-    unlink(fresh);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    char text[PATH_MAX * 2];
+    const sw_folder *data = &u->place.data;
+    FILE *file = sw_folder_new_file(data, "env.new", 0644);
     if (file == NULL)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", fresh, strerror(errno));
+        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s/env.new: %s", data->path,
+                       strerror(errno));
     fputs("# Written by `sitewire up`. Run `. this file`, and every other command finds the system.\n", file);
     reachable(text, sizeof(text), u->frontend);
     print_setting(file, "SITEWIRE_ENDPOINT", text);
@@ -199,11 +163,11 @@ static sw_code write_env(const up *u, sw_error *error)
     reachable(text, sizeof(text), u->publish);
     print_setting(file, "SITEWIRE_PUBLISH", text);
     print_setting(file, "SITEWIRE_DATABASE", u->cluster.conninfo);
-    print_setting(file, "SITEWIRE_DATA", u->data);
+    print_setting(file, "SITEWIRE_DATA", data->path);
     print_setting(file, "SITEWIRE_SERVER_KEY", u->keys.server_key);
     bool good = fflush(file) == 0 && fsync(fileno(file)) == 0;
-    if (fclose(file) != 0 || !good || rename(fresh, name) != 0)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s: %s", name, strerror(errno));
+    if (fclose(file) != 0 || !good || renameat(data->fd, "env.new", data->fd, "env") != 0)
+        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s/env: %s", data->path, strerror(errno));
     return SW_OK;
 }
 
@@ -224,33 +188,48 @@ static sw_code find_programs(up *u, sw_error *error)
     if (*u->docroots != '\0')
         snprintf(u->paths[1 + SERVICES], sizeof(u->paths[0]), "%s/sitewire-runner", u->programs);
     for (size_t i = 0; i < 2 + SERVICES && *u->paths[i] != '\0'; i++)
-        if (access(u->paths[i], X_OK) != 0)
+        if (access(u->paths[i], X_OK) != 0 ||
+            (u->files[i] = open(u->paths[i], O_PATH | O_NOFOLLOW | O_CLOEXEC)) < 0)
             return sw_fail(error, SW_FAILED_PRECONDITION,
                            "%s: %s; it must be in the same folder as the program sitewire", u->paths[i],
                            strerror(errno));
     return SW_OK;
 }
 
-/* Reads --runner FOLDER and --runner-user NAME. */
+/* Reads --runner FOLDER and --runner-user NAME. A folder that is there may belong to anyone: only the
+ * user that runs the commands enters it. */
 static sw_code take_runner(up *u, const char *folder, const char *user, sw_error *error)
 {
     char path[PATH_MAX];
+    sw_folder made = {.fd = -1};
     u->runner_user = user == NULL && geteuid() == 0 ? "nobody" : user == NULL ? "" : user;
     if (folder == NULL)
         return SW_OK;
-    sw_code code = make_folder(folder, error);
-    if (code != SW_OK)
-        return code;
+    if (realpath(folder, path) == NULL && errno == ENOENT) {
+        sw_code code = sw_folder_open(folder, SW_FOLDER_MAKE | SW_FOLDER_TRUSTED, &made, error);
+        sw_folder_close(&made);
+        if (code != SW_OK)
+            return code;
+    }
     if (realpath(folder, path) == NULL)
         return sw_fail(error, SW_FAILED_PRECONDITION, "%s: %s", folder, strerror(errno));
     snprintf(u->docroots, sizeof(u->docroots), "%s/{docroot}/{environment}", path);
     return SW_OK;
 }
 
-/* Our own uid and root are the first admin: whoever can read our files could be us anyway. */
+/* Whether the runner has to change its user, for which it needs capabilities. */
+static bool runner_changes_user(const up *u)
+{
+    sw_account account;
+    sw_error error;
+    return *u->docroots != '\0' && *u->runner_user != '\0' &&
+           sw_account_find(u->runner_user, &account, &error) == SW_OK && account.uid != u->place.account.uid;
+}
+
+/* Our own user and root are the first admin: whoever can read our files could be us anyway. */
 static void prepare_broker(up *u)
 {
-    snprintf(u->local_users, sizeof(u->local_users), "%u=" ADMIN ",0=" ADMIN, (unsigned)geteuid());
+    snprintf(u->local_users, sizeof(u->local_users), "%u=" ADMIN ",0=" ADMIN, (unsigned)u->place.account.uid);
     const char *arguments[SW_CHILD_ARGUMENTS] = {
         u->paths[0],    "--frontend",     u->frontend,          "--backend",    u->backend,
         "--events",     u->events,        "--local-users",      u->local_users, "--key",
@@ -263,8 +242,11 @@ static void prepare_broker(up *u)
         arguments[count++] = "--caller";
         arguments[count] = u->caller;
     }
-    u->broker =
-        (sw_child){.name = "sitewire-broker", .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
+    u->broker = (sw_child){.name = "sitewire-broker",
+                           .program = u->files[0],
+                           .stop_signal = SIGTERM,
+                           .death_signal = SIGTERM,
+                           .output = -1};
     memcpy(u->broker.arguments, arguments, sizeof(arguments));
     sw_up_config_pass(&u->config, u->broker.arguments, SW_CHILD_ARGUMENTS);
 }
@@ -274,8 +256,11 @@ static void prepare_runner(up *u)
 {
     const char *arguments[] = {u->paths[1 + SERVICES], "--endpoint",  u->local_frontend, "--events",
                                u->local_events,        "--directory", u->docroots,       "--drain-ms",
-                               RUNNER_DRAIN_MS,        "--user",      u->runner_user,    NULL};
+                               RUNNER_DRAIN_MS,        "--user",      u->runner_user,    "--key",
+                               u->runner_key,          NULL};
     u->runner = (sw_child){.name = "sitewire-runner",
+                           .program = u->files[1 + SERVICES],
+                           .changes_user = u->keeps_change_user,
                            .stop_signal = SIGTERM,
                            .death_signal = SIGTERM,
                            .output = -1,
@@ -294,12 +279,17 @@ static void prepare_children(up *u)
         snprintf(u->databases[i], sizeof(u->databases[i]), "%s user=%s", u->cluster.conninfo,
                  services[i].role);
         const bool secrets = services[i].secrets;
-        const char *arguments[] = {
-            u->paths[1 + i], "--backend", u->local_backend, "--database",
-            u->databases[i], "--publish", u->local_publish, secrets ? "--secret-key" : NULL,
-            u->keys.secrets, NULL};
-        u->services[i] = (sw_child){
-            .name = services[i].program, .stop_signal = SIGTERM, .death_signal = SIGTERM, .output = -1};
+        const char *arguments[] = {u->paths[1 + i],    "--backend",
+                                   u->local_backend,   "--database",
+                                   u->databases[i],    "--publish",
+                                   u->local_publish,   "--key",
+                                   u->service_keys[i], secrets ? "--secret-key" : NULL,
+                                   u->keys.secrets,    NULL};
+        u->services[i] = (sw_child){.name = services[i].program,
+                                    .program = u->files[1 + i],
+                                    .stop_signal = SIGTERM,
+                                    .death_signal = SIGTERM,
+                                    .output = -1};
         memcpy(u->services[i].arguments, arguments, sizeof(arguments));
         sw_up_config_pass(&u->config, u->services[i].arguments, SW_CHILD_ARGUMENTS);
     }
@@ -444,14 +434,71 @@ static void log_migration(const sw_migration_state *state, void *context)
         sw_log(SW_LOG_INFO, "migrated", "migration", state->name, NULL);
 }
 
+/* The programs read --config as the user, too. */
+static sw_code check_access(const up *u, sw_error *error)
+{
+    const char *path = u->config_file;
+    return path == NULL || faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0
+               ? SW_OK
+               : sw_fail(error, SW_FAILED_PRECONDITION,
+                         "the programs run as user %s, who cannot read --config %s: %s",
+                         u->place.account.name, path, strerror(errno));
+}
+
+static sw_code make_keys(up *u, sw_error *error)
+{
+    char keys[PATH_MAX + 8];
+    snprintf(keys, sizeof(keys), "%s/keys", u->place.data.path);
+    sw_code code = sw_keys_open(&u->keys, keys, error);
+    for (size_t i = 0; i < SERVICES && code == SW_OK; i++)
+        code = sw_keys_program(&u->keys, services[i].key, true, u->service_keys[i], error);
+    return code == SW_OK ? sw_keys_program(&u->keys, "runner", false, u->runner_key, error) : code;
+}
+
+/* What the user that runs the system has to be able to do. */
+static sw_code prepare_as_user(up *u, sw_error *error)
+{
+    sw_code code = check_access(u, error);
+    if (code == SW_OK)
+        code = make_run_folder(u, error);
+    return code == SW_OK ? make_keys(u, error) : code;
+}
+
+/* In a folder of its own, root makes what stays root's, and nothing in the user's folders. */
+static sw_code prepare_as_root(up *u, sw_error *error)
+{
+    sw_code code = sw_up_place_share(&u->place, error);
+    if (code == SW_OK)
+        code = sw_account_enter(&u->place.account, error);
+    if (code == SW_OK)
+        code = prepare_as_user(u, error);
+    return code == SW_OK ? sw_account_leave(error) : code;
+}
+
+/* Makes everything that the programs need in DATA. Afterwards we are the user that runs them. */
+static sw_code prepare(up *u, sw_error *error)
+{
+    const bool is_roots = sw_up_place_is_roots(&u->place);
+    sw_code code = SW_OK;
+    u->keeps_change_user = geteuid() == 0 && runner_changes_user(u);
+    if (!is_roots)
+        code = sw_up_place_become(&u->place, u->keeps_change_user, error);
+    if (code == SW_OK)
+        code = sw_up_place_lock(&u->place, error);
+    if (code == SW_OK)
+        code = is_roots ? prepare_as_root(u, error) : prepare_as_user(u, error);
+    if (code == SW_OK)
+        code = sw_cluster_make(&u->cluster, error);
+    if (code == SW_OK)
+        code = write_env(u, error);
+    return code == SW_OK && is_roots ? sw_up_place_become(&u->place, u->keeps_change_user, error) : code;
+}
+
 static sw_code run(up *u, sw_error *error)
 {
     sw_code code;
     bool stopped = false;
-    char keys[PATH_MAX + 8];
-    snprintf(keys, sizeof(keys), "%s/keys", u->data);
-    if ((code = sw_keys_open(&u->keys, keys, error)) != SW_OK ||
-        (code = sw_cluster_start(&u->cluster, error)) != SW_OK ||
+    if ((code = sw_cluster_start(&u->cluster, error)) != SW_OK ||
         (code = sw_migrate_apply(u->cluster.conninfo, false, log_migration, NULL, error)) != SW_OK)
         return code;
     prepare_children(u);
@@ -462,43 +509,19 @@ static sw_code run(up *u, sw_error *error)
             return code;
     if ((code = await_ready(u, &stopped, error)) != SW_OK || stopped)
         return code;
-    if ((code = write_env(u, error)) != SW_OK ||
-        (u->runner.name != NULL && (code = sw_child_start(&u->runner, error)) != SW_OK))
+    if (u->runner.name != NULL && (code = sw_child_start(&u->runner, error)) != SW_OK)
         return code;
     printf("ready endpoint=%s backend=%s events=%s env=%s/env\n", u->frontend, u->backend, u->events,
-           u->data);
+           u->place.data.path);
     fflush(stdout);
     while (supervise(u, 60000))
         ;
     return SW_OK;
 }
 
-sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
+/* From here on signals are read from a signalfd; children unblock them. */
+static sw_code take_signals(up *u, sw_error *error)
 {
-    const char *data = sw_args_value(&cli->args, "data");
-    up *u = calloc(1, sizeof(*u));
-    sw_code code;
-    if (data == NULL)
-        data = getenv("SITEWIRE_DATA");
-    if (u == NULL)
-        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    if (data == NULL || *data == '\0') {
-        free(u);
-        return sw_cli_usage(cli, error, "where should the data be? Give --data DIR (or set SITEWIRE_DATA)");
-    }
-    u->curve = sw_args_has(&cli->args, "curve") ? sw_args_value(&cli->args, "curve") : "on";
-    u->caller = sw_args_value(&cli->args, "caller");
-    code =
-        take_runner(u, sw_args_value(&cli->args, "runner"), sw_args_value(&cli->args, "runner-user"), error);
-    if (code != SW_OK) {
-        free(u);
-        return code;
-    }
-    if ((code = sw_up_config_open(&u->config, &cli->args, error)) != SW_OK) {
-        free(u);
-        return code;
-    }
-    /* From here on signals are read from a signalfd; children unblock them. */
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
@@ -507,29 +530,67 @@ sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     u->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    u->lock = -1;
-    if (u->signals < 0)
-        code = sw_fail(error, SW_INTERNAL, "signalfd: %s", strerror(errno));
-    else if ((code = take_folder(u, data, error)) == SW_OK && (code = find_programs(u, error)) == SW_OK &&
-             (code = take_run_folder(u, error)) == SW_OK &&
-             (code = sw_cluster_open(&u->cluster, u->data, u->run, error)) == SW_OK) {
-        take_endpoint(cli, u, "frontend", "frontend.sock", u->frontend, u->local_frontend);
-        take_endpoint(cli, u, "backend", "backend.sock", u->backend, u->local_backend);
-        take_endpoint(cli, u, "events", "events.sock", u->events,
-                      *u->docroots == '\0' ? NULL : u->local_events);
-        take_endpoint(cli, u, "publish", "publish.sock", u->publish, u->local_publish);
+    return u->signals >= 0 ? SW_OK : sw_fail(error, SW_INTERNAL, "signalfd: %s", strerror(errno));
+}
+
+static void take_endpoints(const sw_cli *cli, up *u)
+{
+    take_endpoint(cli, u, "frontend", "frontend.sock", u->frontend, u->local_frontend);
+    take_endpoint(cli, u, "backend", "backend.sock", u->backend, u->local_backend);
+    take_endpoint(cli, u, "events", "events.sock", u->events, *u->docroots == '\0' ? NULL : u->local_events);
+    take_endpoint(cli, u, "publish", "publish.sock", u->publish, u->local_publish);
+}
+
+/* Reads all flags, and looks for what must be there. Only DATA and the runner's folder are made. */
+static sw_code open_up(up *u, const sw_cli *cli, const char *data, sw_error *error)
+{
+    const sw_args *args = &cli->args;
+    sw_code code;
+    u->curve = sw_args_has(args, "curve") ? sw_args_value(args, "curve") : "on";
+    u->caller = sw_args_value(args, "caller");
+    u->config_file = sw_args_value(args, "config");
+    if ((code = sw_up_config_open(&u->config, args, error)) != SW_OK ||
+        (code = sw_up_place_open(&u->place, data, sw_args_value(args, "user"), error)) != SW_OK ||
+        (code = take_runner(u, sw_args_value(args, "runner"), sw_args_value(args, "runner-user"), error)) !=
+            SW_OK ||
+        (code = find_programs(u, error)) != SW_OK || (code = take_signals(u, error)) != SW_OK)
+        return code;
+    name_run_folder(u);
+    take_endpoints(cli, u);
+    const sw_child_identity identity = {u->place.account.uid, u->place.account.gid};
+    return sw_cluster_open(&u->cluster, u->place.data.path, u->run, identity, error);
+}
+
+static void close_up(up *u)
+{
+    sw_up_place_close(&u->place);
+    if (u->signals >= 0)
+        close(u->signals);
+    for (size_t i = 0; i < sizeof(u->files) / sizeof(*u->files); i++)
+        if (u->files[i] > 0)
+            close(u->files[i]);
+    sw_up_config_close(&u->config);
+    free(u);
+}
+
+sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
+{
+    const char *data = sw_args_value(&cli->args, "data");
+    if (data == NULL)
+        data = getenv("SITEWIRE_DATA");
+    if (data == NULL || *data == '\0')
+        return sw_cli_usage(cli, error, "where should the data be? Give --data DIR (or set SITEWIRE_DATA)");
+    up *u = calloc(1, sizeof(*u));
+    if (u == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    u->place.lock = u->place.data.fd = u->signals = -1;
+    sw_code code = open_up(u, cli, data, error);
+    if (code == SW_OK && (code = prepare(u, error)) == SW_OK) {
         code = run(u, error);
         sw_log(SW_LOG_INFO, "stopping", NULL);
         stop_all(u);
         sw_log(SW_LOG_INFO, "stopped", NULL);
     }
-    if (u->holds)
-        (void)!ftruncate(u->lock, 0); /* a pid that is not ours any more must not be ended */
-    if (u->lock >= 0)
-        close(u->lock);
-    if (u->signals >= 0)
-        close(u->signals);
-    sw_up_config_close(&u->config);
-    free(u);
+    close_up(u);
     return code;
 }

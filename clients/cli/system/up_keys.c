@@ -1,5 +1,5 @@
-/* Key files of the broker and the services, and the certificates of the keys that may serve. Each
- * file is written completely or not at all. */
+/* Key files of the broker, the services and the runner, and the certificates of the keys that may
+ * serve. Each file is written completely or not at all. */
 #include "cli/system/up_keys.h"
 
 #include "base/error.h"
@@ -36,7 +36,7 @@ static sw_code ensure_master_key(const char *name, sw_error *error)
     return access(name, F_OK) == 0 ? SW_OK : sw_keyring_add(name, id, error);
 }
 
-/* --- The folder of keys that may serve --- */
+/* --- The folder of keys that may serve; users add to it with `sitewire key public` --- */
 
 static sw_code add_certificate(const char *folder, const char *name, const char *public_key, sw_error *error)
 {
@@ -79,32 +79,42 @@ static sw_code take_over_list(const char *folder, const char *keys_folder, sw_er
     return code;
 }
 
-/* Users add further certificates with `sitewire key public`. */
-static sw_code ensure_folder(const char *folder, const char *keys_folder, const char *public_key,
-                             sw_error *error)
+static sw_code ensure_folder(const char *folder, sw_error *error)
 {
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", folder, strerror(errno));
-    sw_code code = add_certificate(folder, "sitewire", public_key, error);
-    return code == SW_OK ? take_over_list(folder, keys_folder, error) : code;
+    return mkdir(folder, 0700) == 0 || errno == EEXIST
+               ? SW_OK
+               : sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", folder, strerror(errno));
 }
 
 sw_code sw_keys_open(sw_keys *keys, const char *folder, sw_error *error)
 {
-    sw_key_file broker = {0}, service = {0};
+    sw_key_file broker = {0};
     sw_code code;
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", folder, strerror(errno));
-    if ((code = path(keys->broker, folder, "broker.key", error)) == SW_OK &&
-        (code = path(keys->service, folder, "service.key", error)) == SW_OK &&
+    snprintf(keys->folder, sizeof(keys->folder), "%s", folder);
+    if ((code = ensure_folder(folder, error)) == SW_OK &&
+        (code = path(keys->broker, folder, "broker.key", error)) == SW_OK &&
         (code = path(keys->secrets, folder, "secrets", error)) == SW_OK &&
         (code = path(keys->service_keys, folder, "service-keys", error)) == SW_OK &&
         (code = ensure_key(keys->broker, "broker", "", &broker, error)) == SW_OK &&
-        (code = ensure_key(keys->service, "services", broker.public_key, &service, error)) == SW_OK &&
-        (code = ensure_master_key(keys->secrets, error)) == SW_OK)
-        code = ensure_folder(keys->service_keys, folder, service.public_key, error);
+        (code = ensure_master_key(keys->secrets, error)) == SW_OK &&
+        (code = ensure_folder(keys->service_keys, error)) == SW_OK)
+        code = take_over_list(keys->service_keys, folder, error);
     snprintf(keys->server_key, sizeof(keys->server_key), "%s", broker.public_key);
     sw_key_file_wipe(&broker);
-    sw_key_file_wipe(&service);
+    return code;
+}
+
+sw_code sw_keys_program(const sw_keys *keys, const char *name, bool serves, char at[PATH_MAX],
+                        sw_error *error)
+{
+    char file[64];
+    sw_key_file key = {0};
+    snprintf(file, sizeof(file), "%s.key", name);
+    sw_code code = path(at, keys->folder, file, error);
+    if (code == SW_OK)
+        code = ensure_key(at, name, keys->server_key, &key, error);
+    if (code == SW_OK && serves)
+        code = add_certificate(keys->service_keys, name, key.public_key, error);
+    sw_key_file_wipe(&key);
     return code;
 }

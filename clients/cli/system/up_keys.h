@@ -5,10 +5,11 @@
 
 #include "net/keyfile.h"
 #include <limits.h>
+#include <stdbool.h>
 
 typedef struct sw_keys {
+    char folder[PATH_MAX];
     char broker[PATH_MAX];        /* the broker's key file */
-    char service[PATH_MAX];       /* the key file of the services */
     char secrets[PATH_MAX];       /* the master keys of secrets */
     char service_keys[PATH_MAX];  /* the folder of certificates that may serve */
     char server_key[SW_KEY_SIZE]; /* the broker's public key */
@@ -16,5 +17,10 @@ typedef struct sw_keys {
 
 /* Finds the files in `folder`, and creates what is missing; the folder gets mode 0700. */
 sw_code sw_keys_open(sw_keys *keys, const char *folder, sw_error *error);
+
+/* Finds the key file of a program, FOLDER/<name>.key, and creates it if it is missing. If it
+ * `serves`, its certificate is added to those that may. */
+sw_code sw_keys_program(const sw_keys *keys, const char *name, bool serves, char path[PATH_MAX],
+                        sw_error *error);
 
 #endif

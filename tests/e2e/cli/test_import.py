@@ -5,6 +5,7 @@ import glob
 import io
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -195,7 +196,7 @@ class Rows(ImportTest):
         os.mkdir(theirs)
         for name, to in (("bad.csv", victim), ("good.csv.new", victim), ("website.csv.new", victim), ("out", self.folder)):
             os.symlink(to, os.path.join(theirs, name))
-            shutil.chown(os.path.join(theirs, name), "nobody", follow_symlinks=False)
+            os.chown(os.path.join(theirs, name), pwd.getpwnam("nobody").pw_uid, -1, follow_symlinks=False)
         shutil.chown(theirs, "nobody")
         for words in (("import", path, "--rejects", f"{theirs}/bad.csv"), ("export", "website", "--csv", f"{theirs}/out"),
                       ("import", path, "--rejects", f"{theirs}/out/bad.csv")):

@@ -47,9 +47,10 @@ class TestUp(unittest.TestCase):
             client = Client(f"tcp://127.0.0.1:{port}", own)
             self.assertEqual(client.health(SERVICE), health)
             client.close()
-        for name, mode in (("broker.key", 0o600), ("service.key", 0o600), ("service-keys", 0o700),
-                           ("service-keys/sitewire", 0o644)):
+        for name, mode in (("broker.key", 0o600), ("referential.key", 0o600), ("runner.key", 0o600), ("service-keys", 0o700),
+                           ("service-keys/referential", 0o644)):
             self.assertEqual(os.stat(f"{self.data}/keys/{name}").st_mode & 0o777, mode)
+        self.assertEqual(sorted(os.listdir(f"{self.data}/keys/service-keys")), ["deployment", "referential", "user"])
         self.assertIn("tcp://127.0.0.1", up.ready())
         for name in ("ENDPOINT", "BACKEND", "EVENTS", "PUBLISH", "DATABASE", "DATA"):
             self.assertTrue(up.setting(f"SITEWIRE_{name}"), name)
