@@ -2,6 +2,7 @@
  * is read from stdin or typed without being shown, never given on the command line, which others
  * can see. */
 #include "base/error.h"
+#include "base/folder.h"
 #include "base/keyring.h"
 #include "cli/registry/commands.h"
 #include "cli/registry/list.h"
@@ -12,12 +13,15 @@
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"
 #include "cli/term/grid.h"
+#include "program/account.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -251,10 +255,29 @@ static sw_code find_file(sw_cli *cli, size_t word, char path[PATH_MAX], sw_error
     return SW_OK;
 }
 
+/* Root changes the file as its owner, so that the service can still read it. */
+static sw_code act_as_owner(const char *path, sw_error *error)
+{
+    sw_folder folder;
+    sw_account account;
+    struct stat about;
+    char name[NAME_MAX + 1];
+    sw_code code = geteuid() == 0 ? sw_folder_of_file(path, &folder, name, error) : SW_OK;
+    if (code != SW_OK || geteuid() != 0)
+        return code;
+    uid_t owner = fstatat(folder.fd, name, &about, AT_SYMLINK_NOFOLLOW) == 0 ? about.st_uid : folder.owner;
+    sw_folder_close(&folder);
+    if (owner != 0)
+        code = sw_account_find_uid(owner, &account, error);
+    return owner == 0 || code != SW_OK ? code : sw_account_enter(&account, error);
+}
+
 static sw_code secret_new_key(sw_cli *cli, sw_error *error)
 {
     char path[PATH_MAX], id[SW_MASTER_KEY_ID];
     sw_code code = find_file(cli, 1, path, error);
+    if (code == SW_OK)
+        code = act_as_owner(path, error);
     if (code == SW_OK)
         code = sw_keyring_add(path, id, error);
     if (code == SW_OK && cli->json)
@@ -289,6 +312,8 @@ static sw_code secret_drop_key(sw_cli *cli, sw_error *error)
                        "%lld secret%s sealed with `%s`: `sitewire secret rotate` seals again with the newest "
                        "key; if this is the newest, add another one first with `sitewire secret new-key`",
                        needed, needed == 1 ? " is" : "s are", id);
+    if (code == SW_OK)
+        code = act_as_owner(path, error);
     if (code == SW_OK)
         code = sw_keyring_remove(path, id, error);
     json_decref(profile);

@@ -190,7 +190,7 @@ class Rows(ImportTest):
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can be misled by another user's links")
     def test_links_of_other_users_are_not_followed(self):
-        """What root writes in a folder of nobody stays in it, and takes no mode that gives root's rights."""
+        """What root writes in a folder of nobody stays in it, and gives nobody root's rights."""
         path = self.file("website.csv", "code,live\nlink-1,perhaps\n")
         victim, theirs = self.file("victim", "precious"), os.path.join(self.folder, "theirs")
         os.mkdir(theirs)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`sitewire up` as root: the user that it becomes, what that user can do to root (nothing), and the same as a user."""
+"""`sitewire up` as root: the user that it becomes, who cannot harm root. And `up` as a user."""
 import glob
 import os
 import pwd
@@ -7,11 +7,10 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
-from sitewire_test import BIN, SITEWIRE, Process, children, wait_for  # noqa: E402
+from sitewire_test import BIN, SITEWIRE, Process, children, clean_environment, make_folder, wait_for  # noqa: E402
 
 CHANGE_USER = 1 << 6 | 1 << 7  # CAP_SETGID, CAP_SETUID
 
@@ -33,16 +32,16 @@ def tree(pid):
 @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
 class UpUser(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="swr-")
+        self.folder = make_folder()
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        os.chmod(self.folder, 0o755)
         self.data = os.path.join(self.folder, "d")
         self.nobody = pwd.getpwnam("nobody")
         self.count = 0
 
     def up(self, *options, program=SITEWIRE, prefix=(), data=None):
         self.count += 1
-        up = Process(self.folder, f"up-{self.count}", [*prefix, program, "up", "--data", data or self.data, *options], death="TERM")
+        up = Process(self.folder, f"up-{self.count}", [*prefix, program, "up", "--data", data or self.data, *options],
+                     clean_environment(), death="TERM")
         self.addCleanup(up.end)
         return up
 
@@ -72,7 +71,7 @@ class UpUser(unittest.TestCase):
             self.assertEqual(os.lstat(name).st_uid, uid, name)
 
     def assert_unprivileged(self, up, uid):
-        """Every process of the system: its user, its capabilities, no_new_privs, and who may look into it."""
+        """Every process: its user, its capabilities, no_new_privs, and who may look into it."""
         wait_for(lambda: "sitewire-runner" in children(up.pid), "the runner starts")
         found = [("sitewire", up.pid)] + tree(up.pid)
         self.assertGreater(len(found), 10)
@@ -93,7 +92,7 @@ class UpUser(unittest.TestCase):
                     self.assertEqual(os.stat(f"/proc/{pid}/environ").st_uid, 0)
 
     def test_the_system_user(self):
-        """In a folder of root's: root keeps the folder and what shells execute, and the system user gets the rest."""
+        """In a folder of root's, root keeps the folder and what shells execute."""
         up = self.ready("--runner", f"{self.data}/docroots")
         uid = pwd.getpwnam("sitewire").pw_uid
         self.assertIn("event=\"running as another user\" user=sitewire", up.output())
@@ -104,6 +103,8 @@ class UpUser(unittest.TestCase):
         for name in ("keys", "run", "postgresql"):
             self.assert_owned(f"{self.data}/{name}", uid)
         self.assertIn("admin@localhost", self.cli("whoami").stdout)
+        self.assertRegex(self.cli("secret", "new-key").stdout, "^[0-9]{4}-")  # as its owner
+        self.assert_owned(f"{self.data}/keys", uid)
         keys = sorted(os.path.basename(path) for path in glob.glob(f"{self.data}/keys/*.key"))
         self.assertEqual(keys, [f"{name}.key" for name in ("broker", "deployment", "referential", "runner", "user")])
         for name, key in (("referential", "referential"), ("user", "user"), ("deployment", "deployment"), ("runner", "runner")):
@@ -112,7 +113,7 @@ class UpUser(unittest.TestCase):
         self.assertEqual(up.end(), 0)
 
     def test_the_owner_of_the_folder(self):
-        """In a folder of nobody's everything runs as nobody, who gains nothing by what he puts there."""
+        """In a folder of nobody's all runs as nobody, who gains nothing by what is put there."""
         self.folder_of_nobody(self.data)
         victim, place = os.path.join(self.folder, "victim"), os.path.join(self.folder, "place")
         with open(victim, "w", encoding="ascii") as file:
@@ -169,7 +170,7 @@ class UpUser(unittest.TestCase):
         self.refused("only root can run a system as another user", "--user", "daemon", prefix=drop, data=f"{theirs}/d")
 
     def test_another_user_takes_over(self):
-        """The system keeps its data when another user is to run it; a second name of a file is not given away."""
+        """The data stays when another user is to run it. A file with two names is not given."""
         up = self.ready("--user", "nobody")
         self.assertEqual(self.cli("create", "website", "kept.example").returncode, 0)
         self.assertEqual(up.end(), 0)
@@ -189,7 +190,7 @@ class UpUser(unittest.TestCase):
         self.assertEqual(up.end(), 0)
 
     def test_programs_that_only_root_reaches(self):
-        """As in a clone below /root: root opens the programs for the user. A configuration must be readable."""
+        """As in a clone below /root: root opens the programs for the user."""
         private = os.path.join(self.folder, "private")
         shutil.copytree(BIN, private)
         os.chmod(private, 0o700)
