@@ -13,6 +13,7 @@ OVER = ("DONE", "FAILED", "ABORTED")
 class RunnerTest(DeploymentTest):
     """Runners log in by a key of runner@x.org and serve the docroot of their test only."""
     count = 0
+    program = ("sitewire-runner",)  # what starts one
 
     @classmethod
     def setUpClass(cls):
@@ -43,7 +44,7 @@ class RunnerTest(DeploymentTest):
         RunnerTest.count += 1
         who = ("--user", "nobody") if os.geteuid() == 0 else ()
         name = name or f"r{RunnerTest.count}"
-        started = self.system.start(name, "sitewire-runner", "--endpoint", self.system.tcp, "--events",
+        started = self.system.start(name, *self.program, "--endpoint", self.system.tcp, "--events",
                                     self.system.tcp_events, "--key", self.key.path, "--name", name, "--docroots",
                                     docroots or self.w, "--directory", self.root + "/{docroot}/{environment}", *who, *options)
         self.runners.append(started)

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """sitewire-runner: commands, their surroundings, their output, their end."""
 import os
+import pwd
+import shutil
 import signal
 import sys
 import unittest
@@ -238,6 +240,55 @@ class Runner(RunnerTest):
                 self.assertNotEqual(done.returncode, 0)
                 self.assertIn(words, done.stderr)
                 self.assertTrue("error: " in done.stderr or "code=" in done.stderr, done.stderr)
+
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can give capabilities")
+class CapableRunner(RunnerTest):
+    """Runs as daemon, with CAP_SETUID and CAP_SETGID alone; commands run as nobody."""
+    program = ("/usr/bin/setpriv", "--reuid", "daemon", "--regid", "daemon", "--clear-groups",
+               "--inh-caps", "-all,+setuid,+setgid", "--ambient-caps", "-all,+setuid,+setgid", "--no-new-privs",
+               os.path.join(BIN, "sitewire-runner"))
+
+    def setUp(self):
+        super().setUp()
+        shutil.chown(self.key.path, "daemon")
+
+    def test_a_command_has_no_capability(self):
+        runner = self.runner()
+        number = self.asked("id -un; id -G; grep ^Uid /proc/self/status; grep ^Cap /proc/self/status")
+        self.assertEqual(self.over(number).status, "DONE", runner.output())
+        nobody = pwd.getpwnam("nobody")
+        name, groups, uids, *has = self.output(number).decode().splitlines()
+        self.assertEqual((name, groups), ("nobody", str(nobody.pw_gid)))
+        self.assertEqual(uids.split()[1:], [str(nobody.pw_uid)] * 4)
+        has = dict(line.split(":\t") for line in has)
+        self.assertEqual({int(has[kind], 16) for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb")}, {0})
+
+    def test_its_commands_end(self):
+        """Without CAP_KILL: when a command ends, is aborted, or the runner dies."""
+        runner = self.runner("--grace-ms", "300")
+        away = f"setsid sh -c 'trap \"\" TERM HUP; exec -a {self.w}-away sleep 1000' & echo up"
+        number = self.asked({"argv": ["/bin/bash", "-c", away]})
+        self.assertEqual(self.over(number).status, "DONE", runner.output())
+        wait_for(lambda: not pids_that_say(self.w + "-away"), "the end of what a command left")
+        number = self.asked({"argv": ["/bin/bash", "-c", away + "; trap '' TERM; while :; do sleep 0.05; done"]})
+        self.running(number, b"up\n")
+        self.call("AbortDeployment", id=number, reason="wrong version")
+        self.assertEqual(self.over(number).status, "ABORTED", runner.output())
+        wait_for(lambda: not pids_that_say(self.w + "-away"), "the end of an aborted command")
+        number = self.asked({"argv": ["/bin/bash", "-c", away + "; sleep 1000"]})
+        self.running(number, b"up\n")
+        runner.popen.kill()
+        wait_for(lambda: not pids_that_say(self.w + "-away"), "the end with the runner")
+
+    def test_a_command_cannot_end_its_keeper(self):
+        """The keeper acts as the command's user, but is not a process of that user."""
+        runner = self.runner()
+        number = self.asked("kill -KILL $PPID 2>/dev/null || echo refused; kill -STOP $PPID 2>/dev/null || echo refused; "
+                            "cat /proc/$PPID/environ 2>/dev/null || echo refused")
+        self.assertEqual(self.over(number).status, "DONE", runner.output())
+        self.assertEqual(self.output(number), b"refused\n" * 3)
 
 
 if __name__ == "__main__":
