@@ -75,6 +75,7 @@ class Bench:
         data = os.path.join(self.folder, "d")
         self.log = open(os.path.join(self.folder, "log"), "w")
         self.tcp = "tcp://127.0.0.1:" + str(free_port())
+        os.environ["SITEWIRE_CORE_DUMPS"] = "on"  # whose memory only root could measure otherwise
         os.environ["SITEWIRE_UNSENT_EVENTS"] = "10000000"  # publishers of measurements do not wait
         self.up = self.spawn(os.path.join(self.bin, "sitewire"), "up", "--data", data,
                              "--frontend", f"ipc://{data}/run/frontend.sock,{self.tcp}",

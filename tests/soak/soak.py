@@ -96,7 +96,8 @@ def main():
     os.makedirs(folder, exist_ok=True)
     for old in glob.glob(os.path.join(folder, "*.log")):
         os.unlink(old)
-    with System() as system:
+    measured = ("--core-dumps", "on")  # only root could read smaps_rollup otherwise
+    with System(broker_options=measured, service_options=measured) as system:
         load = Load(system)
         load.thread.start()
         try:

@@ -36,11 +36,14 @@ class TestUp(unittest.TestCase):
 
     def test_life(self):
         port = free_port()
-        up = self.up("--frontend", f"ipc://{self.folder}/f,tcp://127.0.0.1:{port}")
+        sockets = os.path.join(self.folder, "s")
+        os.mkdir(sockets)
+        os.chmod(sockets, 0o1777)  # the user that runs the broker makes its socket there
+        up = self.up("--frontend", f"ipc://{sockets}/f,tcp://127.0.0.1:{port}")
         up.wait_serving()
         key = Key(os.path.join(self.folder, "key"), up.setting("SITEWIRE_SERVER_KEY"))
         made = subprocess.run([SITEWIRE, "call", "Users/CreateKey", json.dumps(
-            {"key": {"public_key": key.public, "user": "admin@localhost"}}), "--endpoint", f"ipc://{self.folder}/f"],
+            {"key": {"public_key": key.public, "user": "admin@localhost"}}), "--endpoint", f"ipc://{sockets}/f"],
             capture_output=True, text=True, check=False)
         self.assertEqual(made.returncode, 0, made.stderr)
         for own, health in ((key, "SERVING"), (None, None)):  # tcp wants a key
