@@ -31,7 +31,8 @@ enum {
 sw_code sw_folder_open(const char *path, int flags, sw_folder *folder, sw_error *error);
 
 /* Opens the folder that a file is in or can be made in; `name` becomes the file's name there. Links
- * are followed as above; one that leads to a device or a pipe, such as /dev/stdout, stays a name. */
+ * are followed as above; one that leads to a device or a pipe, such as /dev/stdout, stays a
+ * name. */
 sw_code sw_folder_of_file(const char *path, sw_folder *folder, char name[NAME_MAX + 1], sw_error *error);
 
 void sw_folder_close(sw_folder *folder);

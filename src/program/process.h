@@ -8,8 +8,8 @@
 void sw_process_serve(void);
 
 /* Call it first. Opens /dev/null for each of the descriptors 0, 1 and 2 that is closed, so that no
- * socket gets its number and receives what is printed. Reading or writing it still fails with EBADF.
- * Without /dev/null they stay closed. */
+ * socket gets its number and receives what is printed. Reading or writing it still fails with
+ * EBADF. Without /dev/null they stay closed. */
 void sw_process_hold_standard(void);
 
 /* Nobody but root can read the memory of this process, with a debugger or in a core dump: it holds

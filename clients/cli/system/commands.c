@@ -50,7 +50,7 @@ static const sw_flag key_flags[] = {
 
 static const sw_flag up_flags[] = {
     {"data", 0, "DIR", "the folder of the system, created if necessary (default: $SITEWIRE_DATA)"},
-    {"user", 0, "NAME", "for root: the user that runs it (default: the owner of DIR, else sitewire)"},
+    {"user", 0, "NAME", "as root: run it as NAME (default: the owner of DIR, else sitewire)"},
     {"frontend", 0, "ENDPOINTS", "where clients connect (default: ipc, a socket in DIR/run)"},
     {"backend", 0, "ENDPOINTS", "where services connect (default: ipc, a socket in DIR/run)"},
     {"events", 0, "ENDPOINTS", "where subscribers connect (default: ipc, a socket in DIR/run)"},

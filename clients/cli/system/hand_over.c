@@ -1,6 +1,6 @@
 /* See hand_over.h. The former owner may still change what is there. So each thing is opened without
- * following links, and judged and given by its descriptor. A folder is given after what is in it: if
- * it is interrupted, the next start goes on. */
+ * following links, and judged and given by its descriptor. A folder is given after what is in it:
+ * if it is interrupted, the next start goes on. */
 #include "cli/system/hand_over.h"
 
 #include "base/error.h"

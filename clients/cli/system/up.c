@@ -196,8 +196,8 @@ static sw_code find_programs(up *u, sw_error *error)
     return SW_OK;
 }
 
-/* Reads --runner FOLDER and --runner-user NAME. A folder that is there may belong to anyone: only the
- * user that runs the commands enters it. */
+/* Reads --runner FOLDER and --runner-user NAME. A folder that is there may belong to anyone: only
+ * the user that runs the commands enters it. */
 static sw_code take_runner(up *u, const char *folder, const char *user, sw_error *error)
 {
     char path[PATH_MAX];

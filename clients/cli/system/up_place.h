@@ -15,10 +15,10 @@ typedef struct sw_up_place {
     int lock;           /* -1: not held */
 } sw_up_place;
 
-/* Opens DATA, creates it if necessary, and decides on the user: `user`, or the owner of DATA if that
- * is not root, or `sitewire`, which is created if it is missing. A process that is not root runs
- * everything as its own user. FAILED_PRECONDITION with the remedy if other users can write DATA or a
- * folder above it, or if it belongs to a user that is not meant. */
+/* Opens DATA, creates it if necessary, and decides on the user: `user`, or the owner of DATA if
+ * that is not root, or `sitewire`, which is created if it is missing. A process that is not root
+ * runs everything as its own user. FAILED_PRECONDITION with the remedy if other users can write
+ * DATA or a folder above it, or if it belongs to a user that is not meant. */
 sw_code sw_up_place_open(sw_up_place *place, const char *data, const char *user, sw_error *error);
 
 /* Whether root prepares the place, and becomes the user afterwards. */
