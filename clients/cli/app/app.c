@@ -5,6 +5,7 @@
 #include "base/nearest.h"
 #include "cli/app/help.h"
 #include "cli/run/interrupt.h"
+#include "cli/term/grid.h"
 #include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -40,15 +41,24 @@ static bool is_usage(const sw_cli *cli, const sw_error *error)
            (error->local && error->code == SW_INVALID_ARGUMENT && strncmp(error->message, "--", 2) == 0);
 }
 
+static void print_part(const char *name, const char *text)
+{
+    if (*text == '\0')
+        return;
+    fprintf(stderr, "%s: ", name);
+    sw_text_print(stderr, text);
+    fputc('\n', stderr);
+}
+
 static void print_error(const sw_cli *cli, const sw_error *error)
 {
     const char *red = cli->err_terminal && getenv("NO_COLOR") == NULL ? "\033[1;31m" : "";
+    char *message = sw_text_safe(error->message, error->local);
     fprintf(stderr, "%serror%s: %s: %s\n", red, *red != '\0' ? "\033[0m" : "", sw_code_name(error->code),
-            error->message);
-    if (error->field[0] != '\0')
-        fprintf(stderr, "field: %s\n", error->field);
-    if (error->resource[0] != '\0')
-        fprintf(stderr, "resource: %s\n", error->resource);
+            message != NULL ? message : "");
+    free(message);
+    print_part("field", error->field);
+    print_part("resource", error->resource);
     /* Messages of our own already say what to do, unless nobody answered. */
     bool silent = error->code == SW_UNAVAILABLE || error->code == SW_DEADLINE_EXCEEDED;
     const char *hint = !error->local || (silent && cli->client != NULL) ? remedy(error->code) : NULL;

@@ -79,8 +79,9 @@ static sw_code decide(sw_cli *cli, const char *method,
 
 static void tell_approval(const json_t *deployment, int64_t id)
 {
-    printf("deployment %" PRId64 " is %s, approved by %s\n", id, sw_json_text(deployment, "status"),
-           sw_json_text(deployment, "approver"));
+    printf("deployment %" PRId64 " is %s, approved by ", id, sw_json_text(deployment, "status"));
+    sw_print_safe(sw_json_text(deployment, "approver"));
+    putchar('\n');
 }
 
 sw_code sw_cmd_approve(sw_cli *cli, sw_error *error)
@@ -101,8 +102,11 @@ static void tell_abort(const json_t *deployment, int64_t id)
 {
     const char *status = sw_json_text(deployment, "status");
     printf("deployment %" PRId64 " is %s", id, status);
-    if (!sw_status_is_final(status))
-        printf(": its runner %s was told to end it", sw_json_text(deployment, "runner"));
+    if (!sw_status_is_final(status)) {
+        fputs(": its runner ", stdout);
+        sw_print_safe(sw_json_text(deployment, "runner"));
+        fputs(" was told to end it", stdout);
+    }
     putchar('\n');
 }
 

@@ -7,6 +7,7 @@
 #include "cli/deploy/log_reader.h"
 #include "cli/run/interrupt.h"
 #include "cli/schema/value.h"
+#include "cli/term/grid.h"
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +43,11 @@ bool sw_status_is_final(const char *status)
 
 void sw_follow_complain(const char *trouble, bool *told)
 {
-    if (trouble != NULL && !*told)
-        fprintf(stderr, "trying again: %s\n", trouble);
+    if (trouble != NULL && !*told) {
+        fputs("trying again: ", stderr);
+        sw_text_print(stderr, trouble);
+        fputc('\n', stderr);
+    }
     *told = trouble != NULL;
 }
 

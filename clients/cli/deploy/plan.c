@@ -124,7 +124,9 @@ static void print_facts(const json_t *plan)
         puts("\nin the environment of its commands:");
     json_array_foreach(facts, index, fact)
     {
-        printf("  %s=", sw_json_text(fact, "name"));
+        fputs("  ", stdout);
+        sw_print_safe(sw_json_text(fact, "name"));
+        putchar('=');
         sw_print_safe(sw_json_text(fact, "value"));
         putchar('\n');
     }
@@ -159,7 +161,9 @@ static void print_target(const json_t *plan)
     json_object_foreach(target, name, row)
     {
         char *text = json_dumps(row, JSON_COMPACT | JSON_ENCODE_ANY);
-        printf("  %s: ", name);
+        fputs("  ", stdout);
+        sw_print_safe(name);
+        fputs(": ", stdout);
         sw_print_safe(text != NULL ? text : "");
         putchar('\n');
         free(text);

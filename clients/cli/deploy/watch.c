@@ -3,6 +3,7 @@
 #include "cli/deploy/commands.h"
 #include "cli/deploy/event_text.h"
 #include "cli/run/interrupt.h"
+#include "cli/term/grid.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <sitewire/watch.h>
@@ -36,7 +37,9 @@ static void show(const sw_event *event, void *context)
     } else {
         char at[SW_TIME_TEXT_SIZE];
         sw_event_time(at, event->at_us);
-        printf("%s  %s  %" PRId64 "  ", at, event->project, event->deployment);
+        printf("%s  ", at);
+        sw_text_print(stdout, event->project);
+        printf("  %" PRId64 "  ", event->deployment);
         sw_event_print(event->kind, payload);
     }
     json_decref(payload);

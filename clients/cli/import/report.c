@@ -4,6 +4,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/term/grid.h"
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,20 @@ static void clear_line(sw_import *import)
     if (import->drawn)
         fputs("\r\033[K", stderr);
     import->drawn = false;
+}
+
+/* Prints a line for people; cells and names of files are made safe to show. */
+__attribute__((format(printf, 1, 2))) static void print_line(const char *format, ...)
+{
+    char *text = NULL;
+    va_list list;
+    va_start(list, format);
+    if (vasprintf(&text, format, list) < 0)
+        text = NULL;
+    va_end(list);
+    sw_text_print(stderr, text != NULL ? text : "out of memory");
+    fputc('\n', stderr);
+    free(text);
 }
 
 /* Prints the object and drops the reference. */
@@ -47,9 +63,9 @@ void sw_import_fail(sw_import *import, uint32_t origin, const sw_model_type *typ
                                sw_code_name(error->code), "reason", error->message));
     } else {
         clear_line(import);
-        fprintf(stderr, "%s:%u: %s%s%s%s%s%s%s: %s\n", file, at->line, type ? type->name : "", key ? " " : "",
-                shown, type ? ": " : "", error->field, error->field[0] ? ": " : "", sw_code_name(error->code),
-                error->message);
+        print_line("%s:%u: %s%s%s%s%s%s%s: %s", file, at->line, type ? type->name : "", key ? " " : "", shown,
+                   type ? ": " : "", error->field, error->field[0] ? ": " : "", sw_code_name(error->code),
+                   error->message);
     }
     sw_import_plan_reject(import->plan, origin, error->field, error->message);
 }
@@ -83,7 +99,7 @@ void sw_import_unplaced(sw_import *import, uint32_t input, uint32_t line, const 
         return;
     }
     clear_line(import);
-    fprintf(stderr, "%s:%u: unplaced: column `%s`: `%.100s`: %s\n", file, line, column, cell, reason);
+    print_line("%s:%u: unplaced: column `%s`: `%.100s`: %s", file, line, column, cell, reason);
 }
 
 void sw_import_note(sw_import *import, uint32_t input, uint32_t line, const char *text)
@@ -95,7 +111,7 @@ void sw_import_note(sw_import *import, uint32_t input, uint32_t line, const char
         return;
     }
     clear_line(import);
-    fprintf(stderr, "%s:%u: %s\n", file, line, text);
+    print_line("%s:%u: %s", file, line, text);
 }
 
 void sw_import_progress(sw_import *import, bool last)

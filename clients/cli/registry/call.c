@@ -4,6 +4,7 @@
 #include "cli/run/file.h"
 #include "cli/run/interrupt.h"
 #include "cli/schema/method.h"
+#include "cli/term/grid.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,8 +59,11 @@ static void on_reply(const sw_reply *reply, void *context)
     /* After a timeout the first question is where the time went. */
     if (call->cli->timing || reply->code == SW_DEADLINE_EXCEEDED) {
         sw_cli_print_timing(reply);
-        for (size_t i = 0; i < reply->trailer_count; i++)
-            fprintf(stderr, "trailer: %s=%s\n", reply->trailers[i].key, reply->trailers[i].value);
+        for (size_t i = 0; i < reply->trailer_count; i++) {
+            fprintf(stderr, "trailer: %s=", reply->trailers[i].key);
+            sw_text_print(stderr, reply->trailers[i].value);
+            fputc('\n', stderr);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 #include "cli/schema/output.h"
 #include "cli/schema/resource.h"
 #include "cli/schema/value.h"
+#include "cli/term/grid.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,11 +57,13 @@ static void say_dry_run(const sw_cli *cli, const char *what, const json_t *key,
                         const sw_schema_resource *resource)
 {
     char *text = sw_schema_resource_key_text(resource, key);
+    char *safe = text != NULL ? sw_text_safe(text, false) : NULL;
     if (sw_args_has(&cli->args, "dry-run"))
         fprintf(stderr, "dry run: %s %s would be %s; nothing was changed\n", resource->name,
-                text != NULL ? text : "", what);
+                safe != NULL ? safe : "", what);
     else if (!cli->json && strcmp(what, "deleted") == 0)
-        printf("deleted %s %s\n", resource->name, text != NULL ? text : "");
+        printf("deleted %s %s\n", resource->name, safe != NULL ? safe : "");
+    free(safe);
     free(text);
 }
 

@@ -17,9 +17,7 @@ void sw_print_json_line(const json_t *value)
 
 void sw_print_safe(const char *text)
 {
-    char *safe = sw_text_safe(text, false);
-    fputs(safe == NULL ? "?" : safe, stdout);
-    free(safe);
+    sw_text_print(stdout, text);
 }
 
 /* Prints the value after its name; further lines are indented. */

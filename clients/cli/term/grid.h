@@ -45,9 +45,12 @@ size_t sw_terminal_width(bool is_terminal);
 size_t sw_text_width(const char *text);
 /* Length in bytes of the longest prefix of `text` that fits in `columns`. */
 size_t sw_text_cut(const char *text, size_t columns);
-/* Makes text harmless: control characters become escapes (\n, \t, \x1b) and invalid UTF-8
- * becomes U+FFFD, so that the text cannot control the terminal. `keep_lines`: newlines stay.
- * malloc'ed; NULL when out of memory. */
+/* Makes text harmless for people who decide by what they see: control characters become escapes
+ * (\n, \t, \x1b), everything else that is invisible or reorders text becomes \u{202E}, and invalid
+ * UTF-8 becomes U+FFFD. Escaped text stays as it is if it is escaped again. `keep_lines`: newlines
+ * stay. malloc'ed; NULL when out of memory. */
 char *sw_text_safe(const char *text, bool keep_lines);
+/* Prints the text made safe, on one line. */
+void sw_text_print(FILE *out, const char *text);
 
 #endif

@@ -61,11 +61,34 @@ size_t sw_text_width(const char *text)
     return width;
 }
 
-/* ASCII and Latin-1 control characters, and the marks that reorder text (bidi overrides). */
-static bool is_control(uint32_t point)
+/* Characters that nobody sees, or that change how others are shown: controls, marks that reorder
+ * text, zero-width and filler characters, separators of lines, blanks other than the space,
+ * variation selectors, tags and noncharacters (Unicode 15: categories Cc, Cf, Zs, Zl and Zp, and
+ * Default_Ignorable_Code_Point). Ordered by `first`. */
+static const struct {
+    uint32_t first, last;
+} unseen[] = {
+    {0x00, 0x1F},       {0x7F, 0xA0},       {0xAD, 0xAD},        {0x34F, 0x34F},     {0x600, 0x605},
+    {0x61C, 0x61C},     {0x6DD, 0x6DD},     {0x70F, 0x70F},      {0x890, 0x891},     {0x8E2, 0x8E2},
+    {0x115F, 0x1160},   {0x1680, 0x1680},   {0x17B4, 0x17B5},    {0x180B, 0x180F},   {0x2000, 0x200F},
+    {0x2028, 0x202F},   {0x205F, 0x206F},   {0x2800, 0x2800},    {0x3000, 0x3000},   {0x3164, 0x3164},
+    {0xFDD0, 0xFDEF},   {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},    {0xFFA0, 0xFFA0},   {0xFFF0, 0xFFFB},
+    {0xFFFE, 0xFFFF},   {0x110BD, 0x110BD}, {0x110CD, 0x110CD},  {0x13430, 0x1343F}, {0x1BCA0, 0x1BCA3},
+    {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}, {0xF0000, 0x10FFFF},
+};
+
+static bool is_unseen(uint32_t point)
 {
-    return point < 0x20 || (point >= 0x7F && point < 0xA0) || (point >= 0x202A && point <= 0x202E) ||
-           (point >= 0x2066 && point <= 0x2069);
+    const size_t count = sizeof(unseen) / sizeof(*unseen);
+    size_t low = 0, high = count; /* the first range that does not end before the point */
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (unseen[middle].last < point)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && unseen[low].first <= point;
 }
 
 char *sw_text_safe(const char *text, bool keep_lines)
@@ -82,8 +105,8 @@ char *sw_text_safe(const char *text, bool keep_lines)
             *out++ = '\n';
         } else if (point == '\n' || point == '\t' || point == '\r') {
             out = stpcpy(out, point == '\n' ? "\\n" : point == '\t' ? "\\t" : "\\r");
-        } else if (is_control(point)) {
-            out += sprintf(out, point > 0xFF ? "\\u%04x" : "\\x%02x", (unsigned)point);
+        } else if (is_unseen(point)) {
+            out += sprintf(out, point < 0x80 ? "\\x%02x" : "\\u{%02X}", (unsigned)point);
         } else {
             out = mempcpy(out, text, length);
         }
@@ -91,6 +114,13 @@ char *sw_text_safe(const char *text, bool keep_lines)
     }
     *out = '\0';
     return safe;
+}
+
+void sw_text_print(FILE *out, const char *text)
+{
+    char *safe = sw_text_safe(text, false);
+    fputs(safe == NULL ? "?" : safe, out);
+    free(safe);
 }
 
 size_t sw_terminal_width(bool is_terminal)

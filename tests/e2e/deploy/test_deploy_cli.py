@@ -33,6 +33,28 @@ class Asking(DeployCliTest):
                          ("ACCEPTED", ["PREDEPLOYMENT", "DEPLOYMENT", "POST"]))
         self.assertIn(plan["plan_hash"], text)
 
+    def test_the_unseen_is_shown(self):
+        """What an approver cannot see, or sees in another order, is shown by its number, in each
+        output for people. JSON is faithful."""
+        hidden = "\u202egpj\u200b.\u2028x\u00a0y\u3164"
+        shown = r"\u{202E}gpj\u{200B}.\u{2028}x\u{A0}y\u{3164}"
+        words = self.wanted("--run", f"echo {hidden}", "--argv", json.dumps(["purge", hidden]), "--reason", f"for {hidden}")
+        self.sql(f"UPDATE referential.website SET name = '{hidden}' WHERE code = '{self.w}'")
+        number = json.loads(self.cli(*words, "--json").stdout)["deployment"]["id"]  # splitlines() would split at U+2028
+        outputs = [self.cli(*words, "--dry-run").stdout, self.cli("deployment", number).stdout,
+                   self.cli("deployments", "--project", self.project, "--fields", "id,reason").stdout,
+                   self.cli("get", "website", self.w).stdout, self.cli("list", "websites", f"code={self.w}", "--fields", "code,name").stdout,
+                   self.cli("history", "website", self.w).stdout]
+        for text in outputs:
+            self.assertIn(shown, text)
+            for mark in set(hidden) - set("gpj.xy"):
+                self.assertNotIn(mark, text)
+        self.assertEqual(json.loads(self.cli("deployment", number, "--json").stdout)["deployment"]["reason"], f"for {hidden}")
+        self.assertEqual(json.loads(self.cli("get", "website", self.w, "--json").stdout)["name"], hidden)
+        self.cli("abort", number, "--reason", hidden)
+        self.assertIn(shown, self.cli("deployment", number).stdout)
+        self.fails(NOT_FOUND, shown, "get", "user", f"a{hidden}@x.org")
+
     def test_projects(self):
         """A bare code, unless a website and a core have it; --type says which of them."""
         self.fails(INVALID_ARGUMENT, f"write website:{self.w} or drupaldocrootcore:{self.w}", "deploy", self.w, "--env", "dev",

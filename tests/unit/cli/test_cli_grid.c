@@ -39,8 +39,8 @@ static void test_safe(void **state)
     check_safe("one\ntwo\tx\r", false, "one\\ntwo\\tx\\r");
     check_safe("one\ntwo", true, "one\ntwo");
     check_safe("\xff", false, "\xEF\xBF\xBD");
-    check_safe("\xc2\x9b", false, "\\x9b");
-    check_safe("a\u202Eb", false, "a\\u202eb");
+    check_safe("\xc2\x9b", false, "\\u{9B}");
+    check_safe("a\u202Eb", false, "a\\u{202E}b");
     check_safe("\xed\xa0\x80", false, "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
     check_safe("", false, "");
 }
@@ -53,6 +53,28 @@ static void check_layout(size_t width, const size_t *natural, const size_t *expe
     sw_grid_layout(natural, titles, columns, 3, width, widths);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(widths[i], expected[i]);
+}
+
+/* What an approver cannot see, or sees in another order, is shown by its number. */
+static void test_unseen_is_shown(void **state)
+{
+    static const struct {
+        const char *text, *shown;
+    } rows[] = {{"\u200B", "\\u{200B}"},      {"\u200E", "\\u{200E}"},       {"\u200F", "\\u{200F}"},
+                {"\u061C", "\\u{61C}"},       {"\u2028", "\\u{2028}"},       {"\u2029", "\\u{2029}"},
+                {"\u2060", "\\u{2060}"},      {"\u2066", "\\u{2066}"},       {"\uFEFF", "\\u{FEFF}"},
+                {"\u00A0", "\\u{A0}"},        {"\u00AD", "\\u{AD}"},         {"\u3164", "\\u{3164}"},
+                {"\u2800", "\\u{2800}"},      {"\u3000", "\\u{3000}"},       {"\uFE0F", "\\u{FE0F}"},
+                {"\U000E0041", "\\u{E0041}"}, {"\U0010FFFF", "\\u{10FFFF}"}, {"\x7f", "\\x7f"},
+                {"\u00A1", "\u00A1"},         {"\u2010", "\u2010"},          {"\u2030", "\u2030"},
+                {"\uFB01", "\uFB01"},         {"\U0001F680", "\U0001F680"},  {" ", " "},
+                {"\u00E9", "\u00E9"},         {"\u65E5", "\u65E5"},          {"\uFFFD", "\uFFFD"},
+                {"\\u{202E}", "\\u{202E}"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        check_safe(rows[i].text, false, rows[i].shown);
+        check_safe(rows[i].text, true, rows[i].shown);
+    }
 }
 
 static void test_layout(void **state)
@@ -160,9 +182,10 @@ int main(void)
 {
     setlocale(LC_CTYPE, "C.UTF-8");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_width),   cmocka_unit_test(test_safe),       cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_print),   cmocka_unit_test(test_drop_empty), cmocka_unit_test(test_percentile),
-        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_width),           cmocka_unit_test(test_safe),
+        cmocka_unit_test(test_unseen_is_shown), cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_print),           cmocka_unit_test(test_drop_empty),
+        cmocka_unit_test(test_percentile),      cmocka_unit_test(test_formats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,8 +45,8 @@ static void test_text(void **state)
     CHECK("\xff\xc3\n", "\xEF\xBF\xBD\xEF\xBF\xBD|");
     CHECK("\xc2\x9b"
           "2J\b\a\n",
-          "\\x9b2J\\x08\\x07|"); /* C1 controls, backspace, bell */
-    CHECK("a\u202Eb\n", "a\\u202eb|");
+          "\\u{9B}2J\\x08\\x07|"); /* C1 controls, backspace, bell */
+    CHECK("a\u202Eb\n", "a\\u{202E}b|");
 }
 
 static void test_returns(void **state)
