@@ -24,12 +24,43 @@ SELECT a.project, r.permissions
 FROM users.access_right a JOIN users.role r ON r.code = a.role
 WHERE a."user" = current_setting('sitewire.user', true);
 
--- All permissions of a user on a project, apart from being an admin.
-CREATE OR REPLACE FUNCTION users.permissions_of(email text, project text) RETURNS text[]
+-- Everything that gives a user permissions on a project, one row for each permission and source;
+-- the only place that decides it. A user who is not active has none, and a robot never has
+-- `approve`. An admin has everything but `run`. `environment` is where the permission is to be
+-- used; NULL or empty: everywhere. Columns:
+--
+--   role        what gives the permission; empty for an admin
+--   source      the row that decides: `AccessRight website:x/ann@x.org/Owner`, or `User ann@x.org`
+--               for an admin
+--   by_admins   admins alone made all rows that are involved
+CREATE OR REPLACE FUNCTION users.holds(email text, project text, environment text DEFAULT NULL)
+RETURNS TABLE (permission text, role text, source text, by_admins boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(array_agg(DISTINCT permission ORDER BY permission), '{}')
-    FROM users.access_right a JOIN users.role r ON r.code = a.role, unnest(r.permissions) permission
-    WHERE a."user" = email AND a.project = permissions_of.project
+    SELECT h.permission, h.role, h.source, h.by_admins
+    FROM users."user" u, LATERAL (
+        SELECT p, '', 'User ' || u.email, true
+        FROM unnest('{read,deploy,command,approve,manage,override}'::text[]) p WHERE u.is_admin
+        UNION ALL
+        SELECT p, r.code, concat('AccessRight ', a.project, '/', a."user", '/', a.role), a.made_by_admin
+        FROM users.access_right a JOIN users.role r ON r.code = a.role, unnest(r.permissions) p
+        WHERE a."user" = u.email AND a.project = holds.project) h (permission, role, source, by_admins)
+    WHERE u.email = holds.email AND u.active AND (h.permission <> 'approve' OR u.kind = 'PERSON')
+$$;
+
+-- All permissions of a user on a project.
+DROP FUNCTION IF EXISTS users.permissions_of(text, text);
+CREATE OR REPLACE FUNCTION users.permissions_of(email text, project text, environment text DEFAULT NULL) RETURNS text[]
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(DISTINCT h.permission ORDER BY h.permission), '{}')
+    FROM users.holds(email, project, environment) h
+$$;
+
+-- Whether `approve` comes to a user by at least one chain of rows that admins alone made. Approvals
+-- of deployments to protected environments count only then, so that nobody can approve their own
+-- request with a second account that they gave rights to.
+CREATE OR REPLACE FUNCTION users.approval_chain(email text, project text, environment text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM users.holds(email, project, environment) h WHERE h.permission = 'approve' AND h.by_admins)
 $$;
 
 -- --- Rules ---
@@ -355,8 +386,9 @@ DECLARE
     one record;
     any_met boolean := false;
 BEGIN
-    IF action NOT IN ('read', 'create', 'update', 'delete', 'deploy', 'approve', 'manage') THEN
-        PERFORM sitewire.fail('SW002', 'action', 'an action is read, create, update, delete, deploy, approve or manage');
+    IF action NOT IN ('read', 'create', 'update', 'delete', 'deploy', 'command', 'approve', 'manage', 'run', 'override') THEN
+        PERFORM sitewire.fail('SW002', 'action', 'an action is read, create, update or delete, or a permission: deploy, command, '
+                                                 'approve, manage, run or override');
     ELSIF resource = 'Change' THEN
         PERFORM sitewire.fail('SW002', 'type', 'whoever may read a row may read its changes: ask about the row');
     END IF;
@@ -389,8 +421,8 @@ BEGIN
         RETURN QUERY VALUES (false, format(CASE WHEN who.profile = 'ADMIN' OR users.is_admin() THEN 'no: there is no %s %s'
                                                 ELSE 'no: there is no %s %s that %s may read' END, resource, key, email));
         RETURN;
-    ELSIF who.profile = 'ADMIN' THEN
-        RETURN QUERY VALUES (true, 'yes: an admin may do everything');
+    ELSIF who.profile = 'ADMIN' AND action <> 'run' THEN
+        RETURN QUERY VALUES (true, 'yes: an admin may do everything but run deployments');
         RETURN;
     ELSIF users.project_of(resource, it) IS NOT NULL THEN
         step := format('%s %s belongs to %s, where %s has %s', resource, key, users.project_of(resource, it), email,
@@ -399,7 +431,8 @@ BEGIN
         RETURN NEXT;
     END IF;
     FOR rule IN SELECT r.needs FROM users.rule r WHERE r.resource = explain.resource AND r.action = explain.action
-                UNION ALL SELECT explain.action WHERE explain.action IN ('deploy', 'approve', 'manage')
+                UNION ALL SELECT explain.action WHERE explain.action IN ('deploy', 'command', 'approve', 'manage', 'run',
+                                                                                 'override')
                 ORDER BY 1 LOOP
         SELECT * INTO one FROM users.meets(email, rule.needs, resource, it, it);
         any_met := any_met OR one.met;

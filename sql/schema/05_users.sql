@@ -73,3 +73,32 @@ BEGIN
     RETURN NEW;
 END $$;
 SELECT sitewire.keep_trigger('keep', 'users.key', 'BEFORE UPDATE', 'FOR EACH ROW EXECUTE FUNCTION users.keep_key()');
+
+-- Who made a row that gives rights, and whether it was an admin; callers cannot set it. What no
+-- service did counts as an admin's. Anyone who changes more than the label becomes the maker, and
+-- the row is an admin's if it was one before, or if the admin has changed what it gives. Foreign
+-- keys only follow renames (their trigger is the outer one).
+CREATE OR REPLACE FUNCTION users.keep_maker() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    caller text := users.believed_caller();
+    by_admin boolean := caller IS NULL OR users.is_admin();
+    book text[] := '{made_by,made_by_admin,created_at,updated_at,revision,label}';
+    is_new boolean := TG_OP = 'INSERT';
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        NEW.made_by_admin := OLD.made_by_admin;
+        IF pg_trigger_depth() > 1 THEN
+            RETURN NEW;
+        END IF;
+        NEW.made_by := OLD.made_by;
+        IF to_jsonb(NEW) - book = to_jsonb(OLD) - book THEN
+            RETURN NEW;
+        END IF;
+        is_new := to_jsonb(NEW) - (book || 'expires_at'::text) <> to_jsonb(OLD) - (book || 'expires_at'::text);
+    END IF;
+    NEW.made_by := (SELECT u.email FROM users."user" u WHERE u.email = caller);
+    NEW.made_by_admin := by_admin AND (is_new OR OLD.made_by_admin);
+    RETURN NEW;
+END $$;
+SELECT sitewire.keep_trigger('maker', 'users.access_right', 'BEFORE INSERT OR UPDATE',
+                             'FOR EACH ROW EXECUTE FUNCTION users.keep_maker()');

@@ -11,8 +11,10 @@ BEGIN
 END $$;
 
 -- The rights of a user that cover all of `needed` on all of `projects`; `a|b` means either of them.
--- `lacks` says what is missing.
-CREATE OR REPLACE FUNCTION deployment.rights_of(email text, projects text[], needed text[], OUT rights text[], OUT lacks text)
+-- `environment` is where they are to be used; NULL: everywhere. `lacks` says what is missing.
+DROP FUNCTION IF EXISTS deployment.rights_of(text, text[], text[]);
+CREATE OR REPLACE FUNCTION deployment.rights_of(email text, projects text[], needed text[], environment text DEFAULT NULL,
+                                     OUT rights text[], OUT lacks text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     one text;
@@ -29,10 +31,9 @@ BEGIN
     FOREACH one IN ARRAY projects LOOP
         shown := deployment.name_for_caller(one);
         FOREACH need IN ARRAY needed LOOP
-            SELECT format('%s on %s', permission, shown) || CASE shown WHEN one THEN ' as ' || a.role ELSE '' END INTO granted
-            FROM users.access_right a JOIN users.role r ON r.code = a.role, unnest(r.permissions) permission
-            WHERE a."user" = rights_of.email AND a.project = one AND permission = ANY (string_to_array(need, '|'))
-            ORDER BY permission, a.role LIMIT 1;
+            SELECT format('%s on %s', h.permission, shown) || CASE shown WHEN one THEN ' as ' || h.role ELSE '' END INTO granted
+            FROM users.holds(email, one, environment) h WHERE h.permission = ANY (string_to_array(need, '|'))
+            ORDER BY h.permission, h.role LIMIT 1;
             IF NOT FOUND THEN
                 missing := missing || format('%s on %s', replace(need, '|', ' or '), shown);
             ELSIF granted <> ALL (rights) THEN

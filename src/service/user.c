@@ -20,13 +20,14 @@ extern const unsigned char sw_sql_authenticate[];
         __VA_ARGS__                                                                                          \
     }
 
-static const sw_resource resources[] = {RESOURCE(role, "Roles", "role", 1),
-                                        RESOURCE(user, "Users", "user", 1),
-                                        RESOURCE(project, "Projects", "project", 1),
-                                        RESOURCE(access_right, "AccessRights", "access_right", 3),
-                                        RESOURCE(key, "Keys", "key", 1),
-                                        RESOURCE(change, "Changes", "change", 1, .added_at = "at"),
-                                        {0}};
+static const sw_resource resources[] = {
+    RESOURCE(role, "Roles", "role", 1),
+    RESOURCE(user, "Users", "user", 1),
+    RESOURCE(project, "Projects", "project", 1),
+    RESOURCE(access_right, "AccessRights", "access_right", 3, .computed = "made_by made_by_admin"),
+    RESOURCE(key, "Keys", "key", 1),
+    RESOURCE(change, "Changes", "change", 1, .added_at = "at"),
+    {0}};
 
 static const sw_query queries[] = {QUERY("WhoAmI", who_am_i, .requires = SW_REQUIRES_OPEN),
                                    QUERY("GetProfile", get_profile, .requires = SW_REQUIRES_PROFILE),
@@ -41,5 +42,5 @@ const sw_service sw_service_user = {
     .resources = resources,
     .queries = queries,
     .periodic = "SELECT users.seal_changes()",
-    .schema_minimum = 22,
+    .schema_minimum = 23,
 };

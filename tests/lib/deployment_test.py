@@ -18,7 +18,8 @@ class DeploymentTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.system = System(curve=True, broker_options=("--local-users", f"{os.getuid()}={ADMIN}"))
-        cls.system.sql("""INSERT INTO users.role (code, permissions) VALUES ('Reader', '{read}'), ('Runner', '{read,deploy}');
+        cls.system.sql("""INSERT INTO users.role (code, permissions) VALUES ('Reader', '{read}');
+                          UPDATE users.role SET permissions = '{read,deploy,run}' WHERE code = 'Runner';
                           INSERT INTO referential.environment (code, protected) VALUES ('dev', false), ('prod', true);
                           INSERT INTO referential.cms (code) VALUES ('drupal');
                           INSERT INTO referential.website (code) VALUES ('elsewhere')""")

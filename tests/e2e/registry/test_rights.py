@@ -202,6 +202,9 @@ class Rights(unittest.TestCase):
         self.check("CreateKey", "......d", "own", validate_only=True,
                    key=lambda name: {"public_key": fresh, "user": f"{name}@x.org"})
         self.check("CreateAccessRight", "..ddddd", "own", validate_only=True,
+                   access_right=lambda name: {"project": SITE, "user": f"{name}@x.org", "role": "External" if name == "owner"
+                                              else "Owner"})
+        self.check("CreateAccessRight", ".dddddd", "own, with override", validate_only=True,
                    access_right=lambda name: {"project": SITE, "user": f"{name}@x.org", "role": "Admin"})
 
     def test_moving_to_another_project(self):
