@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "broker/auth/local_users.h"
+#include "broker/auth/offers.h"
 #include "broker/io/broker.h"
 #include "cert/cert_store.h"
 #include "net/keyfile.h"
@@ -35,10 +36,14 @@ static const sw_option options[] = {
     {"key", 'k', SW_OPTION_STRING, &broker_options.key, NULL, 0, 0, "FILE",
      "this broker's key, for tcp; `sitewire key new FILE` makes one", SW_RESTART},
     {"service-keys", 0, SW_OPTION_STRING, &broker_options.service_keys, NULL, 0, 0, "FOLDER",
-     "certificates of the services that may serve and publish on tcp; `sitewire key public` writes one",
+     "certificates of the keys that may serve and publish on tcp, each with the names of its services",
      SW_RESTART},
     {"local-users", 0, SW_OPTION_STRING, &broker_options.local_users, NULL, 0, 0, "UID=USER,...",
      "the user that a process on ipc calls as, by its uid; the uid * is any other", SW_RESTART},
+    {"local-services", 0, SW_OPTION_STRING, &broker_options.local_services, NULL, 0, 0, "UID=NAME,...",
+     "the services that a process on ipc may offer without a key, by its uid: names, prefix.*, or * for all "
+     "but sitewire.*",
+     SW_RESTART},
     {"caller", 0, SW_OPTION_STRING, &broker_options.caller, NULL, 0, 0, "USER",
      "the user that everybody without encryption calls as; for tests", SW_RESTART},
     {"auth-cache-ms", 0, SW_OPTION_NUMBER, &broker_options.auth_cache_ms, "60000", 0, 86400000, "ms",
@@ -175,6 +180,8 @@ static void check(void *context, sw_check *check)
         sw_check_report(check, "service-keys", &error);
     if (sw_local_users_read(&users, broker_options.caller, broker_options.local_users, &error) != SW_OK)
         sw_check_report(check, strstr(error.message, "--caller") != NULL ? "caller" : "local-users", &error);
+    if (sw_offers_check(broker_options.local_services, &error) != SW_OK)
+        sw_check_report(check, "local-services", &error);
 }
 
 /* --- while it runs --- */

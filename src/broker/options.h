@@ -13,6 +13,8 @@ typedef struct sw_broker_options {
     const char *caller;
     /* UID=USER,...: the user of each process that connects over ipc */
     const char *local_users;
+    /* UID=NAME,...: the services that a process may offer over ipc; NULL or "": none */
+    const char *local_services;
     const char *curve;        /* "on" or "off": encryption of tcp; NULL: on */
     const char *key;          /* file with the broker's key */
     const char *service_keys; /* folder of certificates that may serve and publish on tcp */

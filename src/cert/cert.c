@@ -25,12 +25,12 @@ sw_code sw_cert_make(sw_key_file *key, sw_error *error)
     return SW_OK;
 }
 
-static sw_code check_label(const char *label, sw_error *error)
+static sw_code check_text(const char *field, const char *text, sw_error *error)
 {
-    for (const char *at = label; *at != '\0'; at++)
+    for (const char *at = text; *at != '\0'; at++)
         if ((unsigned char)*at < ' ' || *at == '"' || *at == 0x7f)
-            return sw_fail_field(error, SW_INVALID_ARGUMENT, "label",
-                                 "a label must not contain quotes or control characters");
+            return sw_fail_field(error, SW_INVALID_ARGUMENT, field,
+                                 "a certificate's %s must not contain quotes or control characters", field);
     return SW_OK;
 }
 
@@ -44,6 +44,8 @@ static zcert_t *to_cert(const sw_key_file *key, bool is_public)
     explicit_bzero(secret_key, sizeof(secret_key));
     if (cert != NULL && key->label[0] != '\0')
         zcert_set_meta(cert, "label", "%s", key->label);
+    if (cert != NULL && key->services[0] != '\0')
+        zcert_set_meta(cert, "services", "%s", key->services);
     if (cert != NULL && !is_public && key->server_key[0] != '\0')
         zcert_set_meta(cert, "server-key", "%s", key->server_key);
     return cert;
@@ -55,8 +57,10 @@ static bool is_whole(const char *path, const sw_key_file *key, bool is_public)
 {
     zcert_t *cert = zcert_load(path);
     const char *label = cert != NULL ? zcert_meta(cert, "label") : NULL;
+    const char *services = cert != NULL ? zcert_meta(cert, "services") : NULL;
     bool whole = cert != NULL && strcmp(zcert_public_txt(cert), key->public_key) == 0 &&
                  strcmp(label != NULL ? label : "", key->label) == 0 &&
+                 strcmp(services != NULL ? services : "", key->services) == 0 &&
                  (is_public || strcmp(zcert_secret_txt(cert), key->secret_key) == 0);
     if (cert != NULL)
         zcert_destroy(&cert);
@@ -85,7 +89,9 @@ static bool save(const char *path, const sw_key_file *key, bool is_public)
 static sw_code write_file(const char *path, const sw_key_file *key, bool is_public, sw_error *error)
 {
     char fresh[PATH_MAX];
-    sw_code code = check_label(key->label, error);
+    sw_code code = check_text("label", key->label, error);
+    if (code == SW_OK)
+        code = check_text("services", key->services, error);
     if (code != SW_OK)
         return code;
     if (snprintf(fresh, sizeof(fresh), "%s.XXXXXX", path) >= (int)sizeof(fresh))

@@ -11,12 +11,12 @@
 sw_code sw_cert_make(sw_key_file *key, sw_error *error);
 
 /* Writes a secret certificate with mode 0600: whole, or not at all. ALREADY_EXISTS if there is a
- * file: no key is ever overwritten. INVALID_ARGUMENT if the label has a quote or a control
+ * file: no key is ever overwritten. INVALID_ARGUMENT if a text has a quote or a control
  * character. */
 sw_code sw_cert_write(const char *path, const sw_key_file *key, sw_error *error);
 
-/* Writes a public certificate: public key and label, for anybody to read (mode 0644). Otherwise
- * like sw_cert_write. */
+/* Writes a public certificate: public key, label and services, for anybody to read (mode 0644).
+ * Otherwise like sw_cert_write. */
 sw_code sw_cert_write_public(const char *path, const sw_key_file *key, sw_error *error);
 
 #endif

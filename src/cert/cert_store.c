@@ -159,3 +159,10 @@ sw_code sw_cert_store_find(sw_cert_store *store, const char *public_key, sw_erro
         code = sw_fail(error, SW_NOT_FOUND, "no certificate in %s has this key", store->folder);
     return code;
 }
+
+const char *sw_cert_store_services(sw_cert_store *store, const char *public_key)
+{
+    zcert_t *cert = store->certs != NULL ? zcertstore_lookup(store->certs, public_key) : NULL;
+    const char *names = cert != NULL ? zcert_meta(cert, "services") : NULL;
+    return names != NULL ? names : "";
+}

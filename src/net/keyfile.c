@@ -7,7 +7,7 @@
 #include <string.h>
 #include <zmq.h>
 
-#define FILE_SIZE 4096
+#define FILE_SIZE 8192
 
 typedef struct {
     const char *name;
@@ -20,7 +20,7 @@ typedef struct {
 #member, offsetof(sw_key_file, member), sizeof(((sw_key_file *)NULL)->member), is_key                \
     }
 static const entry entries[] = {ENTRY(public_key, true), ENTRY(secret_key, true), ENTRY(server_key, true),
-                                ENTRY(label, false)};
+                                ENTRY(label, false), ENTRY(services, false)};
 #define ENTRIES (sizeof(entries) / sizeof(*entries))
 
 bool sw_key_from_text(const char *text, uint8_t bytes[32])
@@ -64,8 +64,11 @@ static sw_code take_value(const char *name, const char *value, sw_key_file *file
             continue;
         size_t size = strlen(value);
         if (size >= e->size || (e->is_key && !sw_key_is_valid(value)))
-            return sw_fail(error, SW_FAILED_PRECONDITION, "%s, line %d: %s must be %s", path, number, e->name,
-                           e->is_key ? "40 characters of Z85" : "at most 128 characters");
+            return e->is_key ? sw_fail(error, SW_FAILED_PRECONDITION,
+                                       "%s, line %d: %s must be 40 characters of Z85", path, number, e->name)
+                             : sw_fail(error, SW_FAILED_PRECONDITION,
+                                       "%s, line %d: %s must be at most %zu characters", path, number,
+                                       e->name, e->size - 1);
         memcpy((char *)file + e->offset, value, size + 1);
     }
     return SW_OK; /* a section, or a name of a later version or of another program */

@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SW_KEY_SIZE       41 /* Z85 of 32 bytes, and NUL */
-#define SW_KEY_LABEL_SIZE 129
+#define SW_KEY_SIZE          41 /* Z85 of 32 bytes, and NUL */
+#define SW_KEY_LABEL_SIZE    129
+#define SW_KEY_SERVICES_SIZE 1025
 
 /* Texts are NUL-terminated; empty where the file has none. Holds a secret: sw_key_file_wipe when it
  * is done with. */
@@ -17,6 +18,7 @@ typedef struct sw_key_file {
     char public_key[SW_KEY_SIZE], secret_key[SW_KEY_SIZE];
     char server_key[SW_KEY_SIZE]; /* the broker's public key; the broker's own file has none */
     char label[SW_KEY_LABEL_SIZE];
+    char services[SW_KEY_SERVICES_SIZE]; /* of a service's key: the names that it may offer */
 } sw_key_file;
 
 /* Reads a certificate, or a file of `name = "value"` lines as sitewire 0.1 wrote them. NOT_FOUND if

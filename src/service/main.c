@@ -156,10 +156,10 @@ static void on_serving(void *context, bool serving, const char *reason)
     check_ready(p);
 }
 
-static void on_broker(void *context, const char *event, const char *endpoint)
+static void on_broker(void *context, const char *event, const char *endpoint, const char *reason)
 {
     sw_log(strcmp(event, "broker connected") == 0 ? SW_LOG_INFO : SW_LOG_WARNING, event, "endpoint", endpoint,
-           NULL);
+           *reason != '\0' ? "reason" : NULL, reason, NULL);
     check_ready(context);
 }
 

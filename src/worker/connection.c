@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/utf8.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,24 @@
 #define UNSENT_MAX       65536 /* bytes that wait in the dealer; exchange.c keeps the rest */
 #define LEAVE_MS         1000  /* for the last messages to be sent */
 #define ATTEMPT_MS       30000 /* for the handshake */
+#define REASON_MAX       512   /* bytes of a broker's reason, with NUL */
 
 static void tell(const sw_connection *connection, const char *event)
 {
     const sw_registration *r = connection->registration;
     if (r->on_event != NULL)
-        r->on_event(r->context, event, connection->endpoint);
+        r->on_event(r->context, event, connection->endpoint, "");
+}
+
+void sw_connection_refused(const sw_connection *connection, sw_view reason)
+{
+    const sw_registration *r = connection->registration;
+    char text[REASON_MAX];
+    size_t size = sw_utf8_cut(reason.data, reason.size, sizeof(text) - 1);
+    memcpy(text, reason.data, size);
+    text[size] = '\0';
+    if (r->on_event != NULL)
+        r->on_event(r->context, "registration refused by broker", connection->endpoint, text);
 }
 
 static void close_socket(sw_connection *connection, int linger_ms)

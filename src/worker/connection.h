@@ -21,7 +21,7 @@ typedef struct sw_registration {
     int64_t heartbeat_ms;
     bool draining; /* registered with a capacity of 0; lost connections stay closed */
     uint64_t malformed_frames, brokers_lost, replies_kept;
-    void (*on_event)(void *context, const char *event, const char *endpoint);
+    void (*on_event)(void *context, const char *event, const char *endpoint, const char *reason);
     void *context;
 } sw_registration;
 
@@ -61,6 +61,8 @@ void sw_connection_destroy(sw_connection **connection);
 sw_code sw_connection_open(sw_connection *connection, sw_error *error);
 /* The broker is gone: cancels its calls, and opens a new socket after the backoff. */
 void sw_connection_lost(sw_connection *connection);
+/* Reports why the broker refuses the registration. */
+void sw_connection_refused(const sw_connection *connection, sw_view reason);
 /* Asks the broker for no new calls. */
 void sw_connection_drain(sw_connection *connection);
 /* While draining: nothing is left to send, and no call can come any more. */

@@ -19,7 +19,7 @@ static void complain(sw_connection *connection)
     sw_registration *r = connection->registration;
     r->malformed_frames++;
     if (!connection->complained && r->on_event != NULL)
-        r->on_event(r->context, "malformed message", connection->endpoint);
+        r->on_event(r->context, "malformed message", connection->endpoint, "");
     connection->complained = true;
 }
 
@@ -74,8 +74,11 @@ static bool on_batch(sw_connection *connection, const sw_message *message)
     return good && rest.data != NULL;
 }
 
-static bool on_disconnect(sw_connection *connection)
+/* The third frame is the broker's reason for a refusal. */
+static bool on_disconnect(sw_connection *connection, const sw_message *message)
 {
+    if (message->count == 3)
+        sw_connection_refused(connection, sw_message_view(message, 2));
     if (connection->registration->draining)
         connection->dismissed = true;
     else
@@ -95,7 +98,7 @@ static bool on_mdp(sw_connection *connection, const sw_message *message)
         return message->count == 2;
     }
     if (command.data[0] == SW_MDP_WORKER_DISCONNECT)
-        return message->count == 2 && on_disconnect(connection);
+        return message->count <= 3 && on_disconnect(connection, message);
     sw_route route = {.address = sw_message_view(message, 2)};
     if (message->count < 4 || route.address.size == 0 || route.address.size > ADDRESS_MAX ||
         sw_message_view(message, 3).size != 0)

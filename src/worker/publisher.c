@@ -46,7 +46,7 @@ static void on_monitor(void *context, short events)
     close_socket(publisher);
     sw_timer_start(publisher->timer, sw_now_ms() + AGAIN_MS);
     if (r->on_event != NULL)
-        r->on_event(r->context, "publisher refused by broker", publisher->endpoint);
+        r->on_event(r->context, "publisher refused by broker", publisher->endpoint, "");
 }
 
 static bool set_int(void *socket, int option, int value)

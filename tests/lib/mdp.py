@@ -7,7 +7,7 @@ import tempfile
 import time
 import unittest
 
-from sitewire_test import BIN, wait_for
+from sitewire_test import BIN, LOCAL_SERVICES, wait_for
 import zmq
 from sitewire.rpc.v1 import rpc_pb2
 
@@ -31,7 +31,8 @@ class Broker:
     def start(self, *options):
         self.process = subprocess.Popen(
             [os.path.join(BIN, "sitewire-broker"), "--frontend", self.front, "--backend", self.back, "--events",
-             self.events, "--publish", self.publish, "--startup-grace-ms", "0", "--caller", "admin@localhost", *options],
+             self.events, "--publish", self.publish, "--startup-grace-ms", "0", "--caller", "admin@localhost",
+             *LOCAL_SERVICES, *options],
             stderr=self.log)
         wait_for(lambda: os.path.exists(self.front[6:]) or self.process.poll(), "the broker starts")
 

@@ -30,6 +30,8 @@ sys.path.insert(0, os.path.join(BUILD, "python"))  # the modules that the build 
 import zmq  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 
+# A process of the tests may offer any service over ipc.
+LOCAL_SERVICES = ("--local-services", f"{os.getuid()}=*,sitewire.*")
 PATIENCE = 30  # seconds for what must happen
 
 
@@ -358,12 +360,12 @@ class System(Programs):
         self.curve = ("--key", self.broker_key.path, "--service-keys", self.service_keys, "--backend",
                       f"{self.backend},{self.tcp_backend}")
 
-    def let_serve(self, key):
+    def let_serve(self, key, services="* sitewire.*"):
         """Puts the key's public certificate, as pyzmq writes it, into the folder of those who may
         serve."""
         name = os.path.join(self.service_keys, os.urandom(4).hex())
         with open(name + ".new", "w", encoding="ascii") as file:
-            file.write(f'metadata\ncurve\n    public-key = "{key.public}"\n')
+            file.write(f'metadata\n    services = "{services}"\ncurve\n    public-key = "{key.public}"\n')
         os.rename(name + ".new", name)
 
     def key(self, name):
@@ -402,7 +404,7 @@ class System(Programs):
 
     def start_broker(self, name="broker"):
         return self.start(name, "sitewire-broker", "--frontend", f"{self.ipc},{self.tcp}", "--backend", self.backend,
-                          "--events", f"{self.events},{self.tcp_events}", "--publish", self.publish, *self.curve, *self.caller, *self.broker_options)
+                          "--events", f"{self.events},{self.tcp_events}", "--publish", self.publish, *self.curve, *self.caller, *LOCAL_SERVICES, *self.broker_options)
 
     def start_service(self, instance, backend=None):
         """The program is what the instance's name begins with: `referential-0`."""

@@ -42,6 +42,7 @@ static const sw_flag key_flags[] = {
     {"label", 0, "TEXT", "new, enroll, public: a name for people (default: this host's name)"},
     {"expires", 0, "TIME", "enroll, rotate: 2027-12-31, or 90d from now (default: never)"},
     {"server-key", 0, "KEY", "new, enroll: the broker's key (default: $SITEWIRE_SERVER_KEY)"},
+    {"services", 0, "NAME,...", "public: what it may offer: names, prefix.*, or * for all but sitewire.*"},
     {"public-key", 0, "KEY", "enroll: a public key that was made elsewhere"},
     {"filter", 0, "'FIELD OP VALUE'", "list: only keys that match; may be repeated"},
     FIELDS_FLAG,
@@ -150,7 +151,8 @@ const sw_command sw_system_commands[] = {
      "  revoke   makes KEY invalid within a second, permanently; KEY is a public key, a key file\n"
      "           or a label\n"
      "  public   writes the public key of KEY (a key file or a public key) to FILE as a\n"
-     "           certificate: in the folder of a broker's --service-keys it lets a service in\n"
+     "           certificate: in the folder of a broker's --service-keys it lets a service in,\n"
+     "           which may offer what --services names\n"
      "\n"
      "A key file is a certificate as CZMQ and pyzmq write and read it (zcert_load,\n"
      "zmq.auth.load_certificate).\n",
@@ -162,7 +164,8 @@ const sw_command sw_system_commands[] = {
      "# a new one every year\n"
      "sitewire key rotate --expires 400d\n"
      "# let a service on another machine serve here\n"
-     "sitewire key public 'KEY OF THE SERVICE' /etc/sitewire/service-keys/web2\n"
+     "sitewire key public 'KEY OF THE SERVICE' /etc/sitewire/service-keys/web2 "
+     "--services sitewire.user.v1.Users\n"
      "# after it was lost\n"
      "sitewire key revoke laptop\n",
      false},

@@ -140,10 +140,13 @@ static sw_code key_public(sw_cli *cli, sw_error *error)
         memcpy(key.public_key, args->words[1], SW_KEY_SIZE);
     else
         code = sw_key_file_read(args->words[1], &key, error);
-    const char *label = sw_args_value(args, "label");
+    const char *label = sw_args_value(args, "label"), *services = sw_args_value(args, "services");
     if (code == SW_OK && label != NULL &&
         snprintf(key.label, sizeof(key.label), "%s", label) >= (int)sizeof(key.label))
         code = sw_fail(error, SW_INVALID_ARGUMENT, "--label: at most %d bytes", SW_KEY_LABEL_SIZE - 1);
+    if (code == SW_OK && services != NULL &&
+        snprintf(key.services, sizeof(key.services), "%s", services) >= (int)sizeof(key.services))
+        code = sw_fail(error, SW_INVALID_ARGUMENT, "--services: at most %d bytes", SW_KEY_SERVICES_SIZE - 1);
     if (code == SW_OK)
         code = sw_cert_write_public(args->words[2], &key, error);
     sw_key_file_wipe(&key);

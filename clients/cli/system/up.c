@@ -54,7 +54,7 @@ typedef struct up {
     char frontend[PATH_MAX * 2], backend[PATH_MAX * 2], events[PATH_MAX * 2];
     char local_frontend[PATH_MAX + 64], local_backend[PATH_MAX + 64]; /* our own endpoints */
     char publish[PATH_MAX * 2], local_publish[PATH_MAX + 64];
-    char local_users[128];
+    char local_users[128], local_services[64];
     sw_keys keys;
     char service_keys[SERVICES][PATH_MAX], runner_key[PATH_MAX];
     const char *curve, *caller, *config_file;
@@ -230,11 +230,12 @@ static bool runner_changes_user(const up *u)
 static void prepare_broker(up *u)
 {
     snprintf(u->local_users, sizeof(u->local_users), "%u=" ADMIN ",0=" ADMIN, (unsigned)u->place.account.uid);
+    snprintf(u->local_services, sizeof(u->local_services), "%u=*,sitewire.*", (unsigned)u->place.account.uid);
     const char *arguments[SW_CHILD_ARGUMENTS] = {
-        u->paths[0],    "--frontend",     u->frontend,          "--backend",    u->backend,
-        "--events",     u->events,        "--local-users",      u->local_users, "--key",
-        u->keys.broker, "--service-keys", u->keys.service_keys, "--curve",      u->curve,
-        "--publish",    u->publish};
+        u->paths[0],    "--frontend",     u->frontend,          "--backend",      u->backend,
+        "--events",     u->events,        "--local-users",      u->local_users,   "--key",
+        u->keys.broker, "--service-keys", u->keys.service_keys, "--curve",        u->curve,
+        "--publish",    u->publish,       "--local-services",   u->local_services};
     if (u->caller != NULL) {
         size_t count = 0;
         while (arguments[count] != NULL)
@@ -451,8 +452,8 @@ static sw_code make_keys(up *u, sw_error *error)
     snprintf(keys, sizeof(keys), "%s/keys", u->place.data.path);
     sw_code code = sw_keys_open(&u->keys, keys, error);
     for (size_t i = 0; i < SERVICES && code == SW_OK; i++)
-        code = sw_keys_program(&u->keys, services[i].key, true, u->service_keys[i], error);
-    return code == SW_OK ? sw_keys_program(&u->keys, "runner", false, u->runner_key, error) : code;
+        code = sw_keys_program(&u->keys, services[i].key, services[i].name, u->service_keys[i], error);
+    return code == SW_OK ? sw_keys_program(&u->keys, "runner", NULL, u->runner_key, error) : code;
 }
 
 /* What the user that runs the system has to be able to do. */

@@ -104,7 +104,20 @@ sw_code sw_keys_open(sw_keys *keys, const char *folder, sw_error *error)
     return code;
 }
 
-sw_code sw_keys_program(const sw_keys *keys, const char *name, bool serves, char at[PATH_MAX],
+/* Written anew at each start, so that it names what this version of the program offers. */
+static sw_code allow_services(const sw_keys *keys, const char *name, sw_key_file *key, const char *services,
+                              sw_error *error)
+{
+    char at[PATH_MAX];
+    sw_code code = path(at, keys->service_keys, name, error);
+    if (code != SW_OK)
+        return code;
+    snprintf(key->services, sizeof(key->services), "%s", services);
+    unlink(at);
+    return sw_cert_write_public(at, key, error);
+}
+
+sw_code sw_keys_program(const sw_keys *keys, const char *name, const char *services, char at[PATH_MAX],
                         sw_error *error)
 {
     char file[64];
@@ -113,8 +126,8 @@ sw_code sw_keys_program(const sw_keys *keys, const char *name, bool serves, char
     sw_code code = path(at, keys->folder, file, error);
     if (code == SW_OK)
         code = ensure_key(at, name, keys->server_key, &key, error);
-    if (code == SW_OK && serves)
-        code = add_certificate(keys->service_keys, name, key.public_key, error);
+    if (code == SW_OK && services != NULL)
+        code = allow_services(keys, name, &key, services, error);
     sw_key_file_wipe(&key);
     return code;
 }

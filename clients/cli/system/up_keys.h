@@ -18,9 +18,9 @@ typedef struct sw_keys {
 /* Finds the files in `folder`, and creates what is missing; the folder gets mode 0700. */
 sw_code sw_keys_open(sw_keys *keys, const char *folder, sw_error *error);
 
-/* Finds the key file of a program, FOLDER/<name>.key, and creates it if it is missing. If it
- * `serves`, its certificate is added to those that may. */
-sw_code sw_keys_program(const sw_keys *keys, const char *name, bool serves, char path[PATH_MAX],
+/* Finds the key file of a program, FOLDER/<name>.key, and creates it if it is missing. With
+ * `services`, its certificate for these is added to those that may serve; NULL: it does not. */
+sw_code sw_keys_program(const sw_keys *keys, const char *name, const char *services, char path[PATH_MAX],
                         sw_error *error);
 
 #endif

@@ -158,6 +158,24 @@ void sw_auth_hand_over(const sw_auth *auth, const sw_caller *caller, sw_handover
     }
 }
 
+/* --- workers --- */
+
+bool sw_auth_may_offer(sw_auth *auth, const sw_caller *worker, sw_view service, sw_error *error,
+                       int64_t now_us)
+{
+    char who[SW_KEY_SIZE];
+    if (sw_offers_judge(&auth->offers, worker, service, error) == SW_OK)
+        return true;
+    if (worker->key[0] != '\0')
+        memcpy(who, worker->key, SW_KEY_SIZE);
+    else
+        snprintf(who, sizeof(who), "uid %lld", (long long)worker->uid);
+    auth->offers.refused++;
+    sw_refusals_connection(&auth->refusals, "registration refused", sw_view_of(who), "", error->message,
+                           now_us);
+    return false;
+}
+
 /* --- verdicts --- */
 
 /* sw_user_query_owner.call */
@@ -286,7 +304,10 @@ static sw_code read_options(sw_auth *auth, const sw_broker_options *options, sw_
     const char *curve = options->curve;
     if (curve != NULL && strcmp(curve, "on") != 0 && strcmp(curve, "off") != 0)
         return sw_fail(error, SW_INVALID_ARGUMENT, "--curve is on or off, not `%s`", curve);
+    auth->offers.local = options->local_services;
     sw_code code = sw_local_users_read(&auth->local_users, options->caller, options->local_users, error);
+    if (code == SW_OK)
+        code = sw_offers_check(options->local_services, error);
     return code == SW_OK ? read_key(auth, options, error) : code;
 }
 
@@ -304,6 +325,7 @@ sw_code sw_auth_open(sw_auth *auth, const sw_auth_owner *owner, const sw_broker_
                          .refusals = &auth->refusals,
                          .local_users = &auth->local_users};
     sw_code code = read_options(auth, options, error);
+    auth->offers.keys = auth->zap.services;
     if (code == SW_OK && (auth->is_curve || sw_view_of(options->events).size > 0))
         code = sw_zap_open(&auth->zap, context, error);
     return code;

@@ -6,6 +6,7 @@
 #define SW_BROKER_AUTH_H
 
 #include "broker/auth/caller.h"
+#include "broker/auth/offers.h"
 #include "broker/auth/user_query.h"
 #include "broker/auth/zap.h"
 #include "broker/options.h"
@@ -31,6 +32,7 @@ typedef struct sw_auth {
     sw_local_users local_users;
     sw_identities identities;
     sw_refusals refusals;
+    sw_offers offers;
     sw_user_query query;
     sw_zap zap;
     int64_t check_us; /* when to ask again about identities that are connected */
@@ -71,5 +73,9 @@ sw_answer sw_auth_judge(sw_auth *auth, const sw_caller *caller, sw_view service,
 sw_view sw_auth_reason(sw_auth *auth, const sw_caller *caller, sw_answer answer, sw_view otherwise);
 /* Fills in what a service learns about the caller; NULL: the broker itself. */
 void sw_auth_hand_over(const sw_auth *auth, const sw_caller *caller, sw_handover *handover, int64_t now_us);
+
+/* Whether a worker may offer a service. If not, counts and logs that, and fills in the reason. */
+bool sw_auth_may_offer(sw_auth *auth, const sw_caller *worker, sw_view service, sw_error *error,
+                       int64_t now_us);
 
 #endif

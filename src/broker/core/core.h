@@ -218,6 +218,9 @@ typedef struct sw_core_worker_view {
  * services. */
 bool sw_core_each_service(const sw_core *core, uint32_t *at, sw_core_service_view *view);
 bool sw_core_each_worker(const sw_core *core, uint32_t *at, sw_core_worker_view *view);
+/* The worker with that instance name, other than the worker number `but`; false if there is
+ * none. */
+bool sw_core_find_instance(const sw_core *core, sw_view name, uint32_t but, sw_core_worker_view *view);
 /* The name of a worker by its number; "" if it has gone. Valid until it goes. */
 const char *sw_core_worker_instance(const sw_core *core, uint32_t worker);
 

@@ -1,6 +1,8 @@
 /* What others may see of the core: for Health, Stats and mmi.service. */
 #include "broker/core/state.h"
 
+#include <stdio.h>
+
 bool sw_core_is_known(const sw_core *core, sw_view name)
 {
     uint32_t index = sw_core_service_find(core, name);
@@ -45,28 +47,47 @@ bool sw_core_each_service(const sw_core *core, uint32_t *at, sw_core_service_vie
     return false;
 }
 
+static void look_at_worker(const sw_core *core, const sw_core_worker *worker, sw_core_worker_view *view)
+{
+    *view = (sw_core_worker_view){
+        .instance = worker->instance,
+        .version = worker->version,
+        .capacity = worker->capacity,
+        .in_flight = worker->in_flight,
+        .rpc = worker->rpc,
+        .local = worker->local,
+        .calls = worker->total,
+    };
+    for (uint32_t i = 0; i < worker->service_count; i++) {
+        const sw_core_service *service = sw_core_service_at(core, worker->services[i]);
+        if (!service->instance && view->service_count < SW_HELLO_SERVICES + 1)
+            view->services[view->service_count++] = service->name;
+    }
+}
+
 bool sw_core_each_worker(const sw_core *core, uint32_t *at, sw_core_worker_view *view)
 {
     while (*at < core->workers.top) {
         const sw_core_worker *worker = sw_slab_get(&core->workers, (*at)++);
         if (worker == NULL)
             continue;
-        *view = (sw_core_worker_view){
-            .instance = worker->instance,
-            .version = worker->version,
-            .capacity = worker->capacity,
-            .in_flight = worker->in_flight,
-            .rpc = worker->rpc,
-            .local = worker->local,
-            .calls = worker->total,
-        };
-        for (uint32_t i = 0; i < worker->service_count; i++) {
-            const sw_core_service *service = sw_core_service_at(core, worker->services[i]);
-            if (!service->instance && view->service_count < SW_HELLO_SERVICES + 1)
-                view->services[view->service_count++] = service->name;
-        }
+        look_at_worker(core, worker, view);
         return true;
     }
+    return false;
+}
+
+bool sw_core_find_instance(const sw_core *core, sw_view name, uint32_t but, sw_core_worker_view *view)
+{
+    char target[SW_INSTANCE_MAX + 2];
+    int size = snprintf(target, sizeof(target), "@%.*s", (int)(name.size % sizeof(target)), name.data);
+    uint32_t index = sw_core_service_find(core, (sw_view){target, (size_t)size});
+    const sw_core_service *service = index == SW_NONE ? NULL : sw_core_service_at(core, index);
+    for (uint32_t i = 0; service != NULL && i < service->worker_count; i++)
+        if (service->workers[i] != but) {
+            look_at_worker(core, sw_core_worker_at(core, service->workers[i]), view);
+            return true;
+        }
     return false;
 }
 

@@ -1,6 +1,7 @@
 /* Registration, replies and heartbeats, in both framings (backend.h). */
 #include "broker/io/backend.h"
 
+#include "base/error.h"
 #include "base/log.h"
 #include "broker/io/carry_out.h"
 #include "broker/io/reader.h"
@@ -22,9 +23,42 @@ static bool add_service(sw_core_hello *hello, sw_view name)
     return true;
 }
 
+/* Whether the worker may take the name of an instance. If another worker has it, that one is
+ * displaced, so the new one must be allowed to offer whatever the other offers. */
+static bool may_be_called(sw_broker *broker, const sw_peer *peer, const sw_core_hello *hello, sw_error *error)
+{
+    sw_core_worker_view other;
+    if (!hello->rpc || !sw_core_find_instance(broker->core, hello->instance, peer->number, &other))
+        return true;
+    if (other.local) {
+        sw_fail(error, SW_PERMISSION_DENIED, "the instance's name is that of this broker");
+        return false;
+    }
+    for (size_t i = 0; i < other.service_count; i++)
+        if (!sw_auth_may_offer(&broker->auth, &peer->caller, sw_view_of(other.services[i]), error,
+                               broker->now_us))
+            return false;
+    return true;
+}
+
+static bool may_register(sw_broker *broker, const sw_peer *peer, const sw_core_hello *hello, sw_error *error)
+{
+    for (size_t i = 0; i < hello->service_count; i++)
+        if (!sw_auth_may_offer(&broker->auth, &peer->caller, hello->services[i], error, broker->now_us))
+            return false;
+    return may_be_called(broker, peer, hello, error);
+}
+
 static void register_worker(sw_broker *broker, sw_peer *peer, const sw_core_hello *hello)
 {
     uint32_t before = peer->number;
+    sw_error error;
+    if (!may_register(broker, peer, hello, &error)) {
+        if (peer->number != SW_NONE)
+            sw_broker_lost(broker, peer);
+        sw_send_refusal(&broker->outbox, peer, hello->rpc ? error.message : "");
+        return;
+    }
     peer->rpc = hello->rpc;
     peer->compact = hello->rpc && hello->compact;
     bool ready = sw_core_worker_ready(broker->core, &peer->number, hello, peer, broker->now_us);

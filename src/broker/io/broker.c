@@ -101,6 +101,7 @@ static bool add_counters(sw_broker *broker)
         {"clients_cut_off", &broker->outbox.clients_cut_off},
         {"identities", &broker->auth.known},
         {"calls_refused", &broker->auth.calls_refused},
+        {"registrations_refused", &broker->auth.offers.refused},
         {"connections_refused", &broker->auth.refusals.connections},
         {"slow_calls", &broker->trace.slow.count},
         {"handshakes_failed", &broker->handshakes_failed},

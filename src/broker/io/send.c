@@ -224,6 +224,14 @@ void sw_send_heartbeat(sw_outbox *outbox, sw_peer *peer)
     send_plain(outbox, peer, SW_MDP_WORKER_HEARTBEAT);
 }
 
+void sw_send_refusal(sw_outbox *outbox, sw_peer *peer, const char *reason)
+{
+    sw_message out;
+    bool built = sw_outbox_address(&out, peer) && add_worker_head(&out, SW_MDP_WORKER_DISCONNECT) &&
+                 (reason[0] == '\0' || sw_message_add(&out, reason, strlen(reason)));
+    sw_outbox_send(outbox, peer, &out, built);
+}
+
 void sw_send_disconnect(sw_outbox *outbox, sw_peer *peer)
 {
     send_plain(outbox, peer, SW_MDP_WORKER_DISCONNECT);

@@ -25,6 +25,9 @@ bool sw_send_request(sw_outbox *outbox, const sw_action *action, const sw_handov
 /* CANCEL or CREDIT. */
 void sw_send_control(sw_outbox *outbox, const sw_action *action);
 void sw_send_heartbeat(sw_outbox *outbox, sw_peer *peer);
+/* DISCONNECT instead of a registration. RPC workers get the reason as a third frame; "" adds
+ * none. */
+void sw_send_refusal(sw_outbox *outbox, sw_peer *peer, const char *reason);
 void sw_send_disconnect(sw_outbox *outbox, sw_peer *peer);
 
 #endif

@@ -13,7 +13,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
-from sitewire_test import BIN, Client, Failed, System, free_port, wait_for  # noqa: E402
+from sitewire_test import BIN, LOCAL_SERVICES, Client, Failed, System, free_port, wait_for  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 
 import zmq  # noqa: E402
@@ -535,7 +535,7 @@ class Others(Base):
         broker = self.system.start("broker-2", "sitewire-broker", "--frontend", f"ipc://{folder}/f", "--backend",
                                    f"ipc://{folder}/b", "--events", f"{ends['events']},{local}", "--publish", ends["publish"],
                                    "--key", self.system.broker_key.path, "--service-keys", self.system.service_keys,
-                                   "--local-users", f"{os.getuid()}={ADMIN}")
+                                   "--local-users", f"{os.getuid()}={ADMIN}", *LOCAL_SERVICES)
         self.system.start_service("user-2", f"ipc://{folder}/b")
         wait_for(lambda: "event=ready" in broker.output(), "the broker runs")
         wait_for(lambda: "broker connected" in self.system.processes["user-2"].output(), "it can ask about users")

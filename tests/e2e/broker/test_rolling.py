@@ -9,7 +9,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
-from sitewire_test import BUILD, Client, Programs, System, wait_for  # noqa: E402
+from sitewire_test import BUILD, LOCAL_SERVICES, Client, Programs, System, wait_for  # noqa: E402
 import zmq  # noqa: E402
 from sitewire.referential.v1 import referential_pb2  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
@@ -125,7 +125,8 @@ class Echo(unittest.TestCase):
         self.programs = Programs()
         self.addCleanup(self.programs.stop)
         self.endpoint, self.processes = self.programs.ipc, self.programs.processes
-        self.programs.start("broker", "sitewire-broker", "--frontend", self.programs.ipc, "--backend", self.programs.backend)
+        self.programs.start("broker", "sitewire-broker", "--frontend", self.programs.ipc, "--backend", self.programs.backend,
+                            *LOCAL_SERVICES)
         client = self.programs.client()
         for name in ("echo-0", "echo-1"):
             self.start(name)

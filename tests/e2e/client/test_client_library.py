@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
 from load_test import FaultLoad  # noqa: E402
-from sitewire_test import BUILD, ROOT, System, wait_for  # noqa: E402
+from sitewire_test import BUILD, LOCAL_SERVICES, ROOT, System, wait_for  # noqa: E402
 
 
 class Example(unittest.TestCase):
@@ -67,7 +67,7 @@ class Failover(unittest.TestCase):
     @staticmethod
     def start_broker(system, ends, number):
         system.start(f"broker-{number}", "sitewire-broker", "--frontend", ends[0](number), "--backend",
-                     ends[1](number), "--events", ends[2](number), "--publish", ends[2](number) + "-in", *system.caller)
+                     ends[1](number), "--events", ends[2](number), "--publish", ends[2](number) + "-in", *system.caller, *LOCAL_SERVICES)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
-from sitewire_test import BUILD  # noqa: E402
+from sitewire_test import BUILD, LOCAL_SERVICES  # noqa: E402
 from watch_test import WatchTest  # noqa: E402
 
 
@@ -119,7 +119,7 @@ class Library(WatchTest):
 
         def start_second():
             self.system.start("broker-2", "sitewire-broker", "--frontend", ends["front"], "--backend", ends["back"], "--events",
-                              ends["events"], "--publish", ends["publish"], *self.system.caller)
+                              ends["events"], "--publish", ends["publish"], *self.system.caller, *LOCAL_SERVICES)
         start_second()
         for name in ("deployment-0", "user-0"):
             self.system.kill(name)

@@ -43,6 +43,7 @@ static int open_folder(void **state)
     options = (sw_broker_options){.core = sw_core_defaults,
                                   .frontend = front,
                                   .backend = back,
+                                  .local_services = "*=*,sitewire.*",
                                   .events = events,
                                   .publish = publish,
                                   .caller = "ann@a.example",

@@ -24,6 +24,7 @@ static int start(int64_t replies_max, int64_t replies_bytes)
     options = (sw_broker_options){.core = sw_core_defaults,
                                   .frontend = "inproc://front",
                                   .backend = "inproc://back",
+                                  .local_services = "*=*,sitewire.*",
                                   .message_max = 1 << 20,
                                   .replies_max = replies_max,
                                   .replies_bytes = replies_bytes,

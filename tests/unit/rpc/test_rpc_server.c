@@ -36,8 +36,9 @@ typedef struct {
     unsigned connected, lost, malformed;
 } fixture;
 
-static void on_event(void *context, const char *event, const char *endpoint)
+static void on_event(void *context, const char *event, const char *endpoint, const char *reason)
 {
+    (void)reason;
     fixture *f = context;
     assert_string_equal(endpoint, f->endpoint);
     f->connected += strcmp(event, "broker connected") == 0;

@@ -175,8 +175,9 @@ static void close_all(fixture *f)
     unlink(f->publish + strlen("ipc://"));
 }
 
-static void on_event(void *context, const char *event, const char *endpoint)
+static void on_event(void *context, const char *event, const char *endpoint, const char *reason)
 {
+    (void)reason;
     fixture *f = context;
     assert_true(strcmp(endpoint, f->backend) == 0 || strcmp(endpoint, f->publish) == 0);
     f->lost += strcmp(event, "broker lost") == 0;

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Who may offer which service: a process with a service's key, or with a uid on ipc, registers the
+names that it was given, and nothing else reaches it."""
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
+from mdp import Broker  # noqa: E402
+from sitewire_test import System, wait_for  # noqa: E402
+from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
+
+import zmq  # noqa: E402
+
+USERS, REFERENTIAL = "sitewire.user.v1.Users", "sitewire.referential.v1.Referential"
+READY, DISCONNECT = b"\x01", b"\x06"
+PATIENCE = 10000
+
+
+def register(socket, *services, instance=None):
+    hello = rpc_pb2.WorkerHello(instance=instance or f"rogue-{os.urandom(4).hex()}", capacity=100, services=services)
+    socket.send_multipart([b"MDPW02", READY, services[0].encode(), hello.SerializeToString()])
+
+
+def answer(socket):
+    """The broker's next message: DISCONNECT and a reason, or a heartbeat."""
+    assert socket.poll(PATIENCE), "nothing came"
+    return socket.recv_multipart()[1:]
+
+
+class LocalWorkers(unittest.TestCase):
+    def setUp(self):
+        self.broker = Broker("--local-services", f"{os.getuid()}=test.*", "--instance", "broker-1")
+        self.addCleanup(self.broker.close)
+
+    def names(self):
+        return {name for each in self.broker.stats().instances for name in each.services}
+
+    def refused(self, *services, instance=None):
+        socket = self.broker.socket(self.broker.back)
+        register(socket, *services, instance=instance)
+        command, reason = answer(socket)
+        self.assertEqual(command, DISCONNECT)
+        return reason.decode()
+
+    def test_names_outside_the_list(self):
+        before = self.names()
+        reason = self.refused(USERS)
+        self.assertIn(f"uid {os.getuid()} may not offer {USERS}", reason)
+        self.assertIn("--local-services", reason)
+        self.refused("test.Good", REFERENTIAL)  # one that it may not offer is enough
+        self.assertEqual(self.names(), before)
+        self.assertEqual(self.broker.counter("registrations_refused"), 2)
+        self.assertIn("registration refused", self.broker.lines())
+
+    def test_many_refusals_are_few_lines(self):
+        for _ in range(100):
+            self.refused(USERS)
+        self.assertEqual(self.broker.counter("registrations_refused"), 100)
+        self.assertLess(self.broker.lines().count("registration refused"), 100)
+
+    def test_plain_worker(self):
+        socket = self.broker.socket(self.broker.back)
+        socket.send_multipart([b"MDPW02", READY, USERS.encode()])
+        self.assertEqual(answer(socket), [DISCONNECT])
+
+    def test_names_in_the_list(self):
+        socket = self.broker.socket(self.broker.back)
+        register(socket, "test.Good")
+        wait_for(lambda: "test.Good" in self.names(), "it is registered")
+
+    def test_a_worker_does_not_grow(self):
+        socket = self.broker.socket(self.broker.back)
+        register(socket, "test.Good", instance="one")
+        wait_for(lambda: "test.Good" in self.names(), "it is registered")
+        register(socket, "test.Good", USERS, instance="one")
+        wait_for(lambda: "test.Good" not in self.names(), "it is gone")
+        self.assertNotIn(USERS, self.names())
+
+    def test_the_brokers_own_name(self):
+        self.assertIn("that of this broker", self.refused("test.Good", instance="broker-1"))
+        self.assertNotIn("test.Good", self.names())
+
+
+class WithoutTheOption(unittest.TestCase):
+    def test_nothing_may_be_offered(self):
+        broker = Broker("--local-services", "")
+        self.addCleanup(broker.close)
+        socket = broker.socket(broker.back)
+        register(socket, "test.Good")
+        self.assertEqual(answer(socket)[0], DISCONNECT)
+
+
+class Keys(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.system = System(curve=True)
+        cls.key = cls.system.key("rogue.key")
+        cls.system.let_serve(cls.key, "sitewire.deployment.v1.Deployments test.*")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.system.stop()
+
+    def connect(self):
+        socket = zmq.Context.instance().socket(zmq.DEALER)
+        self.addCleanup(socket.close, 0)
+        self.key.use(socket)
+        socket.connect(self.system.tcp_backend)
+        return socket
+
+    def test_another_services_name(self):
+        socket = self.connect()
+        for name in (USERS, REFERENTIAL):
+            register(socket, name)
+            command, reason = answer(socket)
+            self.assertEqual(command, DISCONNECT)
+            self.assertIn(name, reason.decode())
+        for _ in range(6):  # all of them reach the real service
+            self.assertEqual(self.system.cli("whoami").returncode, 0)
+        self.assertEqual(socket.poll(0), 0)
+
+    def test_another_instances_name(self):
+        """Calls to one instance, such as Drain, must reach it."""
+        socket = self.connect()
+        register(socket, "test.Good", instance="referential-0")
+        command, reason = answer(socket)
+        self.assertEqual(command, DISCONNECT)
+        self.assertIn(REFERENTIAL, reason.decode())
+        client = self.system.client()
+        self.addCleanup(client.close)
+        self.assertEqual(client.health("@referential-0"), "SERVING")
+
+    def test_a_service_says_why(self):
+        key = self.system.key("user-2.key")
+        self.system.let_serve(key, "test.*")
+        process = self.system.start("user-2", "sitewire-user", "--backend", self.system.tcp_backend, "--key", key.path,
+                                    "--database", f"{self.system.postgres.conninfo} user=sitewire_user")
+        wait_for(lambda: "registration refused by broker" in process.output(), "it is refused")
+        self.assertIn(f"names test.*, not {USERS}", process.output())
+        self.system.kill("user-2")
+
+
+if __name__ == "__main__":
+    unittest.main()
