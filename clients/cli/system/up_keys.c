@@ -42,7 +42,7 @@ static sw_code add_certificate(const char *folder, const char *name, const char 
 {
     char at[PATH_MAX];
     sw_key_file key = {0};
-    snprintf(key.public_key, sizeof(key.public_key), "%s", public_key);
+    snprintf(key.public_key, sizeof(key.public_key), "%.40s", public_key);
     snprintf(key.label, sizeof(key.label), "%s", name);
     sw_code code = path(at, folder, name, error);
     if (code == SW_OK)
