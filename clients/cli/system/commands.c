@@ -42,7 +42,7 @@ static const sw_flag key_flags[] = {
     {"label", 0, "TEXT", "new, enroll, public: a name for people (default: this host's name)"},
     {"expires", 0, "TIME", "enroll, rotate: 2027-12-31, or 90d from now (default: never)"},
     {"server-key", 0, "KEY", "new, enroll: the broker's key (default: $SITEWIRE_SERVER_KEY)"},
-    {"services", 0, "NAME,...", "public: what it may offer: names, prefix.*, or * for all but sitewire.*"},
+    {"services", 0, "NAME,...", "public: services that it may offer: names, prefix.*, or *"},
     {"public-key", 0, "KEY", "enroll: a public key that was made elsewhere"},
     {"filter", 0, "'FIELD OP VALUE'", "list: only keys that match; may be repeated"},
     FIELDS_FLAG,
@@ -164,8 +164,7 @@ const sw_command sw_system_commands[] = {
      "# a new one every year\n"
      "sitewire key rotate --expires 400d\n"
      "# let a service on another machine serve here\n"
-     "sitewire key public 'KEY OF THE SERVICE' /etc/sitewire/service-keys/web2 "
-     "--services sitewire.user.v1.Users\n"
+     "sitewire key public 'KEY OF THE SERVICE' /etc/sitewire/service-keys/web2 --services acme.*\n"
      "# after it was lost\n"
      "sitewire key revoke laptop\n",
      false},
