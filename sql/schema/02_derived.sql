@@ -20,10 +20,11 @@ BEGIN
         (SELECT jsonb_object_agg(r.name, (SELECT string_agg(format('before->>%1$L IS DISTINCT FROM after->>%1$L', c), ' OR ')
                                           FROM unnest(sitewire.columns_in(r.project)) c))
          FROM sitewire.resource r WHERE r.project IS NOT NULL));
-    -- Whether a caller who is not an admin may read one version of a row. Names are those of today.
-    -- `id` is the change that made the version.
-    PERFORM sitewire.derive_case('users.may_read_version(resource text, key text, version jsonb, project text, id bigint) '
-                                 'RETURNS boolean', 'false',
+    -- Whether a caller who is not an admin may read one version of a row, by the rights of today on
+    -- the same project, or the same user: not on those that have got its name since. `id` is the
+    -- change that made the version, `row_id` and `project_row` are permanent numbers.
+    PERFORM sitewire.derive_case('users.may_read_version(resource text, version jsonb, project text, row_id bigint, '
+                                 'project_row bigint, id bigint) RETURNS boolean', 'false',
         (SELECT jsonb_object_agg(r.name, sitewire.past_condition(r)) FROM sitewire.resource r));
     PERFORM sitewire.derive_impact();
 END $$;
@@ -41,11 +42,11 @@ END $$;
 CREATE OR REPLACE FUNCTION sitewire.past_condition(r sitewire.resource) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce(sitewire.fill(r.past, 'version'), string_agg(CASE u.needs
         WHEN 'profile' THEN 'true'
-        WHEN 'own' THEN format('coalesce(users.name_now(''User'', %s, id) = users.me(), false)',
+        WHEN 'own' THEN format('coalesce(users.name_of_row(users.row_at(''User'', %s, id)) = users.me(), false)',
                                sitewire.fill(r.owner, 'version'))
         WHEN 'manager' THEN 'users.may_manage(NULL)'
-        WHEN 'manage' THEN '(project IS NOT NULL AND users.may_manage(users.name_now(''Project'', project, id)))'
-        WHEN 'read' THEN '(project IS NOT NULL AND users.may_read(users.name_now(''Project'', project, id)))'
+        WHEN 'manage' THEN '(project IS NOT NULL AND users.may_manage_row(project_row))'
+        WHEN 'read' THEN '(project IS NOT NULL AND users.may_read_row(project_row))'
         ELSE 'false' END, ' OR ' ORDER BY u.needs = 'own' DESC, u.needs), 'false')
     FROM users.rule u WHERE u.resource = r.name AND u.action = 'read'
 $$;

@@ -99,7 +99,8 @@ END $$;
 --   visible     SQL condition under which a caller who is not an admin may read a row, if it
 --               differs from what follows from `read`, `project` and `owner`
 --   past        the same for a version of the row in history: a template over that version
---               (`version`), its `key`, its `project` and the `id` of the change
+--               (`version`), its `project`, the permanent numbers of the row (`row_id`) and of its
+--               project (`project_row`), and the `id` of the change
 --   serves      a resource and the columns that hold its key: what stops working when the row is
 --               deleted (Referential.ListImpact); for a link, the side that runs on the others
 --   secret      the name of the secret that a row may have (06_secrets.sql)

@@ -158,6 +158,16 @@ BEGIN
     END IF;
 END $$;
 
+-- Whether the caller may have the reply to an earlier request of its own again: it may read, by its
+-- rights of today, the row in it.
+CREATE OR REPLACE FUNCTION sitewire.may_replay(resource text, reply jsonb) RETURNS boolean LANGUAGE plpgsql STABLE
+SECURITY DEFINER AS $$
+BEGIN
+    RETURN users.is_admin() OR EXISTS (
+        SELECT FROM users.rule r, users.meets(users.me(), r.needs, r.resource, reply, reply) m
+        WHERE r.resource = may_replay.resource AND r.action = 'read' AND m.met);
+END $$;
+
 -- The trigger before a row is changed. It applies to the services. Changes by a foreign key or by a
 -- function of the schema's owner are allowed, because their start was checked.
 CREATE OR REPLACE FUNCTION users.guard() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -266,20 +276,6 @@ END $$;
 CREATE OR REPLACE FUNCTION users.project_of_domain(fqdn text) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
 BEGIN
     RETURN (SELECT 'website:' || d.website FROM referential.domain d WHERE d.fqdn = project_of_domain.fqdn);
-END $$;
-
--- Whether the caller, who is not an admin, may read a domain, or could read a deleted domain if it
--- still existed.
-CREATE OR REPLACE FUNCTION users.may_read_domain(fqdn text) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
-DECLARE
-    project text;
-BEGIN
-    SELECT 'website:' || d.website INTO project FROM referential.domain d WHERE d.fqdn = may_read_domain.fqdn;
-    IF NOT FOUND THEN
-        SELECT users.name_now('Project', c.project, c.id) INTO project FROM users.change c
-        WHERE c.resource = 'Domain' AND c.key = may_read_domain.fqdn ORDER BY c.id DESC LIMIT 1;
-    END IF;
-    RETURN FOUND AND users.may_read(project);
 END $$;
 
 -- All projects that a user who is not an admin may read. The broker uses it to select the events of

@@ -71,6 +71,39 @@ CREATE OR REPLACE FUNCTION users.record_read(resource text, key text) RETURNS vo
            coalesce(current_setting('sitewire.reason', true), ''), resource, key, 'READ'
 $$;
 
+-- The trigger before a change is written: the permanent numbers of the row and of its project. The
+-- number of a row is the id of the change that made it, so a row that is made later under the same
+-- name has another one.
+CREATE OR REPLACE FUNCTION users.number_row() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last users.change; -- of the same row
+BEGIN
+    IF NEW.operation <> 'INSERT' THEN
+        SELECT c.row_id, c.project, c.project_row INTO last.row_id, last.project, last.project_row FROM users.change c
+        WHERE c.resource = NEW.resource AND c.key = coalesce(NEW.old_key, NEW.key) ORDER BY c.id DESC LIMIT 1;
+    END IF;
+    NEW.row_id := coalesce(last.row_id, NEW.id);
+    NEW.project_row := CASE WHEN NEW.project IS NULL THEN NULL
+                            WHEN NEW.resource = 'Project' THEN NEW.row_id
+                            WHEN NEW.project = last.project THEN last.project_row
+                            -- The rename of a project may be recorded after those of its rows.
+                            ELSE coalesce(users.live_row('Project', NEW.project), last.project_row) END;
+    RETURN NEW;
+END $$;
+SELECT sitewire.keep_trigger('number_row', 'users.change', 'BEFORE INSERT', 'FOR EACH ROW EXECUTE FUNCTION users.number_row()');
+
+-- The number of the row that has this name, as far as history tells; NULL if there is none.
+CREATE OR REPLACE FUNCTION users.live_row(resource text, key text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    last users.change;
+BEGIN
+    SELECT c.id, c.row_id, c.operation INTO last.id, last.row_id, last.operation FROM users.change c
+    WHERE c.resource = live_row.resource AND c.key = live_row.key ORDER BY c.id DESC LIMIT 1;
+    RETURN CASE WHEN last.operation <> 'DELETE'
+                     AND NOT EXISTS (SELECT FROM users.change c WHERE c.resource = live_row.resource
+                                     AND c.old_key = live_row.key AND c.id > last.id) THEN last.row_id END;
+END $$;
+
 -- Prevents that even the owner changes history by mistake.
 CREATE OR REPLACE FUNCTION users.keep_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -132,33 +165,79 @@ END $$;
 
 -- --- What a caller may read ---
 
--- The key of today of a row whose key was `key` at the time of the change `since`. Follows renames.
-CREATE OR REPLACE FUNCTION users.name_now(resource text, key text, since bigint) RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
-DECLARE
-    name text := name_now.key;
-    last bigint := since;
+-- The name that a row has today, by its permanent number; NULL if it was deleted. So who gets a
+-- name later does not get the past of the row that had it before.
+CREATE OR REPLACE FUNCTION users.name_of_row(number bigint) RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 BEGIN
-    LOOP
-        SELECT c.key, c.id INTO key, last FROM users.change c
-        WHERE c.resource = name_now.resource AND c.old_key = name AND c.id > last ORDER BY c.id LIMIT 1;
-        IF NOT FOUND THEN
-            RETURN name;
-        END IF;
-        name := key;
-    END LOOP;
+    RETURN (SELECT CASE WHEN c.operation <> 'DELETE' THEN c.key END FROM users.change c
+            WHERE c.row_id = number ORDER BY c.id DESC LIMIT 1);
+END $$;
+
+-- The number of the row that had this name at the time of a change; NULL if there was none.
+CREATE OR REPLACE FUNCTION users.row_at(resource text, key text, change bigint) RETURNS bigint LANGUAGE plpgsql STABLE
+SECURITY DEFINER AS $$
+DECLARE
+    last users.change;
+BEGIN
+    SELECT c.id, c.row_id, c.operation INTO last.id, last.row_id, last.operation FROM users.change c
+    WHERE c.resource = row_at.resource AND c.key = row_at.key AND c.id <= row_at.change ORDER BY c.id DESC LIMIT 1;
+    RETURN CASE WHEN last.id = row_at.change
+                     OR last.operation <> 'DELETE'
+                        AND NOT EXISTS (SELECT FROM users.change c WHERE c.resource = row_at.resource AND c.old_key = row_at.key
+                                        AND c.id > last.id AND c.id <= row_at.change) THEN last.row_id END;
+END $$;
+
+-- Whether the caller, who is not an admin, may read or manage a project with this number today. A
+-- project that was deleted has no readers, whoever has its name now.
+CREATE OR REPLACE FUNCTION users.may_read_row(project_row bigint) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+DECLARE
+    project text := users.name_of_row(project_row);
+BEGIN
+    RETURN project IS NOT NULL AND users.may_read(project);
+END $$;
+CREATE OR REPLACE FUNCTION users.may_manage_row(project_row bigint) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+DECLARE
+    project text := users.name_of_row(project_row);
+BEGIN
+    RETURN project IS NOT NULL AND users.may_manage(project);
+END $$;
+
+-- Whether the caller may read the domain that had this name at the time of a change, or could read
+-- it if it still existed.
+CREATE OR REPLACE FUNCTION users.may_read_domain(fqdn text, change bigint) RETURNS boolean LANGUAGE plpgsql STABLE
+SECURITY DEFINER AS $$
+DECLARE
+    last users.change;
+BEGIN
+    SELECT c.project, c.project_row INTO last.project, last.project_row FROM users.change c
+    WHERE c.row_id = users.row_at('Domain', fqdn, change) ORDER BY c.id DESC LIMIT 1;
+    RETURN FOUND AND (last.project IS NULL OR users.may_read_row(last.project_row));
+END $$;
+
+-- Whether the caller may read a secret with this permanent number, or could read it if it still
+-- existed. A secret stays with the row that it was set for, and has its first name at its first
+-- change.
+CREATE OR REPLACE FUNCTION users.may_read_secret_row(number bigint) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+DECLARE
+    part text[] := (SELECT regexp_match(c.key, '^([^/]*)/(.*)/([^/]*)$') FROM users.change c WHERE c.id = number);
+    owner text := users.name_of_row(users.row_at(part[1], part[2], number));
+BEGIN
+    RETURN owner IS NOT NULL AND users.may_read_secret(concat_ws('/', part[1], owner, part[3]));
 END $$;
 
 -- Whether the caller may also read the row as it was before a change that moved it to another
--- project. The names of projects are followed from before the transaction, which may have renamed
--- one.
-CREATE OR REPLACE FUNCTION users.may_read_origin(resource text, before jsonb, after jsonb, transaction xid8) RETURNS boolean
+-- project.
+CREATE OR REPLACE FUNCTION users.may_read_origin(resource text, before jsonb, after jsonb, row_id bigint, id bigint) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+DECLARE
+    last users.change;
 BEGIN
     IF NOT users.is_moved(resource, before, after) THEN
         RETURN true;
     END IF;
-    RETURN users.may_read(users.name_now('Project', users.project_of(resource, before),
-        (SELECT min(c.id) - 1 FROM users.change c WHERE c.transaction = may_read_origin.transaction)));
+    SELECT c.project, c.project_row INTO last.project, last.project_row FROM users.change c
+    WHERE c.row_id = may_read_origin.row_id AND c.id < may_read_origin.id AND c.operation <> 'READ' ORDER BY c.id DESC LIMIT 1;
+    RETURN FOUND AND (last.project IS NULL OR users.may_read_row(last.project_row));
 END $$;
 
 -- --- As of a time ---
@@ -197,5 +276,5 @@ CREATE OR REPLACE FUNCTION sitewire.as_of(resource text, read_time timestamptz, 
 LANGUAGE sql STABLE SECURITY DEFINER AS $$
     SELECT c.after FROM users.latest(resource, read_time, first, last) l (id) JOIN users.change c ON c.id = l.id
     WHERE users.is_admin() OR current_setting('is_superuser') = 'on' OR NOT pg_has_role(session_user, 'sitewire_service', 'member')
-       OR users.may_read_version(c.resource, c.key, c.after, c.project, c.id)
+       OR users.may_read_version(c.resource, c.after, c.project, c.row_id, c.project_row, c.id)
 $$;

@@ -26,6 +26,9 @@ BEGIN
                  (earlier.method, users.me(), sha256(convert_to(asked, 'UTF8'))) THEN
         PERFORM sitewire.fail('SW002', 'request_id', 'this request_id was used for a different request: use a new one for each '
                                                      'change');
+    ELSIF FOUND AND NOT users.is_admin()
+          AND NOT EXISTS (SELECT FROM deployment.deployment d WHERE d.id = (r.reply->>'id')::bigint AND users.may_read(d.project)) THEN
+        PERFORM sitewire.fail('SW005', 'request_id', format('%s may not read any more what this request_id made', users.me()));
     END IF;
     RETURN r.reply;
 END $$;

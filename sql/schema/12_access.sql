@@ -28,8 +28,10 @@ BEGIN
 END $$;
 
 -- After all calls, sitewire.sweep generates the functions that depend on all of them
--- (sitewire.derive).
+-- (sitewire.derive). Policies name these functions, so they are generated once before, from what is
+-- registered until now.
 SELECT set_config('sitewire.derives_later', 'on', true);
+SELECT sitewire.derive();
 
 -- The rules say who may do what, so history records their changes, as `Rule`. Admins can read
 -- these.
@@ -67,17 +69,17 @@ SELECT sitewire.keep_resource('referential.website_deployed', 'sitewire_referent
 -- A domain that serves no website belongs to no project: everybody reads it, and admins change it.
 SELECT sitewire.keep_resource('referential.domain', 'sitewire_referential', read => 'read', "update" => 'manage',
                               project => '''website:'' || {website}', serves => '{Website,website}',
-                              past => 'users.may_read(users.name_now(''Project'', project, id))');
+                              past => '(project IS NULL OR users.may_read_row(project_row))');
 -- Whoever may read a domain may see which load balancers it is on.
 SELECT sitewire.keep_resource('referential.domain_load_balancer', 'sitewire_referential', read => 'read',
                               project => 'users.project_of_domain({domain})', serves => '{Domain,domain}',
-                              past => 'users.may_read_domain(users.name_now(''Domain'', {domain}, id))');
+                              past => 'users.may_read_domain({domain}, id)');
 -- The table itself is for its owner only; the service sees the view, and functions
 -- (06_secrets.sql).
 SELECT sitewire.keep_resource('referential.secret', 'sitewire_referential', '{SELECT,DELETE}',
                               listing => 'referential.secret_listing', read => 'manage', "create" => 'manage',
                               "update" => 'manage', "delete" => 'manage', projects => 'users.projects_of_secret',
-                              past => 'users.may_read_secret(users.name_now(''Secret'', key, id))', hidden => '{ciphertext}');
+                              past => 'users.may_read_secret_row(row_id)', hidden => '{ciphertext}');
 
 -- --- Users and rights ---
 
@@ -90,12 +92,12 @@ SELECT sitewire.keep_resource('users.access_right', 'sitewire_user', read => 'ow
 SELECT sitewire.keep_resource('users.key', 'sitewire_user', read => 'own', "create" => 'own', "update" => 'own',
                               owner => '{user}');
 -- Whoever may read a row may read its history, by the project or user that the row belonged to,
--- under the name of today.
+-- whatever the name of that project or user is today.
 SELECT sitewire.keep_resource('users.change', 'sitewire_user', '{SELECT}', read => 'read', "create" => NULL, "update" => NULL,
                               "delete" => NULL,
-                              visible => 'users.may_read_version(resource, key, coalesce(after, before), project, id)
+                              visible => 'users.may_read_version(resource, coalesce(after, before), project, row_id, project_row, id)
                                           AND (before IS NULL OR after IS NULL
-                                               OR users.may_read_origin(resource, before, after, transaction))',
+                                               OR users.may_read_origin(resource, before, after, row_id, id))',
                               exempt => '{timestamps,guard,history,as-of}');
 
 -- --- Deployments ---
@@ -161,7 +163,7 @@ GRANT EXECUTE ON FUNCTION sitewire.enter(text, text, text, text, text, text),
     sitewire.enter(text, text, boolean, boolean, text, text, text), sitewire.missing_duties(regclass),
     sitewire.unregistered(), sitewire.altered(), sitewire.resource_at(regclass),
     sitewire.as_of(text, timestamptz, text, text), sitewire.fail(text, text, text),
-    sitewire.next_revision(bigint, bigint), users.me(), users.is_admin(), users.require(text, text, jsonb, jsonb),
+    sitewire.next_revision(bigint, bigint), users.me(), users.is_admin(), users.require(text, text, jsonb, jsonb), sitewire.may_replay(text, jsonb),
     users.has_read(text), users.may_read(text), users.may_manage(text) TO sitewire_service;
 DO $$ -- what CHECK constraints call
 DECLARE
@@ -176,16 +178,16 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION referential.find(text, text, text), sitewire.registry_table(text), sitewire.keys_of(regclass),
     sitewire.key_condition(regclass, text[]), referential.next_hits(text, text, text, text, boolean),
-    users.project_of_domain(text), users.may_read_secret(text),
+    users.project_of_domain(text), users.manages_zone(text), users.manages_domain(text), users.may_read_secret(text),
     referential.look_at_owner(text, text, text),
     referential.set_secret(text, text, text, bigint, bigint, bytea, text, bigint),
     referential.read_secret(text, text, text), referential.secrets_to_reseal(text, bigint, integer),
     referential.reseal_secrets(text, referential.sealed_secret[]) TO sitewire_referential;
 
 GRANT EXECUTE ON FUNCTION users.identify(text, text), users.explain(text, text, text, text), users.readable(text),
-    users.seal_changes(), users.may_read_version(text, text, jsonb, text, bigint),
-    users.may_read_origin(text, jsonb, jsonb, xid8), users.name_now(text, text, bigint), users.may_read_secret(text),
-    users.may_read_domain(text) TO sitewire_user;
+    users.seal_changes(), users.may_read_version(text, jsonb, text, bigint, bigint, bigint),
+    users.may_read_origin(text, jsonb, jsonb, bigint, bigint), users.name_of_row(bigint), users.row_at(text, text, bigint),
+    users.may_read_row(bigint), users.may_manage_row(bigint), users.may_read_domain(text, bigint), users.may_read_secret_row(bigint), users.may_read_secret(text) TO sitewire_user;
 
 -- Needed to notice a cursor that is newer than the database, by the position of the relay.
 GRANT SELECT (position) ON deployment.relay TO sitewire_deployment;

@@ -64,5 +64,5 @@ const sw_service sw_service_deployment = {
     .queries = queries,
     .periodic = "SELECT deployment.sweep()",
     .relays = true,
-    .schema_minimum = 22,
+    .schema_minimum = 24,
 };

@@ -75,5 +75,5 @@ const sw_service sw_service_referential = {
     .resources = resources,
     .queries = queries,
     .secrets = true,
-    .schema_minimum = 22,
+    .schema_minimum = 24,
 };

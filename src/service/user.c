@@ -42,5 +42,5 @@ const sw_service sw_service_user = {
     .resources = resources,
     .queries = queries,
     .periodic = "SELECT users.seal_changes()",
-    .schema_minimum = 23,
+    .schema_minimum = 24,
 };

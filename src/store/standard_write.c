@@ -109,6 +109,7 @@ static void end(sw_store_call *call, const char *outcome)
 void sw_record_build(const sw_store_call *call, sw_sql *sql)
 {
     record of = record_of(call);
+    sw_value type = sw_value_text(call->method->table->type);
     sw_sql_printf(sql,
                   "SELECT %s, sw_reply->>'sw_outcome', sw_same FROM (SELECT reply AS sw_reply, method = ",
                   call->method->table->select);
@@ -119,7 +120,9 @@ void sw_record_build(const sw_store_call *call, sw_sql *sql)
     sw_sql_param(sql, &of.caller);
     sw_sql_add(sql, " AS sw_same FROM sitewire.request WHERE request_id = ");
     sw_sql_param(sql, &of.id);
-    sw_sql_printf(sql, ") q LEFT JOIN LATERAL jsonb_populate_record(NULL::%s, sw_reply) p ON true",
+    sw_sql_add(sql, " AND sitewire.may_replay(");
+    sw_sql_param(sql, &type);
+    sw_sql_printf(sql, ", reply)) q LEFT JOIN LATERAL jsonb_populate_record(NULL::%s, sw_reply) p ON true",
                   call->method->table->name);
 }
 

@@ -278,8 +278,9 @@ static void test_heads(void **state)
     assert_int_equal(v.code, SW_DATA_LOSS);
     assert_non_null(strstr(v.error.message, "the hash is not the one that you kept"));
     /* A change that is slipped in, with an old transaction: nobody seals it. */
-    tamper("INSERT INTO users.change (actor, resource, key, operation, transaction) VALUES ('x', 'Cms', 'x', "
-           "'INSERT', '1')");
+    tamper("INSERT INTO users.change (actor, resource, key, operation, transaction, row_id) VALUES ('x', "
+           "'Cms', 'x', "
+           "'INSERT', '1', 1)");
     seal(conn);
     is_whole(count, 1);
 }

@@ -83,6 +83,13 @@ static const char chain[] =
     "OVER (ORDER BY s.position) AS before FROM users.change c LEFT JOIN users.seal s ON s.change = c.id) x";
 
 /* What was there stays, and the schema is that of a new database. */
+/* The changes whose permanent numbers do not follow from the changes before them. */
+static const char row_numbers[] =
+    "SELECT count(*) FROM users.change c WHERE c.row_id IS DISTINCT FROM CASE c.operation WHEN 'INSERT' "
+    "THEN c.id ELSE (SELECT p.row_id FROM users.change p WHERE p.resource = c.resource "
+    "AND p.key = coalesce(c.old_key, c.key) AND p.id < c.id ORDER BY p.id DESC LIMIT 1) END "
+    "OR (c.project IS NULL) <> (c.project_row IS NULL)";
+
 static void test_upgrade(void **state)
 {
     (void)state;
@@ -97,7 +104,8 @@ static void test_upgrade(void **state)
     assert_int_equal(sw_migrate_status(conninfo, see, &s, &error), SW_OK);
     assert_non_null(strstr(s.text, "20 0020_deployment_scale applied\n21 0021_resources pending\n"));
     assert_non_null(strstr(s.text, " pending\n0 schema/01_common pending\n"));
-    assert_int_equal(sw_migrate_apply(conninfo, false, NULL, NULL, &error), SW_OK);
+    if (sw_migrate_apply(conninfo, false, NULL, NULL, &error) != SW_OK)
+        fail_msg("%s", error.message);
     assert_int_equal(sw_migrate_apply(fresh_conninfo, false, NULL, NULL, &error), SW_OK);
     PGconn *fresh = db_open(fresh_conninfo);
     char *upgraded_catalog = read_catalog(conn), *fresh_catalog = read_catalog(fresh);
@@ -128,6 +136,8 @@ static void test_upgrade(void **state)
                         "|t");
     assert_string_equal(db_rows(conn, "SELECT count(*) FROM users.access_right WHERE role = 'Runner'"), "0");
     assert_string_equal(db_rows(conn, "SELECT DISTINCT kind FROM users.\"user\""), "PERSON");
+    /* Each change has the permanent number of its row, and of its project. */
+    assert_string_equal(db_rows(conn, row_numbers), "0");
     db_run(
         conn,
         "UPDATE referential.website SET name = 'Pastry' WHERE code = 'pastry'; SELECT users.seal_changes()");

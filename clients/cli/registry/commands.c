@@ -39,6 +39,7 @@ static const sw_flag history_flags[] = {
     {"since", 0, "TIME", "changes since then: 2026-11-24, 2026-11-24T10:00:00Z, or 2h or 30d ago"},
     {"until", 0, "TIME", "changes before then"},
     {"by", 0, "USER", "changes by this user"},
+    {"all", 0, NULL, "with a KEY: the changes of all rows that ever had this key"},
     {"limit", 'l', "N", "at most N changes (default: 100)"},
     {.name = NULL}};
 
@@ -172,9 +173,12 @@ const sw_command sw_registry_commands[] = {
      false},
     {"history", sw_cmd_history, "Show what changed, when, by whom and why.", "[RESOURCE [KEY]]",
      history_flags,
-     "Newest first, with the fields that changed, and across renames. History is permanent and\n"
-     "includes changes made in psql. You see the history of what you may read. `sitewire list\n"
-     "changes` filters it by any field.\n",
+     "Newest first, with the fields that changed. History is permanent and includes changes made\n"
+     "in psql. You see the history of what you may read. `sitewire list changes` filters it by any\n"
+     "field.\n"
+     "\n"
+     "With a KEY, shows the row that has this key, or had it last, under all of its names. A row\n"
+     "that had the key before it is another one: an admin sees it with --all.\n",
      "# one website\n"
      "sitewire history website almanac\n"
      "# what she did today\n"

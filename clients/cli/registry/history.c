@@ -15,7 +15,8 @@ typedef struct history {
     sw_cli *cli;
     sw_schema_resource resource; /* valid if `key` is set */
     const char *type;            /* the name of its message; NULL for all */
-    char *key;                   /* at the time of the changes read now: a rename changes it */
+    char *key;                   /* of all rows that ever had it, or to find the newest of them */
+    int64_t row;                 /* permanent number of the row; 0: all rows */
     int64_t before;              /* only changes with smaller numbers; 0: all */
     int64_t limit, shown;
 } history;
@@ -25,22 +26,37 @@ static void add_filter(json_t *filters, const char *field, const char *op, const
     json_array_append_new(filters, json_pack("{s:s, s:s, s:[s]}", "field", field, "op", op, "values", value));
 }
 
+static void add_number(json_t *filters, const char *field, const char *op, int64_t value)
+{
+    char text[24];
+    if (value == 0)
+        return;
+    snprintf(text, sizeof(text), "%lld", (long long)value);
+    add_filter(filters, field, op, text);
+}
+
+/* A request for the newest changes of the resource and key, or of the row once it is known. */
+static json_t *begin(const history *h, int page_size)
+{
+    json_t *filters = json_array();
+    if (h->row != 0)
+        add_number(filters, "row_id", "=", h->row);
+    if (h->type != NULL)
+        add_filter(filters, "resource", "=", h->type);
+    if (h->key != NULL && h->row == 0)
+        add_filter(filters, "key", "=", h->key);
+    add_number(filters, "id", "<", h->before);
+    return json_pack("{s:o, s:[{s:s, s:b}], s:i}", "filters", filters, "order_by", "field", "id",
+                     "descending", 1, "page_size", page_size);
+}
+
 static sw_code build(const history *h, json_t **request, sw_error *error)
 {
     const sw_cli *cli = h->cli;
     char text[SW_TIME_TEXT];
     sw_code code = SW_OK;
-    json_t *filters = json_array();
-    *request = json_pack("{s:o, s:[{s:s, s:b}], s:i}", "filters", filters, "order_by", "field", "id",
-                         "descending", 1, "page_size", PAGE_SIZE);
-    if (h->type != NULL)
-        add_filter(filters, "resource", "=", h->type);
-    if (h->key != NULL)
-        add_filter(filters, "key", "=", h->key);
-    if (h->before != 0) {
-        snprintf(text, sizeof(text), "%lld", (long long)h->before);
-        add_filter(filters, "id", "<", text);
-    }
+    *request = begin(h, PAGE_SIZE);
+    json_t *filters = json_object_get(*request, "filters");
     if (sw_args_has(&cli->args, "by"))
         add_filter(filters, "actor", "=", sw_args_value(&cli->args, "by"));
     static const struct {
@@ -133,8 +149,24 @@ static void print_change(const history *h, json_t *item)
 
 /* --- Reading --- */
 
-/* Prints a page. Stops at a rename: earlier changes are found under the old key. */
-static void print_page(history *h, const json_t *items, bool *renamed)
+static sw_code list_changes(const history *h, json_t *request, json_t **reply, sw_error *error)
+{
+    return sw_cli_call(h->cli, "/sitewire.user.v1.Users/ListChanges", request, NULL, reply, error);
+}
+
+/* Finds the row that has the key, or had it last. */
+static sw_code find_row(history *h, sw_error *error)
+{
+    json_t *request = begin(h, 1), *reply = NULL;
+    sw_code code = list_changes(h, request, &reply, error);
+    if (code == SW_OK)
+        h->row = (int64_t)sw_json_number(json_array_get(json_object_get(reply, "items"), 0), "row_id");
+    json_decref(request);
+    json_decref(reply);
+    return code;
+}
+
+static void print_page(history *h, const json_t *items)
 {
     size_t index;
     json_t *item;
@@ -145,12 +177,6 @@ static void print_page(history *h, const json_t *items, bool *renamed)
         print_change(h, item);
         h->shown++;
         h->before = (int64_t)sw_json_number(item, "id");
-        if (h->key != NULL && *sw_json_text(item, "old_key") != '\0') {
-            free(h->key);
-            h->key = strdup(sw_json_text(item, "old_key"));
-            *renamed = true;
-            return;
-        }
     }
 }
 
@@ -158,14 +184,13 @@ static sw_code print_all(history *h, sw_error *error)
 {
     for (;;) {
         json_t *request = NULL, *reply = NULL;
-        bool renamed = false;
         sw_code code = build(h, &request, error);
         if (code == SW_OK)
-            code = sw_cli_call(h->cli, "/sitewire.user.v1.Users/ListChanges", request, NULL, &reply, error);
+            code = list_changes(h, request, &reply, error);
         if (code == SW_OK)
-            print_page(h, json_object_get(reply, "items"), &renamed);
+            print_page(h, json_object_get(reply, "items"));
         bool more = code == SW_OK && h->shown < h->limit && !ferror(stdout) &&
-                    (renamed || json_string_length(json_object_get(reply, "next_page_token")) > 0);
+                    json_string_length(json_object_get(reply, "next_page_token")) > 0;
         json_decref(request);
         json_decref(reply);
         if (!more)
@@ -195,6 +220,8 @@ sw_code sw_cmd_history(sw_cli *cli, sw_error *error)
         if (code == SW_OK && args->word_count > 1)
             h.key = sw_schema_resource_key_text(&h.resource, key);
     }
+    if (code == SW_OK && h.key != NULL && !sw_args_has(args, "all"))
+        code = find_row(&h, error);
     if (code == SW_OK)
         code = print_all(&h, error);
     if (code == SW_OK && h.shown == 0 && !cli->json)
