@@ -42,7 +42,7 @@ cmd_run() {
     log=$data/up.log
     mkdir -p "$data"
     # What another user can write there, such as env, must not be executed.
-    [[ -O $data ]] || die "$data belongs to another user: run this as that user, or set SITEWIRE_DATA"
+    [[ -O $data && ! -L $data ]] || die "$data belongs to another user, or is a link: run this as that user, or set SITEWIRE_DATA"
     demo_docroot "$data"
     # shellcheck disable=SC1091 # written by `sitewire up`
     if is_up "$data" && [[ -s $data/env ]] && (. "$data/env" && build/bin/sitewire status >/dev/null 2>&1); then

@@ -3,11 +3,11 @@
  * another user before anything runs (up_place.h). */
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "cli/system/cluster.h"
 #include "cli/system/commands.h"
 #include "cli/system/up_config.h"
+#include "cli/system/up_endpoints.h"
 #include "cli/system/up_keys.h"
 #include "cli/system/up_place.h"
 #include "sitewire/rpc/v1/rpc.pb-c.h"
@@ -19,12 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SOCKET_PATH_MAX 107 /* sun_path of unix(7), without the NUL */
-#define LONGEST_SOCKET  "/pg/.s.PGSQL.5432"
 #define ADMIN           "admin@localhost" /* created by the migrations */
 #define DRAIN_MS        35000             /* services drain for at most 30 s */
 #define STOP_MS         60000
@@ -50,11 +47,8 @@ static const service services[] = {
 
 typedef struct up {
     sw_up_place place;
-    char run[PATH_MAX], programs[PATH_MAX];
-    char frontend[PATH_MAX * 2], backend[PATH_MAX * 2], events[PATH_MAX * 2];
-    char local_frontend[PATH_MAX + 64], local_backend[PATH_MAX + 64]; /* our own endpoints */
-    char publish[PATH_MAX * 2], local_publish[PATH_MAX + 64];
-    char local_users[128], local_services[64];
+    sw_up_endpoints endpoints;
+    char programs[PATH_MAX], local_users[128], local_services[64];
     sw_keys keys;
     char service_keys[SERVICES][PATH_MAX], runner_key[PATH_MAX];
     const char *curve, *caller, *config_file;
@@ -63,113 +57,12 @@ typedef struct up {
     sw_cluster cluster;
     char databases[SERVICES][sizeof(((sw_cluster *)NULL)->conninfo) + 64];
     sw_child broker, services[SERVICES], runner; /* the runner only with --runner */
-    char docroots[PATH_MAX + 64], local_events[PATH_MAX + 64];
+    char docroots[PATH_MAX + 64];
     const char *runner_user;
     bool keeps_change_user; /* the runner needs it */
     int signals;
     sw_up_config config;
 } up;
-
-/* --- Folders and endpoints --- */
-
-/* Sockets are in DATA/run. If that path is too long for a socket, they are in a private folder
- * named by its hash, so that it is found again after a crash. */
-static void name_run_folder(up *u)
-{
-    const char *data = u->place.data.path, *base = getenv("XDG_RUNTIME_DIR");
-    snprintf(u->run, sizeof(u->run), "%.*s/run", (int)sizeof(u->run) - 8, data);
-    if (strlen(u->run) + strlen(LONGEST_SOCKET) > SOCKET_PATH_MAX)
-        snprintf(u->run, sizeof(u->run), "%.60s/sitewire-%u-%08x",
-                 base == NULL || geteuid() == 0 ? "/tmp" : base, (unsigned)u->place.account.uid,
-                 sw_hash_bytes(0, data, strlen(data)));
-}
-
-/* As the user that runs the system. */
-static sw_code make_run_folder(const up *u, sw_error *error)
-{
-    struct stat status;
-    if (mkdir(u->run, 0755) != 0 && errno != EEXIST)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot make %s: %s", u->run, strerror(errno));
-    if (lstat(u->run, &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid() ||
-        (status.st_mode & 022) != 0)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "%s is not a folder that only %s can write: remove it",
-                       u->run, u->place.account.name);
-    return SW_OK;
-}
-
-/* Takes the given endpoints, and adds our own ipc endpoint if there is none: services and the
- * local admin use it. *local (may be NULL) gets the first ipc endpoint. */
-static void take_endpoint(const sw_cli *cli, const up *u, const char *flag, const char *socket, char *to,
-                          char *local)
-{
-    const char *given = sw_args_value(&cli->args, flag),
-               *ipc = given == NULL ? NULL : strstr(given, "ipc://");
-    char own[PATH_MAX + 64];
-    snprintf(own, sizeof(own), "ipc://%s/%s", u->run, socket);
-    if (ipc != NULL)
-        snprintf(own, sizeof(own), "%.*s", (int)strcspn(ipc, ","), ipc);
-    if (given == NULL)
-        snprintf(to, PATH_MAX * 2, "%s", own);
-    else
-        snprintf(to, PATH_MAX * 2, "%s%s%s", given, ipc == NULL && local != NULL ? "," : "",
-                 ipc == NULL && local != NULL ? own : "");
-    if (local != NULL)
-        snprintf(local, PATH_MAX + 64, "%s", own);
-}
-
-/* Endpoints as clients reach them: the host `*` means all addresses, so loopback is one. */
-static void reachable(char *to, size_t size, const char *endpoints)
-{
-    size_t used = 0;
-    for (const char *at = endpoints; *at != '\0' && used + 16 < size; at++) {
-        if (strncmp(at, "://*:", 5) == 0) {
-            used += (size_t)snprintf(to + used, size - used, "://127.0.0.1");
-            at += 3;
-        } else
-            to[used++] = *at;
-    }
-    to[used] = '\0';
-}
-
-static void print_setting(FILE *to, const char *name, const char *value)
-{
-    fprintf(to, "export %s='", name);
-    for (; *value != '\0'; value++) {
-        if (*value == '\'')
-            fputs("'\\''", to);
-        else
-            fputc(*value, to);
-    }
-    fputs("'\n", to);
-}
-
-/* Writes DATA/env by a rename. Shells execute it, so nobody else may write it, whatever the
- * umask. */
-static sw_code write_env(const up *u, sw_error *error)
-{
-    char text[PATH_MAX * 2];
-    const sw_folder *data = &u->place.data;
-    FILE *file = sw_folder_new_file(data, "env.new", 0644);
-    if (file == NULL)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s/env.new: %s", data->path,
-                       strerror(errno));
-    fputs("# Written by `sitewire up`. Run `. this file`, and every other command finds the system.\n", file);
-    reachable(text, sizeof(text), u->frontend);
-    print_setting(file, "SITEWIRE_ENDPOINT", text);
-    reachable(text, sizeof(text), u->backend);
-    print_setting(file, "SITEWIRE_BACKEND", text);
-    reachable(text, sizeof(text), u->events);
-    print_setting(file, "SITEWIRE_EVENTS", text);
-    reachable(text, sizeof(text), u->publish);
-    print_setting(file, "SITEWIRE_PUBLISH", text);
-    print_setting(file, "SITEWIRE_DATABASE", u->cluster.conninfo);
-    print_setting(file, "SITEWIRE_DATA", data->path);
-    print_setting(file, "SITEWIRE_SERVER_KEY", u->keys.server_key);
-    bool good = fflush(file) == 0 && fsync(fileno(file)) == 0;
-    if (fclose(file) != 0 || !good || renameat(data->fd, "env.new", data->fd, "env") != 0)
-        return sw_fail(error, SW_FAILED_PRECONDITION, "cannot write %s/env: %s", data->path, strerror(errno));
-    return SW_OK;
-}
 
 /* --- The processes --- */
 
@@ -231,11 +124,25 @@ static void prepare_broker(up *u)
 {
     snprintf(u->local_users, sizeof(u->local_users), "%u=" ADMIN ",0=" ADMIN, (unsigned)u->place.account.uid);
     snprintf(u->local_services, sizeof(u->local_services), "%u=*,sitewire.*", (unsigned)u->place.account.uid);
-    const char *arguments[SW_CHILD_ARGUMENTS] = {
-        u->paths[0],    "--frontend",     u->frontend,          "--backend",      u->backend,
-        "--events",     u->events,        "--local-users",      u->local_users,   "--key",
-        u->keys.broker, "--service-keys", u->keys.service_keys, "--curve",        u->curve,
-        "--publish",    u->publish,       "--local-services",   u->local_services};
+    const char *arguments[SW_CHILD_ARGUMENTS] = {u->paths[0],
+                                                 "--frontend",
+                                                 u->endpoints.frontend.all,
+                                                 "--backend",
+                                                 u->endpoints.backend.all,
+                                                 "--events",
+                                                 u->endpoints.events.all,
+                                                 "--local-users",
+                                                 u->local_users,
+                                                 "--key",
+                                                 u->keys.broker,
+                                                 "--service-keys",
+                                                 u->keys.service_keys,
+                                                 "--curve",
+                                                 u->curve,
+                                                 "--publish",
+                                                 u->endpoints.publish.all,
+                                                 "--local-services",
+                                                 u->local_services};
     if (u->caller != NULL) {
         size_t count = 0;
         while (arguments[count] != NULL)
@@ -255,10 +162,20 @@ static void prepare_broker(up *u)
 /* The runner connects as the local admin. It is started once the services can be asked for work. */
 static void prepare_runner(up *u)
 {
-    const char *arguments[] = {u->paths[1 + SERVICES], "--endpoint",  u->local_frontend, "--events",
-                               u->local_events,        "--directory", u->docroots,       "--drain-ms",
-                               RUNNER_DRAIN_MS,        "--user",      u->runner_user,    "--key",
-                               u->runner_key,          NULL};
+    const char *arguments[] = {u->paths[1 + SERVICES],
+                               "--endpoint",
+                               u->endpoints.frontend.local,
+                               "--events",
+                               u->endpoints.events.local,
+                               "--directory",
+                               u->docroots,
+                               "--drain-ms",
+                               RUNNER_DRAIN_MS,
+                               "--user",
+                               u->runner_user,
+                               "--key",
+                               u->runner_key,
+                               NULL};
     u->runner = (sw_child){.name = "sitewire-runner",
                            .program = u->files[1 + SERVICES],
                            .changes_user = u->keeps_change_user,
@@ -280,12 +197,18 @@ static void prepare_children(up *u)
         snprintf(u->databases[i], sizeof(u->databases[i]), "%s user=%s", u->cluster.conninfo,
                  services[i].role);
         const bool secrets = services[i].secrets;
-        const char *arguments[] = {u->paths[1 + i],    "--backend",
-                                   u->local_backend,   "--database",
-                                   u->databases[i],    "--publish",
-                                   u->local_publish,   "--key",
-                                   u->service_keys[i], secrets ? "--secret-key" : NULL,
-                                   u->keys.secrets,    NULL};
+        const char *arguments[] = {u->paths[1 + i],
+                                   "--backend",
+                                   u->endpoints.backend.local,
+                                   "--database",
+                                   u->databases[i],
+                                   "--publish",
+                                   u->endpoints.publish.local,
+                                   "--key",
+                                   u->service_keys[i],
+                                   secrets ? "--secret-key" : NULL,
+                                   u->keys.secrets,
+                                   NULL};
         u->services[i] = (sw_child){.name = services[i].program,
                                     .program = u->files[1 + i],
                                     .stop_signal = SIGTERM,
@@ -396,7 +319,7 @@ static bool supervise(up *u, int64_t wait_ms)
 static sw_code await_ready(up *u, bool *stopped, sw_error *error)
 {
     sw_client *client = NULL;
-    sw_code code = sw_client_open(u->local_frontend, NULL, &client, error);
+    sw_code code = sw_client_open(u->endpoints.frontend.local, NULL, &client, error);
     int64_t deadline = sw_now_ms() + READY_MS;
     for (size_t i = 0; code == SW_OK && i < SERVICES;) {
         Sw__HealthCheckRequest request = SW__HEALTH_CHECK_REQUEST__INIT;
@@ -461,7 +384,7 @@ static sw_code prepare_as_user(up *u, sw_error *error)
 {
     sw_code code = check_access(u, error);
     if (code == SW_OK)
-        code = make_run_folder(u, error);
+        code = sw_up_endpoints_make_folder(&u->endpoints, error);
     return code == SW_OK ? make_keys(u, error) : code;
 }
 
@@ -491,7 +414,8 @@ static sw_code prepare(up *u, sw_error *error)
     if (code == SW_OK)
         code = sw_cluster_make(&u->cluster, error);
     if (code == SW_OK)
-        code = write_env(u, error);
+        code = sw_up_endpoints_write(&u->endpoints, &u->place.data, u->cluster.conninfo, u->keys.server_key,
+                                     error);
     return code == SW_OK && is_roots ? sw_up_place_become(&u->place, u->keeps_change_user, error) : code;
 }
 
@@ -512,8 +436,8 @@ static sw_code run(up *u, sw_error *error)
         return code;
     if (u->runner.name != NULL && (code = sw_child_start(&u->runner, error)) != SW_OK)
         return code;
-    printf("ready endpoint=%s backend=%s events=%s env=%s/env\n", u->frontend, u->backend, u->events,
-           u->place.data.path);
+    printf("ready endpoint=%s backend=%s events=%s env=%s/env\n", u->endpoints.frontend.all,
+           u->endpoints.backend.all, u->endpoints.events.all, u->place.data.path);
     fflush(stdout);
     while (supervise(u, 60000))
         ;
@@ -534,14 +458,6 @@ static sw_code take_signals(up *u, sw_error *error)
     return u->signals >= 0 ? SW_OK : sw_fail(error, SW_INTERNAL, "signalfd: %s", strerror(errno));
 }
 
-static void take_endpoints(const sw_cli *cli, up *u)
-{
-    take_endpoint(cli, u, "frontend", "frontend.sock", u->frontend, u->local_frontend);
-    take_endpoint(cli, u, "backend", "backend.sock", u->backend, u->local_backend);
-    take_endpoint(cli, u, "events", "events.sock", u->events, *u->docroots == '\0' ? NULL : u->local_events);
-    take_endpoint(cli, u, "publish", "publish.sock", u->publish, u->local_publish);
-}
-
 /* Reads all flags, and looks for what must be there. Only DATA and the runner's folder are made. */
 static sw_code open_up(up *u, const sw_cli *cli, const char *data, sw_error *error)
 {
@@ -556,10 +472,9 @@ static sw_code open_up(up *u, const sw_cli *cli, const char *data, sw_error *err
             SW_OK ||
         (code = find_programs(u, error)) != SW_OK || (code = take_signals(u, error)) != SW_OK)
         return code;
-    name_run_folder(u);
-    take_endpoints(cli, u);
+    sw_up_endpoints_take(&u->endpoints, args, &u->place.data, &u->place.account, *u->docroots != '\0');
     const sw_child_identity identity = {u->place.account.uid, u->place.account.gid};
-    return sw_cluster_open(&u->cluster, u->place.data.path, u->run, identity, error);
+    return sw_cluster_open(&u->cluster, u->place.data.path, u->endpoints.run, identity, error);
 }
 
 static void close_up(up *u)
