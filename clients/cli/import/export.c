@@ -221,7 +221,10 @@ static sw_code export_csv(exporter *e, const sw_model_type *type, sw_error *erro
 
 static sw_code export_all(exporter *e, sw_error *error)
 {
-    sw_code code = e->folder == NULL ? SW_OK : sw_folder_open(e->folder, SW_FOLDER_MAKE, &e->place, error);
+    sw_error why;
+    sw_code code = e->folder == NULL ? SW_OK : sw_folder_open(e->folder, SW_FOLDER_MAKE, &e->place, &why);
+    if (code != SW_OK)
+        return sw_fail(error, code, "cannot write: %s", why.message);
     for (size_t i = 0; i < e->type_count && code == SW_OK; i++)
         if (e->wanted[i])
             code = e->folder ? export_csv(e, e->types[i], error) : export_rows(e, e->types[i], error);
