@@ -258,18 +258,21 @@ static sw_code find_file(sw_cli *cli, size_t word, char path[PATH_MAX], sw_error
 /* Root changes the file as its owner, so that the service can still read it. */
 static sw_code act_as_owner(const char *path, sw_error *error)
 {
-    sw_folder folder;
+    sw_folder folder = {.fd = -1};
     sw_account account;
     struct stat about;
     char name[NAME_MAX + 1];
-    sw_code code = geteuid() == 0 ? sw_folder_of_file(path, &folder, name, error) : SW_OK;
-    if (code != SW_OK || geteuid() != 0)
+    if (geteuid() != 0)
+        return SW_OK;
+    sw_code code = sw_folder_of_file(path, &folder, name, error);
+    if (code != SW_OK)
         return code;
     uid_t owner = fstatat(folder.fd, name, &about, AT_SYMLINK_NOFOLLOW) == 0 ? about.st_uid : folder.owner;
     sw_folder_close(&folder);
-    if (owner != 0)
-        code = sw_account_find_uid(owner, &account, error);
-    return owner == 0 || code != SW_OK ? code : sw_account_enter(&account, error);
+    if (owner == 0)
+        return SW_OK;
+    code = sw_account_find_uid(owner, &account, error);
+    return code != SW_OK ? code : sw_account_enter(&account, error);
 }
 
 static sw_code secret_new_key(sw_cli *cli, sw_error *error)
