@@ -37,6 +37,8 @@ static bool confine_database(void)
 static void execute(const sw_child *child)
 {
     char *const *arguments = (char *const *)child->arguments;
+    if (arguments[0] == NULL)
+        return;
     execv(arguments[0], arguments);
     if (errno == EACCES && child->program > 0)
         execveat(child->program, "", arguments, environ, AT_EMPTY_PATH);
