@@ -38,6 +38,8 @@ static size_t within_limits(sw_attempt *attempt, size_t size)
             all = attempt->limits->deployment - attempt->spool->stored;
     if (all < left)
         left = all;
+    if (attempt->spool->full)
+        left = 0;
     if ((int64_t)size <= left)
         return size;
     attempt->truncated = true;

@@ -183,6 +183,14 @@ static void on_output_due(void *context)
     send_output(context);
 }
 
+/* The deployment goes on. What was on its way is lost. */
+static void on_output_full(const char *reason, void *context)
+{
+    sw_job *job = context;
+    say(job, SW_LOG_WARNING, "output is not stored any more", "why", reason);
+    job->attempt.truncated = true;
+}
+
 static void on_output_refused(const char *reason, void *context)
 {
     stop(context, "FAILED", reason);
@@ -194,7 +202,7 @@ static void on_output_lost(const char *reason, void *context)
 }
 
 static const sw_output_sender_events output_events = {
-    .due = on_output_due, .refused = on_output_refused, .lost = on_output_lost};
+    .due = on_output_due, .full = on_output_full, .refused = on_output_refused, .lost = on_output_lost};
 
 static void on_output(void *context)
 {

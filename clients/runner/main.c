@@ -55,7 +55,7 @@ static const sw_option options[] = {
      "from SIGTERM to SIGKILL, for a command that is to end", SW_LIVE},
     {"output-max", 0, SW_OPTION_NUMBER, &settings.limits.attempt, "64M", 0, INT64_MAX, "bytes",
      "kept of the output of a command; the rest is counted and left out", SW_LIVE},
-    {"deployment-output-max", 0, SW_OPTION_NUMBER, &settings.limits.deployment, "256M", 0, INT64_MAX, "bytes",
+    {"deployment-output-max", 0, SW_OPTION_NUMBER, &settings.limits.deployment, "64M", 0, INT64_MAX, "bytes",
      "kept of the output of a deployment", SW_LIVE},
     {"drain-ms", 0, SW_OPTION_NUMBER, &given.drain_ms, "600000", 0, 86400000, "ms",
      "time for what runs when the program is stopped; then it is ended", SW_LIVE},

@@ -4,7 +4,8 @@
 #include "base/clock.h"
 #include <stdio.h>
 
-#define PATIENCE_MS 25           /* between two AppendLog calls with little output */
+/* between two AppendLog calls with little output; the service announces as many in the long run */
+#define PATIENCE_MS 50
 #define PLENTY      (256U << 10) /* bytes that do not wait for that */
 
 static void on_appended(ProtobufCMessage **reply, const sw_error *error, void *context)
@@ -16,6 +17,11 @@ static void on_appended(ProtobufCMessage **reply, const sw_error *error, void *c
         sender->events->due(sender->context);
     } else if (error->code == SW_ABORTED || error->code == SW_NOT_FOUND) {
         sender->events->lost(error->message, sender->context);
+    } else if (error->code == SW_RESOURCE_EXHAUSTED) {
+        sw_output_sender_close(sender);
+        sender->spool.full = true;
+        sender->events->full(error->message, sender->context);
+        sender->events->due(sender->context);
     } else {
         snprintf(reason, sizeof(reason), "output could not be stored: %.400s", error->message);
         sender->closed = true;

@@ -10,6 +10,9 @@
  * except `lost`. */
 typedef struct sw_output_sender_events {
     void (*due)(void *context); /* sw_output_sender_send has something to do */
+    /* The service stores no more of the deployment's output: a limit is reached. The output is
+     * closed. */
+    void (*full)(const char *reason, void *context);
     /* The service refused output for good: the output is closed. */
     void (*refused)(const char *reason, void *context);
     /* The lease is gone, or there is no memory: nothing more can be reported. Also from

@@ -28,9 +28,11 @@ const sw_service_method sw_method_claim = METHOD("ClaimDeployment", sw__claim__d
                         sw_method_append_log = METHOD("AppendLog", sw__log_end__descriptor),
                         sw_method_finish_deployment = METHOD("FinishDeployment", sw__deployment__descriptor);
 
-static bool may_pass(sw_code code)
+/* A full queue empties; a limit that a field of the request is over does not pass. */
+static bool may_pass(const sw_reply *reply)
 {
-    return code == SW_UNAVAILABLE || code == SW_DEADLINE_EXCEEDED || code == SW_RESOURCE_EXHAUSTED;
+    return reply->code == SW_UNAVAILABLE || reply->code == SW_DEADLINE_EXCEEDED ||
+           (reply->code == SW_RESOURCE_EXHAUSTED && (reply->error == NULL || *reply->error->field == '\0'));
 }
 
 static void try_again_later(sw_service_call *call)
@@ -44,7 +46,7 @@ static void on_reply(const sw_reply *reply, void *context)
 {
     sw_service_call *call = context;
     call->call_id = 0;
-    if (may_pass(reply->code)) {
+    if (may_pass(reply)) {
         try_again_later(call);
         return;
     }

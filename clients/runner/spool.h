@@ -31,6 +31,7 @@ typedef struct sw_spool {
     bool in_flight; /* `sent` is not acknowledged yet */
     int64_t offset; /* in the deployment's output: where `sent`, or else `filling`, begins */
     int64_t stored; /* bytes added so far, which the limit counts */
+    bool full;      /* the service stores no more: nothing is to be added */
 } sw_spool;
 
 /* Starts at byte `offset` of the deployment's output. RESOURCE_EXHAUSTED: out of memory, and

@@ -25,6 +25,7 @@
 --   SW005  the caller is not allowed to do this (PERMISSION_DENIED)
 --   SW006  the current state does not allow this (FAILED_PRECONDITION)
 --   SW007  something has changed in the meantime: the plan, the fence (ABORTED)
+--   SW008  a limit is reached (RESOURCE_EXHAUSTED)
 
 -- Each service logs in as a role of its own, without a password: pg_hba.conf decides how it proves
 -- its identity. Roles belong to the whole cluster, so another database may have created them

@@ -17,14 +17,14 @@ BEGIN
        OR old->>'requester' <> new->>'requester' AND EXISTS (SELECT FROM users."user" WHERE email = old->>'requester') THEN
         PERFORM sitewire.fail('SW006', 'status', 'a request cannot be changed: request another deployment');
     END IF;
-    FOREACH who IN ARRAY '{approver,runner_user,aborter}'::text[] LOOP
+    FOREACH who IN ARRAY '{approver,runner_user,aborter,output_remover}'::text[] LOOP
         CONTINUE WHEN old->>who IS NOT DISTINCT FROM new->>who
             OR old->>who IS NOT NULL AND new->>who IS NOT NULL
                AND NOT EXISTS (SELECT FROM users."user" WHERE email = old->>who) -- renamed
             OR CASE who WHEN 'approver' THEN (old->>'status', new->>'status') = ('REQUESTED', 'ACCEPTED')
                         WHEN 'runner_user' THEN (old->>'status', new->>'status') IN (('ACCEPTED', 'IN_PROGRESS'),
                                                                                      ('IN_PROGRESS', 'ACCEPTED'))
-                        ELSE old->>'aborter' IS NULL END;
+                        ELSE old->>who IS NULL END;
         PERFORM sitewire.fail('SW006', who, 'it is set by the action of that user, and cannot be changed');
     END LOOP;
 END $$;
@@ -98,8 +98,10 @@ CREATE OR REPLACE FUNCTION deployment.keep_state() RETURNS trigger LANGUAGE plpg
 DECLARE
     -- These are set by moves and methods; everything else is the request.
     moving text[] := '{status,approver,accepted_at,started_at,finished_at,runner,runner_user,lease_until,fence,failure,'
-                     'plan_hash,replaces,queue,aborter,abort_reason,abort_requested_at,updated_at,revision,created_at}';
-    renamed text[] := '{project,docroot,environment,requester,approver,runner_user,aborter,rollback_of}';
+                     'plan_hash,replaces,queue,aborter,abort_reason,abort_requested_at,output_removed_at,output_remover,'
+                     'updated_at,revision,created_at}';
+    renamed text[] := '{project,docroot,environment,requester,approver,runner_user,aborter,output_remover,rollback_of}';
+    after_end text[] := '{updated_at,revision}';
     old_row jsonb;
     new_row jsonb;
     over text[] := '{DONE,FAILED,ABORTED}';
@@ -133,8 +135,10 @@ BEGIN
                                WHEN 'IN_PROGRESS' THEN deployment.take(OLD, NEW)
                                ELSE deployment.finish(OLD, NEW) END;
     ELSIF OLD.status = ANY (over) THEN
-        IF old_row - renamed - '{updated_at,revision}'::text[] IS DISTINCT FROM new_row - renamed - '{updated_at,revision}'::text[]
-        THEN
+        IF OLD.output_removed_at IS NULL THEN
+            after_end := after_end || 'output_removed_at'::text;
+        END IF;
+        IF old_row - renamed - after_end IS DISTINCT FROM new_row - renamed - after_end THEN
             PERFORM sitewire.fail('SW006', 'status', format('deployment %s is %s: it cannot be changed', OLD.id, OLD.status));
         END IF;
     ELSIF (NEW.fence, NEW.runner, NEW.started_at, NEW.accepted_at, NEW.replaces) IS DISTINCT FROM
@@ -154,6 +158,7 @@ SELECT sitewire.keep_trigger('state', 'deployment.deployment', 'BEFORE INSERT OR
 CREATE OR REPLACE FUNCTION deployment.follow_state() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND OLD.status = 'IN_PROGRESS' AND NEW.status <> 'IN_PROGRESS' THEN
+        PERFORM deployment.announce_output(NEW);
         UPDATE deployment.deployment_command_result r
         SET finished_at = clock_timestamp(), failure = CASE
             WHEN OLD.lease_until < clock_timestamp() THEN format('the runner %s was lost', OLD.runner)
@@ -238,6 +243,9 @@ SELECT sitewire.keep_trigger('state', 'deployment.deployment_command_result', 'B
 
 CREATE OR REPLACE FUNCTION deployment.follow_result() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
+    IF NEW.finished_at IS NOT NULL THEN
+        PERFORM deployment.announce_output(d) FROM deployment.deployment d WHERE d.id = NEW.deployment;
+    END IF;
     INSERT INTO deployment.outbox (project, deployment, kind, payload)
     SELECT d.project, d.id, 'command', jsonb_strip_nulls(
         jsonb_build_object('command', NEW.command, 'attempt', NEW.attempt, 'step', c.step)
@@ -253,32 +261,32 @@ END $$;
 SELECT sitewire.keep_trigger('follow', 'deployment.deployment_command_result', 'AFTER INSERT OR UPDATE',
                              'FOR EACH ROW EXECUTE FUNCTION deployment.follow_result()');
 
+-- A chunk changes only by bytes that are added to it.
 CREATE OR REPLACE FUNCTION deployment.keep_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    grows boolean := TG_OP = 'INSERT';
 BEGIN
-    IF TG_OP = 'INSERT' AND EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment
-            AND d.status = 'IN_PROGRESS' AND d.fence = NEW.fence AND d.lease_until >= clock_timestamp()) THEN
-        RETURN NEW;
-    ELSIF TG_OP = 'DELETE' AND NOT EXISTS (SELECT FROM deployment.deployment d WHERE d.id = OLD.deployment) THEN
-        RETURN OLD;
-    ELSIF TG_OP = 'INSERT' THEN
+    IF TG_OP = 'DELETE' THEN
+        IF NOT EXISTS (SELECT FROM deployment.deployment d WHERE d.id = OLD.deployment AND d.output_removed_at IS NULL) THEN
+            RETURN OLD;
+        END IF;
+        PERFORM sitewire.fail('SW006', 'deployment', 'output is removed as a whole (RemoveOutput), or with its deployment');
+    ELSIF TG_OP = 'UPDATE' THEN
+        grows := octet_length(NEW.bytes) > octet_length(OLD.bytes);
+        IF (NEW.deployment, NEW."offset", NEW.command, NEW.attempt, NEW.stream, NEW.at, NEW.fence) IS DISTINCT FROM
+           (OLD.deployment, OLD."offset", OLD.command, OLD.attempt, OLD.stream, OLD.at, OLD.fence)
+           OR substring(NEW.bytes FOR octet_length(OLD.bytes)) <> OLD.bytes THEN
+            PERFORM sitewire.fail('SW006', 'deployment', 'output cannot be changed');
+        END IF;
+    END IF;
+    IF grows AND NOT EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment
+                             AND d.status = 'IN_PROGRESS' AND d.fence = NEW.fence AND d.lease_until >= clock_timestamp()) THEN
         PERFORM sitewire.fail('SW007', 'fence', format('deployment %s is not held with fence %s', NEW.deployment, NEW.fence));
     END IF;
-    PERFORM sitewire.fail('SW006', 'deployment', 'output cannot be changed, and is deleted only with its deployment');
-    RETURN NULL;
+    RETURN NEW;
 END $$;
 SELECT sitewire.keep_trigger('state', 'deployment.deployment_log', 'BEFORE INSERT OR UPDATE OR DELETE',
                              'FOR EACH ROW EXECUTE FUNCTION deployment.keep_log()');
-
-CREATE OR REPLACE FUNCTION deployment.follow_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
-BEGIN
-    INSERT INTO deployment.outbox (project, deployment, kind, payload)
-    SELECT d.project, d.id, 'log', format('{"command":%s,"attempt":%s,"stream":"%s","offset":%s,"size":%s}', NEW.command,
-                                          NEW.attempt, NEW.stream, NEW."offset", octet_length(NEW.bytes))
-    FROM deployment.deployment d WHERE d.id = NEW.deployment;
-    RETURN NULL;
-END $$;
-SELECT sitewire.keep_trigger('follow', 'deployment.deployment_log', 'AFTER INSERT',
-                             'FOR EACH ROW EXECUTE FUNCTION deployment.follow_log()');
 -- History does not record output, but it records a TRUNCATE of the table.
 SELECT sitewire.keep_truncate('deployment.deployment_log', '{bytes}');
 

@@ -105,12 +105,6 @@ BEGIN
     RETURN NEXT deployment.claim_of(d, for_ms);
 END $$;
 
-CREATE OR REPLACE FUNCTION deployment.log_end(id bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN coalesce((SELECT l."offset" + octet_length(l.bytes) FROM deployment.deployment_log l
-                     WHERE l.deployment = log_end.id ORDER BY l."offset" DESC LIMIT 1), 0);
-END $$;
-
 CREATE OR REPLACE FUNCTION deployment.renew(id bigint, by_fence bigint, for_ms integer) RETURNS deployment.lease
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -205,33 +199,6 @@ BEGIN
     RETURN r;
 END $$;
 
--- Each chunk begins where the previous one ends. A chunk that is already stored with the same bytes
--- is a repeated request, and accepted.
-CREATE OR REPLACE FUNCTION deployment.append_log(id bigint, by_fence bigint, chunks deployment.log_chunk[]) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER AS $$
-DECLARE
-    d deployment.deployment := deployment.held(id, by_fence);
-    ends_at bigint := deployment.log_end(id);
-    c deployment.log_chunk;
-BEGIN
-    FOREACH c IN ARRAY coalesce(chunks, '{}') LOOP
-        IF coalesce(octet_length(c.bytes), 0) NOT BETWEEN 1 AND 1048576 THEN
-            PERFORM sitewire.fail('SW002', 'chunks.bytes', 'a chunk has 1 to 1048576 bytes');
-        ELSIF coalesce(c.stream, '') NOT IN ('stdout', 'stderr') THEN
-            PERFORM sitewire.fail('SW002', 'chunks.stream', 'a stream is stdout or stderr');
-        ELSIF coalesce(c."offset", 0) = ends_at THEN
-            INSERT INTO deployment.deployment_log (deployment, "offset", command, attempt, stream, bytes, fence)
-            VALUES (d.id, ends_at, coalesce(c.command, 0), coalesce(c.attempt, 0), c.stream, c.bytes, d.fence);
-            ends_at := ends_at + octet_length(c.bytes);
-        ELSIF NOT EXISTS (SELECT FROM deployment.deployment_log l WHERE l.deployment = d.id
-                          AND l."offset" = coalesce(c."offset", 0) AND l.bytes = c.bytes) THEN
-            PERFORM sitewire.fail('SW006', 'chunks.offset', format('deployment %s has %s bytes of output: the next chunk begins '
-                                                                   'there, not at %s', d.id, ends_at, coalesce(c."offset", 0)));
-        END IF;
-    END LOOP;
-    RETURN ends_at;
-END $$;
-
 CREATE OR REPLACE FUNCTION deployment.conclude(id bigint, by_fence bigint, outcome text, why text) RETURNS deployment.deployment
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -252,8 +219,8 @@ BEGIN
     RETURN d;
 END $$;
 
--- Ends deployments that have lost their runner. Each instance of the service runs this every
--- second.
+-- Ends deployments that have lost their runner, and announces output that waits for it. Each
+-- instance of the service runs this every second.
 CREATE OR REPLACE FUNCTION deployment.sweep() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment;
@@ -261,6 +228,7 @@ DECLARE
     lost_max bigint := 5; -- a deployment that brings down its runners is given up
 BEGIN
     PERFORM set_config('sitewire.user', '@lease', true);
+    PERFORM deployment.announce_rests();
     FOR d IN SELECT * FROM deployment.deployment x WHERE x.status = 'IN_PROGRESS' AND x.lease_until < clock_timestamp()
              ORDER BY x.id FOR NO KEY UPDATE SKIP LOCKED LOOP
         IF d.abort_requested_at IS NULL AND d.on_lost_lease = 'RETRY' AND d.fence < lost_max THEN

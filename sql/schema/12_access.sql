@@ -128,6 +128,8 @@ SELECT sitewire.keep_resource('deployment.deployment_log', 'sitewire_deployment'
                               "update" => NULL, "delete" => NULL, project => 'deployment.project_of({deployment}::bigint)',
                               visible => 'EXISTS (SELECT FROM deployment.deployment d WHERE d.id = deployment_log.deployment)',
                               exempt => '{guard,history,as-of}');
+-- One row: what a deployment and a project may store (10_deployment_output.sql).
+SELECT sitewire.keep_resource('deployment.output_limit', 'sitewire_deployment', '{SELECT,UPDATE}', read => 'profile');
 SELECT sitewire.keep_resource('deployment.event', 'sitewire_deployment', '{SELECT}', read => 'read', "create" => NULL,
                               "update" => NULL, "delete" => NULL, project => '{project}',
                               visible => 'EXISTS (SELECT FROM deployment.readable r WHERE r.project = event.project)',
@@ -200,4 +202,5 @@ GRANT EXECUTE ON FUNCTION deployment.plan_of(deployment.deployment),
     deployment.start_command(bigint, bigint, integer, integer),
     deployment.finish_command(bigint, bigint, integer, integer, integer, integer, boolean, bigint, bigint, boolean, text),
     deployment.append_log(bigint, bigint, deployment.log_chunk[]), deployment.conclude(bigint, bigint, text, text),
+    deployment.remove_output(bigint),
     deployment.sweep(), deployment.relay(boolean, integer) TO sitewire_deployment;

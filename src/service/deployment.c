@@ -16,6 +16,7 @@ extern const unsigned char sw_sql_finish_command[];
 extern const unsigned char sw_sql_append_log[];
 extern const unsigned char sw_sql_finish_deployment[];
 extern const unsigned char sw_sql_read_log[];
+extern const unsigned char sw_sql_remove_output[];
 extern const unsigned char sw_sql_read_event_position[];
 
 #define RESOURCE(message_, plural_, keys, ...)                                                               \
@@ -37,6 +38,7 @@ static const sw_resource resources[] = {RESOURCE(deployment_status, "DeploymentS
                                         RESOURCE(deployment_command, "DeploymentCommands", 2),
                                         RESOURCE(deployment_command_result, "DeploymentCommandResults", 3),
                                         RESOURCE(deployment_log, "DeploymentLogs", 2, .added_at = "at"),
+                                        RESOURCE(output_limit, "OutputLimits", 1),
                                         RESOURCE(event, "Events", 1, .added_at = "at"),
                                         RESOURCE(event_head, "EventHeads", 1),
                                         {0}};
@@ -53,6 +55,7 @@ static const sw_query queries[] = {METHOD("RequestDeployment", request_deploymen
                                    METHOD("AppendLog", append_log, true),
                                    METHOD("FinishDeployment", finish_deployment, true),
                                    METHOD("ReadLog", read_log, false),
+                                   METHOD("RemoveOutput", remove_output, true),
                                    METHOD("ReadEventPosition", read_event_position, false),
                                    {0}};
 
@@ -64,5 +67,5 @@ const sw_service sw_service_deployment = {
     .queries = queries,
     .periodic = "SELECT deployment.sweep()",
     .relays = true,
-    .schema_minimum = 24,
+    .schema_minimum = 25,
 };

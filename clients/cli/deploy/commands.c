@@ -44,6 +44,7 @@ static const sw_flag logs_flags[] = {
     {"offset", 'o', "N", "start at byte N"},
     {"command", 'c', "N", "only the output of command N"},
     {"raw", 0, NULL, "print the bytes unchanged even on a terminal, whatever they do to it"},
+    {"remove", 0, NULL, "remove the output of a deployment that is over, for good"},
     {.name = NULL}};
 
 static const sw_flag watch_flags[] = {
@@ -128,13 +129,19 @@ const sw_command sw_deploy_commands[] = {
      "Prints stdout and stderr of all commands in the order in which they were written. On a\n"
      "terminal, escape sequences are removed unless --raw is given. --json prints one object per\n"
      "chunk, with its offset, command, attempt, stream, time and bytes (in base64); --offset\n"
-     "continues after the bytes that you have. --follow survives restarts of every process.\n",
+     "continues after the bytes that you have. --follow survives restarts of every process.\n"
+     "\n"
+     "--remove is for those who manage the project. Results stay, and `sitewire deployment ID`\n"
+     "says who removed the output, and when. The limits of output are in `sitewire get\n"
+     "output-limit default`.\n",
      "# all of it\n"
      "sitewire logs 42\n"
      "# as it is written\n"
      "sitewire logs 42 --follow\n"
      "# the second command, from the millionth byte on\n"
-     "sitewire logs 42 --offset 1000000 --command 2 > part.log\n",
+     "sitewire logs 42 --offset 1000000 --command 2 > part.log\n"
+     "# it printed a password\n"
+     "sitewire logs 42 --remove --reason 'it showed a password'\n",
      false},
     {"watch", sw_cmd_watch, "Show what happens to deployments, as it happens.", "", watch_flags,
      "Prints each event once, in the order of its project, until Ctrl-C, whatever is lost or\n"

@@ -104,6 +104,7 @@ static void print_life(const sw_cli *cli, const json_t *d)
     print_when(cli, d, "started", "started_at", " by the runner ", runner != NULL ? runner : "");
     print_when(cli, d, "abort asked", "abort_requested_at", " by ", sw_json_text(d, "aborter"));
     print_when(cli, d, "finished", "finished_at", ": ", sw_json_text(d, "status"));
+    print_when(cli, d, "no output", "output_removed_at", ": removed by ", sw_json_text(d, "output_remover"));
     free(runner);
 }
 

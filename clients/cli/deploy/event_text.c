@@ -77,12 +77,15 @@ static void print_command(const json_t *payload)
     free(text);
 }
 
+/* Output of several commands or streams can be announced together: then it names none. */
 static void print_log(const json_t *payload)
 {
-    printf("command %" PRIu64 ", attempt %" PRIu64 ": %" PRIu64 " bytes of %s at %" PRIu64,
-           sw_json_number(payload, "command"), sw_json_number(payload, "attempt"),
-           sw_json_number(payload, "size"), sw_json_text(payload, "stream"),
-           sw_json_number(payload, "offset"));
+    const char *stream = sw_json_text(payload, "stream");
+    if (sw_json_number(payload, "command") > 0)
+        printf("command %" PRIu64 ", attempt %" PRIu64 ": ", sw_json_number(payload, "command"),
+               sw_json_number(payload, "attempt"));
+    printf("%" PRIu64 " bytes of %s at %" PRIu64, sw_json_number(payload, "size"),
+           *stream != '\0' ? stream : "output", sw_json_number(payload, "offset"));
 }
 
 void sw_event_print(const char *kind, const json_t *payload)

@@ -120,8 +120,8 @@ static void on_event(const sw_event *event, void *context)
     json_t *payload = json_loads(event->payload, JSON_DECODE_ANY, NULL);
     if (strcmp(event->kind, "log") == 0) {
         int64_t end = (int64_t)(sw_json_number(payload, "offset") + sw_json_number(payload, "size"));
-        bool wanted =
-            f->follow->command == 0 || (int32_t)sw_json_number(payload, "command") == f->follow->command;
+        int32_t command = (int32_t)sw_json_number(payload, "command"); /* 0: of several */
+        bool wanted = f->follow->command == 0 || command == 0 || command == f->follow->command;
         if (wanted && end > f->end)
             f->end = end;
     } else {
@@ -221,6 +221,9 @@ static sw_code loop(follower *f, sw_error *error)
         read_on(f);
         if (page != NULL) {
             give_page(f, page);
+            /* Removed meanwhile, or of another command: an event names none if it is of several. */
+            if (page->n_items == 0 && (f->over || f->follow->command != 0))
+                f->end = f->reader.offset;
             sw__read_log_response__free_unpacked(page, NULL);
         }
         /* There is no output before the offset where it starts. */

@@ -6,8 +6,10 @@
 #include "cli/deploy/follow.h"
 #include "cli/deploy/wait.h"
 #include "cli/run/interrupt.h"
+#include "cli/schema/output.h"
 #include "cli/schema/value.h"
 #include "cli/term/lines.h"
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +60,19 @@ static sw_code show(sw_cli *cli, sw_follow *follow, const json_t *deployment, sw
     return code;
 }
 
+static sw_code remove_output(sw_cli *cli, int64_t id, sw_error *error)
+{
+    json_t *request = json_pack("{s:I}", "id", (json_int_t)id), *deployment = NULL;
+    sw_code code = sw_cli_call(cli, "Deployments/RemoveOutput", request, NULL, &deployment, error);
+    if (code == SW_OK && cli->json)
+        sw_print_json_line(deployment);
+    else if (code == SW_OK)
+        printf("the output of deployment %" PRId64 " is removed\n", id);
+    json_decref(request);
+    json_decref(deployment);
+    return code;
+}
+
 sw_code sw_cmd_logs(sw_cli *cli, sw_error *error)
 {
     const sw_args *args = &cli->args;
@@ -72,6 +87,8 @@ sw_code sw_cmd_logs(sw_cli *cli, sw_error *error)
         code = sw_args_number(args, "command", 1, INT32_MAX, 0, &command, error);
     if (code != SW_OK)
         return code;
+    if (sw_args_has(args, "remove"))
+        return remove_output(cli, follow.deployment, error);
     follow.command = (int32_t)command;
     follow.on_output = cli->json                                        ? print_json
                        : cli->out_terminal && !sw_args_has(args, "raw") ? print_safe

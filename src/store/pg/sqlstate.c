@@ -32,6 +32,7 @@ static const sw_sqlstate states[] = {
     {"SW005", SW_PERMISSION_DENIED, SW_FAULT_RAISED, false, NULL},
     {"SW006", SW_FAILED_PRECONDITION, SW_FAULT_RAISED, false, NULL},
     {"SW007", SW_ABORTED, SW_FAULT_RAISED, false, NULL},
+    {"SW008", SW_RESOURCE_EXHAUSTED, SW_FAULT_RAISED, false, NULL},
 };
 
 const sw_sqlstate *sw_sqlstate_find(const char *state)

@@ -1,0 +1,2 @@
+-- Deployments.RemoveOutput: the output of a deployment that is over is deleted.
+SELECT d.* FROM deployment.remove_output(:id) d
