@@ -91,8 +91,7 @@ class Client:
 
     def stream(self, name, request, timeout=30.0, credit=0):
         """Yields the messages of a stream, or the only reply. `request` is a message or a dict."""
-        method = self.method(name)
-        service = method.containing_service.full_name
+        service = (method := self.method(name)).containing_service.full_name
         if isinstance(request, dict):
             request = json_format.ParseDict(request, self.type(method.input_type.full_name)())
         header = self.CallHeader(method=f"/{service}/{method.name}", call_id=next(self.ids), credit=credit,

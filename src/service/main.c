@@ -9,6 +9,7 @@
 #include "service/relay.h"
 #include "service/service.h"
 #include "service/vault.h"
+#include "service/wiped_heap.h"
 #include "store/pg/migrate.h"
 #include "worker/server.h"
 #include <stdlib.h>
@@ -213,7 +214,9 @@ static sw_code open_parts(state *p, sw_error *error)
 {
     if (p->loop == NULL)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    sw_code code = p->service->secrets ? sw_vault_new(settings.secret_key, &p->vault, error) : SW_OK;
+    sw_code code = p->service->secrets ? sw_wiped_heap_use(error) : SW_OK;
+    if (code == SW_OK && p->service->secrets)
+        code = sw_vault_new(settings.secret_key, &p->vault, error);
     if (code == SW_OK)
         code = open_server(p, error);
     if (code == SW_OK)

@@ -12,6 +12,7 @@ extern const unsigned char sw_sql_find_versions[];
 extern const unsigned char sw_sql_list_impact[];
 extern const unsigned char sw_sql_compare_environments[];
 extern const unsigned char sw_sql_list_expirations[];
+extern const unsigned char sw_sql_get_sealing_key[];
 extern const unsigned char sw_sql_set_secret_lookup[], sw_sql_set_secret[];
 extern const unsigned char sw_sql_read_secret[];
 extern const unsigned char sw_sql_rotate_secrets_lookup[], sw_sql_rotate_secrets[];
@@ -58,6 +59,8 @@ static const sw_query queries[] = {
     QUERY("ListImpact", list_impact, .requires = SW_REQUIRES_PROFILE),
     QUERY("CompareEnvironments", compare_environments, .requires = SW_REQUIRES_PROFILE),
     QUERY("ListExpirations", list_expirations, .requires = SW_REQUIRES_PROFILE),
+    QUERY("GetSealingKey", get_sealing_key, .requires = SW_REQUIRES_PROFILE,
+          .inner = &sw__sealing_key__descriptor, .begin = sw_secret_show_key),
     QUERY("SetSecret", set_secret, .requires = SW_REQUIRES_PROFILE, .writes = true, .secret = true,
           .inner = &sw__one_secret__descriptor, LOOKUP(set_secret), .middle = sw_secret_seal),
     QUERY("ReadSecret", read_secret, .requires = SW_REQUIRES_PROFILE, .writes = true, .secret = true,

@@ -5,10 +5,13 @@
 
 #include "store/store.h"
 
-/* SetSecret, `middle`: checks the value and seals it. The inner message is OneSecret. */
+/* GetSealingKey, `begin`: derives the public key. The inner message is SealingKey. */
+sw_query_hook sw_secret_show_key;
+/* SetSecret, `middle`: opens the value, checks it, and seals it with the newest master key. The
+ * inner message is OneSecret. */
 sw_query_hook sw_secret_seal;
 /* ReadSecret, `begin` and `end`: check the key to seal the secret for; open the secret, and seal it
- * for that key if there is one. The inner message is OneSecret. */
+ * for that key. The inner message is OneSecret. */
 sw_query_hook sw_secret_check_reader, sw_secret_open;
 /* RotateSecrets, `begin` and `middle`: find the newest key; seal each secret again with it. The
  * inner message is ManySecrets. */

@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_SIZE 128
+#define NAMES_SIZE 160 /* of all fields, for an error */
+#define NAME_SIZE  128
 
 typedef struct reader {
     ProtobufCAllocator *allocator;
@@ -304,6 +305,19 @@ static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescript
     return field;
 }
 
+/* The names of all fields; false if there are none, or too many to print. */
+static bool list_fields(const ProtobufCMessageDescriptor *type, char names[NAMES_SIZE])
+{
+    size_t used = 0;
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        int size = snprintf(names + used, NAMES_SIZE - used, "%s%s", i > 0 ? ", " : "", type->fields[i].name);
+        if (size < 0 || (size_t)size >= NAMES_SIZE - used)
+            return false;
+        used += (size_t)size;
+    }
+    return used > 0;
+}
+
 static sw_code unknown_field(reader *r, const ProtobufCMessageDescriptor *type, const char *name)
 {
     sw_nearest nearest;
@@ -313,7 +327,9 @@ static sw_code unknown_field(reader *r, const ProtobufCMessageDescriptor *type, 
     enter(r, name, 0);
     if (nearest.count > 0)
         return fail(r, "%s has no such field; did you mean '%s'?", type->short_name, nearest.best[0].name);
-    return fail(r, "%s has no such field", type->short_name);
+    char names[NAMES_SIZE];
+    return list_fields(type, names) ? fail(r, "%s has no such field; it has %s", type->short_name, names)
+                                    : fail(r, "%s has no such field", type->short_name);
 }
 
 static sw_code read_fields(reader *r, const json_t *json, ProtobufCMessage *message)

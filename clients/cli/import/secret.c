@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "c/json/json_value.h"
 #include "cli/run/interrupt.h"
+#include "cli/run/secret.h"
 #include "cli/schema/value.h"
 #include "net/keyfile.h"
 #include <sodium.h>
@@ -52,19 +53,12 @@ static sw_code open_sealed(const json_t *row, const sw_key_file *key, char **val
 static sw_code set(sw_import *import, const json_t *row, const char *value, sw_error *error)
 {
     const char *given = sw_args_value(&import->cli->args, "reason");
-    sw_metadata reason = {"reason", given != NULL ? given : "import"};
-    const sw_call_options options = {.size = sizeof options,
-                                     .timeout_ms = import->cli->timeout_ms,
-                                     .metadata = &reason,
-                                     .metadata_count = 1};
-    json_t *request =
-        json_pack("{s:s, s:s, s:s, s:s}", "type", sw_json_text(row, "type"), "key", sw_json_text(row, "key"),
-                  "field", sw_json_text(row, "field"), "value", value);
-    sw_code code = request != NULL
-                       ? sw_cli_call(import->cli, "Referential/SetSecret", request, &options, NULL, error)
-                       : sw_fail(error, SW_INVALID_ARGUMENT, "the sealed value is not text");
-    json_decref(request);
-    return code;
+    Sw__SetSecretRequest request = SW__SET_SECRET_REQUEST__INIT;
+    request.type = (char *)sw_json_text(row, "type");
+    request.key = (char *)sw_json_text(row, "key");
+    request.field = (char *)sw_json_text(row, "field");
+    return sw_cli_set_secret(import->cli, &request, value, strlen(value), given != NULL ? given : "import",
+                             NULL, error);
 }
 
 sw_code sw_import_send_secrets(sw_import *import, sw_error *error)

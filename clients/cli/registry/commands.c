@@ -189,7 +189,8 @@ const sw_command sw_registry_commands[] = {
      secret_flags,
      "A docroot environment has the secret basic_auth_password, a certificate the secret\n"
      "private_key. Secrets are stored encrypted. Only `read` shows one: to admins, and to users\n"
-     "who manage every project that the row serves. History records who read it.\n"
+     "who manage every project that the row serves. History records who read it. A secret\n"
+     "travels sealed: only this program and the service see it, no broker.\n"
      "\n"
      "  set       takes the value from stdin, or asks for it on a terminal without showing it\n"
      "  read      prints the value\n"
@@ -229,7 +230,8 @@ const sw_command sw_registry_commands[] = {
      "METHOD is Service/Method or just Method, with or without the package. The request is\n"
      "proto3 JSON; - reads it from stdin, and without one it is {}. Replies are printed\n"
      "indented, with --json on one line. A stream prints one object per line until it ends or\n"
-     "you press Ctrl-C. `sitewire describe METHOD` shows the fields and an example.\n",
+     "you press Ctrl-C. `sitewire describe METHOD` shows the fields and an example. Secrets\n"
+     "appear as they travel, sealed and in base64; `sitewire secret` sets and reads them.\n",
      "# one website, and how long each hop took\n"
      "sitewire call Referential/GetWebsite '{\"code\": \"saint-gobain.com\"}' --timing\n"
      "# the health of the broker, as it changes\n"

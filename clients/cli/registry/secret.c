@@ -1,12 +1,13 @@
 /* `sitewire secret`: secrets of the registry's rows, and the master keys that seal them. A value
  * is read from stdin or typed without being shown, never given on the command line, which others
  * can see. */
+#include "cli/run/secret.h"
 #include "base/error.h"
 #include "base/folder.h"
 #include "base/keyring.h"
+#include "c/json/json.h"
 #include "cli/registry/commands.h"
 #include "cli/registry/list.h"
-#include "cli/run/file.h"
 #include "cli/run/interrupt.h"
 #include "cli/schema/name.h"
 #include "cli/schema/output.h"
@@ -25,41 +26,58 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define VALUE_MAX (64 * 1024) /* bytes; the service accepts no more */
+#define VALUE_MAX  (64 * 1024)     /* bytes; the service accepts no more */
+#define VALUE_SIZE (VALUE_MAX + 2) /* a newline at the end, and a NUL */
 
 /* --- words --- */
 
-/* Sets the fields of a request from RESOURCE KEY FIELD. */
-static sw_code read_target(sw_cli *cli, json_t *request, sw_error *error)
+/* What a secret belongs to: RESOURCE KEY FIELD. */
+typedef struct target {
+    char *type, *key;
+    const char *field;
+} target;
+
+static void clear_target(target *of)
+{
+    free(of->type);
+    free(of->key);
+}
+
+static sw_code read_key(sw_cli *cli, const sw_schema_resource *resource, target *of, sw_error *error)
+{
+    const sw_args *args = &cli->args;
+    size_t used = 0;
+    json_t *key = json_object();
+    sw_code code =
+        sw_schema_resource_read_key(resource, args->words + 2, args->word_count - 3, &used, key, error);
+    if (code == SW_OK && used != args->word_count - 3)
+        code = sw_cli_usage(cli, error, "secret %s takes one RESOURCE KEY FIELD", args->words[0]);
+    if (code == SW_OK) {
+        of->type = strdup(sw_short_name(resource->message->name));
+        of->key = sw_schema_resource_key_text(resource, key);
+        if (of->type == NULL || of->key == NULL)
+            code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    }
+    json_decref(key);
+    return code;
+}
+
+/* To be cleared, also after a failure. */
+static sw_code read_target(sw_cli *cli, target *of, sw_error *error)
 {
     const sw_args *args = &cli->args;
     const sw_schema *schema;
     sw_schema_resource resource;
-    size_t used = 0;
+    *of = (target){0};
     if (args->word_count < 4)
         return sw_cli_usage(cli, error,
                             "secret %s takes RESOURCE KEY FIELD, such as certificate isover-2027 private_key",
                             args->words[0]);
+    of->field = args->words[args->word_count - 1];
     sw_code code = sw_cli_schema(cli, &schema, error);
     if (code == SW_OK)
         code = sw_schema_resource_find(schema, args->words[1], &resource, error);
-    if (code != SW_OK)
-        return code;
-    json_t *key = json_object();
-    code = sw_schema_resource_read_key(&resource, args->words + 2, args->word_count - 3, &used, key, error);
-    if (code == SW_OK && used != args->word_count - 3)
-        code = sw_cli_usage(cli, error, "secret %s takes one RESOURCE KEY FIELD", args->words[0]);
-    char *text = code == SW_OK ? sw_schema_resource_key_text(&resource, key) : NULL;
-    json_decref(key);
-    if (code == SW_OK && text == NULL)
-        code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    if (code == SW_OK) {
-        json_object_set_new(request, "type", json_string(sw_short_name(resource.message->name)));
-        json_object_set_new(request, "key", json_string(text));
-        json_object_set_new(request, "field", json_string(args->words[args->word_count - 1]));
-    }
-    free(text);
-    return code;
+    return code == SW_OK ? read_key(cli, &resource, of, error) : code;
 }
 
 /* --- values --- */
@@ -91,96 +109,197 @@ static sw_code read_hidden(const char *prompt, char *value, size_t size, sw_erro
     return code;
 }
 
-static sw_code ask(char **value, sw_error *error)
+static sw_code ask(char *value, sw_error *error)
 {
     char again[1025] = "";
-    *value = calloc(1, sizeof(again));
-    if (*value == NULL)
-        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    sw_code code = read_hidden("value: ", *value, sizeof(again), error);
+    sw_code code = read_hidden("value: ", value, sizeof(again), error);
     if (code == SW_OK)
         code = read_hidden("once more: ", again, sizeof(again), error);
-    if (code == SW_OK && strcmp(*value, again) != 0)
+    if (code == SW_OK && strcmp(value, again) != 0)
         code = sw_fail(error, SW_INVALID_ARGUMENT, "the two values differ; nothing was changed");
     sodium_memzero(again, sizeof(again));
     return code;
 }
 
-/* malloc'ed; free it with drop_value, which wipes it. A newline at the end is dropped. */
-static sw_code read_value(char **value, sw_error *error)
+static void drop_value(char **value, size_t size)
 {
-    size_t size = 0;
-    if (isatty(STDIN_FILENO))
-        return ask(value, error);
-    sw_code code = sw_cli_read_file("-", value, &size, error);
-    if (code != SW_OK)
-        return code;
-    if (size > VALUE_MAX || memchr(*value, '\0', size) != NULL)
-        return sw_fail(error, SW_INVALID_ARGUMENT, "a secret must be text of at most %d bytes", VALUE_MAX);
-    if (size > 0 && (*value)[size - 1] == '\n')
-        (*value)[size - 1] = '\0';
-    return SW_OK;
+    if (*value != NULL)
+        sodium_memzero(*value, size);
+    free(*value);
+    *value = NULL;
 }
 
-static void drop_value(char *value)
+/* All of stdin, without a buffer in between that would keep a copy. */
+static sw_code read_stdin(char *value, size_t room, size_t *size, sw_error *error)
 {
-    if (value != NULL)
-        sodium_memzero(value, strlen(value));
-    free(value);
+    ssize_t got = 1;
+    for (*size = 0; got > 0 && *size < room;) {
+        got = read(STDIN_FILENO, value + *size, room - *size);
+        if (got < 0 && errno == EINTR && !sw_cli_stopped())
+            got = 1;
+        else if (got > 0)
+            *size += (size_t)got;
+    }
+    if (got < 0)
+        return sw_fail(error, SW_INVALID_ARGUMENT, "cannot read stdin: %s", strerror(errno));
+    return *size < room ? SW_OK
+                        : sw_fail(error, SW_INVALID_ARGUMENT, "a secret has at most %d bytes", VALUE_MAX);
+}
+
+/* malloc'ed, VALUE_SIZE bytes; free it with drop_value, which wipes it. A newline at the end is
+ * dropped. */
+static sw_code read_value(char **value, size_t *size, sw_error *error)
+{
+    *value = calloc(1, VALUE_SIZE);
+    if (*value == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    sw_code code = isatty(STDIN_FILENO) ? ask(*value, error) : read_stdin(*value, VALUE_SIZE, size, error);
+    if (isatty(STDIN_FILENO))
+        *size = strlen(*value);
+    if (code == SW_OK && *size > 0 && (*value)[*size - 1] == '\n')
+        (*value)[--*size] = '\0';
+    return code;
 }
 
 /* --- the commands --- */
 
+static sw_code print_stored(sw_cli *cli, const Sw__Secret *stored, sw_error *error)
+{
+    json_t *json = sw_json_from_message(&stored->base);
+    sw_code code = json != NULL ? sw_print_resource(cli, "secret", json, error)
+                                : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    json_decref(json);
+    return code;
+}
+
 static sw_code secret_set(sw_cli *cli, sw_error *error)
 {
-    json_t *request = json_object(), *stored = NULL;
+    target of;
     char *value = NULL;
-    sw_code code = read_target(cli, request, error);
+    size_t size = 0;
+    Sw__Secret *stored = NULL;
+    sw_code code = read_target(cli, &of, error);
     if (code == SW_OK)
-        code = read_value(&value, error);
-    if (code == SW_OK && json_object_set_new(request, "value", json_string(value)) != 0)
-        code = sw_fail(error, SW_INVALID_ARGUMENT, "a secret must be text in UTF-8");
+        code = read_value(&value, &size, error);
+    if (code == SW_OK) {
+        Sw__SetSecretRequest request = SW__SET_SECRET_REQUEST__INIT;
+        request.type = of.type;
+        request.key = of.key;
+        request.field = (char *)of.field;
+        sw_cli_set_blocking(true);
+        code = sw_cli_set_secret(cli, &request, value, size, NULL, &stored, error);
+        sw_cli_set_blocking(false);
+    }
+    drop_value(&value, VALUE_SIZE);
     if (code == SW_OK)
-        code = sw_cli_call(cli, "Referential/SetSecret", request, NULL, &stored, error);
+        code = print_stored(cli, stored, error);
+    if (stored != NULL)
+        sw__secret__free_unpacked(stored, NULL);
+    clear_target(&of);
+    return code;
+}
+
+/* Writes to stdout, past its buffer. */
+static sw_code write_all(const char *text, size_t size, sw_error *error)
+{
+    fflush(stdout);
+    while (size > 0) {
+        ssize_t put = write(STDOUT_FILENO, text, size);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return sw_fail(error, SW_INTERNAL, "cannot write the secret: %s", strerror(errno));
+        text += put;
+        size -= (size_t)put;
+    }
+    return SW_OK;
+}
+
+/* Appends to a text that has room. */
+static int append(const char *piece, size_t size, void *context)
+{
+    char **end = context;
+    memcpy(*end, piece, size);
+    *end += size;
+    return 0;
+}
+
+/* {"value": ...}, where a character becomes six bytes at most. jansson's copy is wiped. */
+static char *as_json(const char *value)
+{
+    static const char begin[] = "{\"value\":";
+    json_t *json = json_string(value);
+    char *text = calloc(1, sizeof(begin) + 6 * strlen(value) + 4), *end = text;
+    if (json != NULL && text != NULL) {
+        append(begin, sizeof(begin) - 1, &end);
+        json_dump_callback(json, append, &end, JSON_ENCODE_ANY);
+        append("}", 1, &end);
+    }
+    if (json == NULL)
+        sw_client_drop_secret(&text);
+    else
+        sodium_memzero((char *)json_string_value(json), json_string_length(json));
+    json_decref(json);
+    return text;
+}
+
+/* What is printed; on a terminal, what could control it is made visible. malloc'ed;
+ * sw_client_drop_secret wipes it. */
+static char *shown(const sw_cli *cli, const char *value)
+{
+    if (cli->json)
+        return as_json(value);
+    return cli->out_terminal ? sw_text_safe(value, true) : strdup(value);
+}
+
+static sw_code print_value(const sw_cli *cli, const char *value, sw_error *error)
+{
+    char *text = shown(cli, value);
+    if (text == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    sw_code code = write_all(text, strlen(text), error);
     if (code == SW_OK)
-        code = sw_print_resource(cli, "secret", stored, error);
-    drop_value(value);
-    json_decref(request);
-    json_decref(stored);
+        code = write_all("\n", 1, error);
+    sw_client_drop_secret(&text);
     return code;
 }
 
 static sw_code secret_read(sw_cli *cli, sw_error *error)
 {
-    json_t *request = json_object(), *reply = NULL;
-    sw_code code = read_target(cli, request, error);
-    if (code == SW_OK)
-        code = sw_cli_call(cli, "Referential/ReadSecret", request, NULL, &reply, error);
-    const char *value = json_string_value(json_object_get(reply, "value"));
-    if (code == SW_OK && cli->json)
-        sw_print_json_line(reply);
-    else if (code == SW_OK && value != NULL) {
-        char *safe = cli->out_terminal ? sw_text_safe(value, true) : NULL;
-        puts(safe != NULL ? safe : value);
-        drop_value(safe);
+    target of;
+    char *value = NULL;
+    sw_code code = read_target(cli, &of, error);
+    if (code == SW_OK) {
+        Sw__ReadSecretRequest request = SW__READ_SECRET_REQUEST__INIT;
+        request.type = of.type;
+        request.key = of.key;
+        request.field = (char *)of.field;
+        sw_cli_set_blocking(true);
+        code = sw_cli_read_secret(cli, &request, &value, error);
+        sw_cli_set_blocking(false);
     }
-    json_decref(request);
-    json_decref(reply);
+    if (code == SW_OK)
+        code = print_value(cli, value, error);
+    sw_client_drop_secret(&value);
+    clear_target(&of);
     return code;
 }
 
 static sw_code secret_delete(sw_cli *cli, sw_error *error)
 {
-    json_t *request = json_object();
-    sw_code code = read_target(cli, request, error);
+    target of;
+    json_t *request = NULL;
+    sw_code code = read_target(cli, &of, error);
     if (code == SW_OK && !sw_cli_confirm(cli, "delete it permanently?"))
         code = sw_fail(error, SW_CANCELLED, "nothing was deleted");
-    if (code == SW_OK)
+    if (code == SW_OK) {
+        request = json_pack("{s:s, s:s, s:s}", "type", of.type, "key", of.key, "field", of.field);
         code = sw_cli_call(cli, "Referential/DeleteSecret", request, NULL, NULL, error);
+    }
     if (code == SW_OK && !cli->json)
-        printf("deleted the %s of %s\n", json_string_value(json_object_get(request, "field")),
-               json_string_value(json_object_get(request, "key")));
+        printf("deleted the %s of %s\n", of.field, of.key);
     json_decref(request);
+    clear_target(&of);
     return code;
 }
 

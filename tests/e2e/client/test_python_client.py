@@ -21,13 +21,13 @@ class PythonClient(unittest.TestCase):
     def tearDownClass(cls):
         cls.system.stop()
 
-    def python(self, *words, key=None):
+    def python(self, *words, key=None, program="sitewire.py", stdin=""):
         """By ipc, or with a key by tcp."""
         environment = self.system.env() | {"XDG_CACHE_HOME": self.system.folder}
         if key:
             environment |= {"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_KEY": key}
-        return subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "clients/python/sitewire.py"), *words],
-                              capture_output=True, text=True, timeout=60, env=environment, check=False)
+        return subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "clients/python", program), *words],
+                              input=stdin, capture_output=True, text=True, timeout=60, env=environment, check=False)
 
     def key(self):
         path = os.path.join(self.system.folder, "admin.key")
@@ -36,6 +36,18 @@ class PythonClient(unittest.TestCase):
                                    env={"SITEWIRE_SERVER_KEY": self.system.broker_key.public})
             self.assertEqual(done.returncode, 0, done.stderr)
         return path
+
+    def test_secret(self):
+        """What one client sets, the other reads, on ipc and with a key."""
+        target = ("DocrootEnvironment", "d/e", "basic_auth_password")
+        for words in ("docroot d", "environment e", "docroot-environment d/e"):
+            self.system.cli("create", *words.split())
+        for key, value in ((None, "by ipc, naïve"), (self.key(), "by tcp")):
+            done = self.python("set", *target, key=key, program="secret.py", stdin=value + "\n")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.system.cli("secret", "read", *target).stdout, value + "\n")
+            self.assertEqual(self.python("read", *target, key=key, program="secret.py").stdout, value + "\n")
+        self.assertEqual(self.python("read", "DocrootEnvironment", "d/none", target[2], program="secret.py").returncode, 5)
 
     def test_key(self):
         os.chmod(self.key(), 0o644)

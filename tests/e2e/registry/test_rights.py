@@ -14,6 +14,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from sitewire_test import ADMIN, System, wait_for  # noqa: E402
+import sealing  # noqa: E402
 from test_referential import RESOURCES, snake  # noqa: E402
 from sitewire.deployment.v1 import deployment_pb2  # noqa: E402
 from sitewire.referential.v1 import referential_pb2  # noqa: E402
@@ -270,12 +271,14 @@ class Rights(unittest.TestCase):
         """Of a docroot environment with a website and a core: `manage` on both, even to know that
         there is one."""
         secret = {"type": "DocrootEnvironment", "key": "d1/prod", "field": "basic_auth_password"}
-        header, _ = self.ask(self.local, "SetSecret", value="s3cret", **secret)
+        key = sealing.get_key(self.local)
+        header, _ = self.ask(self.local, "SetSecret", **sealing.to_set(key, "s3cret", **secret))
         self.assertEqual(header.code, 0, header.message)
+        self.check("GetSealingKey", "......d")
         self.check("GetSecret", "..nnnnd", **secret)
         self.check("ListSecrets", "110000d")
-        self.check("ReadSecret", "..ddddd", **secret)
-        self.check("SetSecret", "..ddddd", validate_only=True, value="another", **secret)
+        self.check("ReadSecret", "..ddddd", seal_to=sealing.Pair().public, **secret)
+        self.check("SetSecret", "..ddddd", validate_only=True, **sealing.to_set(key, "another", **secret))
         self.check("DeleteSecret", "..nnnnd", validate_only=True, **secret)
         self.check("RotateSecrets", ".dddddd")
 

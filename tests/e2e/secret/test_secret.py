@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Secrets: kept encrypted, read by few and never unseen, found nowhere else; attacks on what is
 stored."""
+import base64
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from secret_test import (ABORTED, DATA_LOSS, FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, PASSWORD,
                          PERMISSION_DENIED, REFERENTIAL, SecretTest)  # noqa: E402
 from sitewire_test import ADMIN, SITEWIRE, Failed, System  # noqa: E402
+import sealing  # noqa: E402
 from sitewire.referential.v1 import referential_pb2  # noqa: E402
 from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 
@@ -41,6 +43,13 @@ class Life(SecretTest):
 
     def set(self, value, *words, code=0):
         return self.run_cli("secret", "set", *words, code=code, stdin=value)
+
+    def sealed_request(self, value, target, **more):
+        """The JSON of a SetSecretRequest."""
+        client = self.system.client()
+        fields = sealing.to_set(sealing.get_key(client), value, **target)
+        client.close()
+        return json.dumps(fields | more | {"sealed_value": base64.b64encode(fields["sealed_value"]).decode()})
 
     def test_password(self):
         where = ("docroot-environment", "d/e", PASSWORD)
@@ -88,11 +97,26 @@ class Life(SecretTest):
         self.run_cli("secret", "show", code=INVALID_ARGUMENT)
         self.run_cli("secret", code=INVALID_ARGUMENT)
         self.import_rows({"resource": "Environment", "code": "g"}, {"resource": "DocrootEnvironment", "docroot": "d", "environment": "g"})
-        request = {"type": "DocrootEnvironment", "key": "d/g", "field": PASSWORD, "value": "v"}
-        for change, code in (({"revision": 7}, NOT_FOUND), ({}, 0), ({"revision": 7}, ABORTED), ({"revision": 1}, 0),
-                             ({"validate_only": True, "value": "trial"}, 0)):
-            self.run_cli("call", "Referential/SetSecret", json.dumps(request | change), code=code)
+        target = {"type": "DocrootEnvironment", "key": "d/g", "field": PASSWORD}
+        for value, change, code in (("v", {"revision": 7}, NOT_FOUND), ("v", {}, 0), ("v", {"revision": 7}, ABORTED),
+                                    ("v", {"revision": 1}, 0), ("trial", {"validate_only": True}, 0)):
+            self.run_cli("call", "Referential/SetSecret", self.sealed_request(value, target, **change), code=code)
         self.assertEqual(self.read("docroot-environment", "d/g", PASSWORD), "v")
+        # Plain text is refused: of an older client, and by the schema, before anything is sent.
+        client = self.system.client()
+        old = referential_pb2.SetSecretRequest(**target).SerializeToString() + b"\x22\x05plain"  # `value` had number 4
+        header, _ = client.call_bytes(REFERENTIAL + "SetSecret", old)
+        self.assertEqual((header.code, header.details[0].field_violation.field), (INVALID_ARGUMENT, "sealed_value"))
+        with self.assertRaises(Failed) as caught:
+            client.call(REFERENTIAL + "ReadSecret", referential_pb2.ReadSecretRequest(**target), referential_pb2.ReadSecretResponse)
+        self.assertEqual((caught.exception.header.code, caught.exception.header.details[0].field_violation.field), (INVALID_ARGUMENT, "seal_to"))
+        client.close()
+        self.assertIn("sealed_value", self.run_cli("call", "Referential/SetSecret", json.dumps(target | {"value": "plain"}),
+                                                   code=INVALID_ARGUMENT).stderr)
+        # Somebody who manages a row of his own cannot set there, to read it, what was sealed for
+        # another row.
+        elsewhere = json.loads(self.sealed_request("v", target)) | {"key": "d/e"}
+        self.assertIn("another row", self.run_cli("call", "Referential/SetSecret", json.dumps(elsewhere), code=INVALID_ARGUMENT).stderr)
         bad_key = {"type": "DocrootEnvironment", "key": "d/g", "field": PASSWORD, "seal_to": "0" * 40}
         self.assertIn("seal_to", self.run_cli("call", "Referential/ReadSecret", json.dumps(bad_key), code=INVALID_ARGUMENT).stderr)
         self.run_cli("call", "Referential/ReadSecret", json.dumps(bad_key | {"seal_to": "short"}), code=INVALID_ARGUMENT)
@@ -142,8 +166,8 @@ class Life(SecretTest):
         private, certificate = make_pair(self.system.folder, "needle")
         self.run_cli("create", "certificate", "needle", "certificate=@-", stdin=certificate)
         self.set(private, "certificate", "needle", "private_key", "--reason", "x")
-        request = {"type": "DocrootEnvironment", "key": "d/f", "field": PASSWORD, "value": secret}
-        self.run_cli("call", "Referential/SetSecret", "-", "--request-id", "set-1", stdin=json.dumps(request))
+        target = {"type": "DocrootEnvironment", "key": "d/f", "field": PASSWORD}
+        self.run_cli("call", "Referential/SetSecret", "-", "--request-id", "set-1", stdin=self.sealed_request(secret, target))
         self.read(*where)
         self.read("certificate", "needle", "private_key")
         backup = os.path.join(self.system.folder, "needle-backup.key")
@@ -153,10 +177,9 @@ class Life(SecretTest):
         self.set(secret + "\n" + secret, *where, code=INVALID_ARGUMENT)
         self.set(secret, "certificate", "needle", "private_key", code=INVALID_ARGUMENT)
         self.set(secret, "certificate", "none", "private_key", code=NOT_FOUND)
-        self.run_cli("call", "Referential/SetSecret", json.dumps(request | {"revision": 99}), code=ABORTED)
-        self.run_cli("call", "Referential/DeleteSecret", json.dumps({k: request[k] for k in ("type", "key", "field")}),
-                     "--request-id", "delete-1")
-        self.run_cli("call", "Referential/SetSecret", "-", "--request-id", "set-2", stdin=json.dumps(request))
+        self.run_cli("call", "Referential/SetSecret", self.sealed_request(secret, target, revision=99), code=ABORTED)
+        self.run_cli("call", "Referential/DeleteSecret", json.dumps(target), "--request-id", "delete-1")
+        self.run_cli("call", "Referential/SetSecret", "-", "--request-id", "set-2", stdin=self.sealed_request(secret, target))
         self.run_cli("secret", "rotate")
         postgres = self.system.postgres
         places = {
@@ -322,6 +345,20 @@ class Rights(SecretTest):
         finally:
             client.close()
 
+    def set(self, who, value, key):
+        """The status of SetSecret. The admin gets the key, as not every caller may."""
+        sealing_key = self.call("admin", "GetSealingKey", referential_pb2.GetSealingKeyRequest(), referential_pb2.SealingKey)[1]
+        request = referential_pb2.SetSecretRequest(**sealing.to_set(sealing_key, value, **key))
+        return self.call(who, "SetSecret", request, referential_pb2.Secret)[0]
+
+    def read_by(self, who, key):
+        """The status of ReadSecret, and the secret, which is sealed for the caller's enrolled
+        key."""
+        pair = sealing.Pair(self.people[who].public, self.people[who].secret)
+        code, reply = self.call(who, "ReadSecret", referential_pb2.ReadSecretRequest(seal_to=pair.public, **key),
+                                referential_pb2.ReadSecretResponse)
+        return code, reply if code else pair.open(reply.sealed).decode()
+
     def test_table(self):
         """(who, environment, method) and the status, on the wire with keys."""
         p = referential_pb2
@@ -332,13 +369,13 @@ class Rights(SecretTest):
             for who, code in zip(("ann", "bob", "both", "reader", "none", "admin"), codes):
                 with self.subTest(environment=environment, who=who):
                     key = {"type": "DocrootEnvironment", "key": f"d/{environment}", "field": PASSWORD}
-                    self.assertEqual(self.call(who, "SetSecret", p.SetSecretRequest(value=f"by {who}", **key), p.Secret)[0], code)
+                    self.assertEqual(self.set(who, f"by {who}", key), code)
                     if code:
-                        self.assertEqual(self.call("admin", "SetSecret", p.SetSecretRequest(value="x", **key), p.Secret)[0], 0)
-                    got, reply = self.call(who, "ReadSecret", p.ReadSecretRequest(**key), p.ReadSecretResponse)
+                        self.assertEqual(self.set("admin", "x", key), 0)
+                    got, reply = self.read_by(who, key)
                     self.assertEqual(got, code)
                     if code == 0:
-                        self.assertEqual(reply.value, f"by {who}")
+                        self.assertEqual(reply, f"by {who}")
                     elif who != "none":
                         self.assertIn("manage", reply)
                     if who == "ann":
@@ -355,13 +392,12 @@ class Rights(SecretTest):
 
     def test_a_right_that_ends(self):
         """When another website comes to live there, or a right goes, the next call knows."""
-        p = referential_pb2
         key = {"type": "DocrootEnvironment", "key": "d/own", "field": PASSWORD}
-        self.assertEqual(self.call("ann", "SetSecret", p.SetSecretRequest(value="v", **key), p.Secret)[0], 0)
+        self.assertEqual(self.set("ann", "v", key), 0)
         self.system.sql("INSERT INTO referential.website_deployed (website, docroot, environment) VALUES ('theirs', 'd', 'own')")
-        self.assertEqual(self.call("ann", "ReadSecret", p.ReadSecretRequest(**key), p.ReadSecretResponse)[0], PERMISSION_DENIED)
+        self.assertEqual(self.read_by("ann", key)[0], PERMISSION_DENIED)
         self.system.sql("DELETE FROM referential.website_deployed WHERE website = 'theirs' AND environment = 'own'")
-        self.assertEqual(self.call("ann", "ReadSecret", p.ReadSecretRequest(**key), p.ReadSecretResponse)[0], 0)
+        self.assertEqual(self.read_by("ann", key)[0], 0)
 
     def test_explain(self):
         env = {"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_KEY": self.people["ann"].path}

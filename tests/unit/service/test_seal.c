@@ -1,5 +1,5 @@
-/* Secrets at rest: what is sealed opens with its key, for its row, and nowhere else; the file of
- * master keys. */
+/* Secrets at rest and on the way: what is sealed opens with its key, for its row, and nowhere else;
+ * the file of master keys. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "service/transit.h"
 #include "service/vault.h"
 #include <fcntl.h>
 #include <sodium.h>
@@ -119,6 +120,75 @@ static void test_wiped(void **state)
     sw_arena_reset(memory);
     assert_memory_equal(kept, "\0\0\0\0\0\0", 6);
     sw_arena_destroy(&memory);
+}
+
+/* --- on the way --- */
+
+/* Known answers: all instances, of every version, derive the same pair. */
+static void test_sealing_key(void **state)
+{
+    (void)state;
+    char first[SW_KEY_SIZE], again[SW_KEY_SIZE];
+    sw_transit_public_key(&key, first);
+    assert_string_equal(first, "i7#t&npiJJya^uA{Fexo7CrNnH)*1u0w5P[n7Cpu");
+    sw_transit_public_key(&renamed_key, again); /* the id is a name, no part of the key */
+    assert_string_equal(first, again);
+    sw_transit_public_key(&other_key, again);
+    assert_string_not_equal(first, again);
+}
+
+static ProtobufCBinaryData seal_for(const sw_master_key *with, const char *text)
+{
+    char public_key[SW_KEY_SIZE];
+    ProtobufCBinaryData sealed;
+    sw_error error;
+    sw_transit_public_key(with, public_key);
+    assert_int_equal(sw_transit_seal(public_key, text, arena, &sealed, &error), SW_OK);
+    assert_int_equal(sealed.len, crypto_box_SEALBYTES + strlen(text));
+    return sealed;
+}
+
+static void test_transit(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "p", "geheim", "pässwörd"};
+    ProtobufCBinaryData content;
+    sw_error error;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        const ProtobufCBinaryData sealed = seal_for(&key, texts[i]);
+        assert_int_equal(sw_transit_open(&key, &sealed, arena, &content, &error), SW_OK);
+        assert_int_equal(content.len, strlen(texts[i]));
+        assert_string_equal((char *)content.data, texts[i]);
+    }
+}
+
+static void not_opened(const sw_master_key *with, const ProtobufCBinaryData *sealed)
+{
+    ProtobufCBinaryData content;
+    sw_error error;
+    assert_int_equal(sw_transit_open(with, sealed, arena, &content, &error), SW_INVALID_ARGUMENT);
+    assert_null(memmem(content.data, content.len, "geheim", 6));
+    assert_non_null(strstr(error.message, with->id));
+}
+
+static void test_transit_refused(void **state)
+{
+    (void)state;
+    static const char *const weak[] = {"0000000000000000000000000000000000000000", "short", ""};
+    ProtobufCBinaryData sealed = seal_for(&key, "geheim"), content;
+    sw_error error;
+    not_opened(&other_key, &sealed);
+    for (size_t i = 0; i < sealed.len; i++) {
+        sealed.data[i] ^= 1;
+        not_opened(&key, &sealed);
+        sealed.data[i] ^= 1;
+    }
+    for (size_t size = 0; size < sealed.len; size++)
+        not_opened(&key, &(ProtobufCBinaryData){size, sealed.data});
+    const ProtobufCBinaryData large = {SW_SECRET_MAX * 2, sw_arena_alloc(arena, SW_SECRET_MAX * 2)};
+    assert_int_equal(sw_transit_open(&key, &large, arena, &content, &error), SW_INVALID_ARGUMENT);
+    for (size_t i = 0; i < sizeof(weak) / sizeof(*weak); i++)
+        assert_int_equal(sw_transit_seal(weak[i], "geheim", arena, &sealed, &error), SW_INVALID_ARGUMENT);
 }
 
 /* --- the file --- */
@@ -259,8 +329,11 @@ static void test_vault(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round), cmocka_unit_test(test_nowhere_else), cmocka_unit_test(test_wiped),
-        cmocka_unit_test(test_file),  cmocka_unit_test(test_file_is_none), cmocka_unit_test(test_vault),
+        cmocka_unit_test(test_round),   cmocka_unit_test(test_nowhere_else),
+        cmocka_unit_test(test_wiped),   cmocka_unit_test(test_sealing_key),
+        cmocka_unit_test(test_transit), cmocka_unit_test(test_transit_refused),
+        cmocka_unit_test(test_file),    cmocka_unit_test(test_file_is_none),
+        cmocka_unit_test(test_vault),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
