@@ -25,10 +25,10 @@ extern const unsigned char sw_sql_read_event_position[];
         .plural = plural_, .table = "deployment." #message_, .key_count = keys, __VA_ARGS__                  \
     }
 
-#define METHOD(method_, sql_, writes_)                                                                       \
+#define METHOD(method_, sql_, writes_, ...)                                                                  \
     {                                                                                                        \
         .service = &sw__deployments__descriptor, .method = method_, .sql = (const char *)sw_sql_##sql_,      \
-        .writes = writes_, .requires = SW_REQUIRES_PROFILE                                                   \
+        .writes = writes_, .requires = SW_REQUIRES_PROFILE, __VA_ARGS__                                      \
     }
 
 static const sw_resource resources[] = {RESOURCE(deployment_status, "DeploymentStatuses", 1),
@@ -44,7 +44,7 @@ static const sw_resource resources[] = {RESOURCE(deployment_status, "DeploymentS
                                         {0}};
 
 static const sw_query queries[] = {METHOD("RequestDeployment", request_deployment, true),
-                                   METHOD("GetDeploymentPlan", get_deployment_plan, false),
+                                   METHOD("GetDeploymentPlan", get_deployment_plan, false, .point = true),
                                    METHOD("ApproveDeployment", approve_deployment, true),
                                    METHOD("AbortDeployment", abort_deployment, true),
                                    METHOD("RollbackDeployment", rollback_deployment, true),
@@ -56,7 +56,7 @@ static const sw_query queries[] = {METHOD("RequestDeployment", request_deploymen
                                    METHOD("FinishDeployment", finish_deployment, true),
                                    METHOD("ReadLog", read_log, false),
                                    METHOD("RemoveOutput", remove_output, true),
-                                   METHOD("ReadEventPosition", read_event_position, false),
+                                   METHOD("ReadEventPosition", read_event_position, false, .point = true),
                                    {0}};
 
 const sw_service sw_service_deployment = {

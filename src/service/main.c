@@ -24,7 +24,7 @@ static const sw_service *const services[] = {&sw_service_referential, &sw_servic
 
 static struct {
     const char *secret_key, *backend, *publish, *key, *curve, *database, *instance;
-    int64_t capacity, read_lanes, write_lanes, heartbeat_ms, slow_ms, drain_ms;
+    int64_t capacity, read_lanes, list_lanes, write_lanes, lists_per_caller, heartbeat_ms, slow_ms, drain_ms;
 } settings;
 
 /* The first one only for services with secrets. */
@@ -45,7 +45,11 @@ static const sw_option options[] = {
     {"capacity", 0, SW_OPTION_NUMBER, &settings.capacity, "256", 1, 65535, NULL,
      "calls taken at once from each broker", SW_RESTART},
     {"read-lanes", 0, SW_OPTION_NUMBER, &settings.read_lanes, "2", 1, 64, NULL,
-     "database connections for reads", SW_RESTART},
+     "database connections for reads of one row", SW_RESTART},
+    {"list-lanes", 0, SW_OPTION_NUMBER, &settings.list_lanes, "4", 2, 64, NULL,
+     "database connections for lists and searches", SW_RESTART},
+    {"lists-per-caller", 0, SW_OPTION_NUMBER, &settings.lists_per_caller, "64", 1, 65535, NULL,
+     "lists and searches that one caller may have under way here; further ones are refused", SW_RESTART},
     {"write-lanes", 0, SW_OPTION_NUMBER, &settings.write_lanes, "8", 1, 64, NULL,
      "database connections for changes", SW_RESTART},
     {"heartbeat-ms", 0, SW_OPTION_NUMBER, &settings.heartbeat_ms, "500", 10, 60000, "ms",
@@ -195,6 +199,9 @@ static sw_code open_store(state *p, sw_error *error)
 {
     const sw_store_options store = {.conninfo = settings.database,
                                     .read_lanes = (int)settings.read_lanes,
+                                    .list_lanes = (int)settings.list_lanes,
+                                    .lists_per_caller = (int)settings.lists_per_caller,
+                                    .lists = (int)(settings.capacity + 1) / 2,
                                     .write_lanes = (int)settings.write_lanes,
                                     .schema_minimum = p->service->schema_minimum,
                                     .schema_maximum = sw_migrate_latest(),

@@ -29,11 +29,12 @@ static const sw_resource resources[] = {
     RESOURCE(change, "Changes", "change", 1, .added_at = "at"),
     {0}};
 
-static const sw_query queries[] = {QUERY("WhoAmI", who_am_i, .requires = SW_REQUIRES_OPEN),
-                                   QUERY("GetProfile", get_profile, .requires = SW_REQUIRES_PROFILE),
-                                   QUERY("Explain", explain, .requires = SW_REQUIRES_PROFILE),
-                                   QUERY("Authenticate", authenticate, .requires = SW_REQUIRES_INTERNAL),
-                                   {0}};
+static const sw_query queries[] = {
+    QUERY("WhoAmI", who_am_i, .requires = SW_REQUIRES_OPEN, .point = true),
+    QUERY("GetProfile", get_profile, .requires = SW_REQUIRES_PROFILE, .point = true),
+    QUERY("Explain", explain, .requires = SW_REQUIRES_PROFILE),
+    QUERY("Authenticate", authenticate, .requires = SW_REQUIRES_INTERNAL),
+    {0}};
 
 const sw_service sw_service_user = {
     .program = "sitewire-user",

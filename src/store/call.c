@@ -72,12 +72,16 @@ static void fail_unavailable(sw_store_call *call)
 {
     sw_error error;
     if (call->lost)
-        sw_fail(&error, SW_UNAVAILABLE,
-                "the database connection was lost while it ran: it may have taken effect; %s",
+        sw_fail(&error, SW_UNAVAILABLE, "%s: it may have taken effect; %s",
+                call->work.unconfirmed ? "the database committed it, but a standby did not confirm it"
+                                       : "the database connection was lost while it ran",
                 call->request_id ? "try again with the same request_id" : "look before trying again");
     else
         sw_fail(&error, SW_UNAVAILABLE, "%s",
-                call->store->ready ? "the database cannot be reached; try again" : call->store->reason);
+                call->work.refusal == SW_REFUSED_STANDBY
+                    ? "changes wait for a standby of the database, so this one was not started; try again"
+                : call->store->ready ? "the database cannot be reached; try again"
+                                     : call->store->reason);
     error.retry_safe = !call->lost;
     fail(call, &error);
 }
@@ -118,8 +122,32 @@ static uint64_t row_of(const sw_store_call *call, sw_step step)
     return sw_hash_64((uintptr_t)table, key, strlen(key)) | 1;
 }
 
+/* Reads of a row by its key, and those for the brokers, do not wait behind lists and searches. */
+static sw_lane_kind lane_of(const sw_store_call *call, sw_step step)
+{
+    const sw_store_method *method = call->method;
+    if (step == SW_STEP_LOOKUP)
+        return SW_LANE_READ;
+    if (method->writes && step != SW_STEP_REFERRERS)
+        return SW_LANE_WRITE;
+    if (method->requires == SW_REQUIRES_INTERNAL)
+        return SW_LANE_AUTHENTICATE;
+    if (method->verb == SW_VERB_GET ? !call->selection.read_time.data
+                                    : method->verb == SW_VERB_QUERY && method->query->point)
+        return SW_LANE_READ;
+    return SW_LANE_LIST;
+}
+
+/* The user or, if it has no name yet, the key. */
+static uint64_t caller_of(const sw_store_call *call)
+{
+    const char *user = call->enter[SW_ENTER_USER], *name = *user ? user : call->enter[SW_ENTER_KEY];
+    return sw_hash_64((uintptr_t)call->store, name, strlen(name));
+}
+
 static void submit(sw_store_call *call, sw_step step, const sw_sql *sql)
 {
+    sw_error error;
     call->step = step;
     call->work.done = done;
     call->work.rolls_back = step == SW_STEP_MAIN && call->validate_only;
@@ -127,15 +155,11 @@ static void submit(sw_store_call *call, sw_step step, const sw_sql *sql)
     call->work.joins =
         call->work.row && (call->method->verb == SW_VERB_CREATE || call->method->verb == SW_VERB_UPDATE);
     call->work.enter = call->enter;
-    bool reads = !call->method->writes || step == SW_STEP_REFERRERS || step == SW_STEP_LOOKUP;
-    sw_lane_kind kind = reads ? SW_LANE_READ : SW_LANE_WRITE;
-    if (sw_pool_submit(call->store->pool, &call->work, kind, sql))
+    call->work.caller = caller_of(call);
+    if (sw_pool_submit(call->store->pool, &call->work, lane_of(call, step), sql, &error) == SW_OK)
         return;
-    sw_error error;
-    sw_fail(&error, SW_RESOURCE_EXHAUSTED,
-            "too many different statements at once, or out of memory; try again");
-    error.retry_safe = true;
-    fail(call, &error);
+    error.retry_safe = !call->lost;
+    fail(call, step == SW_STEP_REFERRERS ? call->failure : &error);
 }
 
 /* Builds and sends the statement of a step: SW_STEP_COUNT, SW_STEP_LOOKUP or SW_STEP_MAIN. */
@@ -416,7 +440,17 @@ static void record_read(sw_store_call *call, const PGresult *result, bool fine)
         fail_kept(call);
 }
 
-/* There is no result: the connection was lost, or there was none. */
+static void fail_crowd(sw_store_call *call)
+{
+    sw_error error;
+    sw_fail(&error, SW_RESOURCE_EXHAUSTED,
+            "too many lists and searches wait here, and most are yours: ask for fewer at once");
+    error.retry_safe = true;
+    fail(call, &error);
+}
+
+/* There is no result: the connection was lost, or there was none, or the commit was not
+ * confirmed. */
 static void lost(sw_store_call *call)
 {
     bool change = call->method->writes && call->step == SW_STEP_MAIN && !call->validate_only;
@@ -474,7 +508,7 @@ static void done(sw_work *work, const PGresult *result)
     if (work->sent)
         sw_call_add_sql_us(call->rpc, sw_now_us() - work->sent_us);
     if (!result) {
-        lost(call);
+        (work->refusal == SW_REFUSED_CROWD ? fail_crowd : lost)(call);
         return;
     }
     bool fine = PQresultStatus(result) == PGRES_TUPLES_OK;

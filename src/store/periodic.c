@@ -42,11 +42,13 @@ static void start(void *context)
 {
     sw_periodic_run *run = context;
     sw_sql sql;
+    sw_error error; /* out of memory: tried again later */
     sw_arena_reset(run->arena);
     sw_sql_init(&sql, run->arena);
     sw_sql_add(&sql, run->changed ? run->statement.sql_on_change : run->statement.sql);
     run->work = (sw_work){.done = done};
-    run->running = run->store->serving && sw_pool_submit(run->store->pool, &run->work, SW_LANE_CONTROL, &sql);
+    run->running = run->store->serving &&
+                   sw_pool_submit(run->store->pool, &run->work, SW_LANE_CONTROL, &sql, &error) == SW_OK;
     if (!run->running) { /* the next run learns of the change or the NOTIFY */
         sw_timer_start(run->timer, sw_now_ms() + run->statement.every_ms);
         return;

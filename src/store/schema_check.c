@@ -416,8 +416,9 @@ static void advance(sw_schema_check *check)
         steps[check->step].build(check, &sql);
         if (!sql.failed && sql.length == 0)
             continue;
-        if (!sw_pool_submit(check->store->pool, &check->work, SW_LANE_CONTROL, &sql))
-            refuse(check, "out of memory");
+        sw_error error;
+        if (sw_pool_submit(check->store->pool, &check->work, SW_LANE_CONTROL, &sql, &error) != SW_OK)
+            refuse(check, error.message);
         return;
     }
     stop(check, again_ms);

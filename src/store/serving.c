@@ -1,12 +1,14 @@
-/* Whether the store can serve: the schema fits, and a lane for reads and one for changes are up. It
- * reports this to the service (engine.h). */
+/* Whether the store can serve: the schema fits, and a lane of each kind is up. It reports this to
+ * the service (engine.h). */
 #include "store/engine.h"
 #include <stdio.h>
 #include <string.h>
 
 void sw_store_report(sw_store *store)
 {
-    bool up = sw_pool_is_up(store->pool, SW_LANE_READ) && sw_pool_is_up(store->pool, SW_LANE_WRITE);
+    bool up = true;
+    for (int kind = 0; kind < SW_LANE_CONTROL; kind++)
+        up &= sw_pool_is_up(store->pool, (sw_lane_kind)kind);
     bool serving = store->ready && up;
     char reason[sizeof(store->reason)] = "";
     if (!up && *sw_pool_reason(store->pool))

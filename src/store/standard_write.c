@@ -122,7 +122,11 @@ void sw_record_build(const sw_store_call *call, sw_sql *sql)
     sw_sql_param(sql, &of.id);
     sw_sql_add(sql, " AND sitewire.may_replay(");
     sw_sql_param(sql, &type);
-    sw_sql_printf(sql, ", reply)) q LEFT JOIN LATERAL jsonb_populate_record(NULL::%s, sw_reply) p ON true",
+    /* The lock makes this transaction write, so that its commit waits for a synchronous standby.
+     * The change may have been committed without one. */
+    sw_sql_printf(sql,
+                  ", reply) FOR NO KEY UPDATE) q "
+                  "LEFT JOIN LATERAL jsonb_populate_record(NULL::%s, sw_reply) p ON true",
                   call->method->table->name);
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int read_lanes = 2, write_lanes = 8;
+static const int read_lanes = 2, list_lanes = 4, write_lanes = 8, lists_per_caller = 64, lists = 128;
 
 static void on_change(void *context)
 {
@@ -49,8 +49,13 @@ sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **
     sw_pool_options pool = {
         .conninfo = options->conninfo,
         .lanes = {[SW_LANE_READ] = options->read_lanes ? options->read_lanes : read_lanes,
+                  [SW_LANE_AUTHENTICATE] = 1,
+                  [SW_LANE_LIST] = options->list_lanes ? options->list_lanes : list_lanes,
+                  [SW_LANE_CANCEL] = 1,
                   [SW_LANE_WRITE] = options->write_lanes ? options->write_lanes : write_lanes,
                   [SW_LANE_CONTROL] = 1},
+        .lists_per_caller = options->lists_per_caller ? options->lists_per_caller : lists_per_caller,
+        .lists = options->lists ? options->lists : lists,
         .on_change = on_change,
         .on_notify = on_notify,
         .context = store};
@@ -100,10 +105,20 @@ void sw_store_destroy(sw_store **out)
     *out = NULL;
 }
 
+static bool authenticates(const sw_store *store)
+{
+    for (size_t i = 0; i < store->method_count; i++)
+        if (store->methods[i]->requires == SW_REQUIRES_INTERNAL)
+            return true;
+    return false;
+}
+
 sw_code sw_store_start(sw_store *store, sw_error *error)
 {
     if (!PQisthreadsafe()) /* such a libpq uses no locks */
         return sw_fail(error, SW_INTERNAL, "libpq is built without thread safety");
+    if (!authenticates(store))
+        sw_pool_close(store->pool, SW_LANE_AUTHENTICATE);
     sw_pool_connect(store->pool);
     return SW_OK;
 }

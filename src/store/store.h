@@ -20,9 +20,12 @@ typedef struct sw_store_options {
     /* libpq's, several hosts too; NULL or "" means PG*. TCP keepalives and tcp_user_timeout are
      * shorter by default. */
     const char *conninfo;
-    int read_lanes;     /* connections for reads; 0 means 2 */
-    int write_lanes;    /* connections for mutations; 0 means 8 */
-    int schema_minimum; /* schema versions that this program works with */
+    int read_lanes;       /* connections for reads of a row by its key; 0 means 2 */
+    int list_lanes;       /* connections for all other reads; 0 means 4 */
+    int write_lanes;      /* connections for mutations; 0 means 8 */
+    int lists_per_caller; /* of these other reads: at once for each caller; 0 means 64 */
+    int lists;            /* the same: waiting in all; 0 means 128 */
+    int schema_minimum;   /* schema versions that this program works with */
     int schema_maximum;
     void (*on_serving)(void *context, bool serving, const char *reason);
     void *context;
@@ -68,6 +71,7 @@ typedef struct sw_query {
     const char *sql; /* the text of sql/queries/<name>.sql, embedded */
     bool writes;
     sw_requirement requires; /* unset: admins only */
+    bool point;              /* reads few rows by their key: shares the lanes of Get */
     bool secret;             /* the memory of its calls is wiped after use */
     const ProtobufCMessageDescriptor *inner;
     const char *lookup;

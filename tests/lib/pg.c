@@ -18,7 +18,9 @@
 static struct {
     char folder[64], bin[256], conninfo[160];
     pid_t owner; /* the process that started it: a forked child must not end it */
-    pid_t postmaster;
+    pid_t postmaster, standby, pooler;
+    bool copied; /* for the standby */
+    char pooler_conninfo[32];
 } fixture;
 
 /* The folder of the newest installed PostgreSQL, as Debian lays it out; else whatever PATH has. */
@@ -54,7 +56,7 @@ static bool drop_privileges(void)
 static pid_t start(const char *program, char **arguments)
 {
     char path[512], log[128];
-    snprintf(path, sizeof(path), "%s%s", fixture.bin, program);
+    snprintf(path, sizeof(path), "%s%s", *program == '/' ? "" : fixture.bin, program);
     snprintf(log, sizeof(log), "%s/log", fixture.folder);
     pid_t parent = getpid(), child = fork();
     if (child != 0)
@@ -96,22 +98,35 @@ static void show_log(const char *what)
 
 #define RUN(program, ...) await(start(program, (char *[]){program, __VA_ARGS__, NULL}))
 
-static bool start_postmaster(void)
+static char main_port[] = "5432", standby_port[] = "5433", pooler_port[] = "6432"; /* in socket names */
+
+/* Waits a minute at most, in steps that a person does not notice. */
+static bool is_ready(pid_t *server, char *port)
 {
-    fixture.postmaster =
-        start("postgres", (char *[]){"postgres", "-D", "data", "-k", fixture.folder, "-c",
-                                     "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off",
-                                     "-c", "shared_buffers=16MB", "-c", "max_connections=50", NULL});
-    for (int tries = 0; tries < 600; tries++) { /* a minute, in steps that a person does not notice */
-        if (RUN("pg_isready", "-q", "-h", fixture.folder, "-d", "postgres"))
+    for (int tries = 0; tries < 600; tries++) {
+        if (RUN("pg_isready", "-q", "-h", fixture.folder, "-p", port, "-d", "postgres"))
             return true;
-        if (fixture.postmaster <= 0 || waitpid(fixture.postmaster, NULL, WNOHANG) == fixture.postmaster)
+        if (*server <= 0 || waitpid(*server, NULL, WNOHANG) == *server)
             break;
         usleep(100 * 1000);
     }
-    fixture.postmaster = 0;
-    show_log("PostgreSQL does not start");
+    *server = 0;
+    show_log("a server does not start");
     return false;
+}
+
+static bool start_server(pid_t *server, char *data, char *port)
+{
+    *server =
+        start("postgres", (char *[]){"postgres", "-D", data, "-k", fixture.folder, "-p", port, "-c",
+                                     "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off",
+                                     "-c", "shared_buffers=16MB", "-c", "max_connections=100", NULL});
+    return is_ready(server, port);
+}
+
+static bool start_postmaster(void)
+{
+    return start_server(&fixture.postmaster, "data", main_port);
 }
 
 static void remove_folder(void)
@@ -155,20 +170,27 @@ char *pg_fixture_start(void)
     return fixture.conninfo;
 }
 
+static void end_server(pid_t *server, int signal)
+{
+    if (*server <= 0)
+        return;
+    kill(*server, signal);
+    await(*server);
+    *server = 0;
+}
+
 static void end_postmaster(int signal)
 {
-    if (fixture.postmaster <= 0)
-        return;
-    kill(fixture.postmaster, signal);
-    await(fixture.postmaster);
-    fixture.postmaster = 0;
+    end_server(&fixture.postmaster, signal);
 }
 
 void pg_fixture_stop(void)
 {
     if (fixture.owner != getpid() || fixture.folder[0] == '\0')
         return;
+    end_server(&fixture.pooler, SIGTERM);
     end_postmaster(SIGINT);
+    end_server(&fixture.standby, SIGINT);
     remove_folder();
     fixture.folder[0] = '\0';
 }
@@ -191,4 +213,79 @@ bool pg_fixture_sql(const char *sql)
         return true;
     show_log("SQL fails");
     return false;
+}
+
+/* --- A standby --- */
+
+static bool copy_cluster(void)
+{
+    return RUN("pg_basebackup", "-D", "standby", "-R", "-X", "stream", "-c", "fast", "-h", fixture.folder,
+               "-U", "postgres") &&
+           pg_fixture_sql("ALTER SYSTEM SET synchronous_standby_names = '*'") &&
+           pg_fixture_sql("SELECT pg_reload_conf()");
+}
+
+bool pg_fixture_start_standby(void)
+{
+    if (!fixture.copied && !copy_cluster()) {
+        show_log("no standby");
+        return false;
+    }
+    fixture.copied = true;
+    return start_server(&fixture.standby, "standby", standby_port);
+}
+
+bool pg_fixture_stop_standby(void)
+{
+    end_server(&fixture.standby, SIGINT);
+    return true;
+}
+
+char *pg_fixture_on_standby(const char *conninfo)
+{
+    char *text = NULL;
+    return asprintf(&text, "%s port=%s", conninfo, standby_port) < 0 ? NULL : text;
+}
+
+/* --- A pooler --- */
+
+static bool write_pooler_files(const char *mode, int sessions)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/users", fixture.folder);
+    FILE *file = fopen(path, "we");
+    if (file == NULL)
+        return false;
+    fputs("\"postgres\" \"\"\n\"sitewire_referential\" \"\"\n", file);
+    fclose(file);
+    snprintf(path, sizeof(path), "%s/pooler.ini", fixture.folder);
+    file = fopen(path, "we");
+    if (file == NULL)
+        return false;
+    fprintf(file,
+            "[databases]\n* = host=%s port=%s\n[pgbouncer]\nunix_socket_dir = %s\nlisten_port = %s\n"
+            "auth_type = trust\nauth_file = %s/users\npool_mode = %s\ndefault_pool_size = %d\n"
+            "max_client_conn = 200\n",
+            fixture.folder, main_port, fixture.folder, pooler_port, fixture.folder, mode, sessions);
+    return fclose(file) == 0;
+}
+
+const char *pg_fixture_start_pooler(const char *mode, int sessions)
+{
+    static char program[] = "/usr/sbin/pgbouncer";
+    char ini[] = "pooler.ini";
+    if (access(program, X_OK) != 0)
+        return NULL;
+    if (!write_pooler_files(mode, sessions)) {
+        perror("pg fixture: files of the pooler");
+        return NULL;
+    }
+    fixture.pooler = start(program, (char *[]){program, ini, NULL});
+    snprintf(fixture.pooler_conninfo, sizeof(fixture.pooler_conninfo), "port=%s", pooler_port);
+    return is_ready(&fixture.pooler, pooler_port) ? fixture.pooler_conninfo : NULL;
+}
+
+void pg_fixture_stop_pooler(void)
+{
+    end_server(&fixture.pooler, SIGINT);
 }

@@ -18,6 +18,19 @@ void pg_fixture_stop(void);
 bool pg_fixture_crash(void);
 bool pg_fixture_restart(void);
 
+/* A standby that streams from the cluster, which from then on waits for it with each commit. The
+ * first call copies the cluster. Both return false after a message on stderr. */
+bool pg_fixture_start_standby(void);
+bool pg_fixture_stop_standby(void);
+/* The same database on the standby. The caller frees it. */
+char *pg_fixture_on_standby(const char *conninfo);
+
+/* Starts a pgbouncer in this mode, with so many sessions for each database and user. Returns what
+ * to add to a conninfo; NULL if pgbouncer is not installed, or after a message on stderr. It ends
+ * with the process, or with pg_fixture_stop_pooler. */
+const char *pg_fixture_start_pooler(const char *mode, int sessions);
+void pg_fixture_stop_pooler(void);
+
 /* Runs SQL through psql in the test database; false after a message on stderr. */
 bool pg_fixture_sql(const char *sql);
 

@@ -95,8 +95,8 @@ static void start_store(test_store *test)
     sw_error error;
     test->loop = sw_loop_new();
     test->dispatch = sw_dispatch_new();
-    snprintf(test->service_conninfo, sizeof(test->service_conninfo), "%s user=sitewire_referential",
-             test->conninfo);
+    snprintf(test->service_conninfo, sizeof(test->service_conninfo), "%s user=sitewire_referential %s",
+             test->conninfo, test->through ? test->through : "");
     sw_store_options options = {.conninfo = test->service_conninfo,
                                 .schema_minimum = 1,
                                 .schema_maximum = sw_migrate_latest(),
@@ -115,6 +115,7 @@ void test_store_open_bare(test_store *test, const char *name, const sw_query *qu
     *test = (test_store){.transport = {on_send},
                          .hook_context = test->hook_context,
                          .resources = test->resources,
+                         .through = test->through,
                          .queries = queries};
     test->conninfo = db_create(name);
     test->conn = db_open(test->conninfo);

@@ -29,6 +29,7 @@ typedef struct test_store {
     char *conninfo;
     void *hook_context;           /* set before it is opened */
     const sw_resource *resources; /* the same; NULL: test_resources */
+    const char *through;          /* the same: added to the conninfo of the store, or NULL */
     const sw_query *queries;
     const char *caller;          /* of the calls to come; NULL: the seeded admin */
     char service_conninfo[1024]; /* of the role that the service logs in as */

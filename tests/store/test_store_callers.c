@@ -18,6 +18,7 @@ static const sw_query queries[] = {
     {.service = &sw__referential__descriptor,
      .method = "FindVersions",
      .requires = SW_REQUIRES_PROFILE,
+     .point = true, /* callers share transactions */
      .sql = "SELECT current_setting('sitewire.user', true) AS type, (SELECT count(*) FROM "
             "referential.website)::text AS code,"
             " CASE WHEN :type = 'fail' THEN sitewire.fail('SW002', 'code', 'bad') END AS version"},

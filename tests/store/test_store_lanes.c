@@ -26,6 +26,7 @@ static test_store test;
 static const sw_query queries[] = {
     {.service = &sw__referential__descriptor,
      .method = "FindVersions",
+     .point = true, /* on the lanes for reads, where statements share syncs */
      .sql =
          "-- it's a comment with :nothing\n"
          "SELECT ':nothing' AS type, :code::text AS code, :version AS version, $x$:nothing$x$ AS docroot,\n"

@@ -12,6 +12,10 @@ static const int64_t connect_ms = 5000, backoff_min_ms = 50, backoff_max_ms = 20
 static const int send_size = 1 << 20; /* of a Unix socket: a whole AppendLog fits */
 static const char lock_ms[] = "250";  /* how long a mutation waits for a lock before others go first */
 
+static const char shared_text[] =
+    "its sessions are shared with other clients: let the pooler work in session mode, or connect to "
+    "PostgreSQL itself";
+
 static const char *const where[SW_LANE_WHERE] = {"host", "hostaddr", "port"};
 
 static void on_timer(void *context);
@@ -62,7 +66,7 @@ static void close_connection(sw_lane *lane)
     PQfinish(lane->connection);
     lane->connection = NULL;
     lane->state = LANE_DOWN;
-    lane->broken = false;
+    lane->broken = lane->is_known = false;
     memset(lane->prepared, 0, sizeof(lane->prepared));
 }
 
@@ -86,21 +90,34 @@ void sw_lane_destroy(sw_lane **lane)
     *lane = NULL;
 }
 
-/* The connection is lost: all work in flight ends without a result. The next attempt follows after
- * a delay that grows and is random, so that many processes do not reconnect at the same moment. */
+static const char *why_down(const sw_lane *lane)
+{
+    return lane->shared ? shared_text : lane->connection ? PQerrorMessage(lane->connection) : "out of memory";
+}
+
+/* The delay before the next attempt grows and is random, so that many processes do not reconnect at
+ * the same moment. */
+static int64_t next_delay(sw_lane *lane)
+{
+    int64_t wait = lane->backoff_ms / 2 + randombytes_uniform((uint32_t)lane->backoff_ms);
+    lane->backoff_ms = lane->backoff_ms * 2 > backoff_max_ms ? backoff_max_ms : lane->backoff_ms * 2;
+    return lane->shared ? SW_LANE_SHARED_MS : wait;
+}
+
+/* The connection is lost: all work in flight ends without a result. */
 static void go_down(sw_lane *lane)
 {
     char reason[256];
-    const char *text = lane->connection ? PQerrorMessage(lane->connection) : "out of memory";
+    const char *text = why_down(lane);
     size_t length = strcspn(text, "\n");
     if (length >= sizeof(reason))
         length = sizeof(reason) - 1;
     memcpy(reason, text, length);
     reason[length] = '\0';
     close_connection(lane);
-    int64_t wait = lane->backoff_ms / 2 + randombytes_uniform((uint32_t)lane->backoff_ms);
-    lane->backoff_ms = lane->backoff_ms * 2 > backoff_max_ms ? backoff_max_ms : lane->backoff_ms * 2;
-    sw_timer_start(lane->timer, sw_now_ms() + wait);
+    sw_timer_start(lane->timer, sw_now_ms() + next_delay(lane));
+    if (lane->shared)
+        lane->events.on_shared(lane->events.context);
     lane->events.on_down(lane->events.context, lane, reason);
     sw_lane_abandon(lane);
 }
@@ -113,12 +130,8 @@ static void go_up(sw_lane *lane)
     if (PQhost(lane->connection) != NULL &&
         *PQhost(lane->connection) == '/') /* TCP adapts its buffer itself */
         setsockopt(PQsocket(lane->connection), SOL_SOCKET, SO_SNDBUF, &send_size, sizeof(send_size));
-    static const char settings[] =
-        "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
-        "set_config('jit', 'off', false), set_config('search_path', 'pg_catalog, pg_temp', false), "
-        "set_config('default_transaction_read_only', $1, false)";
     if (!watch(lane, PQsocket(lane->connection), ZMQ_POLLIN) || !PQenterPipelineMode(lane->connection) ||
-        !sw_lane_plain(lane, settings, lane->kind == SW_LANE_READ ? "on" : "off") ||
+        !sw_lane_begin(lane) ||
         (lane->kind == SW_LANE_WRITE &&
          !sw_lane_plain(lane, "SELECT set_config('lock_timeout', $1, false)", lock_ms)) ||
         (*lane->listen && !sw_lane_plain(lane, lane->listen, NULL))) {
@@ -179,11 +192,12 @@ void sw_lane_connect(sw_lane *lane)
         lane->where[2], NULL};
     lane->connection = PQconnectStartParams(names, values, 1);
     lane->state = LANE_CONNECTING;
+    lane->shared = false;
     if (!lane->connection || PQstatus(lane->connection) == CONNECTION_BAD) {
         go_down(lane);
         return;
     }
-    PQsetNoticeProcessor(lane->connection, sw_lane_ignore_notice, NULL);
+    PQsetNoticeReceiver(lane->connection, sw_lane_take_notice, lane);
     sw_timer_start(lane->timer, sw_now_ms() + connect_ms);
     if (!watch(lane, PQsocket(lane->connection), ZMQ_POLLOUT))
         go_down(lane);
@@ -245,7 +259,26 @@ bool sw_lane_is_up(const sw_lane *lane)
     return lane->state == LANE_UP && !lane->broken;
 }
 
-int sw_lane_process_id(const sw_lane *lane)
+void sw_lane_refuse(sw_lane *lane)
 {
-    return lane->connection ? PQbackendPID(lane->connection) : 0;
+    if (lane->state == LANE_DOWN)
+        return;
+    lane->shared = true;
+    go_down(lane);
+}
+
+bool sw_lane_session(const sw_lane *lane, sw_session *session)
+{
+    *session = lane->session;
+    return lane->is_known && sw_lane_is_up(lane);
+}
+
+void sw_lane_set_waiting(sw_lane *lane, const sw_session *session)
+{
+    lane->waiting |= lane->is_known && memcmp(session, &lane->session, sizeof(*session)) == 0;
+}
+
+bool sw_lane_is_waiting(const sw_lane *lane)
+{
+    return lane->waiting;
 }

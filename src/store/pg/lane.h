@@ -1,21 +1,31 @@
 /* One connection to PostgreSQL in pipeline mode, on the loop, never blocking. It takes work,
  * answers it in order, and reconnects by itself. Reads that are sent together share a sync; so do
  * mutations that may. Work on behalf of a caller begins with sitewire.enter, which sets the caller
- * of the session. Used by pool.c, which has several lanes and chooses one. */
+ * of the session. So a lane needs a session of its own: it puts a random token into the session,
+ * and each transaction fails where that token is missing, as behind a pooler that shares sessions.
+ * Used by pool.c, which has several lanes and chooses one. */
 #ifndef SW_STORE_LANE_H
 #define SW_STORE_LANE_H
 
 #include "net/loop.h"
 #include "store/pg/statement.h"
 
-typedef enum { SW_LANE_READ, SW_LANE_WRITE, SW_LANE_CONTROL, SW_LANE_KINDS } sw_lane_kind;
+typedef enum {
+    SW_LANE_AUTHENTICATE, /* who callers are, for the brokers */
+    SW_LANE_READ,         /* reads of a row by its key */
+    SW_LANE_LIST,         /* all other reads: one at a time on each lane, in turn between callers */
+    SW_LANE_CANCEL,       /* cancels what other lanes run */
+    SW_LANE_WRITE,        /* from here on, the session may write */
+    SW_LANE_CONTROL,      /* statements of the store itself */
+    SW_LANE_KINDS
+} sw_lane_kind;
 
 typedef struct sw_lane sw_lane;
 typedef struct sw_work sw_work;
 
-/* Called when work has ended. `result` is lent. It is NULL if there was no answer; then
- * `work->sent` says whether the statement may have run. For a mutation it is called after the
- * commit or rollback. */
+/* Called when work has ended. `result` is lent. It is NULL if there was no answer, or if the commit
+ * was not confirmed; then `work->sent` says whether the statement may have run. For a mutation it
+ * is called after the commit or rollback. */
 typedef void sw_work_fn(sw_work *work, const PGresult *result);
 
 /* On whose behalf: the arguments of sitewire.enter (sql/schema/03_rights.sql). */
@@ -32,6 +42,12 @@ enum {
 
 #define SW_ENTER_TEXT 256 /* room for each text that identifies the caller: the first SW_ENTER_SESSION */
 
+typedef enum {
+    SW_NOT_REFUSED,
+    SW_REFUSED_STANDBY, /* each lane for changes waits for a synchronous standby */
+    SW_REFUSED_CROWD    /* too many lists wait, and this caller has the most */
+} sw_refusal;
+
 /* One statement to run. Its owner keeps it, and what its values point to, until `done`. */
 struct sw_work {
     sw_work *next, **link; /* in a queue: the pointer that points here, NULL when in none */
@@ -44,10 +60,13 @@ struct sw_work {
     bool describe;            /* only describe the statement */
     bool rolls_back;          /* its transaction is rolled back; deferred constraints are checked first */
     bool joins;               /* a mutation of one row (`row`) that may share a transaction with others */
-    bool alone;   /* gets a sync of its own: its batch failed before, or others change the same row */
-    bool blocked; /* another session held a lock that it needs for too long */
-    bool dropped; /* nobody waits for it any more, so it is not sent again */
+    bool alone;         /* gets a sync of its own: its batch failed before, or others change the same row */
+    bool blocked;       /* another session held a lock that it needs for too long */
+    bool dropped;       /* nobody waits for it any more, so it is not sent again */
+    sw_refusal refusal; /* why it was not sent */
+    bool unconfirmed;   /* committed here, but somebody ended the wait for the standby */
     bool sent;
+    uint64_t caller;   /* a hash of on whose behalf, for SW_LANE_LIST */
     uint64_t row;      /* a hash of the row that it changes; 0: none, or many */
     sw_lane *behind;   /* while it waits: the full lane on which its row is being changed; or NULL */
     int again;         /* how often it was sent again because its batch failed */
@@ -62,8 +81,11 @@ typedef struct sw_lane_events {
     /* The work did not run. Send it again: before waiting work or, if it is blocked, after it. */
     void (*on_again)(void *context, sw_work *work);
     void (*on_notify)(void *context); /* NOTIFY arrived on its channel */
+    void (*on_shared)(void *context); /* before on_down: the session is not the lane's own */
     void *context;
 } sw_lane_events;
+
+#define SW_LANE_SHARED_MS 10000 /* a lane whose session was not its own stays down as long */
 
 /* `enter` is the statement that calls sitewire.enter. It and `conninfo` live as long as the
  * lane. */
@@ -86,10 +108,24 @@ bool sw_lane_send(sw_lane *lane, sw_work *work);
 /* Ends the batch with a sync and writes the buffer. */
 void sw_lane_flush(sw_lane *lane);
 
-/* The work that PostgreSQL runs now or next (NULL if idle), and the process ID for cancelling
- * it. */
+/* Takes a lane down for SW_LANE_SHARED_MS, because another one's session was not its own. */
+void sw_lane_refuse(sw_lane *lane);
+
+/* The work that PostgreSQL runs now or next (NULL if idle), and since when. */
 sw_work *sw_lane_running(const sw_lane *lane);
-int sw_lane_process_id(const sw_lane *lane);
+int64_t sw_lane_busy_ms(const sw_lane *lane, int64_t now_ms);
+
+/* The session in the server, which a pooler may hide from libpq. */
+typedef struct sw_session {
+    char process_id[4], started_at[8]; /* int4 and timestamptz in binary format */
+    uint32_t transactions;             /* ended so far */
+} sw_session;
+/* False while it is not known. */
+bool sw_lane_session(const sw_lane *lane, sw_session *session);
+/* The session was seen waiting for a synchronous standby, in the transaction that follows
+ * `session->transactions`. The lane gets no work until that transaction ends. */
+void sw_lane_set_waiting(sw_lane *lane, const sw_session *session);
+bool sw_lane_is_waiting(const sw_lane *lane);
 /* Whether work that nobody waits for is in flight. */
 bool sw_lane_has_dropped(const sw_lane *lane);
 /* Whether work that changes the row is in flight. */

@@ -7,10 +7,19 @@
 
 #define LANE_SLOTS 1024 /* messages in flight that have an answer, a power of two */
 
-#define SW_LANE_WHERE 3 /* host, hostaddr, port */
+#define SW_LANE_WHERE 3  /* host, hostaddr, port */
+#define SW_LANE_TOKEN 33 /* 16 bytes in hexadecimal, and a NUL */
 
 typedef enum { LANE_DOWN, LANE_CONNECTING, LANE_UP } lane_state;
-typedef enum { SLOT_PLAIN, SLOT_PREPARE, SLOT_ENTER, SLOT_WORK, SLOT_SYNC } slot_kind;
+typedef enum {
+    SLOT_PLAIN,
+    SLOT_SETTINGS, /* the first statement of a session */
+    SLOT_CHECK,    /* whether the session is the lane's own */
+    SLOT_PREPARE,
+    SLOT_ENTER,
+    SLOT_WORK,
+    SLOT_SYNC
+} slot_kind;
 
 /* One expected answer, in the order of sending. */
 typedef struct sw_expected {
@@ -45,9 +54,16 @@ struct sw_lane {
     sw_timer *timer;
     PGconn *connection;
     lane_state state;
-    bool broken;   /* noticed while sending or receiving; flush takes the lane down */
-    bool answered; /* the first slot has its result, but the end of the results has not come */
-    int watched;   /* descriptor, or -1 */
+    bool broken;               /* noticed while sending or receiving; flush takes the lane down */
+    bool answered;             /* the first slot has its result, but the end of the results has not come */
+    bool shared;               /* the session was not its own */
+    char token[SW_LANE_TOKEN]; /* of this connection, in the session's setting sitewire.lane */
+    bool is_known;             /* `session` is */
+    sw_session session;
+    bool waiting;       /* for a synchronous standby */
+    bool unconfirmed;   /* the wait for it was ended, in the transaction that ends next */
+    int64_t busy_since; /* when the transaction that runs now was sent, or could begin */
+    int watched;        /* descriptor, or -1 */
     short watched_events;
     int64_t backoff_ms;
     int load;  /* work in flight */
@@ -66,9 +82,16 @@ struct sw_lane {
     sw_prepared prepared[SW_STATEMENTS_MAX];
 };
 
+static inline bool sw_lane_reads(const sw_lane *lane)
+{
+    return lane->kind < SW_LANE_WRITE;
+}
+
 /* Sends a statement that belongs to no work and whose result is ignored. $1 is `value` unless
  * NULL. */
 bool sw_lane_plain(sw_lane *lane, const char *text, const char *value);
+/* Begins the session: prepares the check of each transaction, and sends the settings. */
+bool sw_lane_begin(sw_lane *lane);
 bool sw_lane_sync(sw_lane *lane);
 /* Processes the results that have arrived. */
 void sw_lane_receive(sw_lane *lane);
@@ -76,6 +99,6 @@ void sw_lane_receive(sw_lane *lane);
 void sw_lane_abandon(sw_lane *lane);
 /* The connection works: the next delay before reconnecting is the shortest. */
 void sw_lane_settle(sw_lane *lane);
-void sw_lane_ignore_notice(void *context, const char *message);
+void sw_lane_take_notice(void *context, const PGresult *notice);
 
 #endif

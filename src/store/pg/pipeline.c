@@ -14,23 +14,43 @@
  * queue. So nothing else waits for long for a row that another session has locked. */
 #include "base/clock.h"
 #include "store/pg/lane_private.h"
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 /* How many messages share a sync: reads, or mutations with their calls of sitewire.enter. */
-static const int batch_max[SW_LANE_KINDS] = {[SW_LANE_READ] = 32, [SW_LANE_WRITE] = 16};
+static const int batch_max[SW_LANE_KINDS] = {
+    [SW_LANE_AUTHENTICATE] = 32, [SW_LANE_READ] = 32, [SW_LANE_WRITE] = 16};
 static const int slots_per_work = 12; /* at most */
 static const int64_t enter_ms = 1000; /* sitewire.enter runs again after this time */
 static const int again_max = 8;
 static const int blocked_load = 1000; /* more than the load of any lane */
 /* The most in flight: work or, on write lanes, transactions. There one transaction runs while the
  * next one gathers work. */
-static const int depth[SW_LANE_KINDS] = {[SW_LANE_READ] = 64, [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4};
+static const int depth[SW_LANE_KINDS] = {
+    [SW_LANE_AUTHENTICATE] = 64, [SW_LANE_READ] = 64, [SW_LANE_LIST] = 1,
+    [SW_LANE_CANCEL] = 64,       [SW_LANE_WRITE] = 2, [SW_LANE_CONTROL] = 4,
+};
 
-void sw_lane_ignore_notice(void *context, const char *message)
+static const char check_name[] = "check";
+static const char check_text[] =
+    "SELECT 1 / (current_setting('sitewire.lane', true) IS NOT DISTINCT FROM $1)::integer";
+static const char settings_text[] =
+    "SELECT pg_backend_pid(), (SELECT backend_start FROM pg_stat_get_activity(pg_backend_pid())), "
+    "set_config('sitewire.lane', $1, false), set_config('default_transaction_read_only', $2, false), "
+    "set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
+    "set_config('jit', 'off', false), set_config('search_path', 'pg_catalog, pg_temp', false), "
+    /* a statement ends when this program does */
+    "CASE WHEN current_setting('server_version_num')::integer >= 140000 "
+    "THEN set_config('client_connection_check_interval', '1s', false) END";
+
+/* PostgreSQL warns if somebody ends the wait of a commit for a synchronous standby. The text
+ * depends on the server's language, so the function in its source identifies the warning. */
+void sw_lane_take_notice(void *context, const PGresult *notice)
 {
-    (void)context;
-    (void)message;
+    sw_lane *lane = context;
+    const char *function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+    lane->unconfirmed |= function && strcmp(function, "SyncRepWaitForLSN") == 0;
 }
 
 static void push(sw_lane *lane, sw_expected slot)
@@ -44,7 +64,7 @@ static void push(sw_lane *lane, sw_expected slot)
             lane->batch_entered.valid = false;
             lane->entering++;
         }
-    } else {
+    } else if (slot.kind != SLOT_CHECK) {
         lane->batch++;
     }
     lane->slots[lane->tail++ % LANE_SLOTS] = slot;
@@ -64,7 +84,7 @@ int sw_lane_load(const sw_lane *lane)
 bool sw_lane_has_room(const sw_lane *lane)
 {
     int under_way = lane->kind == SW_LANE_WRITE ? lane->syncs : lane->load;
-    return sw_lane_is_up(lane) && under_way < depth[lane->kind] &&
+    return sw_lane_is_up(lane) && !lane->waiting && under_way < depth[lane->kind] &&
            lane->tail - lane->head + (unsigned)slots_per_work <= LANE_SLOTS;
 }
 
@@ -78,6 +98,11 @@ sw_work *sw_lane_running(const sw_lane *lane)
             return lane->held;
     }
     return lane->held;
+}
+
+int64_t sw_lane_busy_ms(const sw_lane *lane, int64_t now_ms)
+{
+    return sw_lane_running(lane) ? now_ms - lane->busy_since : 0;
 }
 
 bool sw_lane_has_dropped(const sw_lane *lane)
@@ -116,6 +141,32 @@ bool sw_lane_plain(sw_lane *lane, const char *text, const char *value)
     return true;
 }
 
+bool sw_lane_begin(sw_lane *lane)
+{
+    unsigned char token[(SW_LANE_TOKEN - 1) / 2];
+    randombytes_buf(token, sizeof(token));
+    sodium_bin2hex(lane->token, sizeof(lane->token), token, sizeof(token));
+    const char *values[] = {lane->token, sw_lane_reads(lane) ? "on" : "off"};
+    if (!PQsendPrepare(lane->connection, check_name, check_text, 1, NULL))
+        return false;
+    push(lane, (sw_expected){.kind = SLOT_CHECK});
+    if (!PQsendQueryParams(lane->connection, settings_text, 2, NULL, values, NULL, NULL, 1))
+        return false;
+    push(lane, (sw_expected){.kind = SLOT_SETTINGS});
+    return true;
+}
+
+/* Each transaction begins with this: if the session is another one, or has a token of another lane,
+ * it fails before it reads or changes anything. */
+static bool check(sw_lane *lane)
+{
+    const char *token = lane->token;
+    if (!PQsendQueryPrepared(lane->connection, check_name, 1, &token, NULL, NULL, 1))
+        return false;
+    push(lane, (sw_expected){.kind = SLOT_CHECK});
+    return true;
+}
+
 bool sw_lane_sync(sw_lane *lane)
 {
     if (!PQpipelineSync(lane->connection))
@@ -133,7 +184,7 @@ static bool prepare(sw_lane *lane, sw_work *work, const sw_statement *statement)
         char text[64];
         /* First in its batch, so that no failure skips it: the server would keep the old
          * statement. */
-        if (lane->kind == SW_LANE_READ && lane->batch > 0 && !sw_lane_sync(lane))
+        if (sw_lane_reads(lane) && lane->batch > 0 && !(sw_lane_sync(lane) && check(lane)))
             return false;
         snprintf(text, sizeof(text), "DEALLOCATE s%d_%u", statement->slot, prepared->generation);
         if (!sw_lane_plain(lane, text, NULL))
@@ -168,7 +219,7 @@ static bool enter(sw_lane *lane, sw_work *work, int64_t now)
     const sw_entered *known = &lane->batch_entered;
     if (!known->valid && lane->entering == 0)
         known = &lane->session_entered;
-    if (!work->enter || (lane->kind == SW_LANE_READ && has_entered(known, work->enter, now)))
+    if (!work->enter || (sw_lane_reads(lane) && has_entered(known, work->enter, now)))
         return true;
     if (!prepare(lane, work, lane->enter) ||
         !PQsendQueryPrepared(lane->connection, lane->enter->name, SW_ENTER_COUNT, work->enter, NULL, NULL, 1))
@@ -195,6 +246,8 @@ static bool send_statement(sw_lane *lane, sw_work *work)
     push(lane, (sw_expected){.kind = SLOT_WORK, .work = work});
     if (!work->sent)
         work->sent_us = now_us;
+    if (lane->load == 0)
+        lane->busy_since = now_us / 1000;
     work->sent = true;
     lane->load++;
     return true;
@@ -202,8 +255,10 @@ static bool send_statement(sw_lane *lane, sw_work *work)
 
 static bool send_work(sw_lane *lane, sw_work *work)
 {
-    bool alone = work->alone || work->rolls_back || (lane->kind != SW_LANE_READ && !work->joins);
+    bool alone = work->alone || work->rolls_back || !(sw_lane_reads(lane) || work->joins);
     if (alone && lane->batch > 0 && !sw_lane_sync(lane))
+        return false;
+    if (lane->batch == 0 && !check(lane))
         return false;
     if (work->rolls_back)
         return sw_lane_plain(lane, "BEGIN", NULL) && send_statement(lane, work) &&
@@ -293,7 +348,7 @@ static void take_work(sw_lane *lane, sw_work *work, PGresult *result)
         PQclear(result);
     else
         work->held = result;
-    if (lane->kind != SW_LANE_READ) {
+    if (!sw_lane_reads(lane)) {
         sw_work **end = &lane->held;
         while (*end)
             end = &(*end)->next;
@@ -338,10 +393,37 @@ static void take_other(sw_lane *lane, PGresult *result)
         PQclear(result);
 }
 
+/* `pg_backend_pid(), backend_start, ...` */
+static void take_settings(sw_lane *lane, PGresult *result)
+{
+    sw_session *session = &lane->session;
+    lane->broken |= PQresultStatus(result) != PGRES_TUPLES_OK;
+    lane->is_known = !lane->broken && PQgetlength(result, 0, 0) == sizeof(session->process_id) &&
+                     PQgetlength(result, 0, 1) == sizeof(session->started_at);
+    if (lane->is_known) {
+        memcpy(session->process_id, PQgetvalue(result, 0, 0), sizeof(session->process_id));
+        memcpy(session->started_at, PQgetvalue(result, 0, 1), sizeof(session->started_at));
+    }
+    PQclear(result);
+}
+
+/* Without the token, the division fails. In another session the statement is not prepared, or it is
+ * prepared already by another lane. */
+static void take_check(sw_lane *lane, PGresult *result)
+{
+    lane->shared |= is_state(result, "22012") || is_state(result, "26000") || is_state(result, "42P05");
+    lane->broken |= lane->shared;
+    PQclear(result);
+}
+
 static void take_sync(sw_lane *lane)
 {
     sw_work *work = lane->held, *next;
     bool undone = lane->batch_failed && work && work->next;
+    bool unconfirmed = lane->unconfirmed;
+    lane->unconfirmed = lane->waiting = false;
+    lane->session.transactions++;
+    lane->busy_since = work ? sw_now_ms() : lane->busy_since;
     if (first(lane)->entered) {
         lane->entering--;
         lane->session_entered.valid &= !lane->batch_failed;
@@ -354,9 +436,10 @@ static void take_sync(sw_lane *lane)
     for (; work; work = next) {
         next = work->next;
         work->next = NULL;
+        work->unconfirmed = unconfirmed && PQresultStatus(work->held) == PGRES_TUPLES_OK;
         if (send_again(lane, work, undone))
             continue;
-        if (undone)
+        if (undone || work->unconfirmed)
             hold(work, NULL);
         deliver_held(lane, work);
     }
@@ -403,7 +486,11 @@ void sw_lane_receive(sw_lane *lane)
         lane->answered = slot.kind != SLOT_SYNC;
         lane->batch_failed |=
             PQresultStatus(result) == PGRES_FATAL_ERROR || PQresultStatus(result) == PGRES_PIPELINE_ABORTED;
-        if (slot.kind == SLOT_ENTER)
+        if (slot.kind == SLOT_SETTINGS)
+            take_settings(lane, result);
+        else if (slot.kind == SLOT_CHECK)
+            take_check(lane, result);
+        else if (slot.kind == SLOT_ENTER)
             take_enter(lane, &slot, result);
         else if (slot.kind == SLOT_WORK)
             take_work(lane, slot.work, result);
@@ -411,6 +498,8 @@ void sw_lane_receive(sw_lane *lane)
             take_prepare(lane, &slot, result);
         else
             take_other(lane, result);
+        if (lane->broken)
+            return;
     }
 }
 
@@ -422,6 +511,7 @@ void sw_lane_abandon(sw_lane *lane)
     lane->answered = false;
     lane->batch = lane->syncs = lane->entering = 0;
     lane->batch_failed = lane->batch_entered.valid = lane->session_entered.valid = false;
+    lane->waiting = lane->unconfirmed = false;
     for (; held; held = next) {
         next = held->next;
         held->next = NULL;

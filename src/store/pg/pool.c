@@ -1,18 +1,18 @@
 /* The lanes of a store, and the work that waits for them (pool.h). */
 #include "store/pg/pool.h"
 #include "base/clock.h"
+#include "base/error.h"
+#include "store/pg/fair.h"
+#include "store/pg/inquiry.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const int64_t tick_ms = 100;
+static const int64_t slow_ms = 300; /* longer than a change waits for a lock (lane.c) */
 static const char enter_text[] = "SELECT sitewire.enter($1, $2, $3, $4, $5, $6)";
 static const Oid enter_types[SW_ENTER_COUNT] = {SW_OID_TEXT, SW_OID_TEXT, SW_OID_TEXT,
                                                 SW_OID_TEXT, SW_OID_TEXT, SW_OID_TEXT};
-
-typedef struct sw_queue {
-    sw_work *first, **last;
-} sw_queue;
 
 struct sw_pool {
     sw_loop *loop;
@@ -21,48 +21,44 @@ struct sw_pool {
     sw_statements *statements;
     sw_statement *enter;
     sw_lane **lanes[SW_LANE_KINDS];
-    sw_queue queues[SW_LANE_KINDS];
+    sw_queue queues[SW_LANE_KINDS]; /* that of SW_LANE_LIST is always empty */
+    sw_fair lists;
     sw_timer *timer;
     bool ticking;
-    int dropped; /* dropped work that is in flight */
+    int inquiries; /* that have not been answered */
     char reason[256];
 };
 
-/* A request to cancel the statement that another lane runs. */
-typedef struct sw_cancel {
-    sw_work work;
-    const char *value;
-    int size, format;
-    char text[16];
-} sw_cancel;
-
-static void enqueue(sw_queue *queue, sw_work *work)
+/* The work of a kind that waits, one after the other: NULL comes before the first. */
+static sw_work *after(const sw_pool *pool, sw_lane_kind kind, const sw_work *work)
 {
-    work->next = NULL;
-    work->link = queue->last;
-    *queue->last = work;
-    queue->last = &work->next;
+    if (kind == SW_LANE_LIST)
+        return sw_fair_after(&pool->lists, work);
+    return work ? work->next : pool->queues[kind].first;
 }
 
-static void enqueue_first(sw_queue *queue, sw_work *work)
+static void dequeue(sw_pool *pool, sw_work *work)
 {
-    work->next = queue->first;
-    work->link = &queue->first;
-    if (work->next)
-        work->next->link = &work->next;
+    if (work->kind == SW_LANE_LIST)
+        sw_fair_remove(&pool->lists, work);
     else
-        queue->last = &work->next;
-    queue->first = work;
+        sw_queue_remove(&pool->queues[work->kind], work);
 }
 
-static void dequeue(sw_queue *queue, sw_work *work)
+/* False when out of memory. */
+static bool enqueue(sw_pool *pool, sw_work *work, bool first)
 {
-    *work->link = work->next;
-    if (work->next)
-        work->next->link = work->link;
-    else
-        queue->last = work->link;
-    work->link = NULL;
+    if (work->kind == SW_LANE_LIST)
+        return sw_fair_add(&pool->lists, work, first);
+    (first ? sw_queue_add_first : sw_queue_add)(&pool->queues[work->kind], work);
+    return true;
+}
+
+static void refuse(sw_pool *pool, sw_work *work, sw_refusal refusal)
+{
+    dequeue(pool, work);
+    work->refusal = refusal;
+    work->done(work, NULL);
 }
 
 static void start_ticking(sw_pool *pool)
@@ -75,20 +71,57 @@ static void start_ticking(sw_pool *pool)
 
 bool sw_pool_is_up(const sw_pool *pool, sw_lane_kind kind)
 {
+    if (pool->options.lanes[kind] == 0)
+        return true;
     for (int i = 0; i < pool->options.lanes[kind]; i++)
         if (sw_lane_is_up(pool->lanes[kind][i]))
             return true;
     return false;
 }
 
-static void submit(sw_pool *pool, sw_work *work)
+static bool submit(sw_pool *pool, sw_work *work)
 {
     work->queued_ms = 0;
-    work->sent = work->blocked = false;
+    work->sent = work->blocked = work->unconfirmed = false;
+    work->refusal = SW_NOT_REFUSED;
     work->behind = NULL;
-    enqueue(&pool->queues[work->kind], work);
+    if (!enqueue(pool, work, false))
+        return false;
     if (!sw_pool_is_up(pool, work->kind))
         start_ticking(pool);
+    return true;
+}
+
+/* --- How much a caller may list at once --- */
+
+/* How many statements of a caller run on the lanes for lists. */
+static int running(const void *context, uint64_t caller)
+{
+    const sw_pool *pool = context;
+    int count = 0;
+    for (int i = 0; i < pool->options.lanes[SW_LANE_LIST]; i++) {
+        const sw_work *work = sw_lane_running(pool->lanes[SW_LANE_LIST][i]);
+        count += work && work->caller == caller;
+    }
+    return count;
+}
+
+/* Makes room for one more. If too many wait in all, the caller with the most gives way. */
+static sw_code make_room(sw_pool *pool, const sw_work *work, sw_error *error)
+{
+    int waiting = sw_fair_waiting(&pool->lists, work->caller);
+    if (waiting + running(pool, work->caller) >= pool->options.lists_per_caller)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED,
+                       "%d lists and searches of yours are under way here: wait until some have ended",
+                       pool->options.lists_per_caller);
+    if (pool->lists.waiting < pool->options.lists)
+        return SW_OK;
+    sw_work *last = sw_fair_most(&pool->lists, waiting + 1);
+    if (!last)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED,
+                       "%d lists and searches wait here already: try again later", pool->options.lists);
+    refuse(pool, last, SW_REFUSED_CROWD);
+    return SW_OK;
 }
 
 static sw_statement *find_statement(sw_statements *statements, const sw_sql *sql)
@@ -101,19 +134,31 @@ static sw_statement *find_statement(sw_statements *statements, const sw_sql *sql
     return statement;
 }
 
-bool sw_pool_submit(sw_pool *pool, sw_work *work, sw_lane_kind kind, const sw_sql *sql)
+static sw_code fail_memory(sw_error *error)
 {
+    return sw_fail(error, SW_RESOURCE_EXHAUSTED,
+                   "too many different statements at once, or out of memory; try again");
+}
+
+sw_code sw_pool_submit(sw_pool *pool, sw_work *work, sw_lane_kind kind, const sw_sql *sql, sw_error *error)
+{
+    sw_code code = kind == SW_LANE_LIST ? make_room(pool, work, error) : SW_OK;
+    if (code != SW_OK)
+        return code;
     work->kind = kind;
     work->statement = sw_sql_is_whole(sql) ? find_statement(pool->statements, sql) : NULL;
     if (!work->statement)
-        return false;
+        return fail_memory(error);
     work->values = sql->values;
     work->sizes = sql->sizes;
     work->formats = sql->formats;
     work->alone = false;
     work->again = 0;
-    submit(pool, work);
-    return true;
+    if (submit(pool, work))
+        return SW_OK;
+    sw_statement_release(work->statement);
+    work->statement = NULL;
+    return fail_memory(error);
 }
 
 /* --- Sending --- */
@@ -161,6 +206,12 @@ static sw_lane *lane_for(sw_pool *pool, sw_work *work, bool *skip)
     return *skip ? NULL : work->behind;
 }
 
+static void flush(sw_pool *pool, sw_lane_kind kind)
+{
+    for (int i = 0; i < pool->options.lanes[kind]; i++)
+        sw_lane_flush(pool->lanes[kind][i]);
+}
+
 static void send_kind(sw_pool *pool, sw_lane_kind kind)
 {
     sw_queue *queue = &pool->queues[kind];
@@ -175,20 +226,69 @@ static void send_kind(sw_pool *pool, sw_lane_kind kind)
             continue;
         if (!lane)
             break;
-        dequeue(queue, work);
+        sw_queue_remove(queue, work);
         if (!sw_lane_send(lane, work)) {
-            enqueue_first(queue, work);
+            sw_queue_add_first(queue, work);
             next = work;
         }
     }
+    flush(pool, kind);
+}
+
+static int free_lanes(const sw_pool *pool, sw_lane_kind kind)
+{
+    int count = 0;
     for (int i = 0; i < pool->options.lanes[kind]; i++)
-        sw_lane_flush(pool->lanes[kind][i]);
+        count += sw_lane_has_room(pool->lanes[kind][i]);
+    return count;
+}
+
+static void send_lists(sw_pool *pool)
+{
+    int lanes;
+    sw_work *work;
+    if (pool->lists.waiting == 0)
+        return;
+    while ((lanes = free_lanes(pool, SW_LANE_LIST)) > 0 &&
+           (work = sw_fair_next(&pool->lists, lanes, running, pool))) {
+        sw_lane *lane = least_loaded(pool, SW_LANE_LIST);
+        sw_fair_remove(&pool->lists, work);
+        if (!sw_lane_send(lane, work) && !sw_fair_add(&pool->lists, work, true))
+            work->done(work, NULL);
+    }
+    flush(pool, SW_LANE_LIST);
+}
+
+/* Whether each lane for changes waits for a synchronous standby. */
+static bool changes_wait(const sw_pool *pool)
+{
+    int up = 0, waiting = 0;
+    for (int i = 0; i < pool->options.lanes[SW_LANE_WRITE]; i++) {
+        const sw_lane *lane = pool->lanes[SW_LANE_WRITE][i];
+        up += sw_lane_is_up(lane);
+        waiting += sw_lane_is_up(lane) && sw_lane_is_waiting(lane);
+    }
+    return up > 0 && waiting == up;
+}
+
+static void send_changes(sw_pool *pool)
+{
+    if (!pool->queues[SW_LANE_WRITE].first)
+        return;
+    while (changes_wait(pool) && pool->queues[SW_LANE_WRITE].first)
+        refuse(pool, pool->queues[SW_LANE_WRITE].first, SW_REFUSED_STANDBY);
+    send_kind(pool, SW_LANE_WRITE);
+    start_ticking(pool); /* notices if they wait for a standby */
 }
 
 static void on_idle(void *context)
 {
+    sw_pool *pool = context;
     for (int kind = 0; kind < SW_LANE_KINDS; kind++)
-        send_kind(context, (sw_lane_kind)kind);
+        if (kind != SW_LANE_WRITE)
+            send_kind(pool, (sw_lane_kind)kind);
+    send_lists(pool);
+    send_changes(pool);
 }
 
 /* --- Giving up and cancelling --- */
@@ -196,76 +296,66 @@ static void on_idle(void *context)
 /* Ends work that has waited too long for a lane of its kind. True if some still waits. */
 static bool give_up(sw_pool *pool, sw_lane_kind kind, int64_t now)
 {
-    sw_queue *queue = &pool->queues[kind];
     if (sw_pool_is_up(pool, kind))
         return false;
     sw_work *next;
-    for (sw_work *work = queue->first; work; work = next) {
-        next = work->next;
+    for (sw_work *work = after(pool, kind, NULL); work; work = next) {
+        next = after(pool, kind, work);
         if (!work->queued_ms)
             work->queued_ms = now;
-        if (now - work->queued_ms < SW_PARK_MS)
-            continue;
-        dequeue(queue, work);
-        work->done(work, NULL);
+        if (now - work->queued_ms >= SW_PARK_MS)
+            refuse(pool, work, SW_NOT_REFUSED);
     }
-    return queue->first != NULL;
+    return after(pool, kind, NULL) != NULL;
 }
 
-static void cancel_done(sw_work *work, const PGresult *result)
+static void inquire(sw_pool *pool, sw_lane *lane, bool cancel)
 {
-    (void)result;
-    sw_statement_release(work->statement);
-    free((sw_cancel *)work);
-}
-
-static void cancel_lane(sw_pool *pool, const sw_lane *lane)
-{
-    static const Oid type = SW_OID_INT4;
-    static const char text[] = "SELECT pg_cancel_backend($1)";
-    sw_cancel *cancel = calloc(1, sizeof(*cancel));
-    sw_statement *statement =
-        cancel ? sw_statements_get(pool->statements, text, sizeof(text) - 1, &type, 1) : NULL;
-    if (!statement) {
-        free(cancel);
-        return;
-    }
-    cancel->size = snprintf(cancel->text, sizeof(cancel->text), "%d", sw_lane_process_id(lane));
-    cancel->value = cancel->text;
-    cancel->work = (sw_work){.done = cancel_done,
-                             .kind = SW_LANE_CONTROL,
-                             .statement = statement,
-                             .values = &cancel->value,
-                             .sizes = &cancel->size,
-                             .formats = &cancel->format};
-    submit(pool, &cancel->work);
+    sw_work *inquiry = sw_inquiry_new(pool->statements, lane, cancel, &pool->inquiries);
+    if (inquiry)
+        submit(pool, inquiry);
 }
 
 /* Cancels statements that still run although nobody waits for them. A cancellation may hit the next
- * statement instead; that is sent again. */
-static void cancel_dropped(sw_pool *pool)
+ * statement instead; that is sent again. Asks which changes wait for a synchronous standby. */
+static void look_at_lanes(sw_pool *pool, sw_lane_kind kind, int64_t now)
 {
-    for (int kind = 0; kind < SW_LANE_CONTROL; kind++)
-        for (int i = 0; i < pool->options.lanes[kind]; i++) {
-            const sw_work *running = sw_lane_running(pool->lanes[kind][i]);
-            if (running && running->dropped && sw_pool_is_up(pool, SW_LANE_CONTROL))
-                cancel_lane(pool, pool->lanes[kind][i]);
-        }
+    for (int i = 0; i < pool->options.lanes[kind]; i++) {
+        sw_lane *lane = pool->lanes[kind][i];
+        const sw_work *running = sw_lane_running(lane);
+        bool drop = running && running->dropped;
+        bool slow = kind == SW_LANE_WRITE && sw_lane_busy_ms(lane, now) >= slow_ms;
+        if ((drop || slow) && !sw_lane_is_waiting(lane))
+            inquire(pool, lane, drop);
+    }
+}
+
+/* Whether lanes must be looked at again. */
+static bool is_active(const sw_pool *pool, sw_lane_kind kind)
+{
+    bool active = false;
+    for (int i = 0; i < pool->options.lanes[kind]; i++) {
+        const sw_lane *lane = pool->lanes[kind][i];
+        active |= sw_lane_has_dropped(lane) || (kind == SW_LANE_WRITE && sw_lane_running(lane));
+    }
+    return active;
 }
 
 static void on_tick(void *context)
 {
     sw_pool *pool = context;
-    bool waiting = false, dropped = false;
+    bool active = false;
     int64_t now = sw_now_ms();
+    bool ask = pool->inquiries == 0 && sw_pool_is_up(pool, SW_LANE_CANCEL);
     pool->ticking = false;
     for (int kind = 0; kind < SW_LANE_KINDS; kind++)
-        waiting |= give_up(pool, (sw_lane_kind)kind, now);
-    cancel_dropped(pool);
-    for (int kind = 0; kind < SW_LANE_CONTROL; kind++)
-        for (int i = 0; i < pool->options.lanes[kind]; i++)
-            dropped |= sw_lane_has_dropped(pool->lanes[kind][i]);
-    if (waiting || dropped)
+        active |= give_up(pool, (sw_lane_kind)kind, now);
+    for (int kind = 0; kind < SW_LANE_CONTROL; kind++) {
+        if (ask)
+            look_at_lanes(pool, (sw_lane_kind)kind, now);
+        active |= is_active(pool, (sw_lane_kind)kind);
+    }
+    if (active)
         start_ticking(pool);
 }
 
@@ -273,7 +363,7 @@ bool sw_pool_drop(sw_pool *pool, sw_work *work)
 {
     work->dropped = true;
     if (work->link) {
-        dequeue(&pool->queues[work->kind], work);
+        dequeue(pool, work);
         return true;
     }
     start_ticking(pool);
@@ -301,10 +391,17 @@ static void on_down(void *context, sw_lane *lane, const char *reason)
 static void on_again(void *context, sw_work *work)
 {
     sw_pool *pool = context;
-    if (work->blocked)
-        enqueue(&pool->queues[work->kind], work);
-    else
-        enqueue_first(&pool->queues[work->kind], work);
+    if (!enqueue(pool, work, !work->blocked))
+        work->done(work, NULL);
+}
+
+/* All lanes connect to the same place. */
+static void on_shared(void *context)
+{
+    sw_pool *pool = context;
+    for (int kind = 0; kind < SW_LANE_KINDS; kind++)
+        for (int i = 0; i < pool->options.lanes[kind]; i++)
+            sw_lane_refuse(pool->lanes[kind][i]);
 }
 
 static void on_notify(void *context)
@@ -329,10 +426,11 @@ sw_pool *sw_pool_new(sw_loop *loop, const sw_pool_options *options)
         pool->enter = sw_statements_get(pool->statements, enter_text, sizeof(enter_text) - 1, enter_types,
                                         SW_ENTER_COUNT);
     bool fine = pool->conninfo && pool->enter && pool->timer && sw_loop_idle(loop, on_idle, pool) == SW_OK;
-    sw_lane_events events = {on_up, on_down, on_again, on_notify, pool};
+    sw_lane_events events = {on_up, on_down, on_again, on_notify, on_shared, pool};
+    sw_fair_init(&pool->lists);
     for (int kind = 0; kind < SW_LANE_KINDS; kind++) {
-        pool->queues[kind].last = &pool->queues[kind].first;
-        pool->lanes[kind] = calloc((size_t)options->lanes[kind], sizeof(sw_lane *));
+        sw_queue_init(&pool->queues[kind]);
+        pool->lanes[kind] = calloc((size_t)options->lanes[kind] + 1, sizeof(sw_lane *));
         for (int i = 0; fine && pool->lanes[kind] && i < options->lanes[kind]; i++)
             fine = (pool->lanes[kind][i] =
                         sw_lane_new(loop, (sw_lane_kind)kind, pool->conninfo, pool->enter, &events)) != NULL;
@@ -343,23 +441,25 @@ sw_pool *sw_pool_new(sw_loop *loop, const sw_pool_options *options)
     return pool;
 }
 
+void sw_pool_close(sw_pool *pool, sw_lane_kind kind)
+{
+    for (int i = 0; pool->lanes[kind] && i < pool->options.lanes[kind]; i++)
+        sw_lane_destroy(&pool->lanes[kind][i]);
+    free(pool->lanes[kind]);
+    pool->lanes[kind] = NULL;
+    pool->options.lanes[kind] = 0;
+}
+
 void sw_pool_destroy(sw_pool **pool)
 {
     sw_pool *p = *pool;
     if (!p)
         return;
-    for (int kind = 0; kind < SW_LANE_KINDS; kind++) {
-        for (int i = 0; p->lanes[kind] && i < p->options.lanes[kind]; i++)
-            sw_lane_destroy(&p->lanes[kind][i]);
-        free(p->lanes[kind]);
-        p->lanes[kind] = NULL;
-        p->options.lanes[kind] = 0;
-    }
     for (int kind = 0; kind < SW_LANE_KINDS; kind++)
-        for (sw_work *work; (work = p->queues[kind].first);) {
-            dequeue(&p->queues[kind], work);
-            work->done(work, NULL);
-        }
+        sw_pool_close(p, (sw_lane_kind)kind);
+    for (int kind = 0; kind < SW_LANE_KINDS; kind++)
+        for (sw_work *work; p->queues[kind].last && (work = after(p, (sw_lane_kind)kind, NULL));)
+            refuse(p, work, SW_NOT_REFUSED);
     sw_loop_idle_remove(p->loop, on_idle, p);
     sw_timer_destroy(&p->timer);
     if (p->enter)

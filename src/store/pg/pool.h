@@ -1,5 +1,6 @@
 /* All connections of a store. Work goes to the least loaded lane of its kind. It waits while none
- * is up, for a second at most. Used by the rest of the store. */
+ * is up, for a second at most. Work for SW_LANE_LIST goes in turn between callers. Used by the rest
+ * of the store. */
 #ifndef SW_STORE_POOL_H
 #define SW_STORE_POOL_H
 
@@ -13,6 +14,8 @@ typedef struct sw_pool sw_pool;
 typedef struct sw_pool_options {
     const char *conninfo;
     int lanes[SW_LANE_KINDS];
+    int lists_per_caller;             /* SW_LANE_LIST: under way and waiting, on behalf of one caller */
+    int lists;                        /* the same: waiting in all */
     void (*on_change)(void *context); /* a lane came up or went down */
     void (*on_notify)(void *context); /* see sw_pool_listen */
     void *context;
@@ -20,17 +23,21 @@ typedef struct sw_pool_options {
 
 sw_pool *sw_pool_new(sw_loop *loop, const sw_pool_options *options);
 void sw_pool_destroy(sw_pool **pool);
+/* Does without the lanes of a kind. Call before sw_pool_connect. */
+void sw_pool_close(sw_pool *pool, sw_lane_kind kind);
 void sw_pool_connect(sw_pool *pool);
 /* Call before sw_pool_connect: on_notify is called when a NOTIFY arrives on `channel`. */
 void sw_pool_listen(sw_pool *pool, const char *channel);
 
 /* Queues `work` with its statement; it is sent when the loop's round ends. The values of `sql` are
- * lent until the work is done. False when out of memory or statements; nothing is queued then. */
-bool sw_pool_submit(sw_pool *pool, sw_work *work, sw_lane_kind kind, const sw_sql *sql);
+ * lent until the work is done. RESOURCE_EXHAUSTED, and nothing is queued, when out of memory or
+ * statements, or if the caller has too many lists under way. */
+sw_code sw_pool_submit(sw_pool *pool, sw_work *work, sw_lane_kind kind, const sw_sql *sql, sw_error *error);
 /* Nobody waits for `work` any more. True if it was still queued: its `done` will not be called.
  * False if it has been sent: it is cancelled if it keeps running, and `done` will be called. */
 bool sw_pool_drop(sw_pool *pool, sw_work *work);
 
+/* Whether a lane of the kind is up, if there are any. */
 bool sw_pool_is_up(const sw_pool *pool, sw_lane_kind kind);
 /* Why the last lane went down, or "". */
 const char *sw_pool_reason(const sw_pool *pool);
