@@ -37,6 +37,11 @@ def own_memory(pid):
                     continue  # guard pages
 
 
+def make_marker():
+    """A password of nearly the greatest length."""
+    return "mark-" + os.urandom(500).hex()
+
+
 def make_pair(folder, name, *kind):
     """(private key as PEM, as DER, certificate as PEM)"""
     key, certificate = (os.path.join(folder, f"{name}.{end}") for end in ("key", "pem"))
@@ -83,8 +88,10 @@ class Memory(SecretTest):
 
     @staticmethod
     def forms(marker):
+        """Pieces of a marker, which is long: its beginning is soon overwritten in freed memory."""
         raw = marker.encode()
-        return {"plain": raw, "a part": raw[8:32], "hex": raw.hex().encode(), "base64": base64.b64encode(raw)[:40]}
+        pieces = {f"piece {at}": raw[at:at + 24] for at in range(0, len(raw) - 24, 24)}
+        return pieces | {"hex": raw[:24].hex().encode(), "base64": base64.b64encode(raw[:30])}
 
     def run_as(self, env, *words, code=0, stdin=""):
         return self.run_cli(*words, code=code, stdin=stdin, env=env)
@@ -92,7 +99,7 @@ class Memory(SecretTest):
     def test_set_and_read(self):
         for env in (None, self.by_curve()):
             with self.subTest(curve=env is not None):
-                marker = "mark-" + os.urandom(24).hex()
+                marker = make_marker()
                 for _ in range(5):
                     self.run_as(env, "secret", "set", *WHERE, stdin=marker)
                     self.assertEqual(self.run_as(env, "secret", "read", *WHERE).stdout.strip(), marker)
@@ -112,19 +119,22 @@ class Memory(SecretTest):
             other = "ec" if name == "rsa" else "rsa"
             self.run_cli("secret", "set", "certificate", other, "private_key", stdin=pem,
                          code=NOT_FOUND if name == "rsa" else FAILED_PRECONDITION)
-            # Of an RSA key the end is secret; of the others, what comes before the public half.
-            secret = der[-200:-160] if name == "rsa" else der[36:60] if name == "ec" else der[-24:]
-            body = "".join(pem.split("\n")[1:-2])
-            text = body[-80:-50] if name == "rsa" else body[len(body) // 3:len(body) // 3 + 16] if name == "ec" else body[-30:-2]
-            needles |= {f"{name} PEM": text.encode(), f"{name} DER": secret, f"{name} reversed": secret[::-1]}
+            # The second half of an RSA key is secret; of other keys, what is cut out here.
+            body = [line for line in pem.split("\n")[1:-2] if line]
+            lines = body[len(body) // 2:] if name == "rsa" else [body[0][40:64]] if name == "ec" else [body[0][-30:-2]]
+            secrets = ([der[at:at + 24] for at in range(len(der) // 2, len(der) - 24, 24)] if name == "rsa" else
+                       [der[36:60]] if name == "ec" else [der[-24:]])
+            needles |= {f"{name} PEM {i}": line.encode() for i, line in enumerate(lines)}
+            needles |= {f"{name} DER {i}": secret for i, secret in enumerate(secrets)}
+            needles |= {f"{name} reversed {i}": secret[::-1] for i, secret in enumerate(secrets)}
         self.assert_nowhere(needles)
 
     def test_refused(self):
-        marker = "mark-" + os.urandom(24).hex()
+        marker = make_marker()
         pem, _, certificate = make_pair(self.system.folder, "c", "ed25519")
         self.run_cli("create", "certificate", "c", "certificate=@-", stdin=certificate)
         for words, code, value in (
-                (WHERE, INVALID_ARGUMENT, marker + "\n" + marker),            # not a password
+                (WHERE, INVALID_ARGUMENT, marker + "\nx"),                     # not a password
                 (WHERE, INVALID_ARGUMENT, marker + "x" * 1024),               # too long
                 (("docroot-environment", "d/none", PASSWORD), NOT_FOUND, marker),
                 (("docroot-environment", "d/e", "private_key"), INVALID_ARGUMENT, marker),  # the wrong type
@@ -164,7 +174,7 @@ class Memory(SecretTest):
 
     def test_deadline_and_cancel(self):
         """The service has opened the secret, and waits for a row that is locked."""
-        marker = "mark-" + os.urandom(24).hex()
+        marker = make_marker()
         self.run_cli("secret", "set", *WHERE, stdin=marker)
         client = self.system.client()
         key = sealing.get_key(client)

@@ -5,6 +5,7 @@
 #include "heap.h"
 #include "service/certificate.h"
 #include "service/private_key.h"
+#include "service/transit.h"
 #include "service/vault.h"
 #include "sitewire/referential/v1/referential.pb-c.h"
 #include <openssl/pem.h>
@@ -56,6 +57,24 @@ static void seal_and_open(void *context)
     sw_arena_destroy(&arena);
 }
 
+/* What a client seals is opened, and sealed for a reader. */
+static void pass_on(void *context)
+{
+    static const sw_master_key key = {"k-1", {1, 2, 3}};
+    (void)context;
+    char public_key[SW_KEY_SIZE];
+    sw_arena *arena = sw_arena_new_with(16, 0);
+    ProtobufCBinaryData sealed = {0}, content = {0};
+    sw_error error = {0};
+    if (arena == NULL)
+        return;
+    sw_transit_public_key(&key, public_key);
+    if (is_good(sw_transit_seal(public_key, "geheim", arena, &sealed, &error), &error) &&
+        is_good(sw_transit_open(&key, &sealed, arena, &content, &error), &error))
+        assert_memory_equal(content.data, "geheim", 7);
+    sw_arena_destroy(&arena);
+}
+
 static char key_file[] = "/tmp/test-service-memory.XXXXXX";
 
 static void open_vault(void *context)
@@ -81,6 +100,7 @@ static void test_secrets(void **state)
     sw_error error;
     assert_true(sodium_init() >= 0);
     assert_true(sw_heap_each(seal_and_open, NULL) > 4);
+    assert_int_equal(sw_heap_each(pass_on, NULL), 5);
     close(mkstemp(key_file)); /* a name of our own */
     unlink(key_file);
     assert_int_equal(sw_keyring_add(key_file, id, &error), SW_OK);
