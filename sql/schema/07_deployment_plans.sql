@@ -23,7 +23,8 @@ DECLARE
     granted text;
     missing text[] := '{}';
 BEGIN
-    IF EXISTS (SELECT FROM users."user" u WHERE u.email = rights_of.email AND u.is_admin AND u.active) THEN
+    IF EXISTS (SELECT FROM users."user" u WHERE u.email = rights_of.email AND u.is_admin AND u.active)
+       AND 'run' <> ALL (needed) THEN
         rights := '{admin}';
         RETURN;
     END IF;
@@ -47,7 +48,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION deployment.is_protected(d deployment.deployment) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (SELECT e.protected FROM referential.environment e WHERE e.code = d.environment);
+    RETURN deployment.approvals_needed(d) > 0;
 END $$;
 
 -- The projects whose rights count: another CMS concerns all websites of the target.
@@ -62,10 +63,13 @@ BEGIN
         WHERE w.docroot = d.docroot AND w.environment = d.environment) all_of_them);
 END $$;
 
--- What a request needs. On a protected environment `deploy` alone is not enough.
+-- What a request needs: commands of its own need a permission of their own.
+CREATE OR REPLACE FUNCTION deployment.needs_of(has_commands boolean) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN has_commands THEN '{deploy,command}'::text[] ELSE '{deploy}' END
+$$;
 CREATE OR REPLACE FUNCTION deployment.needs_of(d deployment.deployment) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN CASE WHEN deployment.is_protected(d) THEN '{deploy,approve|manage}'::text[] ELSE '{deploy}' END;
+    RETURN deployment.needs_of(EXISTS (SELECT FROM deployment.deployment_command c WHERE c.deployment = d.id));
 END $$;
 
 -- The caller. Refuses a call without one before anything is compared with NULL.
@@ -133,9 +137,10 @@ END $$;
 CREATE OR REPLACE FUNCTION deployment.target_of(d deployment.deployment) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     book text[] := '{created_at,updated_at,revision}';
+    asks text[] := '{approvals,approval_expires}'; -- checked by themselves, at the claim
 BEGIN
     RETURN jsonb_strip_nulls((SELECT jsonb_build_object(
-        'environment', to_jsonb(e) - book,
+        'environment', to_jsonb(e) - book - asks,
         'docroot', to_jsonb(r) - book,
         'docroot_environment', to_jsonb(t) - book || jsonb_build_object(
             'cms_version', deployment.version_before(d, 'CORE'),
@@ -163,19 +168,6 @@ BEGIN
         'commands', (SELECT jsonb_agg(to_jsonb(c) - '{deployment,created_at,updated_at,revision}'::text[] ORDER BY c.number)
                      FROM deployment.deployment_command c WHERE c.deployment = d.id),
         'target', deployment.target_of(d))::text, 'UTF8')), 'hex');
-END $$;
-
--- The reason why an accepted deployment must not run any more, or NULL.
-CREATE OR REPLACE FUNCTION deployment.void_of(d deployment.deployment) RETURNS text LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    IF NOT (SELECT e.protected FROM referential.environment e WHERE e.code = d.environment) THEN
-        RETURN NULL;
-    ELSIF d.approver IS NULL THEN
-        RETURN format('the environment %s is protected now, and nobody has approved this: request it again', d.environment);
-    ELSIF deployment.hash_of(d) <> d.plan_hash THEN
-        RETURN format('the plan is no longer the one that %s approved: request it again', d.approver);
-    END IF;
-    RETURN NULL;
 END $$;
 
 -- The environment variables of the commands.
@@ -219,7 +211,10 @@ BEGIN
     p.behind := (SELECT array_agg(o.id ORDER BY o.queue) FROM deployment.deployment o
                  WHERE waits AND o.docroot = d.docroot AND o.environment = d.environment
                    AND o.status IN ('ACCEPTED', 'IN_PROGRESS') AND (d.queue IS NULL OR o.queue < d.queue));
-    p.rights_used := (deployment.rights_of(d.requester, deployment.projects_of(d), deployment.needs_of(d))).rights;
+    p.rights_used := (deployment.rights_of(d.requester, deployment.projects_of(d), deployment.needs_of(d), d.environment)).rights;
+    p.approvals_needed := deployment.approvals_needed(d);
+    p.approvals := (SELECT array_agg(a ORDER BY a.approved_at) FROM deployment.deployment_approval a WHERE a.deployment = d.id);
+    p.obstacles := CASE WHEN waits THEN deployment.obstacles_of(d) END;
     p.facts := deployment.facts_of(d);
     p.target := deployment.target_of(d)::text;
     RETURN p;

@@ -31,6 +31,9 @@ END $$;
 
 -- A move to a state: checks what it requires, and sets the fields. The caller has locked the row.
 CREATE OR REPLACE FUNCTION deployment.accept(old deployment.deployment, INOUT d deployment.deployment) LANGUAGE plpgsql AS $$
+DECLARE
+    needed integer;
+    approvals record;
 BEGIN
     IF old.status = 'IN_PROGRESS' THEN
         IF d.on_lost_lease <> 'RETRY' OR old.lease_until >= clock_timestamp() THEN
@@ -44,12 +47,15 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(format('deployment %s/%s', d.docroot, d.environment), 0));
     d.queue := nextval('deployment.queue');
     d.accepted_at := clock_timestamp();
-    IF (SELECT e.protected FROM referential.environment e WHERE e.code = d.environment) THEN
-        IF d.approver IS NULL THEN
-            PERFORM sitewire.fail('SW006', 'status', format('%s is protected: somebody other than %s must approve this',
-                                                            d.environment, d.requester));
-        ELSIF deployment.hash_of(d) <> d.plan_hash THEN
+    needed := deployment.approvals_needed(d);
+    IF needed > 0 THEN
+        IF deployment.hash_of(d) <> d.plan_hash THEN
             PERFORM sitewire.fail('SW007', 'plan_hash', 'the plan has changed: read it again, then decide again');
+        END IF;
+        approvals := deployment.count_approvals(d, d.plan_hash);
+        IF d.approver IS NULL OR approvals.counted < needed THEN
+            PERFORM sitewire.fail('SW006', 'status', concat_ws('; ', format('%s is protected: %s of %s approvals by others than %s count',
+                d.environment, approvals.counted, needed, d.requester), nullif(array_to_string(approvals.flaws, '; '), '')));
         END IF;
     END IF;
 END $$;

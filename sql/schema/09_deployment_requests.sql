@@ -184,10 +184,11 @@ BEGIN
     ELSIF coalesce(when_lost, '') NOT IN ('', 'FAIL', 'RETRY') THEN
         PERFORM sitewire.fail('SW002', 'on_lost_lease', 'on_lost_lease is FAIL or RETRY');
     END IF;
-    lacks := (deployment.rights_of(d.requester, deployment.projects_of(d), deployment.needs_of(d))).lacks;
+    lacks := (deployment.rights_of(d.requester, deployment.projects_of(d), deployment.needs_of(coalesce(cardinality(run), 0) > 0),
+                                   d.environment)).lacks;
     IF lacks IS NOT NULL THEN
-        PERFORM sitewire.fail('SW005', '', format('deploying to %s%s takes %s, which %s does not have', d.environment,
-            CASE WHEN deployment.is_protected(d) THEN ', which is protected,' ELSE '' END, lacks, d.requester));
+        PERFORM sitewire.fail('SW005', '', format('deploying %sto %s takes %s, which %s does not have',
+            CASE WHEN cardinality(run) > 0 THEN 'with commands of one''s own ' ELSE '' END, d.environment, lacks, d.requester));
     END IF;
     INSERT INTO deployment.deployment (project, type, docroot, environment, version, requester, reason, on_lost_lease, rollback_of)
     VALUES (d.project, d.type, d.docroot, d.environment, to_version, d.requester, coalesce(why, ''),
@@ -213,27 +214,45 @@ BEGIN
     RETURN plan;
 END $$;
 
+-- Stores the caller's approval. With the last one that is needed, the deployment is accepted.
 CREATE OR REPLACE FUNCTION deployment.approve(id bigint, hash text) RETURNS deployment.deployment
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment := deployment.find(id);
-    lacks text := (deployment.rights_of(users.me(), deployment.projects_of(d), '{approve}')).lacks;
+    me text := users.me();
+    lacks text := (deployment.rights_of(me, deployment.projects_of(d), '{approve}', d.environment)).lacks;
+    counted integer;
 BEGIN
     IF lacks IS NOT NULL THEN
-        PERFORM sitewire.fail('SW005', '', format('approving this takes %s, which %s does not have', lacks, users.me()));
-    ELSIF d.requester = users.me() THEN
-        PERFORM sitewire.fail('SW005', '', format('%s requested it: somebody else must approve it', users.me()));
-    ELSIF d.approver = users.me() AND d.plan_hash = hash THEN
-        RETURN d; -- by an earlier request
+        PERFORM sitewire.fail('SW005', '', format('approving this takes %s, which %s does not have', lacks, me));
+    ELSIF d.requester = me THEN
+        PERFORM sitewire.fail('SW005', '', format('%s requested it: somebody else must approve it', me));
+    ELSIF EXISTS (SELECT FROM users."user" u WHERE u.email = me AND u.kind = 'ROBOT') THEN
+        PERFORM sitewire.fail('SW005', '', format('%s is a robot: a person must approve it', me));
+    ELSIF NOT deployment.approves_by_admins(me, d) THEN
+        PERFORM sitewire.fail('SW005', '', format('approving this takes approve by rights that admins gave; %s has it only by '
+            'others: ask an admin for the right', me));
     ELSIF d.status <> 'REQUESTED' THEN
+        IF EXISTS (SELECT FROM deployment.deployment_approval a WHERE a.deployment = d.id AND a.approver = me AND a.plan_hash = hash)
+           AND d.plan_hash = hash THEN
+            RETURN d; -- by an earlier request
+        END IF;
         PERFORM sitewire.fail('SW006', 'id', format('deployment %s is %s: there is nothing to approve', d.id, d.status));
     ELSIF coalesce(hash, '') = '' THEN
         PERFORM sitewire.fail('SW002', 'plan_hash', 'required: the hash of the plan that you have read');
     ELSIF deployment.hash_of(d) <> hash THEN
         PERFORM sitewire.fail('SW007', 'plan_hash', 'the plan has changed: read it again, then decide again');
     END IF;
-    UPDATE deployment.deployment x SET status = 'ACCEPTED', approver = users.me(), plan_hash = hash WHERE x.id = d.id
-    RETURNING * INTO d;
+    INSERT INTO deployment.deployment_approval (deployment, approver, plan_hash) VALUES (d.id, me, hash)
+    ON CONFLICT (deployment, approver) DO UPDATE SET plan_hash = excluded.plan_hash, approved_at = excluded.approved_at;
+    counted := (deployment.count_approvals(d, hash)).counted;
+    IF counted < deployment.approvals_needed(d) THEN
+        UPDATE deployment.deployment x SET plan_hash = hash WHERE x.id = d.id RETURNING * INTO d;
+        INSERT INTO deployment.outbox (project, deployment, kind, payload)
+        VALUES (d.project, d.id, 'state', jsonb_build_object('from', d.status, 'status', d.status, 'by', me, 'approver', me)::text);
+    ELSE
+        UPDATE deployment.deployment x SET status = 'ACCEPTED', approver = me, plan_hash = hash WHERE x.id = d.id RETURNING * INTO d;
+    END IF;
     RETURN d;
 END $$;
 
@@ -241,7 +260,7 @@ CREATE OR REPLACE FUNCTION deployment.abort(id bigint, why text) RETURNS deploym
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment := deployment.find(id);
-    lacks text := (deployment.rights_of(users.me(), ARRAY[d.project], '{deploy|approve|manage}')).lacks;
+    lacks text := (deployment.rights_of(users.me(), ARRAY[d.project], '{deploy|approve|manage}', d.environment)).lacks;
 BEGIN
     IF lacks IS NOT NULL AND d.requester <> users.me() THEN
         PERFORM sitewire.fail('SW005', '', format('aborting this takes %s, which %s does not have', lacks, users.me()));

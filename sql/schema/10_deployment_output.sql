@@ -218,7 +218,7 @@ CREATE OR REPLACE FUNCTION deployment.remove_output(id bigint) RETURNS deploymen
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment := deployment.find(id);
-    lacks text := (deployment.rights_of(users.me(), deployment.projects_of(d), '{manage}')).lacks;
+    lacks text := (deployment.rights_of(users.me(), deployment.projects_of(d), '{manage}', d.environment)).lacks;
 BEGIN
     IF lacks IS NOT NULL THEN
         PERFORM sitewire.fail('SW005', '', format('removing its output takes %s, which %s does not have', lacks, users.me()));

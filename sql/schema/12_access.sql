@@ -112,6 +112,11 @@ SELECT sitewire.keep_resource('deployment.deployment_step', 'sitewire_deployment
 SELECT sitewire.keep_resource('deployment.deployment', 'sitewire_deployment', '{SELECT,DELETE}', read => 'read',
                               "create" => 'deploy', "update" => NULL, project => '{project}', quiet => '{lease_until}',
                               visible => 'EXISTS (SELECT FROM deployment.readable r WHERE r.project = deployment.project)');
+-- deployment.approve writes approvals.
+SELECT sitewire.keep_resource('deployment.deployment_approval', 'sitewire_deployment', '{SELECT}', read => 'read', "create" => NULL,
+                              "update" => NULL, "delete" => NULL, project => 'deployment.project_of({deployment}::bigint)',
+                              visible => 'EXISTS (SELECT FROM deployment.deployment d WHERE d.id = deployment_approval.deployment)',
+                              exempt => '{guard}');
 -- Of deployments, the subquery sees those that the policy above shows.
 SELECT sitewire.keep_resource('deployment.deployment_command', 'sitewire_deployment', '{SELECT}', read => 'read', "create" => NULL,
                               "update" => NULL, "delete" => NULL, project => 'deployment.project_of({deployment}::bigint)',

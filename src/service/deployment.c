@@ -37,6 +37,7 @@ static const sw_resource resources[] = {RESOURCE(deployment_status, "DeploymentS
                                         RESOURCE(deployment, "Deployments", 1),
                                         RESOURCE(deployment_command, "DeploymentCommands", 2),
                                         RESOURCE(deployment_command_result, "DeploymentCommandResults", 3),
+                                        RESOURCE(deployment_approval, "DeploymentApprovals", 2),
                                         RESOURCE(deployment_log, "DeploymentLogs", 2, .added_at = "at"),
                                         RESOURCE(output_limit, "OutputLimits", 1),
                                         RESOURCE(event, "Events", 1, .added_at = "at"),
@@ -67,5 +68,5 @@ const sw_service sw_service_deployment = {
     .queries = queries,
     .periodic = "SELECT deployment.sweep()",
     .relays = true,
-    .schema_minimum = 25,
+    .schema_minimum = 26,
 };

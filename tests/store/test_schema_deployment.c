@@ -17,7 +17,8 @@ static const char rows[] =
     "INSERT INTO website (code) VALUES ('w'); INSERT INTO docroot (code) VALUES ('d');"
     "INSERT INTO environment (code, protected) VALUES ('dev', false), ('prod', true);"
     "INSERT INTO docroot_environment (docroot, environment) VALUES ('d', 'dev'), ('d', 'prod');"
-    "INSERT INTO users.\"user\" (email) VALUES ('ann@x.org'), ('bob@x.org');";
+    "INSERT INTO users.\"user\" (email) VALUES ('ann@x.org'), ('bob@x.org'), ('eve@x.org');"
+    "INSERT INTO users.access_right (project, \"user\", role) VALUES ('website:w', 'ann@x.org', 'Owner');";
 
 static const char *const states[] = {"REQUESTED", "ACCEPTED", "IN_PROGRESS", "DONE", "FAILED", "ABORTED"};
 enum { REQUESTED, ACCEPTED, IN_PROGRESS, DONE, FAILED, ABORTED_, STATES };
@@ -254,13 +255,19 @@ static void test_protected(void **state)
     request("prod", "FAIL");
     db_run(conn, "UPDATE deployment.deployment d SET plan_hash = deployment.hash_of(d)");
     db_fails(conn, accept, "SW006", NULL);
-    db_fails(conn, "UPDATE deployment.deployment SET status = 'ACCEPTED', approver = requester", "23514",
-             "deployment__approver__choice");
+    db_fails(conn, "UPDATE deployment.deployment SET status = 'ACCEPTED', approver = requester", "SW006",
+             NULL);
     db_run(conn, "UPDATE environment SET name = 'another plan' WHERE code = 'prod'");
     static const char approve[] =
         "UPDATE deployment.deployment SET status = 'ACCEPTED', approver = 'bob@x.org'";
     db_fails(conn, approve, "SW007", NULL);
     db_run(conn, "UPDATE deployment.deployment d SET plan_hash = deployment.hash_of(d)");
+    db_fails(conn, approve, "SW006", NULL); /* nobody has approved it */
+    db_run(conn, "INSERT INTO deployment.deployment_approval (deployment, approver, plan_hash) "
+                 "SELECT id, 'bob@x.org', plan_hash FROM deployment.deployment");
+    db_fails(conn, approve, "SW006", NULL); /* bob has no right to */
+    db_run(conn, "INSERT INTO users.access_right (project, \"user\", role) VALUES "
+                 "('website:w', 'bob@x.org', 'Owner')");
     db_run(conn, approve);
     db_run(conn, "SAVEPOINT accepted; UPDATE environment SET name = 'yet another' WHERE code = 'prod'");
     db_fails(conn, claim, "SW006", NULL);
@@ -330,7 +337,7 @@ static void test_many_rows_of_others(void **state)
                                           "WHERE funcname IN ('may_read', 'has_read', 'project_of')"),
                             "0");
     }
-    db_run(conn, "SELECT sitewire.enter('', 'ann@x.org', true, false, '', '', '')"); /* who has no right */
+    db_run(conn, "SELECT sitewire.enter('', 'eve@x.org', true, false, '', '', '')"); /* who has no right */
     for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
         char text[128];
         snprintf(text, sizeof(text), "SELECT count(*) FROM deployment.%s", tables[i]);

@@ -79,6 +79,10 @@ static sw_code decide(sw_cli *cli, const char *method,
 
 static void tell_approval(const json_t *deployment, int64_t id)
 {
+    if (strcmp(sw_json_text(deployment, "status"), "REQUESTED") == 0) {
+        printf("deployment %" PRId64 " is still REQUESTED: it needs more approvals than yours\n", id);
+        return;
+    }
     printf("deployment %" PRId64 " is %s, approved by ", id, sw_json_text(deployment, "status"));
     sw_print_safe(sw_json_text(deployment, "approver"));
     putchar('\n');

@@ -237,8 +237,7 @@ static void print_whole(const sw_cli *cli, const json_t *record)
     sw_print_fact(cli, "abort", sw_json_text(d, "abort_reason"));
     sw_print_fact(cli, "failure", sw_json_text(d, "failure"));
     print_links(cli, record);
-    if (strcmp(sw_json_text(d, "status"), "REQUESTED") == 0)
-        sw_print_fact(cli, "approval", "needed, by somebody else who may approve on the project");
+    sw_deployment_plan_print_approvals(cli, plan);
     sw_print_fact(cli, "behind", behind);
     sw_print_fact(cli, "plan hash", sw_json_text(plan != NULL ? plan : d, "plan_hash"));
     print_states(record);

@@ -40,6 +40,8 @@ static void print_state(const json_t *payload)
     const char *from = sw_json_text(payload, "from");
     if (json_is_true(json_object_get(payload, "abort")))
         fputs("an abort was requested", stdout);
+    else if (strcmp(from, sw_json_text(payload, "status")) == 0)
+        fputs("an approval was given", stdout);
     else
         printf("%s%s%s", from, *from != '\0' ? " -> " : "", sw_json_text(payload, "status"));
     print_with(" by ", sw_json_text(payload, "by"));

@@ -1,5 +1,6 @@
 /* Plans of deployments as text: see plan.h. */
 #include "cli/deploy/plan.h"
+#include "cli/deploy/event_text.h"
 #include "cli/schema/output.h"
 #include "cli/schema/value.h"
 #include "cli/term/grid.h"
@@ -132,16 +133,48 @@ static void print_facts(const json_t *plan)
     }
 }
 
+/* Whose approval is needed. */
+static void print_need(const sw_cli *cli, uint64_t needed)
+{
+    char *text = NULL;
+    if (needed > 1 &&
+        asprintf(&text, "needed, by %" PRIu64 " others who may approve on the project", needed) < 0)
+        text = NULL;
+    sw_print_fact(cli, "approval",
+                  text != NULL ? text : "needed, by somebody else who may approve on the project");
+    free(text);
+}
+
+void sw_deployment_plan_print_approvals(const sw_cli *cli, const json_t *plan)
+{
+    size_t index;
+    json_t *approval, *obstacle;
+    const json_t *approvals = json_object_get(plan, "approvals");
+    bool waits = json_is_true(json_object_get(plan, "needs_approval"));
+    if (waits)
+        print_need(cli, sw_json_number(plan, "approvals_needed"));
+    /* Of an accepted deployment, the last one is among the other times. */
+    json_array_foreach(waits || json_array_size(approvals) > 1 ? approvals : NULL, index, approval)
+    {
+        char at[SW_TIME_TEXT_SIZE], *text = NULL;
+        sw_event_time(at, sw_json_time_us(approval, "approved_at"));
+        if (asprintf(&text, "%s by %s", at, sw_json_text(approval, "approver")) >= 0)
+            sw_print_fact(cli, "approved", text);
+        free(text);
+    }
+    json_array_foreach(json_object_get(plan, "obstacles"), index, obstacle)
+        sw_print_fact(cli, "obstacle", json_string_value(obstacle));
+}
+
 /* Prints what must happen before it runs. */
 static void print_conditions(const sw_cli *cli, const json_t *plan)
 {
     char *behind = sw_cell_text(json_object_get(plan, "behind")), *text = NULL;
     char *rights = sw_cell_text(json_object_get(plan, "rights_used"));
     bool waits = behind != NULL && *behind != '\0';
-    sw_print_fact(cli, "approval",
-                  json_is_true(json_object_get(plan, "needs_approval"))
-                      ? "needed, by somebody else who may approve on the project"
-                      : "not needed");
+    if (sw_json_number(plan, "approvals_needed") == 0)
+        sw_print_fact(cli, "approval", "not needed");
+    sw_deployment_plan_print_approvals(cli, plan);
     if (asprintf(&text, "%s%s", waits ? "behind " : "first", waits ? behind : "") < 0)
         text = NULL;
     sw_print_fact(cli, "queue", text);

@@ -21,4 +21,8 @@ void sw_deployment_plan_print(const sw_cli *cli, const json_t *plan, bool whole)
  * approve them. */
 void sw_deployment_plan_print_commands(const sw_cli *cli, const json_t *commands);
 
+/* Prints, for a deployment that waits, whose approval it needs, the approvals that it has, and the
+ * obstacles. */
+void sw_deployment_plan_print_approvals(const sw_cli *cli, const json_t *plan);
+
 #endif

@@ -114,7 +114,7 @@ const sw_command sw_registry_commands[] = {
      "# only if nobody has changed it since it was read\n"
      "sitewire update website isover.fr name=Isover --revision 3\n"
      "# create it or change it, whichever is necessary\n"
-     "sitewire update environment prod rank=30 protected=true --allow-missing\n",
+     "sitewire update environment prod rank=30 approvals=1 --allow-missing\n",
      false},
     {"delete", sw_cmd_delete, "Delete resources.", "RESOURCE KEY...", delete_flags,
      "A resource that others refer to cannot be deleted: FAILED_PRECONDITION names what refers\n"

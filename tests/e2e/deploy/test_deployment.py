@@ -144,12 +144,12 @@ class Deployments(DeploymentTest):
         for email, environment, code, words in (
                 ("stranger@x.org", "dev", NOT_FOUND, "no project"),
                 ("reader@x.org", "dev", PERMISSION_DENIED, f"deploy on {self.project}"),
-                ("ext@x.org", "prod", PERMISSION_DENIED, "is protected, takes approve or manage"),
-                ("runner@x.org", "prod", PERMISSION_DENIED, "is protected")):
+                ("reader@x.org", "prod", PERMISSION_DENIED, f"deploying to prod takes deploy on {self.project}")):
             with self.subTest(email=email, environment=environment):
                 self.refused(code, words, "RequestDeployment", by=email, project=self.project, environment=environment,
                              version="2")
-        self.assertEqual(self.request("owner@x.org", environment="prod").deployment.status, "REQUESTED")
+        for email in ("owner@x.org", "ext@x.org"):
+            self.assertEqual(self.request(email, environment="prod").deployment.status, "REQUESTED")
 
     def test_who_sees(self):
         d = self.request("ext@x.org", commands=[{"shell": "true"}]).deployment
@@ -178,15 +178,14 @@ class Deployments(DeploymentTest):
                      INSERT INTO users.access_right VALUES ('website:hidden-neighbour', 'other@x.org', 'Owner')""")
         core = {"project": self.project, "type": "CORE", "environment": "prod", "version": "2"}
         plan = self.request("other@x.org", **core)
-        self.assertIn("approve on website:hidden-neighbour as Owner", plan.rights_used)
+        self.assertIn("deploy on website:hidden-neighbour as Owner", plan.rights_used)
         read = self.call("GetDeploymentPlan", "reader@x.org", id=plan.deployment.id)
-        self.assertEqual(list(read.rights_used), ["deploy on a project that you may not see", "approve on a project that you may not see",
-                                                  f"deploy on {self.project} as Owner", f"approve on {self.project} as Owner"])
+        self.assertEqual(list(read.rights_used), ["deploy on a project that you may not see", f"deploy on {self.project} as Owner"])
         self.assertNotIn("hidden-neighbour", str(read))
         approval = {"id": plan.deployment.id, "plan_hash": plan.plan_hash}
         for code, words, method, fields in (
-                (PERMISSION_DENIED, "takes deploy on a project that you may not see, approve or manage on a project that you may not see, "
-                 "which owner@x.org does not have", "RequestDeployment", core),
+                (PERMISSION_DENIED, "takes deploy on a project that you may not see, which owner@x.org does not have",
+                 "RequestDeployment", core),
                 (PERMISSION_DENIED, "takes approve on a project that you may not see, which", "ApproveDeployment", approval),
                 (FAILED_PRECONDITION, "and is not shared: an admin", "RequestDeployment",
                  {"project": self.project, "docroot": "theirs", "environment": "dev", "version": "2"})):
@@ -226,7 +225,7 @@ class Deployments(DeploymentTest):
         plan = self.request("owner@x.org", environment="prod")
         number = plan.deployment.id
         self.assertTrue(plan.needs_approval)
-        self.assertEqual(list(plan.rights_used), [f"deploy on {self.project} as Owner", f"approve on {self.project} as Owner"])
+        self.assertEqual(list(plan.rights_used), [f"deploy on {self.project} as Owner"])
         self.assertFalse(self.claim().HasField("deployment"))
         good = {"id": number, "plan_hash": plan.plan_hash}
         self.refused(PERMISSION_DENIED, "somebody else must", "ApproveDeployment", by="owner@x.org", **good)

@@ -123,7 +123,7 @@ static void test_round_trips(void **state)
         schema, &sw__website__descriptor,
         "{\"code\":\"saint-gobain.com\",\"name\":\"Gr\\u00fc\\u00df Gott\",\"enabled\":false,\"live\":true,"
         "\"created_at\":\"2026-01-31T23:59:59.120Z\",\"revision\":\"9223372036854775807\"}");
-    round_trip(schema, &sw__environment__descriptor, "{\"code\":\"prod\",\"rank\":-3,\"protected\":true}");
+    round_trip(schema, &sw__environment__descriptor, "{\"code\":\"prod\",\"rank\":-3,\"approvals\":2}");
     round_trip(
         schema, &sw__update_website_request__descriptor,
         "{\"website\":{\"code\":\"a\"},\"update_mask\":\"name,code_repository_url\",\"allow_missing\":true}");
