@@ -64,7 +64,7 @@ class Deployments(DeploymentTest):
                           (d.id, 2, "DEPLOYMENT", ["unpack", "2", "é \\\"{},NULL", ""], "", 9, 2, False),
                           (d.id, 3, "POST", [], "echo after", 3600, 0, False)])
         self.assertEqual((plan.needs_approval, list(plan.behind)), (False, []))
-        self.assertEqual(list(plan.rights_used), [f"deploy on {self.project} as External"])
+        self.assertEqual(list(plan.rights_used), [f"deploy on {self.project} as External", f"command on {self.project} as External"])
         facts = {fact.name: fact.value for fact in plan.facts}
         self.assertEqual((facts["SITEWIRE_VERSION"], facts["SITEWIRE_PREVIOUS_VERSION"], facts["SITEWIRE_REQUESTER"],
                           facts["SITEWIRE_APPROVER"]), ("2", "1", "ext@x.org", ""))

@@ -305,17 +305,18 @@ class Rights(unittest.TestCase):
     def test_deployment_lookups(self):
         for name, plural, code in (("DeploymentStatus", "DeploymentStatuses", "DONE"),
                                    ("DeploymentType", "DeploymentTypes", "WEBSITE"),
-                                   ("DeploymentStep", "DeploymentSteps", "POST")):
+                                   ("DeploymentStep", "DeploymentSteps", "POST"), ("OutputLimit", "OutputLimits", "default")):
+            change = {"deployment_bytes": 1} if name == "OutputLimit" else {"label": "x"}
             self.check("Get" + name, "......d", code=code)
             self.check("List" + plural, "......d")
-            self.check("Update" + name, ".dddddd", validate_only=True, **{snake(name): {"code": code, "label": "x"}})
+            self.check("Update" + name, ".dddddd", validate_only=True, **{snake(name): {"code": code} | change})
 
     def test_requests(self):
         wanted = {"project": SITE, "version": "2", "validate_only": True,
                   "commands": [{"step": "DEPLOYMENT", "argv": ["true"]}]}
         self.check("RequestDeployment", "...ddnd", environment="dev", **wanted)
-        self.check("RequestDeployment", "..dddnd", "protected", environment="prod", **wanted)
-        self.check("RequestDeployment", "..dddnd", "of a core", **wanted | {
+        self.check("RequestDeployment", "...ddnd", "protected", environment="prod", **wanted)
+        self.check("RequestDeployment", "...ddnd", "of a core", **wanted | {
             "project": CORE, "environment": "prod", "docroot": "d1", "type": "DRUPALDOCROOTCORE"})
         self.over()
         plan = self.plan("prod")
@@ -364,7 +365,17 @@ class Rights(unittest.TestCase):
         self.check("GetEventHead", ".....nd", project=SITE)
         self.check("ListEventHeads", "111110d")
         self.check("ReadEventPosition", "......d")
+        self.check("RemoveOutput", "..dddnd", id=number)
         self.check("DeleteDeployment", ".ddddnd", id=number, validate_only=True)
+
+    def test_reading_approvals(self):
+        self.over()
+        plan = self.plan("prod")
+        approved = {"deployment": plan.deployment.id, "approver": "admin@x.org"}
+        header, _ = self.ask(self.clients["admin"], "ApproveDeployment", id=plan.deployment.id, plan_hash=plan.plan_hash)
+        self.assertEqual(header.code, 0, header.message)
+        self.check("GetDeploymentApproval", ".....nd", **approved)
+        self.check("ListDeploymentApprovals", "111110d", filters=[{"field": "deployment", "values": [str(plan.deployment.id)]}])
 
     def an_event(self, number):
         """Position of an event of that deployment, once the relay has numbered it."""
