@@ -38,7 +38,10 @@ struct sw_loop {
     int epoll;
     int depth; /* rounds running: a callback may run the loop */
     bool stopped, has_dead;
-    source *sockets, *descriptors;
+    source *sockets;
+    source **descriptors; /* by descriptor, so that thousands of connections cost no search */
+    int room;             /* of `descriptors` */
+    source *dead;         /* removed descriptors, until no round is running */
     size_t idle_count;
     idler *idle;
     sw_timers timers;
@@ -70,7 +73,10 @@ void sw_loop_destroy(sw_loop **loop)
     if (*loop == NULL)
         return;
     free_sources((*loop)->sockets);
-    free_sources((*loop)->descriptors);
+    free_sources((*loop)->dead);
+    for (int fd = 0; fd < (*loop)->room; fd++)
+        free((*loop)->descriptors[fd]);
+    free((*loop)->descriptors);
     sw_timers_clear(&(*loop)->timers);
     free((*loop)->idle);
     close((*loop)->epoll);
@@ -78,17 +84,30 @@ void sw_loop_destroy(sw_loop **loop)
     *loop = NULL;
 }
 
-static source **list_of(sw_loop *loop, const void *socket)
+static source *find(const sw_loop *loop, const void *socket, int fd)
 {
-    return socket != NULL ? &loop->sockets : &loop->descriptors;
-}
-
-static source *find(sw_loop *loop, const void *socket, int fd)
-{
-    for (source *each = *list_of(loop, socket); each != NULL; each = each->next)
-        if (!each->dead && each->socket == socket && (socket != NULL || each->fd == fd))
+    if (socket == NULL)
+        return fd >= 0 && fd < loop->room ? loop->descriptors[fd] : NULL;
+    for (source *each = loop->sockets; each != NULL; each = each->next)
+        if (!each->dead && each->socket == socket)
             return each;
     return NULL;
+}
+
+static bool has_room(sw_loop *loop, int fd)
+{
+    int room = loop->room == 0 ? 64 : loop->room;
+    if (fd < loop->room)
+        return true;
+    while (room <= fd)
+        room *= 2;
+    source **grown = realloc(loop->descriptors, (size_t)room * sizeof(source *));
+    if (grown == NULL)
+        return false;
+    memset(grown + loop->room, 0, (size_t)(room - loop->room) * sizeof(source *));
+    loop->descriptors = grown;
+    loop->room = room;
+    return true;
 }
 
 static uint32_t epoll_events(const source *from)
@@ -111,17 +130,23 @@ static sw_code add(sw_loop *loop, void *socket, int fd, short events, sw_loop_fn
             return errno == ENOMEM ? SW_RESOURCE_EXHAUSTED : SW_INVALID_ARGUMENT;
         return SW_OK;
     }
-    source *added = malloc(sizeof(*added)), **list = list_of(loop, socket);
+    if (fd < 0)
+        return SW_INVALID_ARGUMENT;
+    source *added = socket != NULL || has_room(loop, fd) ? malloc(sizeof(*added)) : NULL;
     if (added == NULL)
         return SW_RESOURCE_EXHAUSTED;
-    *added =
-        (source){.next = *list, .socket = socket, .fd = fd, .events = events, .fn = fn, .context = context};
+    *added = (source){.next = socket != NULL ? loop->sockets : NULL,
+                      .socket = socket,
+                      .fd = fd,
+                      .events = events,
+                      .fn = fn,
+                      .context = context};
     struct epoll_event event = {.events = epoll_events(added), .data.ptr = added};
     if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
         free(added);
         return errno == ENOMEM || errno == ENOSPC ? SW_RESOURCE_EXHAUSTED : SW_INVALID_ARGUMENT;
     }
-    *list = added;
+    *(socket != NULL ? &loop->sockets : &loop->descriptors[fd]) = added;
     return SW_OK;
 }
 
@@ -158,7 +183,8 @@ static void sweep(sw_loop *loop)
         return;
     loop->has_dead = false;
     sweep_list(&loop->sockets);
-    sweep_list(&loop->descriptors);
+    free_sources(loop->dead);
+    loop->dead = NULL;
 }
 
 static void discard(sw_loop *loop, source *gone)
@@ -168,6 +194,11 @@ static void discard(sw_loop *loop, source *gone)
     epoll_ctl(loop->epoll, EPOLL_CTL_DEL, gone->fd, NULL);
     gone->dead = true;
     loop->has_dead = true;
+    if (gone->socket == NULL) {
+        loop->descriptors[gone->fd] = NULL;
+        gone->next = loop->dead;
+        loop->dead = gone;
+    }
     sweep(loop);
 }
 
