@@ -164,6 +164,13 @@ sw_code sw_loop_fd(sw_loop *loop, int fd, short events, sw_loop_fn *fn, void *co
     return add(loop, NULL, fd, events, fn, context);
 }
 
+void sw_loop_watch(sw_loop *loop, int fd, short events)
+{
+    const source *known = find(loop, NULL, fd);
+    if (known != NULL)
+        add(loop, NULL, fd, events, known->fn, known->context);
+}
+
 static void sweep_list(source **at)
 {
     while (*at != NULL) {

@@ -21,6 +21,8 @@ void sw_loop_destroy(sw_loop **loop);
  * before closing it. INVALID_ARGUMENT if it is closed, RESOURCE_EXHAUSTED without memory. */
 sw_code sw_loop_socket(sw_loop *loop, void *socket, short events, sw_loop_fn *fn, void *context);
 sw_code sw_loop_fd(sw_loop *loop, int fd, short events, sw_loop_fn *fn, void *context);
+/* Changes the events of a descriptor that is watched; ignored for any other. */
+void sw_loop_watch(sw_loop *loop, int fd, short events);
 void sw_loop_remove_socket(sw_loop *loop, void *socket);
 void sw_loop_remove_fd(sw_loop *loop, int fd);
 /* Reports that a ZeroMQ socket was read to EAGAIN (true), or that it is about to be used otherwise

@@ -1,0 +1,255 @@
+/* Steps from the greeting to READY (handshake.h). Words in quotes name sections of ZeroMQ RFC 37. */
+#include "listen/handshake.h"
+
+#include "base/clock.h"
+#include "listen/due.h"
+#include "listen/output.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define SIGNATURE 10 /* bytes of the greeting */
+#define MECHANISM 12 /* its offset */
+#define LINE_SIZE 20 /* bytes of the mechanism's name */
+
+static const char not_zmtp[] = "it is not a ZMTP 3 handshake, or replayed";
+
+void sw_handshake_fail(sw_session *session, const char *why)
+{
+    sw_listener_counters *counters = &session->listener->counters;
+    if (session->step < SW_STEP_UP) {
+        counters->handshakes_failed++;
+        counters->failure = why;
+    }
+    sw_session_end(session);
+}
+
+static const char *mechanism_of(const sw_session *session)
+{
+    return session->listener->options.secret_key == NULL ? "NULL" : "CURVE";
+}
+
+/* "Version Negotiation": 3.1. CURVE's server sets the byte behind the mechanism. */
+void sw_handshake_begin(sw_session *session)
+{
+    uint8_t greeting[SW_GREETING] = {0xff, [9] = 0x7f, [10] = 3, [11] = 1};
+    const char *mechanism = mechanism_of(session);
+    memcpy(greeting + MECHANISM, mechanism, strlen(mechanism));
+    greeting[MECHANISM + LINE_SIZE] = session->listener->options.secret_key != NULL;
+    sw_output_bytes(session, greeting, sizeof(greeting));
+}
+
+/* --- the owner --- */
+
+static void come_up(sw_session *session)
+{
+    const sw_listener_options *options = &session->listener->options;
+    session->step = SW_STEP_UP;
+    sw_due_leave(session);
+    if (options->heartbeat_ms > 0)
+        sw_due_push(&session->listener->watched, session, sw_now_ms() + options->heartbeat_ms);
+}
+
+/* A publisher filters what it sends: it is told that we want everything. */
+static void subscribe_to_all(sw_session *session)
+{
+    zmq_msg_t frame;
+    if (session->minor > 0) {
+        sw_output_command(session, "\11SUBSCRIBE", 10);
+    } else if (zmq_msg_init_size(&frame, 1) == 0) {
+        memcpy(zmq_msg_data(&frame), "\1", 1);
+        sw_output_frame(session, &frame, false);
+        zmq_msg_close(&frame);
+    } else {
+        sw_session_end(session);
+    }
+}
+
+static void send_ready(sw_session *session)
+{
+    const sw_listener_options *options = &session->listener->options;
+    uint8_t ready[SW_CURVE_READY + SW_METADATA_SIZE], metadata[SW_METADATA_SIZE];
+    size_t size = sw_metadata_write(options->type, metadata);
+    size_t head = options->secret_key != NULL ? SW_CURVE_READY : strlen("\5READY");
+    if (options->secret_key != NULL) {
+        sw_curve_ready(&session->curve, (sw_view){(const char *)metadata, size}, ready);
+    } else {
+        memcpy(ready, "\5READY", head);
+        memcpy(ready + head, metadata, size);
+    }
+    sw_output_handshake(session, ready, head + size);
+}
+
+/* "ERROR" and three digits, as libzmq's peers understand them. The connection closes once the peer
+ * has read it, which its end of the connection shows, or with the time of the handshake. */
+static void send_error(sw_session *session, const char *status)
+{
+    uint8_t error[10] = "\5ERROR\3";
+    memcpy(error + 7, status, 3);
+    sw_output_handshake(session, error, sizeof(error));
+    sw_output_write(session);
+    if (session->step == SW_STEP_ENDED)
+        return;
+    session->listener->counters.refused++;
+    session->step = SW_STEP_LEAVING;
+    shutdown(session->fd, SHUT_WR);
+}
+
+void sw_handshake_finish(sw_session *session, sw_admission admission)
+{
+    if (session->step != SW_STEP_ASKED || admission == SW_ADMISSION_WAIT)
+        return;
+    if (admission != SW_ADMISSION_GOOD) {
+        send_error(session, admission == SW_ADMISSION_REFUSED ? "400" : "300");
+        return;
+    }
+    send_ready(session);
+    if (session->step == SW_STEP_ENDED)
+        return;
+    come_up(session);
+    if (session->listener->options.type == SW_SOCKET_XSUB)
+        subscribe_to_all(session);
+}
+
+/* The account of its key or uid. False: it has as many connections as it may. */
+static bool join_account(sw_session *session)
+{
+    sw_listeners *all = session->listener->all;
+    const uint8_t *key = sw_session_key(session);
+    uint8_t name[SW_ACCOUNT_NAME] = {0};
+    if (key == NULL && session->uid < 0)
+        return true; /* its address has one */
+    memcpy(name, key != NULL ? key : (const uint8_t *)&session->uid,
+           key != NULL ? SW_CURVE_KEY : sizeof(session->uid));
+    session->by_name = sw_accounts_join(&all->accounts, key != NULL ? SW_ACCOUNT_KEY : SW_ACCOUNT_UID, name);
+    return session->by_name != NULL &&
+           (key == NULL || session->by_name->connections <= all->options.limits.key_connections);
+}
+
+/* The peer has proved who it is, and says what it is. */
+static void ask(sw_session *session, sw_view metadata)
+{
+    sw_listener *listener = session->listener;
+    if (!sw_metadata_accepts(listener->options.type, metadata)) {
+        sw_handshake_fail(session, "the peer's type of socket does not belong here");
+        return;
+    }
+    session->step = SW_STEP_ASKED;
+    if (!join_account(session)) {
+        listener->counters.turned_away++;
+        listener->counters.failure = "its key has too many connections (--key-connections)";
+        sw_handshake_finish(session, SW_ADMISSION_LATER);
+        return;
+    }
+    session->was_asked = true;
+    sw_handshake_finish(session, listener->owner.admit(listener->owner.context, session));
+}
+
+/* --- steps --- */
+
+/* True once the greeting is whole. What is wrong shows as early as it can. */
+static bool take_greeting(sw_session *session)
+{
+    sw_listeners *all = session->listener->all;
+    size_t missing = SW_GREETING - session->greeted, take = all->left < missing ? all->left : missing;
+    const uint8_t *greeting = session->greeting;
+    memcpy(session->greeting + session->greeted, all->at, take);
+    session->greeted = (uint8_t)(session->greeted + take);
+    all->at += take;
+    all->left -= take;
+    size_t size = session->greeted;
+    if ((size > 0 && greeting[0] != 0xff) || (size >= SIGNATURE && (greeting[9] & 1) == 0) ||
+        (size > SIGNATURE && greeting[10] < 3)) {
+        sw_handshake_fail(session, not_zmtp);
+        return false;
+    }
+    return size == SW_GREETING;
+}
+
+static void on_greeting(sw_session *session)
+{
+    char mechanism[LINE_SIZE] = {0};
+    memcpy(mechanism, mechanism_of(session), strlen(mechanism_of(session)));
+    if (memcmp(session->greeting + MECHANISM, mechanism, LINE_SIZE) != 0) {
+        sw_handshake_fail(session, "the peer uses another mechanism: CURVE or none");
+        return;
+    }
+    session->minor = session->greeting[10] > 3 ? 1 : session->greeting[11];
+    session->step = session->listener->options.secret_key != NULL ? SW_STEP_HELLO : SW_STEP_READY;
+    session->curve = (sw_curve){0};
+}
+
+static const char not_for_us[] = "it is not encrypted for this broker's key, or replayed";
+
+static void on_hello(sw_session *session, sw_view hello)
+{
+    uint8_t welcome[SW_CURVE_WELCOME];
+    if (!sw_curve_hello(&session->curve, session->listener->options.secret_key, hello, welcome)) {
+        sw_handshake_fail(session, not_for_us);
+        return;
+    }
+    session->step = SW_STEP_INITIATE;
+    sw_output_handshake(session, welcome, sizeof(welcome));
+}
+
+static void on_initiate(sw_session *session, sw_view initiate)
+{
+    uint8_t metadata[SW_CURVE_INITIATE_MAX];
+    size_t size;
+    if (sw_curve_initiate(&session->curve, session->listener->options.secret_key, initiate, metadata, &size))
+        ask(session, (sw_view){(const char *)metadata, size});
+    else
+        sw_handshake_fail(session, not_for_us);
+}
+
+static void on_ready(sw_session *session, sw_view ready)
+{
+    size_t head = strlen("\5READY");
+    if (ready.size < head || memcmp(ready.data, "\5READY", head) != 0)
+        sw_handshake_fail(session, not_zmtp);
+    else
+        ask(session, (sw_view){ready.data + head, ready.size - head});
+}
+
+static void on_command(sw_session *session, sw_view command)
+{
+    if (session->step == SW_STEP_HELLO)
+        on_hello(session, command);
+    else if (session->step == SW_STEP_INITIATE)
+        on_initiate(session, command);
+    else
+        on_ready(session, command);
+}
+
+/* True if there was a whole command. */
+static bool take_command(sw_session *session)
+{
+    sw_listeners *all = session->listener->all;
+    sw_frame frame;
+    sw_frame_result result =
+        sw_frame_reader_next(&session->reader, &all->at, &all->left, SW_COMMAND_MAX, &frame);
+    if (result == SW_FRAME_NONE)
+        return false;
+    if (result != SW_FRAME_WHOLE) {
+        sw_handshake_fail(session, not_zmtp);
+        return false;
+    }
+    if ((frame.flags & SW_FRAME_COMMAND) != 0)
+        on_command(session, (sw_view){(const char *)frame.data, frame.size});
+    else
+        sw_handshake_fail(session, not_zmtp);
+    if (frame.is_owned)
+        free(frame.data);
+    return true;
+}
+
+void sw_handshake_work(sw_session *session)
+{
+    const sw_listeners *all = session->listener->all;
+    if (session->step == SW_STEP_GREETING && take_greeting(session))
+        on_greeting(session);
+    while (session->step > SW_STEP_GREETING && session->step < SW_STEP_ASKED && take_command(session))
+        continue;
+    /* Nothing may come before the peer has our READY. */
+    if (session->step == SW_STEP_ASKED && all->left > 0)
+        sw_handshake_fail(session, not_zmtp);
+}

@@ -1,0 +1,86 @@
+/* One connection that a listener accepted, as its owner sees it (listener.h). */
+#ifndef SW_LISTEN_SESSION_H
+#define SW_LISTEN_SESSION_H
+
+#include "listen/bind.h"
+#include "listen/limits.h"
+#include "listen/metadata.h"
+#include "wire/frame.h"
+
+typedef struct sw_listener sw_listener;
+typedef struct sw_session sw_session;
+
+typedef enum {
+    SW_ADMISSION_WAIT, /* the owner calls sw_listener_decide */
+    SW_ADMISSION_GOOD,
+    SW_ADMISSION_REFUSED, /* ERROR 400 */
+    SW_ADMISSION_LATER    /* ERROR 300 */
+} sw_admission;
+
+/* Whoever owns the connections of a listener. `context` is passed to all functions. */
+typedef struct sw_listener_owner {
+    void *context;
+    /* A handshake has shown who the peer is: sw_session_key and the functions beside it. */
+    sw_admission (*admit)(void *context, sw_session *session);
+    /* There may be something for sw_session_next. It is called until that returns NONE. */
+    void (*read)(void *context, sw_session *session);
+    /* A connection that admit was asked about has ended; it is freed afterwards. */
+    void (*lost)(void *context, sw_session *session);
+} sw_listener_owner;
+
+typedef struct sw_listener_options {
+    sw_socket_type type;
+    const uint8_t *secret_key; /* of CURVE, 32 bytes; NULL: the mechanism is NULL */
+    bool is_network;
+    sw_share share;
+    size_t message_max;     /* bytes of a message, all its frames together */
+    size_t unsent_bytes;    /* that may wait for a peer that does not read; the next message fails */
+    size_t unsent_messages; /* the same for their number */
+    bool counts_bytes;      /* they count for sw_listeners_options.account_bytes */
+    int64_t heartbeat_ms;   /* between pings to a silent peer; 0: none */
+    int64_t silence_ms;     /* a peer that is silent for so long is lost */
+} sw_listener_options;
+
+/* For Stats and the log. */
+typedef struct sw_listener_counters {
+    uint64_t handshakes_failed;
+    uint64_t refused;     /* by the owner */
+    uint64_t turned_away; /* over a bound of connections */
+    const char *failure;  /* why a handshake failed last; NULL since sw_listener_take_failure */
+} sw_listener_counters;
+
+const sw_listener_counters *sw_listener_get_counters(const sw_listener *listener);
+/* The reason of the last failure since the last call; NULL: there was none. */
+const char *sw_listener_take_failure(sw_listener *listener);
+
+typedef enum {
+    SW_ARRIVAL_NONE,
+    SW_ARRIVAL_MESSAGE,
+    SW_ARRIVAL_SUBSCRIBE, /* the topic is the message's only frame */
+    SW_ARRIVAL_CANCEL
+} sw_arrival;
+
+/* The next message. On any result but NONE the caller closes it. */
+sw_arrival sw_session_next(sw_session *session, sw_message *message);
+/* 0, and the frames are consumed; otherwise an errno: EAGAIN if too much is unsent, EPIPE if the
+ * connection has ended. */
+int sw_session_send(sw_session *session, sw_message *message);
+/* Ends the connection; what is unsent is dropped. The owner hears of it at the next reap. Does
+ * nothing if it has ended. */
+void sw_session_end(sw_session *session);
+bool sw_session_is_up(const sw_session *session);
+
+/* What the owner keeps with it, at first NULL. */
+void sw_session_set_user(sw_session *session, void *user);
+void *sw_session_user(const sw_session *session);
+/* The bound of a message, if it is to differ from the listener's. */
+void sw_session_set_message_max(sw_session *session, size_t bytes);
+
+/* The peer's public key, 32 bytes; NULL without CURVE. */
+const uint8_t *sw_session_key(const sw_session *session);
+/* The uid of its process; -1 on tcp. */
+int64_t sw_session_uid(const sw_session *session);
+/* Its address and port; "" on ipc. */
+const char *sw_session_address(const sw_session *session, char text[64]);
+
+#endif

@@ -1,0 +1,474 @@
+/* Our listener against libzmq's peers, with NULL and CURVE, and against our own ZMTP client: what goes
+ * over it, who is admitted, and how refusals look to them. */
+#include "zmtp_test.h"
+
+#include "base/clock.h"
+#include "listen/listener.h"
+#include "net/keyfile.h"
+#include "net/monitor.h"
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MESSAGE_MAX (8U << 20)
+
+static char folder[] = "/tmp/sw-listener-XXXXXX";
+static sw_loop *loop;
+static sw_listeners *all;
+static sw_listener *listener;
+static char endpoint[SW_ENDPOINT_SIZE];
+static char server_public[41], server_secret[41];
+static uint8_t secret_key[32];
+static sw_listeners_options options;
+
+/* What the owner under test saw and answers. */
+static sw_admission answer;
+static bool echoes;
+static int asked, lost, arrived;
+static sw_session *last;
+static uint8_t last_key[32];
+static char topics[256];
+
+static sw_admission admit(void *context, sw_session *session)
+{
+    (void)context;
+    asked++;
+    last = session;
+    if (sw_session_key(session) != NULL)
+        memcpy(last_key, sw_session_key(session), 32);
+    return answer;
+}
+
+static void note_topic(sw_arrival arrival, const sw_message *message)
+{
+    sw_view view = sw_message_view(message, 0);
+    size_t used = strlen(topics);
+    snprintf(topics + used, sizeof(topics) - used, "%c%.*s;", arrival == SW_ARRIVAL_SUBSCRIBE ? '+' : '-',
+             (int)view.size, view.data);
+}
+
+static void on_read(void *context, sw_session *session)
+{
+    (void)context;
+    sw_message message;
+    for (sw_arrival arrival; (arrival = sw_session_next(session, &message)) != SW_ARRIVAL_NONE;) {
+        arrived++;
+        last = session;
+        if (arrival != SW_ARRIVAL_MESSAGE)
+            note_topic(arrival, &message);
+        else if (echoes)
+            assert_int_equal(sw_session_send(session, &message), 0);
+        sw_message_close(&message);
+    }
+}
+
+static void on_lost(void *context, sw_session *session)
+{
+    (void)context;
+    lost++;
+    if (last == session)
+        last = NULL;
+}
+
+static const sw_listener_owner owner = {NULL, admit, on_read, on_lost};
+
+static void start(sw_socket_type type, bool curve, const char *where)
+{
+    sw_error error = {0};
+    options.handshake_ms = PATIENCE_MS;
+    options.account_bytes = 64 << 20;
+    if (options.limits.handshakes == 0)
+        sw_listen_limits_derive(&options.limits, 10000, 256, 1000);
+    sw_listener_options o = {.type = type,
+                             .secret_key = curve ? secret_key : NULL,
+                             .is_network = sw_endpoint_is_network(where),
+                             .share = SW_SHARE_NETWORK,
+                             .message_max = MESSAGE_MAX,
+                             .unsent_bytes = MESSAGE_MAX,
+                             .unsent_messages = 10000,
+                             .counts_bytes = true,
+                             .heartbeat_ms = 50,
+                             .silence_ms = PATIENCE_MS};
+    answer = SW_ADMISSION_GOOD;
+    echoes = true;
+    asked = lost = arrived = 0;
+    last = NULL;
+    topics[0] = '\0';
+    loop = sw_loop_new();
+    all = sw_listeners_new(loop, &options);
+    listener = sw_listener_new(all, &o, &owner);
+    assert_non_null(listener);
+    if (sw_listener_bind(listener, where, false, endpoint, &error) != SW_OK)
+        fail_msg("%s", error.message);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    sw_listeners_destroy(&all, 100);
+    sw_loop_destroy(&loop);
+    memset(&options, 0, sizeof(options));
+    return 0;
+}
+
+static const char *ipc(void)
+{
+    static char text[128];
+    static int number;
+    snprintf(text, sizeof(text), "ipc://%s/%d", folder, number++);
+    return text;
+}
+
+static void turn(int64_t wait_ms)
+{
+    sw_error error;
+    assert_int_equal(sw_loop_once(loop, wait_ms, &error), SW_OK);
+    sw_listeners_flush(all);
+    sw_listeners_reap(all);
+}
+
+/* Turns the loop until the condition holds. */
+#define UNTIL(condition)                                                                                     \
+    do {                                                                                                     \
+        int64_t until_ms = sw_now_ms() + PATIENCE_MS;                                                        \
+        while (!(condition)) {                                                                               \
+            assert_true(sw_now_ms() < until_ms);                                                             \
+            turn(1);                                                                                         \
+        }                                                                                                    \
+    } while (0)
+
+typedef struct peer {
+    void *context, *socket, *monitor;
+    char public_key[41];
+} peer;
+
+static void connect_peer(peer *p, int type, bool curve)
+{
+    char secret[41];
+    p->context = zmq_ctx_new();
+    p->socket = zmq_socket(p->context, type);
+    p->monitor = sw_monitor_open(p->context, p->socket, ZMQ_EVENT_ALL);
+    assert_non_null(p->monitor);
+    if (curve) {
+        zmq_curve_keypair(p->public_key, secret);
+        zmq_setsockopt(p->socket, ZMQ_CURVE_SERVERKEY, server_public, 41);
+        zmq_setsockopt(p->socket, ZMQ_CURVE_PUBLICKEY, p->public_key, 41);
+        zmq_setsockopt(p->socket, ZMQ_CURVE_SECRETKEY, secret, 41);
+    }
+    zmq_setsockopt(p->socket, ZMQ_IPV6, &(int){1}, sizeof(int));
+    zmq_setsockopt(p->socket, ZMQ_LINGER, &(int){0}, sizeof(int));
+    zmq_setsockopt(p->socket, ZMQ_HEARTBEAT_IVL, &(int){20}, sizeof(int));
+    zmq_setsockopt(p->socket, ZMQ_HEARTBEAT_TIMEOUT, &(int){PATIENCE_MS}, sizeof(int));
+    if (type == ZMQ_SUB)
+        zmq_setsockopt(p->socket, ZMQ_SUBSCRIBE, "a/", 2);
+    assert_int_equal(zmq_connect(p->socket, endpoint), 0);
+}
+
+static void close_peer(peer *p)
+{
+    sw_monitor_close(p->socket, &p->monitor);
+    zmq_close(p->socket);
+    zmq_ctx_term(p->context);
+}
+
+static bool saw_event(const peer *p, int wanted, int32_t *value)
+{
+    for (int event; (event = sw_monitor_next(p->monitor, value)) != 0;)
+        if (event == wanted)
+            return true;
+    return false;
+}
+
+/* --- messages --- */
+
+static void check_pattern(const sw_message *message, int index, size_t size, int seed)
+{
+    sw_view view = sw_message_view(message, index);
+    assert_int_equal(view.size, size);
+    for (size_t i = 0; i < size; i++)
+        if ((uint8_t)view.data[i] != (uint8_t)((size_t)seed + i * 7 + i / 251))
+            fail_msg("byte %zu of %zu differs", i, size);
+}
+
+static void exchange(const char *where, bool curve, int type)
+{
+    static const size_t sizes[] = {0,    1,    32,   33,    222,   223,    255,    256,
+                                   4063, 4096, 4097, 65527, 65536, 200000, 3000000};
+    const int count = sizeof(sizes) / sizeof(sizes[0]);
+    peer p;
+    start(SW_SOCKET_ROUTER, curve, where);
+    connect_peer(&p, type, curve);
+    for (int round = 0; round < 2; round++) { /* each size alone, then all in one message */
+        for (int i = 0; i < (round == 0 ? count : 1); i++) {
+            sw_message message = {.count = 0};
+            for (int n = i; n < (round == 0 ? i + 1 : count); n++)
+                zmtp_add_pattern(&message, sizes[n], n);
+            UNTIL(sw_message_send(p.socket, &message) == 0);
+            UNTIL(sw_message_recv(p.socket, &message) == 0);
+            assert_int_equal(message.count, round == 0 ? 1 : count);
+            for (int n = 0; n < message.count; n++)
+                check_pattern(&message, n, sizes[i + n], i + n);
+            sw_message_close(&message);
+        }
+    }
+    assert_int_equal(asked, 1);
+    if (curve) {
+        char text[41];
+        sw_key_to_text(last_key, text);
+        assert_string_equal(text, p.public_key);
+    } else {
+        assert_int_equal(sw_session_uid(last), strncmp(where, "ipc", 3) == 0 ? (int64_t)getuid() : -1);
+    }
+    close_peer(&p);
+    UNTIL(lost == 1);
+    stop(NULL);
+}
+
+static void test_dealer(void **state)
+{
+    (void)state;
+    exchange(ipc(), false, ZMQ_DEALER);
+    exchange("tcp://127.0.0.1:*", false, ZMQ_DEALER);
+    exchange("tcp://127.0.0.1:*", true, ZMQ_DEALER);
+    exchange("ipc://@sw-listener-test", true, ZMQ_DEALER);
+}
+
+static void test_ipv6(void **state)
+{
+    (void)state;
+    sw_error error;
+    start(SW_SOCKET_ROUTER, false, ipc());
+    bool has_ipv6 = sw_listener_bind(listener, "tcp://[::1]:*", false, endpoint, &error) == SW_OK;
+    stop(NULL);
+    if (!has_ipv6)
+        skip();
+    exchange("tcp://[::1]:*", true, ZMQ_DEALER);
+}
+
+static void test_req(void **state)
+{
+    (void)state;
+    exchange(ipc(), false, ZMQ_REQ);
+    exchange("tcp://127.0.0.1:*", true, ZMQ_REQ);
+}
+
+/* Many messages at once arrive whole and in order. */
+static void test_many(void **state)
+{
+    (void)state;
+    for (int curve = 0; curve < 2; curve++) {
+        peer p;
+        start(SW_SOCKET_ROUTER, curve == 1, "tcp://127.0.0.1:*");
+        connect_peer(&p, ZMQ_DEALER, curve == 1);
+        for (int sent = 0, received = 0; received < 5000;) {
+            sw_message message = {.count = 0};
+            if (sent < 5000 && sent < received + 900) {
+                zmtp_add_pattern(&message, (size_t)sent % 3000, sent);
+                sent += sw_message_send(p.socket, &message) == 0;
+                sw_message_close(&message);
+            } else {
+                turn(1);
+            }
+            for (; sw_message_recv(p.socket, &message) == 0; received++) {
+                check_pattern(&message, 0, (size_t)received % 3000, received);
+                sw_message_close(&message);
+            }
+        }
+        close_peer(&p);
+        stop(NULL);
+    }
+}
+
+/* --- events --- */
+
+static void send_event(const char *topic)
+{
+    sw_message message = {.count = 0};
+    assert_true(sw_message_add(&message, topic, strlen(topic)) && sw_message_add(&message, "event", 5));
+    assert_int_equal(sw_session_send(last, &message), 0);
+}
+
+static void test_subscriber(void **state)
+{
+    (void)state;
+    for (int curve = 0; curve < 2; curve++) {
+        peer p;
+        sw_message message;
+        start(SW_SOCKET_XPUB, curve == 1, "tcp://127.0.0.1:*");
+        connect_peer(&p, ZMQ_SUB, curve == 1);
+        UNTIL(strcmp(topics, "+a/;") == 0);
+        zmq_setsockopt(p.socket, ZMQ_SUBSCRIBE, "", 0);
+        UNTIL(strcmp(topics, "+a/;+;") == 0);
+        zmq_setsockopt(p.socket, ZMQ_UNSUBSCRIBE, "a/", 2);
+        UNTIL(strcmp(topics, "+a/;+;-a/;") == 0);
+        send_event("a/b/c/");
+        UNTIL(sw_message_recv(p.socket, &message) == 0);
+        assert_int_equal(message.count, 2);
+        assert_true(sw_view_equal(sw_message_view(&message, 0), SW_VIEW("a/b/c/")));
+        sw_message_close(&message);
+        close_peer(&p);
+        UNTIL(lost == 1);
+        stop(NULL);
+    }
+}
+
+static void test_publisher(void **state)
+{
+    (void)state;
+    for (int curve = 0; curve < 2; curve++) {
+        peer p;
+        start(SW_SOCKET_XSUB, curve == 1, "tcp://127.0.0.1:*");
+        echoes = false;
+        connect_peer(&p, ZMQ_PUB, curve == 1);
+        UNTIL(zmq_send(p.socket, "x", 1, ZMQ_DONTWAIT) == 1 &&
+              arrived > 0); /* what comes before we subscribe is lost */
+        close_peer(&p);
+        stop(NULL);
+    }
+}
+
+/* --- admission --- */
+
+static void check_refusal(sw_admission how, bool curve, int status, bool later)
+{
+    peer p;
+    int32_t value = 0;
+    start(SW_SOCKET_ROUTER, curve, "tcp://127.0.0.1:*");
+    answer = later ? SW_ADMISSION_WAIT : how;
+    connect_peer(&p, ZMQ_DEALER, curve);
+    UNTIL(asked == 1);
+    if (later)
+        sw_listener_decide(last, how);
+    UNTIL(saw_event(&p, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, &value));
+    assert_int_equal(value, status);
+    UNTIL(lost == 1);
+    assert_int_equal(sw_listener_get_counters(listener)->refused, 1);
+    assert_int_equal(sw_listener_get_counters(listener)->handshakes_failed, 0);
+    close_peer(&p);
+    stop(NULL);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    for (int curve = 0; curve < 2; curve++) {
+        check_refusal(SW_ADMISSION_REFUSED, curve == 1, 400, false);
+        check_refusal(SW_ADMISSION_REFUSED, curve == 1, 400, true);
+        check_refusal(SW_ADMISSION_LATER, curve == 1, 300, true);
+    }
+}
+
+static void test_admitted_later(void **state)
+{
+    (void)state;
+    peer p;
+    int32_t value;
+    start(SW_SOCKET_ROUTER, true, "tcp://127.0.0.1:*");
+    answer = SW_ADMISSION_WAIT;
+    connect_peer(&p, ZMQ_DEALER, true);
+    UNTIL(asked == 1);
+    assert_false(sw_session_is_up(last));
+    assert_false(saw_event(&p, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, &value));
+    sw_listener_decide(last, SW_ADMISSION_GOOD);
+    assert_true(sw_session_is_up(last));
+    UNTIL(saw_event(&p, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, &value));
+    close_peer(&p);
+}
+
+static void test_mismatch(void **state)
+{
+    (void)state;
+    peer p;
+    int32_t value;
+    start(SW_SOCKET_ROUTER, true, "tcp://127.0.0.1:*");
+    connect_peer(&p, ZMQ_DEALER, false); /* has no key */
+    UNTIL(saw_event(&p, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, &value));
+    assert_int_equal(value, ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH);
+    UNTIL(sw_listener_get_counters(listener)->handshakes_failed > 0);
+    assert_int_equal(asked, 0);
+    close_peer(&p);
+    server_public[0] ^= 1; /* another broker's key */
+    connect_peer(&p, ZMQ_DEALER, true);
+    uint64_t failed = sw_listener_get_counters(listener)->handshakes_failed;
+    UNTIL(sw_listener_get_counters(listener)->handshakes_failed > failed);
+    assert_non_null(strstr(sw_listener_take_failure(listener), "not encrypted for this broker's key"));
+    assert_int_equal(asked, 0);
+    server_public[0] ^= 1;
+    close_peer(&p);
+}
+
+static void test_wrong_socket(void **state)
+{
+    (void)state;
+    peer p;
+    start(SW_SOCKET_ROUTER, false, ipc());
+    connect_peer(&p, ZMQ_SUB, false);
+    UNTIL(sw_listener_get_counters(listener)->handshakes_failed > 0);
+    assert_int_equal(asked, 0);
+    close_peer(&p);
+}
+
+/* --- our own client --- */
+
+static void test_own_client(void **state)
+{
+    (void)state;
+    sw_address address;
+    sw_message message = {.count = 0};
+    start(SW_SOCKET_ROUTER, false, ipc());
+    assert_true(sw_address_parse(endpoint, &address));
+    sw_zmtp *zmtp = sw_zmtp_connect(&address, MESSAGE_MAX, SIZE_MAX);
+    UNTIL(sw_zmtp_work(zmtp) != SW_ZMTP_CONNECTING);
+    assert_int_equal(sw_zmtp_now(zmtp), SW_ZMTP_UP);
+    zmtp_add_pattern(&message, 5000000, 1);
+    assert_int_equal(sw_zmtp_send(zmtp, &message), 0);
+    UNTIL(sw_zmtp_work(zmtp) == SW_ZMTP_UP && sw_zmtp_recv(zmtp, &message) == 0);
+    check_pattern(&message, 0, 5000000, 1);
+    sw_message_close(&message);
+    uint64_t heard = sw_zmtp_heard(zmtp);
+    sw_zmtp_ping(zmtp);
+    UNTIL(sw_zmtp_work(zmtp) == SW_ZMTP_UP && sw_zmtp_recv(zmtp, &message) == EAGAIN &&
+          sw_zmtp_heard(zmtp) > heard);
+    sw_session_end(last);
+    UNTIL(lost == 1);
+    UNTIL(sw_zmtp_work(zmtp) == SW_ZMTP_UP && sw_zmtp_recv(zmtp, &message) == EPIPE);
+    sw_zmtp_close(&zmtp, 0);
+}
+
+static int prepare(void **state)
+{
+    (void)state;
+    zmq_curve_keypair(server_public, server_secret);
+    return mkdtemp(folder) == NULL || zmq_z85_decode(secret_key, server_secret) == NULL;
+}
+
+static int clean_up(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dealer),
+        cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_req),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_subscriber),
+        cmocka_unit_test(test_publisher),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test_teardown(test_admitted_later, stop),
+        cmocka_unit_test_teardown(test_mismatch, stop),
+        cmocka_unit_test_teardown(test_wrong_socket, stop),
+        cmocka_unit_test_teardown(test_own_client, stop),
+    };
+    return cmocka_run_group_tests(tests, prepare, clean_up);
+}
