@@ -16,7 +16,6 @@
 #define PAUSE_US         10000
 /* a peer may have given up on a program that was away for longer */
 #define AWAY_US 1000000
-#define SURE    3 /* refusals that make it certain for one endpoint */
 
 /* --- Life --- */
 
@@ -130,11 +129,11 @@ static void go_down(sw_link *link, int64_t now_us)
 }
 
 /* The attempt on the current endpoint failed: goes on to the next one, and pauses after the
- * last. `refusal`: how sure it is, of SURE, that a key was the cause. */
-static void fail_attempt(sw_link *link, const char *reason, unsigned refusal, int64_t now_us)
+ * last. `refused`: a key was the cause. */
+static void fail_attempt(sw_link *link, const char *reason, bool refused, int64_t now_us)
 {
     snprintf(link->reason, sizeof(link->reason), "%s", reason);
-    link->refusals = refusal == 0 ? 0 : link->refusals + refusal;
+    link->refusals = refused ? link->refusals + 1 : 0;
     go_down(link, now_us);
     link->excused = false;
     size_t count = link->endpoints.count;
@@ -143,7 +142,7 @@ static void fail_attempt(sw_link *link, const char *reason, unsigned refusal, in
         int64_t most = rounds > 6 ? BACKOFF_MAX_US : (int64_t)BACKOFF_FIRST_US << (rounds - 1);
         most = most < BACKOFF_MAX_US ? most : BACKOFF_MAX_US;
         link->due_us += most / 2 + sw_random_upto(link->options.random, most / 2);
-        link->owner.on_unreachable(link->owner.context, link->refusals >= SURE * count);
+        link->owner.on_unreachable(link->owner.context, link->refusals >= count);
     }
     sw_endpoints_next(&link->endpoints);
 }
@@ -168,7 +167,7 @@ static void begin_attempt(sw_link *link, int64_t now_us)
     link->failures++; /* until the broker sends something */
     link->due_us = now_us + link->options.connect_ms * 1000;
     if (!open_dealer(link)) {
-        fail_attempt(link, zmq_strerror(zmq_errno()), 0, now_us);
+        fail_attempt(link, zmq_strerror(zmq_errno()), false, now_us);
         return;
     }
     link->unread = true;
@@ -187,7 +186,7 @@ static void lose(sw_link *link, int64_t now_us)
         continue;
     /* it never sent anything, which is as bad as an attempt that failed */
     if (link->failures > 0) {
-        fail_attempt(link, "the connection was lost at once", 0, now_us);
+        fail_attempt(link, "the connection was lost at once", false, now_us);
         return;
     }
     snprintf(link->reason, sizeof(link->reason), "the connection was lost");
@@ -213,34 +212,36 @@ static const char *reason_of(int error)
     }
 }
 
-/* The connection ended in the handshake. A CURVE broker does not answer a client that has not
- * its public key, which looks the same as a broker that ended just then; several attempts tell
- * the two apart. */
+/* The connection ended in the handshake. A CURVE broker does not answer a client that has not its
+ * public key, which looks the same as a dead network. */
 static void fail_handshake(sw_link *link, sw_zmtp_state how, int64_t now_us)
 {
     bool encrypted = is_encrypted(link);
     char reason[sizeof(link->reason)] = "the handshake failed (no sitewire broker?)";
-    unsigned refusal = 0;
+    bool refused = false;
     if (how == SW_ZMTP_REFUSED && encrypted) {
-        snprintf(reason, sizeof(reason), "it refuses the key in %.80s", link->key.path);
-        refusal = SURE;
+        snprintf(reason, sizeof(reason),
+                 "it refuses the key in %.60s: not enrolled, revoked or expired, or its user is not active",
+                 link->key.path);
+        refused = true;
+    } else if (how == SW_ZMTP_LATER) {
+        snprintf(reason, sizeof(reason),
+                 "it cannot let us in now: it cannot check keys, or this key has too many connections");
     } else if (how == SW_ZMTP_MISMATCH) {
         snprintf(
             reason, sizeof(reason),
             encrypted
                 ? "it is not encrypted (--curve off), but we have a key: set SITEWIRE_KEY=off"
                 : "it demands a key: set SITEWIRE_KEY to your key file; `sitewire key enroll` makes one");
-        refusal = SURE;
+        refused = true;
     } else if (how == SW_ZMTP_HUNG_UP && encrypted) {
         snprintf(reason, sizeof(reason),
-                 "it hung up in the handshake: is server-key in %.60s its key, or does it run with "
-                 "--curve off?",
+                 "it hung up in the handshake: server-key in %.60s is not its key, or the network is dead",
                  link->key.path);
-        refusal = 1;
     } else if (how == SW_ZMTP_HUNG_UP) {
         snprintf(reason, sizeof(reason), "it hung up in the handshake (no sitewire broker?)");
     }
-    fail_attempt(link, reason, refusal, now_us);
+    fail_attempt(link, reason, refused, now_us);
 }
 
 /* --- Events --- */
@@ -263,7 +264,7 @@ static void handle_event(sw_link *link, sw_zmtp_state event, int error, int64_t 
     } else if (link->state == SW_LINK_UP) {
         lose(link, now_us);
     } else if (event == SW_ZMTP_UNREACHABLE) {
-        fail_attempt(link, reason_of(error), 0, now_us);
+        fail_attempt(link, reason_of(error), false, now_us);
     } else if (event == SW_ZMTP_HUNG_UP && sw_dealer_is_driven(link->dealer) && away_us >= AWAY_US &&
                !link->excused) {
         link->excused = true; /* the peer may have waited for us: try the endpoint once more */
@@ -333,7 +334,7 @@ static void check_attempt(sw_link *link, int64_t now_us)
         return;
     snprintf(reason, sizeof(reason), "it does not answer within %lld ms",
              (long long)link->options.connect_ms);
-    fail_attempt(link, reason, 0, now_us);
+    fail_attempt(link, reason, false, now_us);
 }
 
 bool sw_link_work(sw_link *link, bool look, int64_t now_us)

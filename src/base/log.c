@@ -122,37 +122,131 @@ void sw_log_open(const char *program, sw_log_level level, bool json)
     settings.json = json;
 }
 
+static void put_head(line *out, sw_log_level level, const char *event)
+{
+    char time[40];
+    out->used = 0;
+    out->full = false;
+    format_now(time, sizeof(time));
+    put_pair(out, "time", time);
+    put_pair(out, "level", level_names[level]);
+    put_pair(out, "program", settings.program);
+    put_pair(out, "event", event);
+}
+
+static void put_pairs(line *out, va_list pairs)
+{
+    for (const char *key; (key = va_arg(pairs, const char *)) != NULL;) {
+        const char *value = va_arg(pairs, const char *);
+        put_pair(out, key, value != NULL ? value : "");
+    }
+}
+
+static void write_line(line *out)
+{
+    int saved = errno; /* a caller may log first and look at errno after */
+    /* The last TAIL bytes are still free. */
+    const char *end =
+        settings.json ? (out->full ? ",\"cut\":\"true\"}\n" : "}\n") : (out->full ? " cut=true\n" : "\n");
+    memcpy(out->text + out->used, end, strlen(end));
+    out->used += strlen(end);
+    ssize_t written;
+    do
+        written = write(STDERR_FILENO, out->text, out->used);
+    while (written < 0 && errno == EINTR);
+    errno = saved;
+}
+
 void sw_log(sw_log_level level, const char *event, ...)
 {
     if (level > settings.level)
         return;
-    int saved = errno; /* a caller may log first and look at errno after */
     line out;
-    out.used = 0;
-    out.full = false;
-    char time[40];
-    format_now(time, sizeof(time));
-    put_pair(&out, "time", time);
-    put_pair(&out, "level", level_names[level]);
-    put_pair(&out, "program", settings.program);
-    put_pair(&out, "event", event);
+    put_head(&out, level, event);
     va_list pairs;
     va_start(pairs, event);
-    for (const char *key; (key = va_arg(pairs, const char *)) != NULL;) {
-        const char *value = va_arg(pairs, const char *);
-        put_pair(&out, key, value != NULL ? value : "");
-    }
+    put_pairs(&out, pairs);
     va_end(pairs);
-    /* The last TAIL bytes are still free. */
-    const char *end =
-        settings.json ? (out.full ? ",\"cut\":\"true\"}\n" : "}\n") : (out.full ? " cut=true\n" : "\n");
-    memcpy(out.text + out.used, end, strlen(end));
-    out.used += strlen(end);
-    ssize_t written;
-    do
-        written = write(STDERR_FILENO, out.text, out.used);
-    while (written < 0 && errno == EINTR);
-    errno = saved;
+    write_line(&out);
+}
+
+/* --- limited to a rate --- */
+
+#define EVENTS_MAX 64 /* kinds of events that are told apart; the others share one */
+#define LINES_MAX  5  /* of an event in a window */
+#define WINDOW_US  1000000
+
+typedef struct {
+    const char *event;
+    sw_log_level level;
+    int64_t window_us; /* when it ends */
+    unsigned lines;    /* written in it */
+    unsigned long suppressed;
+} limit;
+
+static limit limits[EVENTS_MAX];
+
+static limit *limit_of(const char *event)
+{
+    size_t i = 0;
+    while (i < EVENTS_MAX - 1 && limits[i].event != NULL && strcmp(limits[i].event, event) != 0)
+        i++;
+    limits[i].event = event;
+    return &limits[i];
+}
+
+static bool may_write(limit *of, sw_log_level level)
+{
+    int64_t now_us = sw_now_us();
+    if (now_us >= of->window_us) {
+        of->window_us = now_us + WINDOW_US;
+        of->lines = 0;
+    }
+    of->level = level;
+    if (of->lines < LINES_MAX) {
+        of->lines++;
+        return true;
+    }
+    of->suppressed++;
+    return false;
+}
+
+static void put_suppressed(line *out, limit *of)
+{
+    char count[24];
+    if (of->suppressed == 0)
+        return;
+    snprintf(count, sizeof(count), "%lu", of->suppressed);
+    put_pair(out, "suppressed", count);
+    of->suppressed = 0;
+}
+
+void sw_log_limited(sw_log_level level, const char *event, ...)
+{
+    limit *of = limit_of(event);
+    if (level > settings.level || !may_write(of, level))
+        return;
+    line out;
+    put_head(&out, level, event);
+    va_list pairs;
+    va_start(pairs, event);
+    put_pairs(&out, pairs);
+    va_end(pairs);
+    put_suppressed(&out, of);
+    write_line(&out);
+}
+
+void sw_log_limited_idle(void)
+{
+    for (size_t i = 0; i < EVENTS_MAX && limits[i].event != NULL; i++) {
+        limit *of = &limits[i];
+        line out;
+        if (of->suppressed == 0 || sw_now_us() < of->window_us)
+            continue;
+        put_head(&out, of->level, of->event);
+        put_suppressed(&out, of);
+        write_line(&out);
+    }
 }
 
 bool sw_log_level_parse(const char *text, sw_log_level *level)

@@ -6,6 +6,7 @@
 #include "broker/auth/offers.h"
 #include "broker/io/broker.h"
 #include "cert/cert_store.h"
+#include "listen/network.h"
 #include "net/keyfile.h"
 #include "program/program.h"
 #include <string.h>
@@ -82,6 +83,22 @@ static const sw_option options[] = {
      "bytes", "to a client before it is cut off", SW_RESTART},
     {"unsent-events", 0, SW_OPTION_NUMBER, &broker_options.events_max, "20000", 1, 10000000, "events",
      "to a subscriber before it misses some", SW_RESTART},
+    {"connection-bytes", 0, SW_OPTION_NUMBER, &broker_options.account_bytes, "67108864", 65536, INT64_MAX,
+     "bytes", "half read and unsent, of all connections of a key or uid; then they are closed", SW_RESTART},
+    {"key-connections", 0, SW_OPTION_NUMBER, &broker_options.key_connections, "256", 1, 1000000,
+     "connections", "of one key", SW_RESTART},
+    {"address-connections", 0, SW_OPTION_NUMBER, &broker_options.address_connections, "1024", 1, 1000000,
+     "connections", "from one address, and at most half of what tcp gets", SW_RESTART},
+    {"trusted-addresses", 0, SW_OPTION_STRING, &broker_options.trusted_addresses, NULL, 0, 0, "NETWORKS",
+     "balancers and gateways, as ADDRESS or ADDRESS/BITS: no bound of connections per address", SW_RESTART},
+    {"user-subscriptions", 0, SW_OPTION_NUMBER, &broker_options.user_subscriptions, "8192", 1, 10000000,
+     "subscriptions", "of all connections of a user; one more closes its connection", SW_RESTART},
+    {"user-subscription-bytes", 0, SW_OPTION_NUMBER, &broker_options.user_subscription_bytes, "1048576", 512,
+     INT64_MAX, "bytes", "of these", SW_RESTART},
+    {"subscriptions", 0, SW_OPTION_NUMBER, &broker_options.subscriptions, "1000000", 1, 100000000,
+     "subscriptions", "of all users", SW_RESTART},
+    {"subscription-bytes", 0, SW_OPTION_NUMBER, &broker_options.subscription_bytes, "67108864", 512,
+     INT64_MAX, "bytes", "of these", SW_RESTART},
     {0},
 };
 #undef CORE
@@ -169,6 +186,7 @@ static void check(void *context, sw_check *check)
     sw_error error;
     sw_key_file key;
     sw_local_users users = {0};
+    sw_networks trusted;
     sw_check_endpoints(check, "frontend", broker_options.frontend, true);
     sw_check_endpoints(check, "backend", broker_options.backend, true);
     sw_check_endpoints(check, "events", broker_options.events, true);
@@ -182,6 +200,8 @@ static void check(void *context, sw_check *check)
         sw_check_report(check, strstr(error.message, "--caller") != NULL ? "caller" : "local-users", &error);
     if (sw_offers_check(broker_options.local_services, &error) != SW_OK)
         sw_check_report(check, "local-services", &error);
+    if (sw_networks_parse(&trusted, broker_options.trusted_addresses, &error) != SW_OK)
+        sw_check_report(check, "trusted-addresses", &error);
 }
 
 /* --- while it runs --- */

@@ -135,6 +135,10 @@ static void ask(sw_session *session, sw_view metadata)
     }
     session->step = SW_STEP_ASKED;
     if (!join_account(session)) {
+        if (session->by_name == NULL) { /* out of memory: the peer comes again */
+            sw_handshake_fail(session, "out of memory");
+            return;
+        }
         listener->counters.turned_away++;
         listener->counters.failure = "its key has too many connections (--key-connections)";
         sw_handshake_finish(session, SW_ADMISSION_LATER);

@@ -6,6 +6,7 @@
 #include "listen/handshake.h"
 #include "listen/output.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -209,22 +210,43 @@ void sw_listener_adopt(sw_listener *listener, int fd)
     set_timer(all);
 }
 
+/* The process has no descriptor left: hangs up on the connection, so that its peer need not wait.
+ * False: it cannot even do that now. */
+static bool hang_up(sw_listeners *all, int listening)
+{
+    if (all->spare < 0)
+        return false;
+    close(all->spare);
+    int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    all->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0;
+}
+
+static void on_exhaustion(const sw_endpoint_socket *socket)
+{
+    sw_listeners *all = socket->listener->all;
+    socket->listener->counters.failure = "no descriptor was left for it (ulimit -n, LimitNOFILE)";
+    socket->listener->counters.turned_away++;
+    if (hang_up(all, socket->fd))
+        return;
+    set_accepting(all, false);
+    set_timer(all);
+}
+
 static void on_accept(void *context, short ready)
 {
     (void)ready;
     const sw_endpoint_socket *socket = context;
-    sw_listeners *all = socket->listener->all;
     int fd = 0;
     for (int i = 0; i < ACCEPTED_MAX && fd >= 0; i++) {
         fd = accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
             sw_listener_adopt(socket->listener, fd);
     }
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
-        socket->listener->counters.failure = "no descriptor was left for it (ulimit -n, LimitNOFILE)";
-        set_accepting(all, false);
-        set_timer(all);
-    }
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+        on_exhaustion(socket);
 }
 
 /* --- the end of connections --- */
@@ -295,8 +317,17 @@ sw_listeners *sw_listeners_new(sw_loop *loop, const sw_listeners_options *option
     all->loop = loop;
     all->options = *options;
     all->resume_ms = SW_NEVER;
+    all->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     sw_accounts_init(&all->accounts, options->secret);
     return all;
+}
+
+uint32_t sw_listeners_count(const sw_listeners *all)
+{
+    uint32_t count = 0;
+    for (int i = 0; i < SW_SHARES; i++)
+        count += all->open[i];
+    return count;
 }
 
 sw_listener *sw_listener_new(sw_listeners *all, const sw_listener_options *options,
@@ -384,6 +415,8 @@ void sw_listeners_destroy(sw_listeners **pointer, int linger_ms)
     sw_timer_destroy(&all->timer);
     sw_accounts_clear(&all->accounts);
     sw_piece_pool_clear(&all->pieces);
+    if (all->spare >= 0)
+        close(all->spare);
     free(all);
     *pointer = NULL;
 }

@@ -30,6 +30,9 @@ sw_listeners *sw_listeners_new(sw_loop *loop, const sw_listeners_options *option
  * NULL. */
 void sw_listeners_destroy(sw_listeners **all, int linger_ms);
 
+/* Connections that are not freed yet. */
+uint32_t sw_listeners_count(const sw_listeners *all);
+
 /* A listener without an endpoint yet. Options and owner are copied; the key is borrowed. It is
  * destroyed with `all`. NULL when out of memory. */
 sw_listener *sw_listener_new(sw_listeners *all, const sw_listener_options *options,

@@ -11,7 +11,7 @@ typedef struct sw_listener sw_listener;
 typedef struct sw_session sw_session;
 
 typedef enum {
-    SW_ADMISSION_WAIT, /* the owner calls sw_listener_decide */
+    SW_ADMISSION_WAIT, /* the owner calls sw_listener_decide, or has ended the session */
     SW_ADMISSION_GOOD,
     SW_ADMISSION_REFUSED, /* ERROR 400 */
     SW_ADMISSION_LATER    /* ERROR 300 */

@@ -88,6 +88,7 @@ struct sw_listener {
 struct sw_listeners {
     sw_loop *loop;
     sw_timer *timer;
+    int spare;         /* a descriptor for hanging up when no other is left; -1: none */
     int64_t resume_ms; /* when to accept again; SW_NEVER: it accepts */
     sw_listeners_options options;
     sw_listener *listeners;

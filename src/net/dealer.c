@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STATUS_LATER    300     /* in an ERROR: "temporary error", see ZeroMQ RFC 27 */
 #define RECONNECT_NEVER 3600000 /* ms; libzmq would send what was meant for the lost peer */
 
 struct sw_dealer {
@@ -132,7 +133,7 @@ static sw_zmtp_state state_of(const sw_dealer *dealer, int event, int32_t value)
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
         return SW_ZMTP_HUNG_UP;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-        return SW_ZMTP_REFUSED;
+        return value == STATUS_LATER ? SW_ZMTP_LATER : SW_ZMTP_REFUSED;
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
         return value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ? SW_ZMTP_MISMATCH : SW_ZMTP_STRANGER;
     default:

@@ -18,14 +18,15 @@ MAY = {
     "src/program": ABOVE_BASE,
     "src/wire": ABOVE_BASE,
     "src/net": ABOVE_WIRE,
+    "src/listen": ABOVE_NET,
     "src/cert": ABOVE_NET,
     "src/rpc": ABOVE_WIRE,
     "src/worker": ABOVE_NET | {"src/rpc"},
     "src/interpose": set(),
     "src/broker/core": ABOVE_WIRE - {"proto"},
-    "src/broker/auth": ABOVE_NET | {"src/cert", "src/broker", "src/broker/core"},
-    "src/broker/io": ABOVE_NET | {"src/cert", "src/rpc", "src/broker", "src/broker/core", "src/broker/auth"},
-    "src/broker": ABOVE_NET | {"src/program", "src/cert", "src/broker/core", "src/broker/auth", "src/broker/io"},  # options.h at the bottom, main.c on top
+    "src/broker/auth": ABOVE_NET | {"src/listen", "src/cert", "src/broker", "src/broker/core"},
+    "src/broker/io": ABOVE_NET | {"src/listen", "src/cert", "src/rpc", "src/broker", "src/broker/core", "src/broker/auth"},
+    "src/broker": ABOVE_NET | {"src/program", "src/listen", "src/cert", "src/broker/core", "src/broker/auth", "src/broker/io"},  # options.h at the bottom, main.c on top
     "src/store/pg": ABOVE_NET,
     "src/store/bind": ABOVE_WIRE | {"src/store/pg"},
     "src/store": ABOVE_NET | {"src/rpc", "src/worker", "src/store/pg", "src/store/bind"},

@@ -12,6 +12,7 @@
 
 #define BACKOFF_FIRST_US 20000
 #define BACKOFF_MAX_US   1000000
+#define STATUS_LATER     300 /* of an ERROR in the handshake: temporary */
 #define RECONNECT_NEVER  3600000
 #define HEARTBEAT_MS     1000
 #define SILENCE_MS       5000
@@ -133,7 +134,7 @@ static void begin(sw_subscription *subscription, int64_t now_us)
 }
 
 /* True if the connection came up. May close the socket. */
-static bool handle(sw_subscription *subscription, int event, int64_t now_us)
+static bool handle(sw_subscription *subscription, int event, int32_t value, int64_t now_us)
 {
     switch (event) {
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
@@ -141,10 +142,18 @@ static bool handle(sw_subscription *subscription, int event, int64_t now_us)
         subscription->failures = 0;
         subscription->due_us = SW_NEVER;
         return true;
-    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-        fail(subscription, "the broker refuses our key, or does not know it yet", now_us);
+        fail(subscription,
+             value == STATUS_LATER ? "the broker cannot check who we are now"
+                                   : "the broker refuses our key, or knows no user for this process",
+             now_us);
+        return false;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+        fail(subscription, "the broker and we disagree about encryption", now_us);
+        return false;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        fail(subscription, "the broker hung up in the handshake: it has another key, or the network is dead",
+             now_us);
         return false;
     case ZMQ_EVENT_DISCONNECTED:
         fail(subscription, subscription->up ? "the connection was lost" : "the broker hung up", now_us);
@@ -161,9 +170,10 @@ static bool handle(sw_subscription *subscription, int event, int64_t now_us)
 bool sw_subscription_work(sw_subscription *subscription, int64_t now_us)
 {
     bool got_up = false;
+    int32_t value = 0;
     for (int event;
-         subscription->monitor != NULL && (event = sw_monitor_next(subscription->monitor, NULL)) != 0;)
-        got_up |= handle(subscription, event, now_us);
+         subscription->monitor != NULL && (event = sw_monitor_next(subscription->monitor, &value)) != 0;)
+        got_up |= handle(subscription, event, value, now_us);
     if (now_us < subscription->due_us)
         return got_up && subscription->up;
     if (subscription->socket == NULL)

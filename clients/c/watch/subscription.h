@@ -28,7 +28,7 @@ typedef struct sw_subscription {
     bool up;
     int64_t due_us;    /* when to try again, or to give up an attempt */
     uint32_t failures; /* attempts in a row that failed */
-    char reason[160];  /* why the last connection ended; "" at first */
+    char reason[240];  /* why the last connection ended; "" at first */
 } sw_subscription;
 
 /* Starts nothing yet: the first sw_subscription_work connects. INVALID_ARGUMENT names the

@@ -1,6 +1,6 @@
-/* Who a caller is, what it may call, and what services learn about it (auth.h). A refused caller
- * may stay for a moment, in which its calls are answered with the reason: libzmq's handshake
- * cannot carry one. */
+/* Who comes in, what it may call, and what services learn about it (auth.h). A caller that is
+ * refused after it came in may stay for a moment, in which its calls are answered with the reason:
+ * a handshake cannot carry one. */
 #include "broker/auth/auth.h"
 
 #include "base/clock.h"
@@ -24,23 +24,50 @@ static bool is_checked(const sw_auth *auth, const sw_caller *caller)
     return caller->is_curve || (auth->local_users.caller.size == 0 && auth->local_users.count > 0);
 }
 
-void sw_auth_meet(sw_auth *auth, sw_caller *caller, int64_t now_us)
+bool sw_auth_is_stranger(const sw_auth *auth, const sw_caller *caller)
 {
-    caller->met = true;
+    return is_checked(auth, caller) && caller->identity == NULL;
+}
+
+sw_admission sw_auth_admit(sw_auth *auth, sw_caller *caller, int64_t now_us)
+{
     caller->met_us = now_us;
     if (!is_checked(auth, caller))
-        return;
+        return SW_ADMISSION_GOOD;
     bool is_user = !caller->is_curve;
     sw_view name = is_user ? sw_local_users_find(&auth->local_users, caller->uid) : sw_view_of(caller->key);
-    if (name.size == 0)
-        return;
-    sw_identity *identity = sw_identities_find_or_add(&auth->identities, name, is_user, now_us);
-    caller->met = identity != NULL; /* without room for it, its next message tries again */
-    if (identity == NULL)
-        return;
-    sw_caller_attach(caller, identity);
-    if (now_us - identity->confirmed_us >= CHECK_US || identity->confirmed_us == 0)
+    sw_identity *identity =
+        name.size == 0 ? NULL : sw_identities_find_or_add(&auth->identities, name, is_user, now_us);
+    if (identity == NULL && name.size > 0) /* no room for it now */
+        return SW_ADMISSION_LATER;
+    if (identity != NULL)
+        sw_caller_attach(caller, identity);
+    if (caller->is_curve)
+        return sw_waiter_ask(&caller->waiter, &auth->identities, identity, now_us);
+    if (identity != NULL && (now_us - identity->confirmed_us >= CHECK_US || identity->confirmed_us == 0))
         sw_identity_ask(&auth->identities, identity);
+    return SW_ADMISSION_GOOD;
+}
+
+sw_admission sw_auth_admit_subscriber(sw_auth *auth, sw_waiter *waiter, sw_view key, int64_t uid,
+                                      sw_identity **identity, int64_t now_us)
+{
+    bool is_user = key.size == 0;
+    sw_view name = is_user ? sw_local_users_plain(&auth->local_users, uid) : key;
+    waiter->subscribes = true;
+    *identity = name.size == 0 ? NULL : sw_identities_find_or_add(&auth->identities, name, is_user, now_us);
+    if (*identity == NULL)
+        return name.size == 0 ? SW_ADMISSION_REFUSED : SW_ADMISSION_LATER;
+    return sw_waiter_ask(waiter, &auth->identities, *identity, now_us);
+}
+
+sw_admission sw_auth_admit_service(sw_auth *auth, const char *key, const char *address)
+{
+    sw_error error = {.message = "no --service-keys were given"};
+    if (auth->services != NULL && sw_cert_store_find(auth->services, key, &error) == SW_OK)
+        return SW_ADMISSION_GOOD;
+    sw_refusals_connection(&auth->refusals, "service refused", sw_view_of(key), address, error.message);
+    return SW_ADMISSION_REFUSED;
 }
 
 /* --- calls --- */
@@ -106,24 +133,26 @@ sw_answer sw_auth_judge(sw_auth *auth, const sw_caller *caller, sw_view service,
     if (required < PROFILED && is_foreign(target) && !sw_core_is_rpc(auth->core, target))
         required = PROFILED;
     sw_answer answer = !is_checked(auth, caller)  ? judge_unchecked(auth, caller, required)
-                       : !caller->met             ? SW_ANSWER_UNCHECKED
                        : caller->identity == NULL ? SW_ANSWER_REFUSED
                                                   : judge_identity(caller->identity, required, now_us);
     auth->calls_refused += answer != SW_ANSWER_NONE;
     return answer;
 }
 
-bool sw_auth_is_pending(const sw_auth *auth, const sw_caller *caller, int64_t now_us)
+bool sw_auth_is_pending(sw_auth *auth, const sw_caller *caller, int64_t now_us)
 {
-    (void)auth;
     sw_identity *identity = caller->identity;
-    return identity != NULL && !identity->is_user && (identity->due || identity->asked) &&
-           sw_identity_verdict(identity, now_us) == SW_VERDICT_NONE;
+    if (identity == NULL || identity->is_user || sw_identity_verdict(identity, now_us) != SW_VERDICT_NONE)
+        return false;
+    bool is_due = now_us - identity->confirmed_us >= auth->cache_us && auth->query.trouble[0] == '\0';
+    if (is_due && !identity->asked)
+        sw_identity_ask(&auth->identities, identity);
+    return identity->due || identity->asked;
 }
 
 sw_view sw_auth_reason(sw_auth *auth, const sw_caller *caller, sw_answer answer, sw_view otherwise)
 {
-    const char *trouble = caller->met ? auth->query.trouble : "the broker has no room for another identity";
+    const char *trouble = auth->query.trouble;
     if (answer == SW_ANSWER_UNCHECKED)
         return sw_view_of(trouble[0] != '\0' ? trouble : "the user service has not answered yet");
     if (answer == SW_ANSWER_NOT_ADMIN || answer == SW_ANSWER_NO_PROFILE)
@@ -160,8 +189,7 @@ void sw_auth_hand_over(const sw_auth *auth, const sw_caller *caller, sw_handover
 
 /* --- workers --- */
 
-bool sw_auth_may_offer(sw_auth *auth, const sw_caller *worker, sw_view service, sw_error *error,
-                       int64_t now_us)
+bool sw_auth_may_offer(sw_auth *auth, const sw_caller *worker, sw_view service, sw_error *error)
 {
     char who[SW_KEY_SIZE];
     if (sw_offers_judge(&auth->offers, worker, service, error) == SW_OK)
@@ -171,8 +199,7 @@ bool sw_auth_may_offer(sw_auth *auth, const sw_caller *worker, sw_view service, 
     else
         snprintf(who, sizeof(who), "uid %lld", (long long)worker->uid);
     auth->offers.refused++;
-    sw_refusals_connection(&auth->refusals, "registration refused", sw_view_of(who), "", error->message,
-                           now_us);
+    sw_refusals_connection(&auth->refusals, "registration refused", sw_view_of(who), "", error->message);
     return false;
 }
 
@@ -193,11 +220,12 @@ static void decided(void *context, sw_identity *identity)
     bool changed = identity->logged != verdict && verdict != SW_VERDICT_NONE;
     if (changed && verdict == SW_VERDICT_REFUSED)
         sw_refusals_connection(&auth->refusals, "caller refused", sw_view_of(identity->name), "",
-                               identity->reason, auth->now_us);
+                               identity->reason);
     else if (changed)
-        sw_refusals_accepted(&auth->refusals, identity, auth->now_us);
+        sw_refusals_accepted(identity);
     identity->logged = verdict;
-    sw_zap_release(&auth->zap, identity, auth->now_us);
+    unsigned refused = sw_waiters_release(identity, auth->now_us);
+    auth->refusals.connections += refused - (changed && refused > 0); /* one is counted with its log line */
     auth->owner.changed(auth->owner.context, identity);
 }
 
@@ -247,7 +275,6 @@ void sw_auth_idle(sw_auth *auth, int64_t now_us)
         check_identities(auth);
     }
     sw_user_query_start(&auth->query, now_us);
-    sw_zap_idle(&auth->zap);
     auth->known = auth->identities.slab.used;
 }
 
@@ -295,8 +322,9 @@ static sw_code read_key(sw_auth *auth, const sw_broker_options *options, sw_erro
             "a backend on tcp needs --service-keys FOLDER: the certificates of the services that may serve");
     auth->is_curve = true;
     sw_code code = sw_key_file_read(options->key, &auth->key, error);
-    return code == SW_OK && backend ? sw_cert_store_new(options->service_keys, &auth->zap.services, error)
-                                    : code;
+    if (code == SW_OK)
+        sw_key_from_text(auth->key.secret_key, auth->secret_key);
+    return code == SW_OK && backend ? sw_cert_store_new(options->service_keys, &auth->services, error) : code;
 }
 
 static sw_code read_options(sw_auth *auth, const sw_broker_options *options, sw_error *error)
@@ -312,7 +340,7 @@ static sw_code read_options(sw_auth *auth, const sw_broker_options *options, sw_
 }
 
 sw_code sw_auth_open(sw_auth *auth, const sw_auth_owner *owner, const sw_broker_options *options,
-                     const sw_core *core, sw_loop *loop, void *context, uint64_t secret, sw_error *error)
+                     const sw_core *core, uint64_t secret, sw_error *error)
 {
     *auth = (sw_auth){.owner = *owner, .core = core, .cache_us = options->auth_cache_ms * 1000};
     sw_identities_init(&auth->identities, secret);
@@ -320,26 +348,15 @@ sw_code sw_auth_open(sw_auth *auth, const sw_auth_owner *owner, const sw_broker_
                                   .core = core,
                                   .identities = &auth->identities,
                                   .cache_us = auth->cache_us};
-    auth->zap = (sw_zap){.loop = loop,
-                         .identities = &auth->identities,
-                         .refusals = &auth->refusals,
-                         .local_users = &auth->local_users};
     sw_code code = read_options(auth, options, error);
-    auth->offers.keys = auth->zap.services;
-    if (code == SW_OK && (auth->is_curve || sw_view_of(options->events).size > 0))
-        code = sw_zap_open(&auth->zap, context, error);
+    auth->offers.keys = auth->services;
     return code;
 }
 
 void sw_auth_close(sw_auth *auth)
 {
-    uint32_t at = 0;
-    for (sw_identity *each; (each = sw_identities_next(&auth->identities, &at)) != NULL;) {
-        each->due = false;
-        sw_zap_release(&auth->zap, each, auth->now_us);
-    }
-    sw_zap_close(&auth->zap);
-    sw_cert_store_destroy(&auth->zap.services);
+    sw_cert_store_destroy(&auth->services);
     sw_identities_clear(&auth->identities);
     sw_key_file_wipe(&auth->key);
+    explicit_bzero(auth->secret_key, sizeof(auth->secret_key));
 }

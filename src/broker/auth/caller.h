@@ -2,18 +2,18 @@
 #ifndef SW_BROKER_CALLER_H
 #define SW_BROKER_CALLER_H
 
-#include "broker/auth/identity.h"
+#include "broker/auth/waiter.h"
 #include "net/keyfile.h"
 
 typedef struct sw_caller {
-    /* What libzmq vouches for. */
+    sw_waiter waiter; /* while its handshake waits */
+    /* What the handshake has shown. */
     bool is_network;       /* tcp; otherwise ipc */
     bool is_curve;         /* encrypted: `key` identifies the caller */
     int64_t uid;           /* of its process; -1 on tcp */
     char key[SW_KEY_SIZE]; /* its public key; "" without CURVE */
     /* What auth.c makes of it. */
-    bool met; /* sw_auth_meet was called, and had the memory to find out who it is */
-    int64_t met_us;
+    int64_t met_us;                              /* when it came */
     sw_identity *identity;                       /* NULL: unknown */
     struct sw_caller *same_next, *same_previous; /* the other callers of that identity */
 } sw_caller;

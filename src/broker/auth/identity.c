@@ -12,11 +12,20 @@ void sw_identities_init(sw_identities *all, uint64_t secret)
     *all = (sw_identities){.secret = secret, .slab.size = sizeof(sw_identity)};
 }
 
+static void drop_projects(sw_identity *identity)
+{
+    free(identity->projects);
+    free(identity->sorted);
+    identity->projects = NULL;
+    identity->sorted = NULL;
+    identity->project_count = identity->projects_size = 0;
+}
+
 void sw_identities_clear(sw_identities *all)
 {
     uint32_t at = 0;
     for (sw_identity *each; (each = sw_identities_next(all, &at)) != NULL;)
-        free(each->projects);
+        drop_projects(each);
     sw_slab_clear(&all->slab);
     sw_hash_table_clear(&all->table);
     *all = (sw_identities){0};
@@ -72,7 +81,7 @@ sw_identity *sw_identities_next(const sw_identities *all, uint32_t *at)
 
 void sw_identities_forget(sw_identities *all, sw_identity *identity)
 {
-    free(identity->projects);
+    drop_projects(identity);
     sw_hash_table_remove(&all->table, identity->hash, identity->number);
     sw_slab_give(&all->slab, identity->number);
 }
@@ -118,23 +127,65 @@ bool sw_identity_may_subscribe(sw_identity *identity, int64_t now_us)
     return identity->knows_projects && sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Keeps `count` texts of `size` bytes together. False when out of memory: none are kept. */
+static bool keep_projects(sw_identity *identity, char *const *projects, size_t count, size_t size)
+{
+    drop_projects(identity);
+    char *at = identity->projects = malloc(size + 1);
+    identity->sorted = malloc((count + 1) * sizeof(char *));
+    if (at == NULL || identity->sorted == NULL) {
+        drop_projects(identity);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        identity->sorted[i] = at;
+        at = stpcpy(at, projects[i]) + 1;
+    }
+    qsort(identity->sorted, count, sizeof(char *), compare_names);
+    identity->project_count = count;
+    identity->projects_size = size;
+    return true;
+}
+
+static bool are_same(const sw_identity *identity, char *const *projects, size_t count)
+{
+    const char *at = identity->projects;
+    bool same = count == identity->project_count && at != NULL;
+    for (size_t i = 0; same && i < count; i++, at += strlen(at) + 1)
+        same = strcmp(at, projects[i]) == 0;
+    return same;
+}
+
 /* When out of memory its projects are unknown, so it may read nothing. */
 static void take_projects(sw_identity *identity, const sw_identity_report *report)
 {
     size_t size = 0;
+    identity->knows_projects = true;
+    if (are_same(identity, report->projects, report->project_count))
+        return;
     for (size_t i = 0; i < report->project_count; i++)
         size += strlen(report->projects[i]) + 1;
-    char *projects = malloc(size + 1), *at = projects;
-    identity->knows_projects = projects != NULL;
-    for (size_t i = 0; i < report->project_count && projects != NULL; i++)
-        at = stpcpy(at, report->projects[i]) + 1;
-    size = projects == NULL ? 0 : size;
-    if (size != identity->projects_size || (size > 0 && memcmp(projects, identity->projects, size) != 0))
-        identity->rights++;
-    free(identity->projects);
-    identity->projects = projects;
-    identity->projects_size = size;
-    identity->project_count = projects == NULL ? 0 : report->project_count;
+    identity->rights += size != identity->projects_size || size > 0;
+    identity->knows_projects = keep_projects(identity, report->projects, report->project_count, size);
+}
+
+bool sw_identity_may_read(const sw_identity *identity, sw_view project)
+{
+    size_t low = 0, high = identity->admin ? 0 : identity->project_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const char *name = identity->sorted[middle];
+        int order = strncmp(name, project.data, project.size);
+        if (order == 0 && name[project.size] == '\0')
+            return true;
+        *(order < 0 ? &low : &high) = order < 0 ? middle + 1 : middle;
+    }
+    return identity->admin;
 }
 
 void sw_identity_update(sw_identity *identity, const sw_identity_report *report, int64_t now_us)

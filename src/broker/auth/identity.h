@@ -8,9 +8,9 @@
 #include "wire/header.h"
 #include <sitewire/status.h>
 
-#define SW_USER_MAX       254     /* bytes of an e-mail address */
-#define SW_REASON_MAX     200     /* bytes of the reason of a refusal */
-#define SW_IDENTITIES_MAX 1000000 /* far above the number of clients that a broker accepts */
+#define SW_USER_MAX       254   /* bytes of an e-mail address */
+#define SW_REASON_MAX     200   /* bytes of the reason of a refusal */
+#define SW_IDENTITIES_MAX 40000 /* about 35 MB: twice as many as a broker has connections, by default */
 
 typedef enum {
     SW_VERDICT_NONE, /* unknown, or no longer confirmed */
@@ -20,7 +20,7 @@ typedef enum {
 
 struct sw_caller;
 struct sw_subscriber;
-struct sw_zap_request;
+struct sw_waiter;
 
 typedef struct sw_identity {
     sw_slot slot;
@@ -42,10 +42,13 @@ typedef struct sw_identity {
     int64_t subscribed_us; /* when a subscriber last asked to come in with it; 0: never */
     bool asked_projects;   /* the running call asks for its projects */
     bool knows_projects;
-    uint32_t rights; /* changes whenever it may read something else */
-    char *projects;  /* that it may read, one after another, each with its NUL; none for an admin */
+    uint32_t rights;     /* changes whenever it may read something else */
+    char *projects;      /* that it may read, one after another, each with its NUL; none for an admin */
+    const char **sorted; /* the same projects, by name */
     size_t project_count, projects_size;
-    struct sw_zap_request *waiting; /* handshakes that wait for the verdict */
+    uint64_t heard_event; /* the last event that subscribers.c judged for it, and the judgement: */
+    bool may_hear;
+    struct sw_waiter *waiting; /* handshakes that wait for the verdict */
     char name[SW_USER_MAX + 1];
     char user[SW_USER_MAX + 1];
     char reason[SW_REASON_MAX + 1];
@@ -76,6 +79,9 @@ void sw_identities_forget(sw_identities *all, sw_identity *identity);
 bool sw_identity_is_subscribing(const sw_identity *identity, int64_t now_us);
 /* Whether it is accepted as a subscriber: its verdict is good, and its projects are known. */
 bool sw_identity_may_subscribe(sw_identity *identity, int64_t now_us);
+
+/* Whether it may read a project, as far as is known. */
+bool sw_identity_may_read(const sw_identity *identity, sw_view project);
 
 /* Puts it on the list of identities to ask about, once. */
 void sw_identity_ask(sw_identities *all, sw_identity *identity);

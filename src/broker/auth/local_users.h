@@ -1,5 +1,5 @@
 /* Users without a key: --local-users maps the uid of a process on ipc to a user, and --caller
- * names one user for everybody. Used by auth.c and zap.c. */
+ * names one user for everybody. Used by auth.c. */
 #ifndef SW_BROKER_LOCAL_USERS_H
 #define SW_BROKER_LOCAL_USERS_H
 

@@ -1,232 +1,300 @@
-/* Connections of subscribers by descriptor (subscribers.h). As in io/peer.c, the monitor is read
- * up to now whenever an unknown connection speaks: it reported the connection before the first
- * message could be read. */
+/* Subscriptions, and who hears what (subscribers.h). */
 #include "broker/auth/subscribers.h"
 
-#include "base/error.h"
-#include "broker/auth/rights.h"
-#include "net/monitor.h"
+#include "base/log.h"
+#include "listen/listener.h"
+#include "net/keyfile.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#define CONNECTIONS_MAX   (1 << 20) /* as in io/peer.c: no event is lost for want of memory */
-#define SUBSCRIPTIONS_MAX 8192      /* of a connection */
-/* of a connection: beyond that it is ended and must start again */
-#define GRANTS_MAX 2000000
+#define SWEEP_STEPS 2000 /* subscriptions removed in a round: well under a millisecond */
 
 /* --- connections --- */
 
-/* NULL for an impossible descriptor. */
-static sw_subscriber_connection *connection_of(const sw_subscribers *all, int fd)
+static sw_subscriber *subscriber_of(sw_waiter *waiter)
 {
-    return fd < 0 || fd >= CONNECTIONS_MAX ? NULL : &all->connections[fd];
+    return (sw_subscriber *)(void *)((char *)waiter - offsetof(sw_subscriber, waiter));
 }
 
-static void forget(sw_subscriber_connection *connection)
+/* It keeps the rights with which it came in. */
+static void settle(sw_subscriber *subscriber)
 {
-    sw_subscriber *gone = connection->subscriber;
-    connection->subscriber = NULL;
-    if (gone == NULL)
+    subscriber->is_settled = true;
+    subscriber->rights = subscriber->identity->rights;
+}
+
+/* sw_waiter.decide */
+static void decide(sw_waiter *waiter, sw_admission admission)
+{
+    sw_subscriber *subscriber = subscriber_of(waiter);
+    if (admission == SW_ADMISSION_GOOD)
+        settle(subscriber);
+    sw_listener_decide(subscriber->session, admission);
+}
+
+static void join_identity(sw_subscriber *subscriber, sw_identity *identity)
+{
+    subscriber->identity = identity;
+    subscriber->same_next = identity->subscribers;
+    if (identity->subscribers != NULL)
+        identity->subscribers->same_previous = subscriber;
+    identity->subscribers = subscriber;
+}
+
+static void leave_identity(sw_subscriber *subscriber)
+{
+    if (subscriber->identity == NULL)
         return;
-    if (gone->same_next != NULL)
-        gone->same_next->same_previous = gone->same_previous;
-    *(gone->same_previous != NULL ? &gone->same_previous->same_next : &gone->identity->subscribers) =
-        gone->same_next;
-    for (size_t i = 0; i < gone->count; i++)
-        free(gone->subscriptions[i]);
-    free(gone->subscriptions);
-    free(gone);
+    if (subscriber->same_next != NULL)
+        subscriber->same_next->same_previous = subscriber->same_previous;
+    *(subscriber->same_previous != NULL ? &subscriber->same_previous->same_next
+                                        : &subscriber->identity->subscribers) = subscriber->same_next;
+    subscriber->identity = NULL;
 }
 
-void sw_subscribers_watch(sw_subscribers *all)
+sw_admission sw_subscribers_admit(sw_subscribers *all, sw_session *session, int64_t now_us)
 {
-    int32_t fd;
-    for (int event; all->monitor != NULL && (event = sw_monitor_next(all->monitor, &fd)) != 0;) {
-        sw_subscriber_connection *connection = connection_of(all, fd);
-        if (connection == NULL)
-            continue;
-        forget(connection);
-        connection->open = event == ZMQ_EVENT_ACCEPTED;
-        all->top = fd >= all->top ? fd + 1 : all->top;
+    char key[SW_KEY_SIZE] = "";
+    sw_identity *identity;
+    sw_subscriber *subscriber = calloc(1, sizeof(*subscriber));
+    if (subscriber == NULL) { /* as in io/rounds.c */
+        sw_session_end(session);
+        return SW_ADMISSION_WAIT;
     }
+    subscriber->session = session;
+    subscriber->waiter.decide = decide;
+    sw_session_set_user(session, subscriber);
+    if (sw_session_key(session) != NULL)
+        sw_key_to_text(sw_session_key(session), key);
+    sw_admission admission = sw_auth_admit_subscriber(all->auth, &subscriber->waiter, sw_view_of(key),
+                                                      sw_session_uid(session), &identity, now_us);
+    if (identity != NULL)
+        join_identity(subscriber, identity);
+    if (admission == SW_ADMISSION_GOOD)
+        settle(subscriber);
+    return admission;
 }
 
-static void cut(sw_subscribers *all, int fd)
+/* The user's bound is free at once; the memory goes little by little. */
+void sw_subscribers_lost(sw_subscribers *all, sw_session *session)
 {
-    if (!all->connections[fd].open)
+    sw_subscriber *subscriber = sw_session_user(session);
+    if (subscriber == NULL)
         return;
-    all->cut++;
-    /* ZeroMQ has no call for this; its I/O thread will see that the connection has ended. */
-    shutdown(fd, SHUT_RDWR);
+    sw_waiter_leave(&subscriber->waiter);
+    leave_identity(subscriber);
+    if (subscriber->quota != NULL) {
+        subscriber->quota->subscriptions -= subscriber->topics.count;
+        subscriber->quota->bytes -= subscriber->topics.bytes;
+    }
+    sw_quotas_leave(&all->quotas, &subscriber->quota);
+    subscriber->session = NULL;
+    sw_topics_leave(&all->topics, &subscriber->topics);
+}
+
+bool sw_subscribers_sweep(sw_subscribers *all)
+{
+    unsigned steps = SWEEP_STEPS;
+    for (sw_topic_owner *owner; (owner = sw_topics_sweep(&all->topics, &steps)) != NULL;)
+        free(owner); /* the first member of a subscriber */
+    all->swept = SWEEP_STEPS - steps;
+    return sw_topics_has_left(&all->topics);
+}
+
+static void cut(sw_subscribers *all, const sw_subscriber *subscriber)
+{
+    all->cut[sw_session_uid(subscriber->session) < 0]++;
+    sw_session_end(subscriber->session);
 }
 
 void sw_subscribers_check(sw_subscribers *all, sw_identity *identity, int64_t now_us)
 {
     bool good = sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD;
-    sw_subscribers_watch(all);
-    for (sw_subscriber *each = identity->subscribers; each != NULL; each = each->same_next) {
-        bool ours = all->connections[each->fd].subscriber == each;
-        if (!ours || each->cut || (good && each->rights == identity->rights))
-            continue;
-        each->cut = true;
-        cut(all, each->fd);
-    }
+    for (const sw_subscriber *each = identity->subscribers; each != NULL; each = each->same_next)
+        if (each->is_settled && sw_session_is_up(each->session) &&
+            (!good || each->rights != identity->rights))
+            cut(all, each);
 }
 
 /* --- subscriptions --- */
 
-/* The identity that the ZAP handler accepted, if it still may subscribe. */
-static sw_identity *identity_of(const sw_subscribers *all, zmq_msg_t *frame, int64_t now_us)
+/* The size of PACKAGE/KIND/, the part before the project; 0 if there is none. */
+static size_t head_size(sw_view topic)
 {
-    sw_identity *identity =
-        sw_identities_find(all->identities, sw_view_of(zmq_msg_gets(frame, "User-Id")), !all->is_curve);
-    return identity != NULL && sw_identity_may_subscribe(identity, now_us) ? identity : NULL;
+    size_t slashes = 0;
+    for (size_t i = 0; i < topic.size; i++)
+        if (topic.data[i] == '/' && ++slashes == 2)
+            return i + 1;
+    return 0;
 }
 
-static sw_subscriber *add(sw_subscribers *all, int fd, sw_identity *identity)
+static bool begins(sw_view text, const char *with, size_t size)
 {
-    sw_subscriber *added = calloc(1, sizeof(*added));
-    if (added == NULL)
-        return NULL;
-    added->fd = fd;
-    added->identity = identity;
-    added->rights = identity->rights;
-    added->same_next = identity->subscribers;
-    if (identity->subscribers != NULL)
-        identity->subscribers->same_previous = added;
-    identity->subscribers = added;
-    return all->connections[fd].subscriber = added;
+    return text.size >= size && memcmp(text.data, with, size) == 0;
 }
 
-/* The subscriber that sent a message. NULL: its connection has ended, or is ended now because
- * its rights are not those it came with. */
-static sw_subscriber *subscriber_of(sw_subscribers *all, zmq_msg_t *frame, int64_t now_us)
+/* Whether a project that the user may read, with its slash, is a prefix of the text or begins with
+ * it. Only for the log: events are judged one by one. */
+static bool matches_any(const sw_identity *identity, sw_view text)
 {
-    int fd = zmq_msg_get(frame, ZMQ_SRCFD);
-    const sw_subscriber_connection *connection = connection_of(all, fd);
-    if (connection == NULL)
-        return NULL;
-    if (connection->subscriber == NULL)
-        sw_subscribers_watch(all);
-    if (!connection->open)
-        return NULL;
-    sw_subscriber *known = connection->subscriber;
-    sw_identity *identity = identity_of(all, frame, now_us);
-    if (identity != NULL && known == NULL)
-        known = add(all, fd, identity);
-    if (identity == NULL || known == NULL || known->identity != identity ||
-        known->rights != identity->rights) {
-        cut(all, fd);
-        return NULL;
+    for (size_t i = 0; i < identity->project_count; i++) {
+        const char *name = identity->sorted[i];
+        size_t size = strlen(name), least = text.size < size ? text.size : size;
+        if (begins(text, name, least) && (text.size <= size || text.data[size] == '/'))
+            return true;
     }
-    return known->cut ? NULL : known;
+    return false;
 }
 
-static void subscribe(void *context, sw_view topic)
+static bool names_something(const sw_identity *identity, sw_view topic)
 {
-    const sw_subscribers *all = context;
-    zmq_setsockopt(all->socket, ZMQ_SUBSCRIBE, topic.size == 0 ? "" : topic.data, topic.size);
+    size_t head = head_size(topic);
+    return identity->admin ||
+           (head > 0 && matches_any(identity, (sw_view){topic.data + head, topic.size - head}));
 }
 
-static void unsubscribe(void *context, sw_view topic)
+/* Whether one more subscription is within the bounds of the user and of all. */
+static bool has_room(sw_subscribers *all, sw_subscriber *subscriber, size_t size)
 {
-    const sw_subscribers *all = context;
-    zmq_setsockopt(all->socket, ZMQ_UNSUBSCRIBE, topic.size == 0 ? "" : topic.data, topic.size);
+    const sw_broker_options *options = all->options;
+    if (subscriber->quota == NULL)
+        subscriber->quota = sw_quotas_join(&all->quotas, sw_view_of(subscriber->identity->user));
+    const sw_quota *quota = subscriber->quota;
+    return quota != NULL && quota->subscriptions < options->user_subscriptions &&
+           quota->bytes + size <= (size_t)options->user_subscription_bytes &&
+           all->topics.count < options->subscriptions &&
+           all->topics.bytes + size <= (size_t)options->subscription_bytes;
 }
 
-static bool remember(sw_subscriber *subscriber, sw_view topic)
+static void count_in_quota(sw_subscriber *subscriber, uint32_t count, size_t bytes)
 {
-    if (subscriber->count == subscriber->room) {
-        size_t room = subscriber->room == 0 ? 8 : subscriber->room * 2;
-        char **grown = realloc(subscriber->subscriptions, room * sizeof(char *));
-        if (grown == NULL)
+    if (subscriber->quota == NULL)
+        return;
+    subscriber->quota->subscriptions += subscriber->topics.count - count;
+    subscriber->quota->bytes += subscriber->topics.bytes - bytes;
+}
+
+/* One subscription over the bounds ends the connection: to ignore it would lose events silently. */
+static void subscribe(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic)
+{
+    uint32_t count = subscriber->topics.count;
+    size_t bytes = subscriber->topics.bytes;
+    if (!has_room(all, subscriber, topic.size) || !sw_topics_add(&all->topics, &subscriber->topics, topic)) {
+        sw_log_limited(SW_LOG_WARNING, "too many subscriptions", "user", subscriber->identity->user, NULL);
+        cut(all, subscriber);
+        return;
+    }
+    count_in_quota(subscriber, count, bytes);
+    if (!names_something(subscriber->identity, topic))
+        sw_refusals_subscription(subscriber->identity, topic);
+}
+
+static void unsubscribe(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic)
+{
+    uint32_t count = subscriber->topics.count;
+    size_t bytes = subscriber->topics.bytes;
+    sw_topics_remove(&all->topics, &subscriber->topics, topic);
+    count_in_quota(subscriber, count, bytes);
+}
+
+static void take(sw_subscribers *all, sw_subscriber *subscriber, sw_arrival arrival, sw_view topic)
+{
+    if (topic.size > SW_TOPIC_MAX)
+        return;
+    if (arrival == SW_ARRIVAL_SUBSCRIBE)
+        subscribe(all, subscriber, topic);
+    else if (arrival == SW_ARRIVAL_CANCEL)
+        unsubscribe(all, subscriber, topic);
+}
+
+void sw_subscribers_read(sw_subscribers *all, sw_session *session)
+{
+    sw_subscriber *subscriber = sw_session_user(session);
+    sw_message message;
+    for (sw_arrival arrival; (arrival = sw_session_next(session, &message)) != SW_ARRIVAL_NONE;) {
+        take(all, subscriber, arrival, sw_message_view(&message, 0));
+        sw_message_close(&message);
+    }
+}
+
+/* --- events --- */
+
+typedef struct {
+    sw_subscribers *all;
+    sw_message *event;
+    size_t head; /* bytes of PACKAGE/KIND/; 0: the topic names no project */
+    sw_view project;
+    int64_t now_us;
+} delivery;
+
+/* Judged once for each identity, whatever the number of its subscribers. */
+static bool may_hear(const delivery *d, sw_identity *identity)
+{
+    if (identity->heard_event != d->all->event) {
+        identity->heard_event = d->all->event;
+        identity->may_hear = sw_identity_may_subscribe(identity, d->now_us) &&
+                             (identity->admin || (d->head > 0 && sw_identity_may_read(identity, d->project)));
+    }
+    return identity->may_hear;
+}
+
+static bool copy_event(sw_message *to, sw_message *from)
+{
+    to->count = 0;
+    for (int i = 0; i < from->count; i++) {
+        zmq_msg_init(&to->frames[to->count++]);
+        if (zmq_msg_copy(&to->frames[i], &from->frames[i]) != 0)
             return false;
-        subscriber->subscriptions = grown;
-        subscriber->room = room;
     }
-    char *text = strndup(topic.size == 0 ? "" : topic.data, topic.size);
-    subscriber->subscriptions[subscriber->count] = text;
-    subscriber->count += text != NULL;
-    return text != NULL;
+    return true;
 }
 
-static void add_subscription(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic, int64_t now_us)
+/* sw_topic_fn. A subscriber that does not read misses events, and sees that by their numbers. */
+static void deliver(void *context, sw_topic_owner *owner, size_t size)
 {
-    size_t granted = sw_rights_grant(subscriber->identity, topic, subscribe, all);
-    subscriber->grants += granted;
-    if (granted == 0)
-        sw_refusals_subscription(all->refusals, subscriber->identity,
-                                 subscriber->subscriptions[subscriber->count - 1], now_us);
-}
-
-static bool overlap(sw_view a, sw_view b)
-{
-    size_t size = a.size < b.size ? a.size : b.size;
-    return size == 0 || memcmp(a.data, b.data, size) == 0;
-}
-
-/* Other subscriptions that overlap with this one keep the topics that they share. */
-static void remove_subscription(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic)
-{
-    size_t place = 0;
-    while (place < subscriber->count && !sw_view_equal(sw_view_of(subscriber->subscriptions[place]), topic))
-        place++;
-    if (place == subscriber->count)
+    const delivery *d = context;
+    sw_subscriber *subscriber = (sw_subscriber *)owner;
+    sw_message copy;
+    /* Only an admin may subscribe without naming a package and a kind. */
+    bool is_vague = !subscriber->identity->admin && size < d->head;
+    if (is_vague || subscriber->heard_event == d->all->event)
         return;
-    subscriber->grants += sw_rights_grant(subscriber->identity, topic, unsubscribe, all);
-    free(subscriber->subscriptions[place]);
-    subscriber->subscriptions[place] = subscriber->subscriptions[--subscriber->count];
-    for (size_t i = 0; i < subscriber->count; i++) {
-        sw_view other = sw_view_of(subscriber->subscriptions[i]);
-        if (overlap(other, topic))
-            subscriber->grants += sw_rights_grant(subscriber->identity, other, subscribe, all);
+    subscriber->heard_event = d->all->event;
+    if (!may_hear(d, subscriber->identity))
+        return;
+    if (copy_event(&copy, d->event))
+        sw_session_send(subscriber->session, &copy);
+    sw_message_close(&copy);
+}
+
+void sw_subscribers_send(sw_subscribers *all, sw_message *event, int64_t now_us)
+{
+    sw_view topic = sw_message_view(event, 0);
+    size_t head = head_size(topic);
+    delivery d = {.all = all, .event = event, .now_us = now_us};
+    if (head > 0 && topic.size > head && topic.data[topic.size - 1] == '/') {
+        d.head = head;
+        d.project = (sw_view){topic.data + head, topic.size - head - 1};
     }
-}
-
-void sw_subscribers_take(sw_subscribers *all, sw_message *message, int64_t now_us)
-{
-    zmq_msg_t *frame = &message->frames[0];
-    const char *bytes = zmq_msg_data(frame);
-    sw_view topic = {bytes + 1, zmq_msg_size(frame) - 1};
-    if (message->count != 1 || zmq_msg_size(frame) == 0 || bytes[0] < 0 || bytes[0] > 1 ||
-        zmq_msg_gets(frame, "User-Id") == NULL) /* the end of a connection, or not a subscription */
-        return;
-    sw_subscriber *subscriber = subscriber_of(all, frame, now_us);
-    if (subscriber == NULL)
-        return;
-    if (topic.size > SW_TOPIC_MAX || (topic.size > 0 && memchr(topic.data, '\0', topic.size) != NULL))
-        return;
-    if (bytes[0] == 0)
-        remove_subscription(all, subscriber, topic);
-    else if (subscriber->count < SUBSCRIPTIONS_MAX && remember(subscriber, topic))
-        add_subscription(all, subscriber, topic, now_us);
-    else
-        subscriber->grants = GRANTS_MAX;
-    if (subscriber->grants >= GRANTS_MAX && !subscriber->cut) {
-        subscriber->cut = true;
-        cut(all, subscriber->fd);
-    }
+    all->event++;
+    sw_topics_match(&all->topics, topic, deliver, &d);
 }
 
 /* --- life --- */
 
-sw_code sw_subscribers_open(sw_subscribers *all, void *context, sw_error *error)
+void sw_subscribers_open(sw_subscribers *all, sw_auth *auth, const sw_broker_options *options,
+                         uint64_t secret)
 {
-    const int manual = 1;
-    all->connections = calloc(CONNECTIONS_MAX, sizeof(*all->connections));
-    if (all->connections == NULL)
-        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    all->monitor = sw_monitor_open(context, all->socket, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED);
-    if (all->monitor == NULL || zmq_setsockopt(all->socket, ZMQ_XPUB_MANUAL, &manual, sizeof(manual)) != 0)
-        return sw_fail(error, SW_INTERNAL, "cannot make the socket of events: %s", zmq_strerror(zmq_errno()));
-    return SW_OK;
+    *all = (sw_subscribers){.auth = auth, .options = options};
+    sw_topics_init(&all->topics, secret);
+    sw_quotas_init(&all->quotas, secret);
 }
 
 void sw_subscribers_close(sw_subscribers *all)
 {
-    for (int i = 0; i < all->top; i++) /* beyond it, pages are untouched */
-        forget(&all->connections[i]);
-    sw_monitor_close(all->socket, &all->monitor);
-    free(all->connections);
+    while (all->auth != NULL && sw_subscribers_sweep(all))
+        continue;
+    sw_topics_clear(&all->topics);
+    sw_quotas_clear(&all->quotas);
+    *all = (sw_subscribers){0};
 }

@@ -1,52 +1,56 @@
-/* The subscribers of events and what they subscribe to: the connections of an XPUB socket in
- * manual mode, so that a subscription becomes the topics that its user may read (rights.h).
- * libzmq allows changes to these only while it hands over a message of the connection. So a
- * connection whose user's rights have changed is ended, and gets its new rights when it comes
- * again. Used by io/events.c. */
+/* The subscribers of events: what each subscribed to, and which events it gets. A subscriber gets
+ * an event if one of its subscriptions is a prefix of the topic, and its user may read the project.
+ *
+ * A topic is PACKAGE/KIND/PROJECT/. A subscription must name a package and a kind; the user gets
+ * those of its projects that match the rest as a prefix. An admin gets any subscription unchanged.
+ * A connection whose user's rights have changed is ended; it comes again with the new ones. Used by
+ * io/events.c. */
 #ifndef SW_BROKER_SUBSCRIBERS_H
 #define SW_BROKER_SUBSCRIBERS_H
 
-#include "broker/auth/identity.h"
-#include "broker/auth/refusals.h"
-#include "wire/frame.h"
+#include "broker/auth/auth.h"
+#include "broker/auth/quota.h"
+#include "broker/auth/topics.h"
 
-/* A connection that has subscribed to something. */
+/* A connection that is admitted, or waits for that. */
 typedef struct sw_subscriber {
+    sw_topic_owner topics; /* first: the topics know it by this */
+    sw_waiter waiter;
+    sw_session *session;                             /* NULL: it has left */
     struct sw_subscriber *same_next, *same_previous; /* the other ones of its identity */
     sw_identity *identity;
-    int fd;
-    bool cut;
-    uint32_t rights;      /* the identity's, when it connected */
-    uint64_t grants;      /* topics granted and withdrawn: the work it has caused */
-    char **subscriptions; /* as it sent them */
-    size_t count, room;
+    sw_quota *quota;
+    bool is_settled;      /* `rights` is set: it was admitted */
+    uint32_t rights;      /* the identity's, when it was admitted */
+    uint64_t heard_event; /* the last event that it got */
 } sw_subscriber;
 
-typedef struct sw_subscriber_connection {
-    sw_subscriber *subscriber; /* NULL: it has not subscribed */
-    bool open;                 /* accepted, and not ended */
-} sw_subscriber_connection;
-
 typedef struct sw_subscribers {
-    sw_identities *identities;
-    sw_refusals *refusals;
-    void *socket, *monitor; /* of an XPUB; NULL: not in use */
-    bool is_curve;
-    sw_subscriber_connection *connections; /* by descriptor */
-    int top;                               /* above every descriptor that was ever used */
-    uint64_t cut;                          /* connections ended, for Stats */
+    sw_auth *auth;
+    const sw_broker_options *options;
+    sw_topics topics;
+    sw_quotas quotas;
+    uint64_t event;  /* number of the event that is being sent */
+    uint64_t cut[2]; /* connections ended, on ipc and on tcp, for Stats */
+    unsigned swept;  /* subscriptions removed in the last sweep */
 } sw_subscribers;
 
-/* Opens the monitor and sets manual mode. The caller has filled in identities, refusals, socket
- * and is_curve; the socket is not bound yet. `context` is ZeroMQ's. */
-sw_code sw_subscribers_open(sw_subscribers *all, void *context, sw_error *error);
-/* Before the socket is closed. */
+/* Everything is borrowed. `secret` seeds hashes. */
+void sw_subscribers_open(sw_subscribers *all, sw_auth *auth, const sw_broker_options *options,
+                         uint64_t secret);
+/* After their connections were closed. Accepts all zeros. */
 void sw_subscribers_close(sw_subscribers *all);
-/* Reads the monitor: which connections came and went. */
-void sw_subscribers_watch(sw_subscribers *all);
-/* Handles the message that the XPUB returned last. */
-void sw_subscribers_take(sw_subscribers *all, sw_message *message, int64_t now_us);
+
+/* The functions of a sw_listener_owner: a connection asks to come in, subscribes, and ends. */
+sw_admission sw_subscribers_admit(sw_subscribers *all, sw_session *session, int64_t now_us);
+void sw_subscribers_read(sw_subscribers *all, sw_session *session);
+void sw_subscribers_lost(sw_subscribers *all, sw_session *session);
+
+/* Sends an event to whoever may hear it: topic and body. Does not consume it. */
+void sw_subscribers_send(sw_subscribers *all, sw_message *event, int64_t now_us);
 /* Ends the connections of an identity whose rights have changed since they came. */
 void sw_subscribers_check(sw_subscribers *all, sw_identity *identity, int64_t now_us);
+/* Removes a bounded number of subscriptions of connections that have ended. True if there are more. */
+bool sw_subscribers_sweep(sw_subscribers *all);
 
 #endif

@@ -9,8 +9,8 @@
 #include "sitewire/rpc/v1/rpc.pb-c.h"
 #include <stdio.h>
 
-enum { IDENTITY, PROTOCOL, COMMAND, SERVICE, HELLO }; /* frames of READY */
-enum { ADDRESS = 3, EMPTY, BODY };                    /* frames of PARTIAL and FINAL */
+enum { PROTOCOL, COMMAND, SERVICE, HELLO }; /* frames of READY */
+enum { ADDRESS = 2, EMPTY, BODY };          /* frames of PARTIAL and FINAL */
 
 static bool add_service(sw_core_hello *hello, sw_view name)
 {
@@ -35,8 +35,7 @@ static bool may_be_called(sw_broker *broker, const sw_peer *peer, const sw_core_
         return false;
     }
     for (size_t i = 0; i < other.service_count; i++)
-        if (!sw_auth_may_offer(&broker->auth, &peer->caller, sw_view_of(other.services[i]), error,
-                               broker->now_us))
+        if (!sw_auth_may_offer(&broker->auth, &peer->caller, sw_view_of(other.services[i]), error))
             return false;
     return true;
 }
@@ -44,7 +43,7 @@ static bool may_be_called(sw_broker *broker, const sw_peer *peer, const sw_core_
 static bool may_register(sw_broker *broker, const sw_peer *peer, const sw_core_hello *hello, sw_error *error)
 {
     for (size_t i = 0; i < hello->service_count; i++)
-        if (!sw_auth_may_offer(&broker->auth, &peer->caller, hello->services[i], error, broker->now_us))
+        if (!sw_auth_may_offer(&broker->auth, &peer->caller, hello->services[i], error))
             return false;
     return may_be_called(broker, peer, hello, error);
 }
@@ -163,7 +162,7 @@ static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_received *
         return "compact framing from a worker that did not announce it";
     if (!sw_compact_decode(frame.data, frame.size, &compact) || compact.handover.size > 0)
         return "a broken compact frame";
-    if (message->count != (compact.payload_follows ? 3 : 2))
+    if (message->count != (compact.payload_follows ? 2 : 1))
         return "a compact message with the wrong number of frames";
     if (compact.command != SW_COMPACT_PARTIAL && compact.command != SW_COMPACT_FINAL)
         return "a command that workers do not send";
@@ -173,10 +172,10 @@ static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_received *
     body->count = 0;
     body->payload_frame = -1;
     if (compact.payload_follows) {
-        body->frames = &message->frames[2];
+        body->frames = &message->frames[1];
         body->count = 1;
         body->payload_frame = 0;
-        body->payload = sw_message_view(message, 2);
+        body->payload = sw_message_view(message, 1);
     }
     sw_core_worker_reply(broker->core, peer->number, compact.tag, compact.command == SW_COMPACT_FINAL, body,
                          broker->now_us);
@@ -187,11 +186,11 @@ static const char *compact_reply(sw_broker *broker, sw_peer *peer, sw_received *
  * the message. */
 static const char *batch_reply(sw_broker *broker, sw_peer *peer, sw_received *received)
 {
-    sw_view rest = sw_message_view(&received->message, 1), frame;
+    sw_view rest = sw_message_view(&received->message, 0), frame;
     for (; sw_batch_next(&rest, &frame); broker->read++) {
         sw_received *part = sw_body_pool_share(&broker->pool, received);
         if (part == NULL) { /* out of memory: the worker must notice that a reply is missing */
-            sw_side_cut(peer->side, peer);
+            sw_peer_cut(peer);
             break;
         }
         const char *wrong = compact_reply(broker, peer, part, frame);
@@ -203,16 +202,6 @@ static const char *batch_reply(sw_broker *broker, sw_peer *peer, sw_received *re
     return rest.data == NULL ? "a broken batch" : NULL;
 }
 
-static sw_peer *find_worker(sw_broker *broker, sw_side *side, sw_message *message)
-{
-    sw_peer *peer = message->count < 2 ? NULL : sw_reader_peer(broker, side, message);
-    /* The ZAP handler accepts nobody without a key; this is a second lock, should it not be
-     * asked. */
-    if (peer != NULL && side->is_curve && peer->caller.key[0] == '\0')
-        sw_side_cut(side, peer);
-    return peer == NULL || peer->cut ? NULL : peer;
-}
-
 /* Returns NULL, or what is wrong. Sets *taken if the message was consumed. */
 static const char *read_message(sw_broker *broker, sw_peer *peer, sw_received *received, bool *taken)
 {
@@ -220,7 +209,7 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_received *r
     sw_view protocol = sw_message_view(message, PROTOCOL), command = sw_message_view(message, COMMAND);
     bool compact = sw_compact_is(protocol.data, protocol.size);
     const char *wrong;
-    if (message->overflow || message->count > SW_FRAMES_MAX + 1)
+    if (message->overflow || message->count > SW_FRAMES_MAX)
         return "more than 16 frames";
     if (!compact && !sw_view_equal(protocol, SW_VIEW(SW_MDP_WORKER)))
         return "neither MDPW02 nor compact framing";
@@ -253,21 +242,14 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_received *r
     return wrong;
 }
 
-bool sw_backend_read(sw_broker *broker, sw_side *side)
+void sw_backend_read(sw_broker *broker, sw_peer *peer)
 {
-    for (uint64_t end = broker->read + SW_READ_BATCH; broker->read < end; broker->read++) {
-        sw_received *received;
-        if (!sw_reader_next(broker, side, &received))
-            return false;
-        if (received == NULL)
-            return true;
-        sw_peer *peer = find_worker(broker, side, &received->message);
+    for (sw_received *received; (received = sw_reader_next(broker, peer)) != NULL; broker->read++) {
         bool taken = false;
-        const char *wrong = peer == NULL ? NULL : read_message(broker, peer, received, &taken);
+        const char *wrong = read_message(broker, peer, received, &taken);
         if (wrong != NULL)
             sw_reader_malformed(broker, peer, wrong);
         if (!taken)
             sw_body_free(&broker->pool, &received->body);
     }
-    return true;
 }

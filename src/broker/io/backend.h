@@ -4,7 +4,7 @@
 
 #include "broker/io/state.h"
 
-/* Reads a batch of messages. True if there may be more. */
-bool sw_backend_read(sw_broker *broker, sw_side *side);
+/* Reads the messages that have come from a worker. */
+void sw_backend_read(sw_broker *broker, sw_peer *peer);
 
 #endif

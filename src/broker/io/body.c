@@ -24,9 +24,8 @@ sw_received *sw_body_pool_share(sw_body_pool *pool, sw_received *received)
     if (part == NULL)
         return NULL;
     zmq_msg_init(&part->message.frames[0]);
-    zmq_msg_init(&part->message.frames[1]);
-    part->message.count = 2;
-    if (zmq_msg_copy(&part->message.frames[1], &received->message.frames[1]) == 0)
+    part->message.count = 1;
+    if (zmq_msg_copy(&part->message.frames[0], &received->message.frames[0]) == 0)
         return part;
     sw_body_free(pool, &part->body);
     return NULL;
@@ -44,7 +43,7 @@ void sw_body_pool_clear(sw_body_pool *pool)
 size_t sw_received_size(const sw_received *received)
 {
     size_t size = 0;
-    for (int i = 1; i < received->message.count; i++)
+    for (int i = 0; i < received->message.count; i++)
         size += zmq_msg_size(&received->message.frames[i]);
     return size;
 }

@@ -24,8 +24,8 @@ typedef struct sw_received {
     sw_body body;             /* first: sw_body_free finds the rest by it */
     struct sw_received *next; /* in the pool, or among held messages (held.h): */
     struct sw_peer *from;
-    int64_t held_us;    /* since when it is held */
-    sw_message message; /* identity first */
+    int64_t held_us; /* since when it is held */
+    sw_message message;
 } sw_received;
 
 /* Received messages are pooled, as each message needs one. */
@@ -38,19 +38,19 @@ typedef struct sw_body_pool {
 
 /* With an empty message. NULL when out of memory. */
 sw_received *sw_body_pool_take(sw_body_pool *pool);
-/* One that shares the second frame of `received`: for a message in a batch. NULL when out of
+/* One that shares the first frame of `received`: for a message in a batch. NULL when out of
  * memory. */
 sw_received *sw_body_pool_share(sw_body_pool *pool, sw_received *received);
 void sw_body_pool_clear(sw_body_pool *pool);
-/* Bytes of the frames after the identity. */
+/* Bytes of all frames. */
 size_t sw_received_size(const sw_received *received);
 
 /* Closes its frames. Accepts NULL. */
 void sw_body_free(sw_body_pool *pool, sw_body *body);
 /* Sets a payload that is in a frame of its own; the body borrows the frame. */
 void sw_body_set_payload(sw_body *body, zmq_msg_t *frame);
-/* The same body in as little memory as possible: live frames share the 8 KiB buffers that ZeroMQ
- * receives into, so a small message that waits would keep a large buffer. Consumes the body on
+/* The same body in as little memory as possible: a live one has room for many frames, and the
+ * messages of a batch share its buffer, so a small message that waits would keep a large one. Consumes the body on
  * success; NULL when out of memory. */
 sw_body *sw_body_pack(sw_body_pool *pool, sw_body *body);
 

@@ -34,9 +34,7 @@ static void changed(void *context, sw_identity *identity)
 static void cut(void *context, sw_caller *caller)
 {
     (void)context;
-    sw_peer *peer = (sw_peer *)(void *)((char *)caller - offsetof(sw_peer, caller));
-    if (!peer->cut && !peer->lost)
-        sw_side_cut(peer->side, peer);
+    sw_peer_cut((sw_peer *)(void *)((char *)caller - offsetof(sw_peer, caller)));
 }
 
 static void wake_up(void *context)
@@ -54,18 +52,6 @@ static void set_instance(sw_broker *broker)
     else
         snprintf(broker->instance, sizeof(broker->instance), "broker-%d-%04x", (int)getpid(),
                  (unsigned)(broker->secret & 0xffff));
-}
-
-static sw_code open_context(sw_broker *broker, sw_error *error)
-{
-    broker->context = zmq_ctx_new();
-    if (broker->context == NULL)
-        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    /* peer.c relies on a single I/O thread. Descriptors are bounded by the process's limit. */
-    if (zmq_ctx_set(broker->context, ZMQ_IO_THREADS, 1) != 0)
-        return sw_fail(error, SW_INTERNAL, "ZeroMQ: %s", zmq_strerror(zmq_errno()));
-    zmq_ctx_set(broker->context, ZMQ_MAX_SOCKETS, 64);
-    return SW_OK;
 }
 
 static sw_code open_core(sw_broker *broker, sw_error *error)
@@ -107,8 +93,9 @@ static bool add_counters(sw_broker *broker)
         {"handshakes_failed", &broker->handshakes_failed},
         {"workers_lost", &core->workers_lost},
         {"events", &broker->events.forwarded},
-        {"subscribers_cut_ipc", &broker->events.subscribers[0].cut},
-        {"subscribers_cut_tcp", &broker->events.subscribers[1].cut},
+        {"connections_turned_away", &broker->connections_turned_away},
+        {"subscribers_cut_ipc", &broker->events.subscribers.cut[0]},
+        {"subscribers_cut_tcp", &broker->events.subscribers.cut[1]},
         {"deadlines_exceeded", &core->deadlines_exceeded},
         {"cancelled", &core->cancelled},
         {"queue_full", &core->queue_full},
@@ -125,17 +112,15 @@ static bool add_counters(sw_broker *broker)
 static sw_code open_parts(sw_broker *broker, sw_error *error)
 {
     const sw_auth_owner owner = {broker, call, changed, cut};
+    const sw_listener_owner connections = {NULL, sw_rounds_admit, sw_rounds_read, sw_rounds_lost};
     if (getrandom(&broker->secret, sizeof(broker->secret), 0) != sizeof(broker->secret))
         return sw_fail(error, SW_INTERNAL, "cannot get random numbers: %s", strerror(errno));
     set_instance(broker);
-    sw_code code = open_context(broker, error);
+    sw_code code = open_core(broker, error);
     if (code == SW_OK)
-        code = open_core(broker, error);
+        code = sw_auth_open(&broker->auth, &owner, broker->options, broker->core, broker->secret, error);
     if (code == SW_OK)
-        code = sw_auth_open(&broker->auth, &owner, broker->options, broker->core, broker->loop,
-                            broker->context, broker->secret, error);
-    if (code == SW_OK)
-        code = sw_listen_open(broker, sw_rounds_read_side, sw_rounds_read_monitor, error);
+        code = sw_listen_open(broker, &connections, error);
     if (code == SW_OK && !add_counters(broker))
         code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     return code;
@@ -151,7 +136,6 @@ sw_code sw_broker_new(sw_loop *loop, const sw_broker_options *options, sw_broker
     b->loop = loop;
     b->now_us = sw_now_us();
     b->deadline_us = SW_NEVER;
-    b->outbox = (sw_outbox){.loop = loop, .replies_bytes = (size_t)options->replies_bytes};
     sw_code code = open_parts(b, error);
     if (code != SW_OK)
         sw_broker_destroy(broker);
@@ -178,14 +162,12 @@ void sw_broker_destroy(sw_broker **broker)
     sw_trace_close(&b->trace);
     sw_call_log_close(&b->calls);
     sw_held_drop(&b->held, &b->pool, NULL);
-    sw_listen_close(b);
+    sw_listen_shut(b);
     sw_auth_close(&b->auth);
     sw_loop_idle_remove(b->loop, sw_rounds_settle, b);
     sw_timer_destroy(&b->tick);
     sw_core_destroy(&b->core);
     sw_body_pool_clear(&b->pool);
-    if (b->context != NULL)
-        zmq_ctx_term(b->context);
     free(b);
     *broker = NULL;
 }

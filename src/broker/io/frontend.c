@@ -6,7 +6,7 @@
 #include "broker/io/send.h"
 #include <string.h>
 
-enum { IDENTITY, PROTOCOL, COMMAND, SERVICE, BODY }; /* frames of an MDP message */
+enum { PROTOCOL, COMMAND, SERVICE, BODY }; /* frames of an MDP message */
 
 static void refuse(sw_broker *broker, const sw_core_request *request, sw_answer answer)
 {
@@ -63,7 +63,7 @@ static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_received *r
     const sw_message *message = &received->message;
     if (!sw_compact_decode(frame.data, frame.size, &compact) || compact.handover.size > 0)
         return "a broken compact frame";
-    if (message->count != (compact.payload_follows ? 3 : 2))
+    if (message->count != (compact.payload_follows ? 2 : 1))
         return "a compact message with the wrong number of frames";
     sw_call_header header;
     switch (compact.command) {
@@ -89,7 +89,7 @@ static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_received *r
     body->payload_frame = -1;
     body->framing = SW_FRAMING_COMPACT;
     if (compact.payload_follows)
-        sw_body_set_payload(body, &received->message.frames[2]);
+        sw_body_set_payload(body, &received->message.frames[1]);
     sw_core_request request = {.client = peer->number,
                                .framing = SW_FRAMING_COMPACT,
                                .call_id = compact.tag,
@@ -102,11 +102,11 @@ static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_received *r
 /* Each message of a batch is read as if it had come alone. All share the frame. */
 static const char *read_batch(sw_broker *broker, sw_peer *peer, sw_received *received)
 {
-    sw_view rest = sw_message_view(&received->message, 1), frame;
+    sw_view rest = sw_message_view(&received->message, 0), frame;
     for (; sw_batch_next(&rest, &frame); broker->read++) {
         sw_received *part = sw_body_pool_share(&broker->pool, received);
         if (part == NULL) { /* out of memory: the peer must notice that a message is missing */
-            sw_side_cut(peer->side, peer);
+            sw_peer_cut(peer);
             break;
         }
         const char *wrong = read_compact(broker, peer, part, frame);
@@ -211,30 +211,25 @@ static const char *read_mdp(sw_broker *broker, sw_peer *peer, sw_received *recei
     return NULL;
 }
 
-/* --- the socket --- */
+/* --- connections --- */
 
-/* The client that sent a message, known to the core; NULL: the message is ignored. */
-static sw_peer *find_client(sw_broker *broker, sw_side *side, sw_message *message)
+/* Makes the client known to the core with its first message; false: the message is ignored. */
+static bool is_open(sw_broker *broker, sw_peer *peer)
 {
-    sw_peer *peer = message->count < 2 ? NULL : sw_reader_peer(broker, side, message);
-    if (peer == NULL)
-        return NULL;
-    if (!peer->caller.met)
-        sw_auth_meet(&broker->auth, &peer->caller, broker->now_us);
     if (peer->number == SW_NONE)
         peer->number = sw_core_client_open(broker->core, peer);
     if (peer->number == SW_NONE)
         sw_reader_malformed(broker, peer, "too many clients");
-    return peer->number == SW_NONE ? NULL : peer;
+    return peer->number != SW_NONE;
 }
 
 /* Consumes the message. */
 static void read_message(sw_broker *broker, sw_peer *peer, sw_received *received)
 {
     sw_message *message = &received->message;
-    sw_view first = sw_message_view(message, 1);
+    sw_view first = sw_message_view(message, 0);
     const char *wrong;
-    if (message->overflow || message->count > SW_FRAMES_MAX + 1)
+    if (message->overflow || message->count > SW_FRAMES_MAX)
         wrong = "more than 16 frames";
     else if (sw_batch_is(first))
         wrong = read_batch(broker, peer, received);
@@ -248,22 +243,15 @@ static void read_message(sw_broker *broker, sw_peer *peer, sw_received *received
     sw_body_free(&broker->pool, &received->body);
 }
 
-bool sw_frontend_read(sw_broker *broker, sw_side *side)
+void sw_frontend_read(sw_broker *broker, sw_peer *peer)
 {
-    for (uint64_t end = broker->read + SW_READ_BATCH; broker->read < end; broker->read++) {
-        sw_received *received;
-        if (!sw_reader_next(broker, side, &received))
-            return false;
-        if (received == NULL)
-            return true;
-        sw_peer *peer = find_client(broker, side, &received->message);
-        if (peer == NULL)
+    for (sw_received *received; (received = sw_reader_next(broker, peer)) != NULL; broker->read++) {
+        if (!is_open(broker, peer))
             sw_body_free(&broker->pool, &received->body);
         else if (!sw_auth_is_pending(&broker->auth, &peer->caller, broker->now_us) ||
                  !sw_held_add(&broker->held, received, peer, broker->now_us))
             read_message(broker, peer, received);
     }
-    return true;
 }
 
 bool sw_frontend_release(sw_broker *broker)

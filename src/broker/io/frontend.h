@@ -4,8 +4,8 @@
 
 #include "broker/io/state.h"
 
-/* Reads a batch of messages. True if there may be more. */
-bool sw_frontend_read(sw_broker *broker, sw_side *side);
+/* Reads the messages that have come from a client. */
+void sw_frontend_read(sw_broker *broker, sw_peer *peer);
 /* Reads the held messages whose callers have a verdict now; true if there were any. */
 bool sw_frontend_release(sw_broker *broker);
 

@@ -1,115 +1,102 @@
-/* Endpoints, sockets and their options (listen.h). */
+/* Endpoints, listeners and their options (listen.h). */
 #include "broker/io/listen.h"
 
 #include "base/error.h"
 #include "base/log.h"
-#include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
-#define ENDPOINT_MAX 256
-#define GOODBYE_MS   1000 /* for unsent messages when the broker ends */
+#define GOODBYE_MS 1000 /* for unsent messages when the broker ends */
+
+/* --- limits --- */
+
+static void log_limits(const sw_listen_limits *limits, unsigned long long descriptors)
+{
+    char texts[5][24];
+    const unsigned long long values[] = {descriptors, limits->shares[SW_SHARE_NETWORK],
+                                         limits->shares[SW_SHARE_LOCAL], limits->shares[SW_SHARE_SERVICES],
+                                         limits->handshakes};
+    for (int i = 0; i < 5; i++)
+        snprintf(texts[i], sizeof(texts[i]), "%llu", values[i]);
+    sw_log(SW_LOG_INFO, "limits of connections", "descriptors", texts[0], "tcp", texts[1], "ipc", texts[2],
+           "services", texts[3], "handshakes", texts[4], NULL);
+}
+
+static void derive_limits(const sw_broker_options *options, sw_listen_limits *limits)
+{
+    struct rlimit limit = {.rlim_cur = 1024};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    sw_listen_limits_derive(limits, limit.rlim_cur, (uint32_t)options->key_connections,
+                            (uint32_t)options->address_connections);
+    log_limits(limits, (unsigned long long)limit.rlim_cur);
+}
+
+static sw_code open_listeners(sw_broker *broker, sw_error *error)
+{
+    const sw_broker_options *options = broker->options;
+    sw_listeners_options o = {.handshake_ms = options->handshake_ms,
+                              .account_bytes = (size_t)options->account_bytes,
+                              .secret = broker->secret};
+    sw_code code = sw_networks_parse(&o.trusted, options->trusted_addresses, error);
+    if (code != SW_OK)
+        return sw_fail(error, code, "--trusted-addresses: %s", error->message);
+    derive_limits(options, &o.limits);
+    broker->listeners = sw_listeners_new(broker->loop, &o);
+    return broker->listeners != NULL ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+}
 
 /* --- endpoints --- */
-
-/* Removes the socket file of a broker that was killed: nobody listens on it. One that accepts is
- * another broker's. */
-static void remove_stale(const char *endpoint)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const char *path = endpoint + strlen("ipc://");
-    if (strncmp(endpoint, "ipc://", 6) != 0 || path[0] == '@' || strlen(path) >= sizeof(address.sun_path))
-        return;
-    strcpy(address.sun_path, path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return;
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 && errno == ECONNREFUSED)
-        unlink(path);
-    close(fd);
-}
-
-/* ZeroMQ itself would unlink the socket file of a running broker and take its place. */
-static bool is_taken(const char *endpoint)
-{
-    return strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] != '@' && endpoint[6] != '*' &&
-           access(endpoint + 6, F_OK) == 0;
-}
 
 static bool is_for_services(const char *option)
 {
     return strcmp(option, "backend") == 0 || strcmp(option, "publish") == 0;
 }
 
-/* For services on ipc, only the file mode keeps others out. So whatever the umask, the file is
- * not open to everybody. */
-static int bind_guarded(void *socket, const char *option, const char *endpoint)
+/* For services on ipc, only the file mode keeps others out. So whatever the umask, the file is not
+ * open to everybody. */
+static sw_code bind_one(sw_listener *listener, const char *option, const char *endpoint, sw_error *error)
 {
-    mode_t before = umask(0);
-    umask(is_for_services(option) ? before | 007 : before);
-    int failed = zmq_bind(socket, endpoint);
-    int error = errno;
-    umask(before);
-    errno = error;
-    return failed;
-}
-
-static bool is_network(const char *endpoint)
-{
-    return strncmp(endpoint, "tcp://", 6) == 0;
-}
-
-static sw_code bind_one(void *socket, const char *option, const char *endpoint, sw_error *error)
-{
-    remove_stale(endpoint);
-    if (is_taken(endpoint))
-        return sw_fail(error, SW_ALREADY_EXISTS, "--%s: %s is in use by another process", option, endpoint);
+    char bound[SW_ENDPOINT_SIZE];
+    sw_error why = {0};
     if (is_for_services(option) && strncmp(endpoint, "ipc://@", 7) == 0)
         return sw_fail(error, SW_INVALID_ARGUMENT,
                        "--%s: %s has no file mode, so any process here could pose as a service: name a file",
                        option, endpoint);
-    if (bind_guarded(socket, option, endpoint) != 0)
-        return sw_fail(error, zmq_errno() == EADDRINUSE ? SW_ALREADY_EXISTS : SW_INVALID_ARGUMENT,
-                       "--%s: cannot bind %s: %s", option, endpoint, zmq_strerror(zmq_errno()));
-    char bound[ENDPOINT_MAX];
-    size_t size = sizeof(bound);
-    if (zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &size) == 0)
-        sw_log(SW_LOG_INFO, "listening", "side", option, "endpoint", bound, NULL);
+    sw_code code = sw_listener_bind(listener, endpoint, is_for_services(option), bound, &why);
+    if (code != SW_OK)
+        return sw_fail(error, code, "--%s: %s", option, why.message);
+    sw_log(SW_LOG_INFO, "listening", "side", option, "endpoint", bound, NULL);
     return SW_OK;
 }
 
-/* What a socket is made with. */
-typedef struct socket_maker {
+/* What a listener is made with. */
+typedef struct listener_maker {
     sw_broker *broker;
-    sw_loop_fn *read_side, *read_monitor;
-} socket_maker;
+    const sw_listener_owner *owner;
+} listener_maker;
 
-typedef sw_code socket_fn(const socket_maker *maker, const char *option, bool network, void **socket,
-                          sw_error *error);
+typedef sw_listener *listener_fn(const listener_maker *maker, const char *option, bool network);
 
-/* Binds each endpoint of the list to the socket for its transport, which is made for the first
+/* Binds each endpoint of the list to the listener for its transport, which is made for the first
  * one. */
-static sw_code bind_all(const socket_maker *maker, const char *option, const char *endpoints,
-                        socket_fn *socket_for, sw_error *error)
+static sw_code bind_all(const listener_maker *maker, const char *option, const char *endpoints,
+                        listener_fn *listener_for, sw_error *error)
 {
     for (const char *at = endpoints == NULL ? "" : endpoints; *at != '\0';) {
         size_t size = strcspn(at, ",");
-        char endpoint[ENDPOINT_MAX];
-        void *socket = NULL;
+        char endpoint[SW_ENDPOINT_SIZE];
         if (size >= sizeof(endpoint))
             return sw_fail(error, SW_INVALID_ARGUMENT, "--%s: an endpoint is longer than %d bytes", option,
-                           ENDPOINT_MAX - 1);
+                           SW_ENDPOINT_SIZE - 1);
         memcpy(endpoint, at, size);
         endpoint[size] = '\0';
         at += size + (at[size] == ',');
         if (size == 0)
             continue;
-        sw_code code = socket_for(maker, option, is_network(endpoint), &socket, error);
-        if (code == SW_OK)
-            code = bind_one(socket, option, endpoint, error);
+        sw_listener *listener = listener_for(maker, option, sw_endpoint_is_network(endpoint));
+        sw_code code = listener == NULL ? sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory")
+                                        : bind_one(listener, option, endpoint, error);
         if (code != SW_OK)
             return code;
     }
@@ -118,104 +105,63 @@ static sw_code bind_all(const socket_maker *maker, const char *option, const cha
 
 /* --- the sides --- */
 
-static sw_code set_options(const sw_broker *broker, const sw_side *side, sw_error *error)
+static sw_listener_options options_of(const sw_broker *broker, const sw_side *side)
 {
-    /* At most a worker's capacity is unsent, each call with a CREDIT and a CANCEL. */
-    const int unsent_max = side->is_frontend ? (int)broker->options->replies_max : 4 * SW_CAPACITY_MAX;
-    const int mandatory = 1, linger = GOODBYE_MS, backlog = 1024;
-    /* Messages that ZeroMQ has read ahead are memory beside the queues, up to 32 KiB for a
-     * batch. The kernel holds the rest back. */
-    const int read_max = 16, handshake = (int)broker->options->handshake_ms;
-    /* The kernel finds a machine that has vanished, and so do pings. These are for peers that
-     * surely have libzmq, which answers in a thread of its own; a peer with its own ZMTP may be
+    const sw_broker_options *options = broker->options;
+    bool is_frontend = side->is_frontend;
+    sw_share client = side->is_network ? SW_SHARE_NETWORK : SW_SHARE_LOCAL;
+    /* At most a worker's capacity is unsent, each call with a CREDIT and a CANCEL. Pings are for peers
+     * that surely have libzmq, which answers in a thread of its own; a peer with its own ZMTP may be
      * busy for longer. */
-    const int keepalive = 1, interval = 2, probes = 3, timeout = 8000, heartbeat = side->is_curve ? 2000 : 0;
-    const int64_t message_max = broker->options->message_max;
-    const struct {
-        int option;
-        const void *value;
-        size_t size;
-    } settings[] = {
-        {ZMQ_ROUTER_MANDATORY, &mandatory,
-         /* sending to a peer that is gone or full fails instead of dropping the message */
-         sizeof(int)},
-        {ZMQ_SNDHWM, &unsent_max, sizeof(int)},
-        {ZMQ_RCVHWM, &read_max, sizeof(int)},
-        {ZMQ_LINGER, &linger, sizeof(int)},
-        {ZMQ_BACKLOG, &backlog, sizeof(int)},
-        {ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)},
-        {ZMQ_HANDSHAKE_IVL, &handshake, sizeof(int)},
-        {ZMQ_TCP_KEEPALIVE, &keepalive, sizeof(int)},
-        {ZMQ_TCP_KEEPALIVE_IDLE, &interval, sizeof(int)},
-        {ZMQ_TCP_KEEPALIVE_INTVL, &interval, sizeof(int)},
-        {ZMQ_TCP_KEEPALIVE_CNT, &probes, sizeof(int)},
-        {ZMQ_HEARTBEAT_IVL, &heartbeat, sizeof(int)},
-        {ZMQ_HEARTBEAT_TIMEOUT, &timeout, sizeof(int)},
+    return (sw_listener_options){
+        .type = SW_SOCKET_ROUTER,
+        .secret_key = side->is_curve ? broker->auth.secret_key : NULL,
+        .is_network = side->is_network,
+        .share = is_frontend ? client : SW_SHARE_SERVICES,
+        .message_max = (size_t)options->message_max,
+        .unsent_bytes = is_frontend ? (size_t)options->replies_bytes : SIZE_MAX,
+        .unsent_messages = is_frontend ? (size_t)options->replies_max : 4 * (size_t)SW_CAPACITY_MAX,
+        .counts_bytes = is_frontend,
+        .heartbeat_ms = side->is_curve ? SW_HEARTBEAT_MS : 0,
+        .silence_ms = SW_SILENCE_MS,
     };
-    bool good = true;
-    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
-        good = good &&
-               zmq_setsockopt(side->socket, settings[i].option, settings[i].value, settings[i].size) == 0;
-    if (side->is_curve)
-        good = good && sw_key_use_as_server(side->socket, &broker->auth.key,
-                                            side->is_frontend ? SW_ZAP_FRONTEND : SW_ZAP_BACKEND);
-    return good ? SW_OK
-                : sw_fail(error, SW_INTERNAL, "cannot set an option of a socket: %s",
-                          zmq_strerror(zmq_errno()));
 }
 
-/* The side for an option and a transport, opened for its first endpoint. */
-static sw_code watch(const socket_maker *maker, sw_side *side, sw_error *error)
-{
-    sw_loop *loop = maker->broker->loop;
-    sw_code code = sw_loop_socket(loop, side->socket, ZMQ_POLLIN, maker->read_side, side);
-    sw_loop_drained(loop, side->socket, false);
-    if (code == SW_OK)
-        code = sw_loop_fd(loop, sw_socket_fd(side->monitor), ZMQ_POLLIN, maker->read_monitor, side);
-    return code == SW_OK ? SW_OK : sw_fail(error, code, "cannot watch a socket of --%s", side->name);
-}
-
-static sw_code side_for(const socket_maker *maker, const char *option, bool network, void **socket,
-                        sw_error *error)
+/* The listener for an option and a transport, made for its first endpoint. */
+static sw_listener *side_for(const listener_maker *maker, const char *option, bool network)
 {
     sw_broker *broker = maker->broker;
     bool is_frontend = strcmp(option, "frontend") == 0;
-    /* replies are read before requests */
     sw_side *side = &broker->sides[2 * is_frontend + network];
-    if (side->socket != NULL) {
-        *socket = side->socket;
-        return SW_OK;
-    }
+    if (side->listener != NULL)
+        return side->listener;
     *side = (sw_side){.name = option,
                       .owner = broker,
                       .is_frontend = is_frontend,
                       .is_network = network,
                       .is_curve = network && broker->auth.is_curve};
-    sw_code code = sw_side_open(side, broker->context, broker->secret, error);
-    if (code == SW_OK)
-        code = set_options(broker, side, error);
-    if (code == SW_OK)
-        code = watch(maker, side, error);
-    *socket = side->socket;
-    return code;
+    const sw_listener_options options = options_of(broker, side);
+    sw_listener_owner owner = *maker->owner;
+    owner.context = side;
+    return side->listener = sw_listener_new(broker->listeners, &options, &owner);
 }
 
-/* --- events --- */
-
-static sw_code events_for(const socket_maker *maker, const char *option, bool network, void **socket,
-                          sw_error *error)
+static sw_listener *events_for(const listener_maker *maker, const char *option, bool network)
 {
-    return sw_events_socket(&maker->broker->events, strcmp(option, "publish") == 0, network, socket, error);
+    return sw_events_listener(&maker->broker->events, strcmp(option, "publish") == 0, network);
 }
 
-sw_code sw_listen_open(sw_broker *broker, sw_loop_fn *read_side, sw_loop_fn *read_monitor, sw_error *error)
+sw_code sw_listen_open(sw_broker *broker, const sw_listener_owner *owner, sw_error *error)
 {
-    const socket_maker maker = {broker, read_side, read_monitor};
+    const listener_maker maker = {broker, owner};
     const sw_broker_options *options = broker->options;
     bool events = options->events != NULL && options->events[0] != '\0';
-    sw_code code = bind_all(&maker, "backend", options->backend, side_for, error);
+    sw_code code = open_listeners(broker, error);
+    if (code == SW_OK)
+        code = bind_all(&maker, "backend", options->backend, side_for, error);
     if (code == SW_OK && events)
-        code = sw_events_open(&broker->events, broker->loop, broker->context, options, &broker->auth, error);
+        code = sw_events_open(&broker->events, broker->loop, broker->listeners, options, &broker->auth,
+                              broker->secret, error);
     if (code == SW_OK && events)
         code = bind_all(&maker, "events", options->events, events_for, error);
     if (code == SW_OK && events)
@@ -223,16 +169,8 @@ sw_code sw_listen_open(sw_broker *broker, sw_loop_fn *read_side, sw_loop_fn *rea
     return code == SW_OK ? bind_all(&maker, "frontend", options->frontend, side_for, error) : code;
 }
 
-void sw_listen_close(sw_broker *broker)
+void sw_listen_shut(sw_broker *broker)
 {
+    sw_listeners_destroy(&broker->listeners, GOODBYE_MS);
     sw_events_close(&broker->events);
-    for (int i = 0; i < SW_SIDES; i++) {
-        sw_side *side = &broker->sides[i];
-        if (side->name == NULL)
-            continue;
-        sw_loop_remove_socket(broker->loop, side->socket);
-        if (side->monitor != NULL)
-            sw_loop_remove_fd(broker->loop, sw_socket_fd(side->monitor));
-        sw_side_close(side);
-    }
 }

@@ -138,22 +138,20 @@ static bool send_reply(sw_transport *transport, const sw_route *route, bool fina
         return false;
     sw_message *frames = &received->message;
     int count = 0;
-    zmq_msg_init(&frames->frames[0]);
-    if (!sw_reply_encode_compact(route->tag, final, header, message, NULL, &frames->frames[1],
-                                 &frames->frames[2], &count)) {
-        frames->count = 1;
+    if (!sw_reply_encode_compact(route->tag, final, header, message, NULL, &frames->frames[0],
+                                 &frames->frames[1], &count)) {
         sw_body_free(local->pool, &received->body);
         return false;
     }
-    frames->count = 1 + count;
+    frames->count = count;
     sw_compact compact;
-    sw_view first = sw_message_view(frames, 1);
+    sw_view first = sw_message_view(frames, 0);
     sw_compact_decode(first.data, first.size, &compact); /* our own bytes */
     sw_body *body = &received->body;
     body->framing = SW_FRAMING_COMPACT;
     body->header = compact.header;
-    body->payload = count == 2 ? sw_message_view(frames, 2) : compact.payload;
-    body->frames = &frames->frames[2];
+    body->payload = count == 2 ? sw_message_view(frames, 1) : compact.payload;
+    body->frames = &frames->frames[1];
     body->count = (uint8_t)(count - 1);
     body->payload_frame = count == 2 ? 0 : -1;
     sw_core_worker_reply(local->core, local->worker, route->tag, final, body, local->now_us);

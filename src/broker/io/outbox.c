@@ -3,31 +3,13 @@
 
 #include <errno.h>
 
-bool sw_outbox_address(sw_message *out, const sw_peer *peer)
-{
-    out->count = 0;
-    return sw_message_add(out, peer->id, peer->id_size);
-}
-
-/* 0 or an errno: EAGAIN if a client does not read its replies. */
-static int try_send(const sw_outbox *outbox, sw_peer *peer, sw_message *out)
-{
-    if (peer->side->is_frontend) {
-        if (sw_unsent_bytes(peer->unsent) > outbox->replies_bytes)
-            return EAGAIN;
-        if (!sw_unsent_count(&peer->unsent, out))
-            return ENOMEM;
-    }
-    return sw_message_send(peer->side->socket, out);
-}
-
 static void mark_broken(sw_outbox *outbox, sw_peer *peer, int failure)
 {
     if (peer->broken)
         return;
-    if (failure != EHOSTUNREACH) { /* it is still there, and must notice that something is missing */
+    if (failure != EPIPE) { /* it is still there, and must notice that something is missing */
         outbox->clients_cut_off += failure == EAGAIN && peer->side->is_frontend;
-        sw_side_cut(peer->side, peer);
+        sw_peer_cut(peer);
     }
     peer->broken = true;
     peer->next_broken = outbox->broken;
@@ -36,8 +18,7 @@ static void mark_broken(sw_outbox *outbox, sw_peer *peer, int failure)
 
 static bool send_now(sw_outbox *outbox, sw_peer *peer, sw_message *out, bool built)
 {
-    sw_loop_drained(outbox->loop, peer->side->socket, false);
-    int failure = built ? try_send(outbox, peer, out) : ENOMEM;
+    int failure = built ? sw_session_send(peer->session, out) : ENOMEM;
     if (failure == 0)
         return true;
     sw_message_close(out);
@@ -50,8 +31,8 @@ static void send_batch(sw_outbox *outbox, sw_peer *peer)
     sw_message out;
     if (peer->batch.count == 0)
         return;
-    bool built = sw_outbox_address(&out, peer) && sw_batch_take(&peer->batch, &out.frames[1]);
-    out.count += built;
+    bool built = sw_batch_take(&peer->batch, &out.frames[0]);
+    out.count = built;
     sw_batch_clear(&peer->batch);
     send_now(outbox, peer, &out, built);
 }

@@ -5,18 +5,13 @@
 #define SW_BROKER_OUTBOX_H
 
 #include "broker/io/peer.h"
-#include "net/loop.h"
 
 typedef struct sw_outbox {
-    sw_loop *loop;
-    size_t replies_bytes;     /* bound of unsent bytes to a client */
     sw_peer *waiting;         /* peers with a batch to be sent */
     sw_peer *broken;          /* peers that could not be sent to */
     uint64_t clients_cut_off; /* for Stats */
 } sw_outbox;
 
-/* Begins a message to a peer: its identity frame. False when out of memory. */
-bool sw_outbox_address(sw_message *out, const sw_peer *peer);
 /* Sends a message after what was collected for the peer. Consumes it in any case. Pass built =
  * false if it could not be completed. False if it was not sent: the peer is broken then, and cut
  * off if it does not read. */

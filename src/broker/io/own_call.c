@@ -8,16 +8,15 @@ static bool build(sw_received *received, const sw_call_header *header, const Pro
     uint8_t bytes[256];
     size_t size = sw_call_header_encode(header, bytes, sizeof(bytes));
     sw_message *message = &received->message;
-    zmq_msg_init(&message->frames[0]);
-    message->count = 1;
+    message->count = 0;
     if (size > sizeof(bytes) || !sw_message_add(message, bytes, size) ||
-        zmq_msg_init_size(&message->frames[2], protobuf_c_message_get_packed_size(request)) != 0)
+        zmq_msg_init_size(&message->frames[1], protobuf_c_message_get_packed_size(request)) != 0)
         return false;
-    message->count = 3;
-    protobuf_c_message_pack(request, zmq_msg_data(&message->frames[2]));
+    message->count = 2;
+    protobuf_c_message_pack(request, zmq_msg_data(&message->frames[1]));
     received->body.framing = SW_FRAMING_COMPACT;
-    received->body.header = sw_message_view(message, 1);
-    sw_body_set_payload(&received->body, &message->frames[2]);
+    received->body.header = sw_message_view(message, 0);
+    sw_body_set_payload(&received->body, &message->frames[1]);
     return true;
 }
 

@@ -8,58 +8,84 @@
 #include "broker/io/frontend.h"
 #include <stdio.h>
 
-#define HANDSHAKE_LOG_US 1000000 /* between two lines about failed handshakes of a side */
+#define STRANGER_MAX 65536   /* bytes of a message from a uid that is no user: it is only refused */
+#define LOG_US       1000000 /* between two lines about failed handshakes */
 
-void sw_rounds_read_side(void *context, short ready)
+/* --- connections: the functions of sw_listener_owner --- */
+
+sw_admission sw_rounds_admit(void *context, sw_session *session)
 {
-    (void)ready;
     sw_side *side = context;
     sw_broker *broker = side->owner;
+    sw_peer *peer = sw_peer_new(side, session);
+    char address[SW_ADDRESS_TEXT_SIZE];
     broker->now_us = sw_now_us();
-    side->drained = !(side->is_frontend ? sw_frontend_read(broker, side) : sw_backend_read(broker, side));
-    sw_loop_drained(broker->loop, side->socket, side->drained);
+    if (peer == NULL) { /* out of memory: libzmq comes again after a hang-up, and not after an ERROR */
+        sw_session_end(session);
+        return SW_ADMISSION_WAIT;
+    }
+    if (!side->is_frontend)
+        return side->is_curve ? sw_auth_admit_service(&broker->auth, peer->caller.key,
+                                                      sw_session_address(session, address))
+                              : SW_ADMISSION_GOOD;
+    sw_admission admission = sw_auth_admit(&broker->auth, &peer->caller, broker->now_us);
+    if (sw_auth_is_stranger(&broker->auth, &peer->caller))
+        sw_session_set_message_max(session, STRANGER_MAX);
+    return admission;
 }
 
-/* What lost peers sent before they left is read first. */
-void sw_rounds_read_monitor(void *context, short ready)
+void sw_rounds_read(void *context, sw_session *session)
 {
-    sw_side_watch(context);
-    sw_rounds_read_side(context, ready);
+    sw_side *side = context;
+    sw_broker *broker = side->owner;
+    sw_peer *peer = sw_session_user(session);
+    broker->now_us = sw_now_us();
+    if (side->is_frontend)
+        sw_frontend_read(broker, peer);
+    else
+        sw_backend_read(broker, peer);
 }
 
-static void lose_peers(sw_broker *broker, sw_side *side)
+void sw_rounds_lost(void *context, sw_session *session)
 {
-    sw_peer *peer;
-    while (side->drained && (peer = sw_side_next_lost(side)) != NULL) {
-        sw_broker_lost(broker, peer);
-        sw_broker_flush(broker); /* nothing refers to the peer afterwards */
-        sw_side_forget(side, peer);
+    sw_side *side = context;
+    sw_broker *broker = side->owner;
+    sw_peer *peer = sw_session_user(session);
+    if (peer == NULL)
+        return;
+    sw_broker_lost(broker, peer);
+    sw_broker_flush(broker); /* nothing refers to the peer afterwards */
+    sw_peer_destroy(&peer);
+}
+
+/* --- what is logged about them --- */
+
+static void log_side(sw_broker *broker, const char *name, sw_listener *listener)
+{
+    const char *failure = listener == NULL ? NULL : sw_listener_take_failure(listener);
+    if (failure != NULL)
+        sw_log_limited(SW_LOG_WARNING, "handshakes failed", "side", name, "reason", failure, NULL);
+    if (listener != NULL) {
+        const sw_listener_counters *counters = sw_listener_get_counters(listener);
+        broker->handshakes_failed += counters->handshakes_failed;
+        broker->connections_turned_away += counters->turned_away;
     }
 }
 
 /* One line for many handshakes, so that a flood of strangers cannot fill the disk. */
-static void log_handshakes(sw_broker *broker, sw_side *side)
+static void log_handshakes(sw_broker *broker)
 {
-    uint64_t failed = side->handshakes_failed - side->handshakes_logged;
-    if (failed == 0 || broker->now_us < side->log_us)
+    if (broker->now_us < broker->log_us)
         return;
-    char count[24];
-    snprintf(count, sizeof(count), "%llu", (unsigned long long)failed);
-    sw_log(SW_LOG_WARNING, "handshakes failed", "side", side->name, "count", count, "reason", side->failure,
-           NULL);
-    broker->handshakes_failed += failed;
-    side->failure = NULL;
-    side->handshakes_logged = side->handshakes_failed;
-    side->log_us = broker->now_us + HANDSHAKE_LOG_US;
-}
-
-static void settle_sides(sw_broker *broker)
-{
+    broker->log_us = broker->now_us + LOG_US;
+    broker->handshakes_failed = broker->connections_turned_away = 0;
     for (int i = 0; i < SW_SIDES; i++)
-        if (broker->sides[i].name != NULL) {
-            lose_peers(broker, &broker->sides[i]);
-            log_handshakes(broker, &broker->sides[i]);
-        }
+        log_side(broker, broker->sides[i].name, broker->sides[i].listener);
+    for (int i = 0; i < 2; i++) {
+        log_side(broker, "events", broker->events.subscriber_listeners[i]);
+        log_side(broker, "publish", broker->events.publishers[i]);
+    }
+    sw_log_limited_idle();
 }
 
 /* --- draining --- */
@@ -95,6 +121,7 @@ static void set_tick(sw_broker *broker)
 {
     int64_t next_us = earlier(sw_core_next_us(broker->core), broker->deadline_us);
     next_us = earlier(next_us, sw_auth_next_us(&broker->auth));
+    next_us = earlier(next_us, broker->log_us);
     int64_t next_ms = next_us == SW_NEVER ? SW_NEVER : next_us / 1000 + 1;
     sw_timer_start(broker->tick, earlier(next_ms, sw_local_worker_next_ms(&broker->local)));
 }
@@ -114,7 +141,9 @@ void sw_rounds_settle(void *context)
     do
         sw_broker_flush(broker);
     while (sw_frontend_release(broker));
-    settle_sides(broker);
+    sw_listeners_reap(broker->listeners);
+    log_handshakes(broker);
+    sw_listeners_flush(broker->listeners);
     stop_when_drained(broker);
     set_tick(broker);
 }

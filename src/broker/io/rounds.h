@@ -5,9 +5,11 @@
 
 #include "broker/io/state.h"
 
-/* A side's socket or monitor is readable. The context is the side. */
-void sw_rounds_read_side(void *context, short ready);
-void sw_rounds_read_monitor(void *context, short ready);
+/* The functions of the owner of the frontend's and backend's connections. The context is the
+ * side. */
+sw_admission sw_rounds_admit(void *context, sw_session *session);
+void sw_rounds_read(void *context, sw_session *session);
+void sw_rounds_lost(void *context, sw_session *session);
 /* After each round: time, actions, lost peers, and when to wake up again. The context is the
  * broker. */
 void sw_rounds_settle(void *context);

@@ -6,6 +6,13 @@
 
 #define HANDOVER_MAX 1024 /* bytes of an encoded sw_handover */
 
+/* Begins a message. */
+static bool begin(sw_message *out)
+{
+    out->count = 0;
+    return true;
+}
+
 static bool add_text(sw_message *out, const char *text)
 {
     return sw_message_add(out, text, strlen(text));
@@ -66,7 +73,7 @@ static bool send_compact(sw_outbox *outbox, sw_peer *peer, sw_compact *compact, 
     uint8_t *at = sw_outbox_room(peer, sw_compact_size(compact, payload.size));
     if (at == NULL) {
         sw_message out;
-        bool built = sw_outbox_address(&out, peer) && add_compact(&out, compact, body);
+        bool built = begin(&out) && add_compact(&out, compact, body);
         return sw_outbox_send(outbox, peer, &out, built);
     }
     at = sw_compact_write(compact, at);
@@ -99,25 +106,19 @@ void sw_send_answer(sw_outbox *outbox, const sw_action *action, sw_answer answer
         return;
     }
     sw_message out;
-    bool built = sw_outbox_address(&out, peer) && add_client_head(&out, true, action->service) &&
-                 add_view(&out, view) && sw_message_add(&out, NULL, 0);
+    bool built = begin(&out) && add_client_head(&out, true, action->service) && add_view(&out, view) &&
+                 sw_message_add(&out, NULL, 0);
     sw_outbox_send(outbox, peer, &out, built);
 }
 
-/* Sends the received frames with another identity and tag, without a copy. For large payloads,
+/* Sends the received frames with another tag, without a copy. For large payloads,
  * which are not in a batch. */
 static void forward(sw_outbox *outbox, const sw_action *action, sw_received *received)
 {
     sw_peer *peer = action->peer;
     sw_message *message = &received->message;
-    zmq_msg_close(&message->frames[0]);
-    bool built = zmq_msg_init_size(&message->frames[0], peer->id_size) == 0;
-    if (built)
-        memcpy(zmq_msg_data(&message->frames[0]), peer->id, peer->id_size);
-    else
-        zmq_msg_init(&message->frames[0]);
-    sw_compact_set_tag(zmq_msg_data(&message->frames[1]), action->call_id);
-    sw_outbox_send(outbox, peer, message, built);
+    sw_compact_set_tag(zmq_msg_data(&message->frames[0]), action->call_id);
+    sw_outbox_send(outbox, peer, message, true);
 }
 
 /* The reply of a plain worker to an RPC call must have the form of an RPC worker's. */
@@ -146,7 +147,7 @@ bool sw_send_reply(sw_outbox *outbox, const sw_action *action)
         return true;
     }
     sw_message out;
-    bool built = sw_outbox_address(&out, peer) && add_client_head(&out, action->final, action->service);
+    bool built = begin(&out) && add_client_head(&out, action->final, action->service);
     if (body->framing == SW_FRAMING_COMPACT)
         built = built && add_view(&out, body->header) && add_payload(&out, body);
     for (uint8_t i = 0; body->framing != SW_FRAMING_COMPACT && i < body->count; i++)
@@ -158,8 +159,8 @@ bool sw_send_reply(sw_outbox *outbox, const sw_action *action)
 void sw_send_management(sw_outbox *outbox, sw_peer *peer, sw_view service, const char *code, const char *more)
 {
     sw_message out;
-    bool built = sw_outbox_address(&out, peer) && add_client_head(&out, true, service) &&
-                 add_text(&out, code) && (more == NULL || add_text(&out, more));
+    bool built = begin(&out) && add_client_head(&out, true, service) && add_text(&out, code) &&
+                 (more == NULL || add_text(&out, more));
     sw_outbox_send(outbox, peer, &out, built);
 }
 
@@ -182,8 +183,8 @@ bool sw_send_request(sw_outbox *outbox, const sw_action *action, const sw_handov
         return send_compact(outbox, peer, &compact, body);
     }
     sw_message out;
-    bool built = sw_outbox_address(&out, peer) && add_worker_head(&out, SW_MDP_WORKER_REQUEST) &&
-                 add_address(&out, action->route);
+    bool built =
+        begin(&out) && add_worker_head(&out, SW_MDP_WORKER_REQUEST) && add_address(&out, action->route);
     if (body->framing != SW_FRAMING_PLAIN)
         built = built && add_view(&out, body->header) && add_payload(&out, body);
     for (uint8_t i = 0; body->framing == SW_FRAMING_PLAIN && i < body->count; i++)
@@ -206,8 +207,7 @@ void sw_send_control(sw_outbox *outbox, const sw_action *action)
         return;
     }
     sw_message out;
-    bool built = sw_outbox_address(&out, peer) &&
-                 add_worker_head(&out, cancel ? SW_MDP_WORKER_CANCEL : SW_MDP_WORKER_CREDIT) &&
+    bool built = begin(&out) && add_worker_head(&out, cancel ? SW_MDP_WORKER_CANCEL : SW_MDP_WORKER_CREDIT) &&
                  add_address(&out, action->route) && (cancel || add_view(&out, view));
     sw_outbox_send(outbox, peer, &out, built);
 }
@@ -215,7 +215,7 @@ void sw_send_control(sw_outbox *outbox, const sw_action *action)
 static void send_plain(sw_outbox *outbox, sw_peer *peer, int command)
 {
     sw_message out;
-    bool built = sw_outbox_address(&out, peer) && add_worker_head(&out, command);
+    bool built = begin(&out) && add_worker_head(&out, command);
     sw_outbox_send(outbox, peer, &out, built);
 }
 
@@ -227,7 +227,7 @@ void sw_send_heartbeat(sw_outbox *outbox, sw_peer *peer)
 void sw_send_refusal(sw_outbox *outbox, sw_peer *peer, const char *reason)
 {
     sw_message out;
-    bool built = sw_outbox_address(&out, peer) && add_worker_head(&out, SW_MDP_WORKER_DISCONNECT) &&
+    bool built = begin(&out) && add_worker_head(&out, SW_MDP_WORKER_DISCONNECT) &&
                  (reason[0] == '\0' || sw_message_add(&out, reason, strlen(reason)));
     sw_outbox_send(outbox, peer, &out, built);
 }

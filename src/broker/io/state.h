@@ -12,13 +12,14 @@
 #include "broker/io/local_worker.h"
 #include "broker/io/outbox.h"
 #include "broker/io/peer.h"
+#include "listen/listener.h"
 
 #define SW_SIDES 4 /* backend and frontend, each for ipc and for tcp */
 
 struct sw_broker {
     const sw_broker_options *options;
     sw_loop *loop;
-    void *context; /* ZeroMQ's */
+    sw_listeners *listeners;
     sw_core *core;
     uint32_t client; /* the core's number of the broker as a client */
     sw_body_pool pool;
@@ -32,8 +33,10 @@ struct sw_broker {
     sw_call_log calls;
     sw_timer *tick;
     uint64_t read; /* messages; those in a batch count one by one */
-    uint64_t malformed_frames, handshakes_failed;
-    int64_t now_us;      /* read once per batch */
+    uint64_t malformed_frames;
+    uint64_t handshakes_failed, connections_turned_away; /* as of the last log_us */
+    int64_t log_us;                                      /* when failed handshakes may be logged again */
+    int64_t now_us;      /* read once for each connection that has something to read */
     int64_t held_ms;     /* how long the message that is being read was held */
     int64_t deadline_us; /* of draining, or SW_NEVER */
     uint64_t secret;     /* seeds hashes */

@@ -58,8 +58,7 @@ static int open_auth(void **state)
     changes = cuts = 0;
     core = sw_core_new(&sw_core_defaults, 1, now);
     auth = calloc(1, sizeof(*auth));
-    return core == NULL || auth == NULL ||
-           sw_auth_open(auth, &owner, &options, core, NULL, NULL, 1, &error) != SW_OK;
+    return core == NULL || auth == NULL || sw_auth_open(auth, &owner, &options, core, 1, &error) != SW_OK;
 }
 
 static int close_auth(void **state)
@@ -113,6 +112,21 @@ static sw_caller local(int64_t uid)
     return (sw_caller){.uid = uid};
 }
 
+static sw_admission decided; /* by the last verdict; WAIT: not yet */
+
+static void on_decision(sw_waiter *waiter, sw_admission admission)
+{
+    assert_null(waiter->identity);
+    decided = admission;
+}
+
+static sw_caller with_key(void)
+{
+    decided = SW_ADMISSION_WAIT;
+    return (sw_caller){
+        .waiter.decide = on_decision, .is_network = true, .is_curve = true, .uid = -1, .key = "a-key"};
+}
+
 static sw_answer judge(const sw_caller *caller, const char *service)
 {
     return sw_auth_judge(auth, caller, sw_view_of(service), sw_view_of(service), now);
@@ -136,8 +150,9 @@ static void an_unknown_uid(void **state)
 {
     (void)state;
     sw_caller stranger = local(7);
-    sw_auth_meet(auth, &stranger, now);
+    assert_int_equal(sw_auth_admit(auth, &stranger, now), SW_ADMISSION_GOOD); /* its calls say why not */
     assert_null(stranger.identity);
+    assert_true(sw_auth_is_stranger(auth, &stranger));
     assert_int_equal(judge(&stranger, HEALTH), SW_ANSWER_REFUSED);
     assert_int_equal(judge(&stranger, OURS), SW_ANSWER_REFUSED);
     assert_int_equal(auth->calls_refused, 2);
@@ -150,7 +165,8 @@ static void a_local_user(void **state)
 {
     (void)state;
     sw_caller ann = local(1000);
-    sw_auth_meet(auth, &ann, now);
+    assert_int_equal(sw_auth_admit(auth, &ann, now), SW_ADMISSION_GOOD);
+    assert_false(sw_auth_is_stranger(auth, &ann));
     assert_non_null(ann.identity);
     assert_false(sw_auth_is_pending(auth, &ann, now));
     sw_auth_idle(auth, now);
@@ -183,9 +199,9 @@ static void a_local_user(void **state)
 static void a_key(void **state)
 {
     (void)state;
-    sw_caller caller = {.is_network = true, .is_curve = true, .uid = -1, .key = "a-key"};
+    sw_caller caller = with_key();
     start_user_service();
-    sw_auth_meet(auth, &caller, now);
+    assert_int_equal(sw_auth_admit(auth, &caller, now), SW_ADMISSION_WAIT);
     assert_true(sw_auth_is_pending(auth, &caller, now));
     assert_int_equal(judge(&caller, HEALTH), SW_ANSWER_NONE);
     assert_int_equal(judge(&caller, OURS), SW_ANSWER_UNCHECKED);
@@ -208,9 +224,9 @@ static void a_key(void **state)
 static void a_revoked_key(void **state)
 {
     (void)state;
-    sw_caller caller = {.is_network = true, .is_curve = true, .uid = -1, .key = "a-key"};
+    sw_caller caller = with_key();
     start_user_service();
-    sw_auth_meet(auth, &caller, now);
+    assert_int_equal(sw_auth_admit(auth, &caller, now), SW_ADMISSION_WAIT);
     answer_about("a-key", "ann@a.example", "USER", "");
     int before = changes;
     answer_about("a-key", "ann@a.example", "USER", "this key was revoked");
@@ -222,15 +238,72 @@ static void a_revoked_key(void **state)
     answer_about("a-key", "ann@a.example", "USER", "this key was revoked");
     assert_int_equal(auth->refusals.connections, 1); /* counted once */
     assert_int_equal(cuts, 1);
+    assert_int_equal(decided, SW_ADMISSION_GOOD); /* once */
+    sw_caller_detach(&caller);
+}
+
+/* What a handshake waits for: each refusal counts; one that left is not decided. */
+static void admission(void **state)
+{
+    (void)state;
+    sw_caller first = with_key(), second = first, gone = first;
+    start_user_service();
+    assert_int_equal(sw_auth_admit(auth, &first, now), SW_ADMISSION_WAIT);
+    assert_int_equal(sw_auth_admit(auth, &second, now), SW_ADMISSION_WAIT);
+    assert_int_equal(sw_auth_admit(auth, &gone, now), SW_ADMISSION_WAIT);
+    sw_waiter_leave(&gone.waiter);
+    sw_caller_detach(&gone);
+    answer_about("a-key", "", "", "this key is not enrolled");
+    assert_int_equal(decided, SW_ADMISSION_REFUSED);
+    assert_int_equal(auth->refusals.connections, 2);
+    assert_null(first.waiter.identity);
+    sw_caller_detach(&first);
+    /* asked again each time, so that a key that was enrolled meanwhile comes in */
+    decided = SW_ADMISSION_WAIT;
+    assert_int_equal(sw_auth_admit(auth, &first, now), SW_ADMISSION_WAIT);
+    answer_about("a-key", "ann@a.example", "USER", "");
+    assert_int_equal(decided, SW_ADMISSION_GOOD);
+    sw_caller_detach(&first);
+    assert_int_equal(sw_auth_admit(auth, &first, now), SW_ADMISSION_GOOD); /* a fresh verdict */
+    sw_caller_detach(&first);
+    sw_caller_detach(&second);
+}
+
+/* While nobody can be asked, the refusal is a temporary one, unless the last verdict still holds. */
+static void admission_without_a_user_service(void **state)
+{
+    (void)state;
+    sw_caller caller = with_key();
+    assert_int_equal(sw_auth_admit(auth, &caller, now), SW_ADMISSION_WAIT);
+    sw_auth_idle(auth, now);
+    assert_int_equal(decided, SW_ADMISSION_LATER);
+    sw_caller_detach(&caller);
+    start_user_service();
+    assert_int_equal(sw_auth_admit(auth, &caller, now), SW_ADMISSION_WAIT);
+    answer_about("a-key", "ann@a.example", "USER", "");
+    assert_int_equal(decided, SW_ADMISSION_GOOD);
+    sw_caller_detach(&caller);
+    is_reachable = false;
+    now += 30 * S;
+    caller = with_key();
+    assert_int_equal(sw_auth_admit(auth, &caller, now), SW_ADMISSION_WAIT);
+    sw_auth_idle(auth, now);
+    assert_int_equal(decided, SW_ADMISSION_GOOD);
+    sw_caller_detach(&caller);
+    now += 61 * S;
+    caller = with_key();
+    assert_int_equal(sw_auth_admit(auth, &caller, now), SW_ADMISSION_WAIT);
+    sw_auth_idle(auth, now);
+    assert_int_equal(decided, SW_ADMISSION_LATER);
     sw_caller_detach(&caller);
 }
 
 static void the_user_service_fails(void **state)
 {
     (void)state;
-    sw_caller caller = {.is_network = true, .is_curve = true, .uid = -1, .key = "a-key"};
+    sw_caller caller = with_key();
     start_user_service();
-    sw_auth_meet(auth, &caller, now);
+    assert_int_equal(sw_auth_admit(auth, &caller, now), SW_ADMISSION_WAIT);
     sw_auth_idle(auth, now);
     sw_auth_failed(auth, call_id + 1, now); /* another call's */
     assert_true(sw_auth_is_pending(auth, &caller, now));
@@ -261,9 +334,9 @@ static void the_user_service_fails(void **state)
 static void the_cache(void **state)
 {
     (void)state;
-    sw_caller caller = {.is_network = true, .is_curve = true, .uid = -1, .key = "a-key"};
+    sw_caller caller = with_key();
     start_user_service();
-    sw_auth_meet(auth, &caller, now);
+    assert_int_equal(sw_auth_admit(auth, &caller, now), SW_ADMISSION_WAIT);
     answer_about("a-key", "ann@a.example", "USER", "");
     is_reachable = false;
     now += 59 * S;
@@ -298,7 +371,7 @@ static void options_are_checked(void **state)
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         sw_error error = {0};
         static sw_auth other;
-        assert_int_not_equal(sw_auth_open(&other, &owner, &wrong[i], core, NULL, NULL, 1, &error), SW_OK);
+        assert_int_not_equal(sw_auth_open(&other, &owner, &wrong[i], core, 1, &error), SW_OK);
         assert_true(strstr(error.message, "--") != NULL);
         sw_auth_close(&other);
     }
@@ -311,6 +384,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_local_user, open_auth, close_auth),
         cmocka_unit_test_setup_teardown(a_key, open_auth, close_auth),
         cmocka_unit_test_setup_teardown(a_revoked_key, open_auth, close_auth),
+        cmocka_unit_test_setup_teardown(admission, open_auth, close_auth),
+        cmocka_unit_test_setup_teardown(admission_without_a_user_service, open_auth, close_auth),
         cmocka_unit_test_setup_teardown(the_user_service_fails, open_auth, close_auth),
         cmocka_unit_test_setup_teardown(the_cache, open_auth, close_auth),
         cmocka_unit_test_setup_teardown(options_are_checked, open_auth, close_auth),
