@@ -56,8 +56,8 @@ typedef struct sw_link {
     int64_t due_us;           /* DOWN: when to try; CONNECTING: when to give up */
     uint32_t failures;        /* attempts in a row without a message from the broker */
     uint32_t refusals;        /* of these, the last ones for which a key was the cause */
-    int64_t looked_us; /* when events were last asked for */
-    uint64_t heard;    /* signs of life of the peer that were counted, as of heard_us */
+    int64_t looked_us;        /* when events were last asked for */
+    uint64_t heard;           /* signs of life of the peer that were counted, as of heard_us */
     int64_t heard_us;
     int64_t silent_us; /* since when the peer owes a sign of life; SW_NEVER: it owes none */
     int64_t asked_us;  /* when it was sent a ping for that; SW_NEVER: not yet */

@@ -79,6 +79,7 @@ class Client:
             for name in ("public", "secret", "server"):  # CURVE: RFC 26
                 value = keys.get(name) or sys.exit(f"error: {path} has no {name}-key")
                 setattr(self.socket, f"curve_{name}key", value.encode())
+        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
         self.socket.connect(self.endpoint)
 
     def method(self, name):
@@ -98,7 +99,9 @@ class Client:
                                      time_left_ms=int(timeout * 1000), request_id=str(uuid.uuid4()))
         end = time.monotonic() + timeout
         self.send(1, service, header, request.SerializeToString())
-        while self.socket.poll(max(0, (end - time.monotonic()) * 1000)):
+        while ready := zmq.select([self.socket, self.monitor], [], [], max(0, end - time.monotonic()))[0]:
+            if self.monitor in ready:  # ERROR in the handshake: libzmq gives up
+                raise Failure(16, f"{self.endpoint} refuses the key: not enrolled, revoked, expired, or its user is inactive")
             reply = self.ReplyHeader.FromString((frames := self.socket.recv_multipart())[3])
             if frames[0] != b"MDPC02" or reply.call_id != header.call_id:
                 continue  # a late reply to a call that timed out

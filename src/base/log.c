@@ -173,7 +173,7 @@ void sw_log(sw_log_level level, const char *event, ...)
 /* --- limited to a rate --- */
 
 #define EVENTS_MAX 64 /* kinds of events that are told apart; the others share one */
-#define LINES_MAX  5  /* of an event in a window */
+#define LINES_MAX  10 /* of an event in a window */
 #define WINDOW_US  1000000
 
 typedef struct {
@@ -236,17 +236,23 @@ void sw_log_limited(sw_log_level level, const char *event, ...)
     write_line(&out);
 }
 
-void sw_log_limited_idle(void)
+bool sw_log_limited_idle(void)
 {
+    bool later = false;
     for (size_t i = 0; i < EVENTS_MAX && limits[i].event != NULL; i++) {
         limit *of = &limits[i];
         line out;
-        if (of->suppressed == 0 || sw_now_us() < of->window_us)
+        if (of->suppressed == 0)
             continue;
+        if (sw_now_us() < of->window_us) {
+            later = true;
+            continue;
+        }
         put_head(&out, of->level, of->event);
         put_suppressed(&out, of);
         write_line(&out);
     }
+    return later;
 }
 
 bool sw_log_level_parse(const char *text, sw_log_level *level)

@@ -16,11 +16,13 @@ void sw_log_open(const char *program, sw_log_level level, bool json);
  * ends the list). */
 void sw_log(sw_log_level level, const char *event, ...) __attribute__((sentinel));
 
-/* The same for events that a peer can provoke: of each event, five lines a second are written, and
- * the next line says how many were left out (suppressed=N). `event` has static storage. One thread. */
+/* The same for events that a peer can provoke: of each event, ten lines a second are written, and
+ * the next line says how many were left out (suppressed=N). `event` has static storage. One
+ * thread. */
 void sw_log_limited(sw_log_level level, const char *event, ...) __attribute__((sentinel));
-/* Now and then: writes a line for each event whose last lines were left out. */
-void sw_log_limited_idle(void);
+/* Now and then: writes a line for each event whose last lines were left out a second ago. True if
+ * others are to be written later. */
+bool sw_log_limited_idle(void);
 
 /* "error" "warning" "info" "debug"; false if it is none of them. */
 bool sw_log_level_parse(const char *text, sw_log_level *level);

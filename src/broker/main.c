@@ -83,7 +83,7 @@ static const sw_option options[] = {
      "bytes", "to a client before it is cut off", SW_RESTART},
     {"unsent-events", 0, SW_OPTION_NUMBER, &broker_options.events_max, "20000", 1, 10000000, "events",
      "to a subscriber before it misses some", SW_RESTART},
-    {"connection-bytes", 0, SW_OPTION_NUMBER, &broker_options.account_bytes, "67108864", 65536, INT64_MAX,
+    {"connection-bytes", 0, SW_OPTION_NUMBER, &broker_options.connection_bytes, "67108864", 65536, INT64_MAX,
      "bytes", "half read and unsent, of all connections of a key or uid; then they are closed", SW_RESTART},
     {"key-connections", 0, SW_OPTION_NUMBER, &broker_options.key_connections, "256", 1, 1000000,
      "connections", "of one key", SW_RESTART},

@@ -24,13 +24,13 @@ typedef struct sw_broker_options {
     int64_t replies_max;      /* unsent messages to a client before it is cut off */
     int64_t replies_bytes;    /* unsent bytes to a client; the next message cuts it off */
     int64_t events_max;       /* unsent events to a subscriber before it misses some */
-    int64_t account_bytes;    /* half read and unsent, of all connections of a key or uid */
+    int64_t connection_bytes; /* half read and unsent, of all connections of a key or uid */
     int64_t key_connections, address_connections;
     const char *trusted_addresses; /* ADDRESS[/BITS],...: without a bound of connections */
     int64_t user_subscriptions, user_subscription_bytes; /* of all connections of a user */
     int64_t subscriptions, subscription_bytes;           /* of all */
-    int64_t slow_ms;          /* calls that take as long are logged; 0: none are */
-    int64_t drain_ms;         /* time limit of a drain that names none */
+    int64_t slow_ms;                                     /* calls that take as long are logged; 0: none are */
+    int64_t drain_ms;                                    /* time limit of a drain that names none */
 } sw_broker_options;
 
 #endif

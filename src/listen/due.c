@@ -1,7 +1,7 @@
 /* A doubly linked list (due.h). */
 #include "listen/due.h"
 
-void sw_due_push(sw_due_queue *queue, sw_session *session, int64_t due_ms)
+void sw_due_push(sw_due_queue *queue, sw_inbound *session, int64_t due_ms)
 {
     session->link = (sw_due_link){.queue = queue, .previous = queue->last, .due_ms = due_ms};
     *(queue->last == NULL ? &queue->first : &queue->last->link.next) = session;
@@ -9,7 +9,7 @@ void sw_due_push(sw_due_queue *queue, sw_session *session, int64_t due_ms)
     queue->count++;
 }
 
-void sw_due_leave(sw_session *session)
+void sw_due_leave(sw_inbound *session)
 {
     const sw_due_link link = session->link;
     if (link.queue == NULL)

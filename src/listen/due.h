@@ -5,8 +5,8 @@
 #include "listen/state.h"
 
 /* Appends a connection, which is in no queue. */
-void sw_due_push(sw_due_queue *queue, sw_session *session, int64_t due_ms);
+void sw_due_push(sw_due_queue *queue, sw_inbound *session, int64_t due_ms);
 /* Takes it out of its queue, if it is in one. */
-void sw_due_leave(sw_session *session);
+void sw_due_leave(sw_inbound *session);
 
 #endif

@@ -35,7 +35,8 @@ typedef struct sw_frame {
     size_t size;
 } sw_frame;
 
-/* The next frame from *left bytes at *at, both of which move on. Bodies have at most `most` bytes. */
+/* The next frame from *left bytes at *at, both of which move on. Bodies have at most `most`
+ * bytes. */
 sw_frame_result sw_frame_reader_next(sw_frame_reader *reader, uint8_t **at, size_t *left, size_t most,
                                      sw_frame *frame);
 /* Where the rest of a long frame goes, if at least `least` bytes of it are missing, so that they

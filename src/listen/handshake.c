@@ -1,4 +1,5 @@
-/* Steps from the greeting to READY (handshake.h). Words in quotes name sections of ZeroMQ RFC 37. */
+/* Steps from the greeting to READY (handshake.h). Words in quotes name sections of ZeroMQ RFC
+ * 37. */
 #include "listen/handshake.h"
 
 #include "base/clock.h"
@@ -11,25 +12,28 @@
 #define MECHANISM 12 /* its offset */
 #define LINE_SIZE 20 /* bytes of the mechanism's name */
 
+const char sw_handshake_gone[] = "the peer hung up, or did not complete it in time";
+
 static const char not_zmtp[] = "it is not a ZMTP 3 handshake, or replayed";
 
-void sw_handshake_fail(sw_session *session, const char *why)
+void sw_handshake_fail(sw_inbound *session, const char *why)
 {
     sw_listener_counters *counters = &session->listener->counters;
     if (session->step < SW_STEP_UP) {
         counters->handshakes_failed++;
-        counters->failure = why;
+        if (counters->failure == NULL || why != sw_handshake_gone) /* others say more */
+            counters->failure = why;
     }
-    sw_session_end(session);
+    sw_inbound_end(session);
 }
 
-static const char *mechanism_of(const sw_session *session)
+static const char *mechanism_of(const sw_inbound *session)
 {
     return session->listener->options.secret_key == NULL ? "NULL" : "CURVE";
 }
 
 /* "Version Negotiation": 3.1. CURVE's server sets the byte behind the mechanism. */
-void sw_handshake_begin(sw_session *session)
+void sw_handshake_begin(sw_inbound *session)
 {
     uint8_t greeting[SW_GREETING] = {0xff, [9] = 0x7f, [10] = 3, [11] = 1};
     const char *mechanism = mechanism_of(session);
@@ -40,7 +44,7 @@ void sw_handshake_begin(sw_session *session)
 
 /* --- the owner --- */
 
-static void come_up(sw_session *session)
+static void come_up(sw_inbound *session)
 {
     const sw_listener_options *options = &session->listener->options;
     session->step = SW_STEP_UP;
@@ -50,7 +54,7 @@ static void come_up(sw_session *session)
 }
 
 /* A publisher filters what it sends: it is told that we want everything. */
-static void subscribe_to_all(sw_session *session)
+static void subscribe_to_all(sw_inbound *session)
 {
     zmq_msg_t frame;
     if (session->minor > 0) {
@@ -60,11 +64,11 @@ static void subscribe_to_all(sw_session *session)
         sw_output_frame(session, &frame, false);
         zmq_msg_close(&frame);
     } else {
-        sw_session_end(session);
+        sw_inbound_end(session);
     }
 }
 
-static void send_ready(sw_session *session)
+static void send_ready(sw_inbound *session)
 {
     const sw_listener_options *options = &session->listener->options;
     uint8_t ready[SW_CURVE_READY + SW_METADATA_SIZE], metadata[SW_METADATA_SIZE];
@@ -81,7 +85,7 @@ static void send_ready(sw_session *session)
 
 /* "ERROR" and three digits, as libzmq's peers understand them. The connection closes once the peer
  * has read it, which its end of the connection shows, or with the time of the handshake. */
-static void send_error(sw_session *session, const char *status)
+static void send_error(sw_inbound *session, const char *status)
 {
     uint8_t error[10] = "\5ERROR\3";
     memcpy(error + 7, status, 3);
@@ -94,10 +98,15 @@ static void send_error(sw_session *session, const char *status)
     shutdown(session->fd, SHUT_WR);
 }
 
-void sw_handshake_finish(sw_session *session, sw_admission admission)
+void sw_handshake_finish(sw_inbound *session, sw_admission admission)
 {
     if (session->step != SW_STEP_ASKED || admission == SW_ADMISSION_WAIT)
         return;
+    if (admission == SW_ADMISSION_LATER && !session->reads_errors) {
+        session->listener->counters.refused++;
+        sw_inbound_end(session);
+        return;
+    }
     if (admission != SW_ADMISSION_GOOD) {
         send_error(session, admission == SW_ADMISSION_REFUSED ? "400" : "300");
         return;
@@ -110,31 +119,31 @@ void sw_handshake_finish(sw_session *session, sw_admission admission)
         subscribe_to_all(session);
 }
 
-/* The account of its key or uid. False: it has as many connections as it may. */
-static bool join_account(sw_session *session)
+/* The holding of its key or uid. False: it has as many connections as it may. */
+static bool join_holding(sw_inbound *session)
 {
     sw_listeners *all = session->listener->all;
-    const uint8_t *key = sw_session_key(session);
-    uint8_t name[SW_ACCOUNT_NAME] = {0};
+    const uint8_t *key = sw_inbound_key(session);
+    uint8_t name[SW_HOLDING_NAME] = {0};
     if (key == NULL && session->uid < 0)
         return true; /* its address has one */
     memcpy(name, key != NULL ? key : (const uint8_t *)&session->uid,
            key != NULL ? SW_CURVE_KEY : sizeof(session->uid));
-    session->by_name = sw_accounts_join(&all->accounts, key != NULL ? SW_ACCOUNT_KEY : SW_ACCOUNT_UID, name);
+    session->by_name = sw_holdings_join(&all->holdings, key != NULL ? SW_HOLDING_KEY : SW_HOLDING_UID, name);
     return session->by_name != NULL &&
            (key == NULL || session->by_name->connections <= all->options.limits.key_connections);
 }
 
 /* The peer has proved who it is, and says what it is. */
-static void ask(sw_session *session, sw_view metadata)
+static void ask(sw_inbound *session, sw_view metadata)
 {
     sw_listener *listener = session->listener;
-    if (!sw_metadata_accepts(listener->options.type, metadata)) {
+    if (!sw_metadata_accepts(listener->options.type, metadata, &session->reads_errors)) {
         sw_handshake_fail(session, "the peer's type of socket does not belong here");
         return;
     }
     session->step = SW_STEP_ASKED;
-    if (!join_account(session)) {
+    if (!join_holding(session)) {
         if (session->by_name == NULL) { /* out of memory: the peer comes again */
             sw_handshake_fail(session, "out of memory");
             return;
@@ -151,7 +160,7 @@ static void ask(sw_session *session, sw_view metadata)
 /* --- steps --- */
 
 /* True once the greeting is whole. What is wrong shows as early as it can. */
-static bool take_greeting(sw_session *session)
+static bool take_greeting(sw_inbound *session)
 {
     sw_listeners *all = session->listener->all;
     size_t missing = SW_GREETING - session->greeted, take = all->left < missing ? all->left : missing;
@@ -169,7 +178,7 @@ static bool take_greeting(sw_session *session)
     return size == SW_GREETING;
 }
 
-static void on_greeting(sw_session *session)
+static void on_greeting(sw_inbound *session)
 {
     char mechanism[LINE_SIZE] = {0};
     memcpy(mechanism, mechanism_of(session), strlen(mechanism_of(session)));
@@ -184,7 +193,7 @@ static void on_greeting(sw_session *session)
 
 static const char not_for_us[] = "it is not encrypted for this broker's key, or replayed";
 
-static void on_hello(sw_session *session, sw_view hello)
+static void on_hello(sw_inbound *session, sw_view hello)
 {
     uint8_t welcome[SW_CURVE_WELCOME];
     if (!sw_curve_hello(&session->curve, session->listener->options.secret_key, hello, welcome)) {
@@ -195,7 +204,7 @@ static void on_hello(sw_session *session, sw_view hello)
     sw_output_handshake(session, welcome, sizeof(welcome));
 }
 
-static void on_initiate(sw_session *session, sw_view initiate)
+static void on_initiate(sw_inbound *session, sw_view initiate)
 {
     uint8_t metadata[SW_CURVE_INITIATE_MAX];
     size_t size;
@@ -205,7 +214,7 @@ static void on_initiate(sw_session *session, sw_view initiate)
         sw_handshake_fail(session, not_for_us);
 }
 
-static void on_ready(sw_session *session, sw_view ready)
+static void on_ready(sw_inbound *session, sw_view ready)
 {
     size_t head = strlen("\5READY");
     if (ready.size < head || memcmp(ready.data, "\5READY", head) != 0)
@@ -214,7 +223,7 @@ static void on_ready(sw_session *session, sw_view ready)
         ask(session, (sw_view){ready.data + head, ready.size - head});
 }
 
-static void on_command(sw_session *session, sw_view command)
+static void on_command(sw_inbound *session, sw_view command)
 {
     if (session->step == SW_STEP_HELLO)
         on_hello(session, command);
@@ -225,7 +234,7 @@ static void on_command(sw_session *session, sw_view command)
 }
 
 /* True if there was a whole command. */
-static bool take_command(sw_session *session)
+static bool take_command(sw_inbound *session)
 {
     sw_listeners *all = session->listener->all;
     sw_frame frame;
@@ -246,7 +255,7 @@ static bool take_command(sw_session *session)
     return true;
 }
 
-void sw_handshake_work(sw_session *session)
+void sw_handshake_work(sw_inbound *session)
 {
     const sw_listeners *all = session->listener->all;
     if (session->step == SW_STEP_GREETING && take_greeting(session))

@@ -6,12 +6,14 @@
 #include "listen/state.h"
 
 /* Sends our half of the greeting. */
-void sw_handshake_begin(sw_session *session);
+void sw_handshake_begin(sw_inbound *session);
 /* Takes the bytes that were read for it, as far as they belong to the handshake. */
-void sw_handshake_work(sw_session *session);
+void sw_handshake_work(sw_inbound *session);
 /* Ends it as the owner decided. */
-void sw_handshake_finish(sw_session *session, sw_admission admission);
+void sw_handshake_finish(sw_inbound *session, sw_admission admission);
+/* Why a handshake ended that the peer gave up. */
+extern const char sw_handshake_gone[];
 /* Ends it, and the connection; `why` has static storage. */
-void sw_handshake_fail(sw_session *session, const char *why);
+void sw_handshake_fail(sw_inbound *session, const char *why);
 
 #endif

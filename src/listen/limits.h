@@ -1,6 +1,6 @@
 /* How many connections of each kind a process takes, from the number of descriptors that the system
- * allows it. Each share has its own part, so that strangers on tcp cannot lock out administrators on
- * ipc, or services. Pure. Used by the broker. */
+ * allows it. Each share has its own part, so that strangers on tcp cannot lock out administrators
+ * on ipc, or services. Pure. Used by the broker. */
 #ifndef SW_LISTEN_LIMITS_H
 #define SW_LISTEN_LIMITS_H
 

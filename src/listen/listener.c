@@ -40,16 +40,14 @@ static void set_accepting(sw_listeners *all, bool accepts)
             sw_loop_watch(all->loop, each->fd, accepts ? ZMQ_POLLIN : 0);
 }
 
-static const char too_late[] = "the peer hung up, or did not complete it in time";
-
 /* A peer that was silent since the last look is pinged; one that was for several is lost. */
-static void look_for_silence(sw_listener *listener, sw_session *session, int64_t now_ms)
+static void look_for_silence(sw_listener *listener, sw_inbound *session, int64_t now_ms)
 {
     const sw_listener_options *options = &listener->options;
     session->silent = session->was_heard ? 0 : (uint8_t)(session->silent + 1);
     session->was_heard = false;
     if (session->silent * options->heartbeat_ms >= options->silence_ms) {
-        sw_session_end(session);
+        sw_inbound_end(session);
         return;
     }
     if (session->silent > 0 && !session->is_blocked)
@@ -62,12 +60,12 @@ static void on_time(void *context)
 {
     sw_listeners *all = context;
     int64_t now_ms = sw_now_ms();
-    sw_session *first;
+    sw_inbound *first;
     if (now_ms >= all->resume_ms)
         set_accepting(all, true);
     for (int i = 0; i < SW_SHARES; i++)
         while ((first = all->handshakes[i].first) != NULL && first->link.due_ms <= now_ms)
-            sw_handshake_fail(first, too_late);
+            sw_handshake_fail(first, sw_handshake_gone);
     for (sw_listener *each = all->listeners; each != NULL; each = each->next)
         while ((first = each->watched.first) != NULL && first->link.due_ms <= now_ms)
             look_for_silence(each, first, now_ms);
@@ -78,7 +76,7 @@ static void on_time(void *context)
 
 /* Reads once, into the common buffer or the rest of a long frame. False at the end of the
  * connection, and when there is nothing. */
-static bool read_bytes(sw_session *session)
+static bool read_bytes(sw_inbound *session)
 {
     sw_listeners *all = session->listener->all;
     size_t room = sizeof(all->bytes);
@@ -86,7 +84,7 @@ static bool read_bytes(sw_session *session)
     ssize_t size = recv(session->fd, rest != NULL ? rest : all->bytes, room, MSG_DONTWAIT);
     if (size <= 0) {
         if (size == 0 || (errno != EAGAIN && errno != EINTR))
-            sw_handshake_fail(session, too_late);
+            sw_handshake_fail(session, sw_handshake_gone);
         return false;
     }
     if (rest != NULL)
@@ -99,7 +97,7 @@ static bool read_bytes(sw_session *session)
 
 static void on_ready(void *context, short ready)
 {
-    sw_session *session = context;
+    sw_inbound *session = context;
     sw_listener *listener = session->listener;
     sw_listeners *all = listener->all;
     if (ready & ZMQ_POLLOUT)
@@ -134,13 +132,13 @@ static void set_tcp(int fd)
 }
 
 /* Who is at the other end: an address, or a uid. False: its address has too many connections. */
-static bool identify(sw_session *session)
+static bool identify(sw_inbound *session)
 {
     sw_listeners *all = session->listener->all;
     struct sockaddr_storage from = {0};
     socklen_t size = sizeof(from), credentials_size = sizeof(struct ucred);
     struct ucred credentials;
-    uint8_t name[SW_ACCOUNT_NAME] = {0};
+    uint8_t name[SW_HOLDING_NAME] = {0};
     session->uid = -1;
     if (getpeername(session->fd, (struct sockaddr *)&from, &size) == 0 && sw_network_address(&from, name)) {
         set_tcp(session->fd);
@@ -151,7 +149,7 @@ static bool identify(sw_session *session)
         if (sw_networks_contain(&all->options.trusted, name))
             return true;
         sw_network_mask_host(name);
-        session->by_address = sw_accounts_join(&all->accounts, SW_ACCOUNT_ADDRESS, name);
+        session->by_address = sw_holdings_join(&all->holdings, SW_HOLDING_ADDRESS, name);
         return session->by_address != NULL &&
                session->by_address->connections <= all->options.limits.address_connections;
     }
@@ -160,14 +158,15 @@ static bool identify(sw_session *session)
     return true;
 }
 
-static void turn_away(sw_session *session, const char *why)
+static void turn_away(sw_inbound *session, const char *why)
 {
     session->listener->counters.turned_away++;
     sw_handshake_fail(session, why);
 }
 
-/* When too many handshakes are unfinished, the oldest makes room: it is the least likely to finish. */
-static void begin_handshake(sw_session *session)
+/* When too many handshakes are unfinished, the oldest makes room: it is the least likely to
+ * finish. */
+static void begin_handshake(sw_inbound *session)
 {
     sw_listeners *all = session->listener->all;
     sw_share share = session->listener->options.share;
@@ -184,7 +183,7 @@ static void begin_handshake(sw_session *session)
         sw_handshake_begin(session);
 }
 
-static void link_connection(sw_listener *listener, sw_session *session)
+static void link_connection(sw_listener *listener, sw_inbound *session)
 {
     session->next = listener->connections;
     if (listener->connections != NULL)
@@ -196,7 +195,7 @@ static void link_connection(sw_listener *listener, sw_session *session)
 void sw_listener_adopt(sw_listener *listener, int fd)
 {
     sw_listeners *all = listener->all;
-    sw_session *session = calloc(1, sizeof(*session));
+    sw_inbound *session = calloc(1, sizeof(*session));
     if (session == NULL || sw_loop_fd(all->loop, fd, ZMQ_POLLIN, on_ready, session) != SW_OK) {
         free(session);
         close(fd);
@@ -251,7 +250,7 @@ static void on_accept(void *context, short ready)
 
 /* --- the end of connections --- */
 
-static void free_connection(sw_session *session)
+static void free_connection(sw_inbound *session)
 {
     sw_listener *listener = session->listener;
     sw_listeners *all = listener->all;
@@ -263,8 +262,8 @@ static void free_connection(sw_session *session)
     sw_frame_reader_clear(&session->reader);
     if (session->by_name != NULL)
         session->by_name->bytes -= session->counted;
-    sw_accounts_leave(&all->accounts, &session->by_name);
-    sw_accounts_leave(&all->accounts, &session->by_address);
+    sw_holdings_leave(&all->holdings, &session->by_name);
+    sw_holdings_leave(&all->holdings, &session->by_address);
     if (session->partial != NULL)
         sw_message_close(session->partial);
     free(session->partial);
@@ -276,7 +275,7 @@ static void free_connection(sw_session *session)
 
 void sw_listeners_flush(sw_listeners *all)
 {
-    for (sw_session *each; (each = all->dirty) != NULL;) {
+    for (sw_inbound *each; (each = all->dirty) != NULL;) {
         all->dirty = each->next_dirty;
         each->is_dirty = false;
         if (!each->is_blocked)
@@ -288,7 +287,7 @@ void sw_listeners_reap(sw_listeners *all)
 {
     bool any = all->ended != NULL;
     sw_listeners_flush(all); /* nothing on the list of the dirty is freed */
-    for (sw_session *each; (each = all->ended) != NULL;) {
+    for (sw_inbound *each; (each = all->ended) != NULL;) {
         const sw_listener_owner *owner = &each->listener->owner;
         all->ended = each->next_ended;
         if (each->was_asked)
@@ -300,7 +299,7 @@ void sw_listeners_reap(sw_listeners *all)
         set_timer(all);
 }
 
-void sw_listener_decide(sw_session *session, sw_admission admission)
+void sw_listener_decide(sw_inbound *session, sw_admission admission)
 {
     sw_handshake_finish(session, admission);
 }
@@ -318,7 +317,7 @@ sw_listeners *sw_listeners_new(sw_loop *loop, const sw_listeners_options *option
     all->options = *options;
     all->resume_ms = SW_NEVER;
     all->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    sw_accounts_init(&all->accounts, options->secret);
+    sw_holdings_init(&all->holdings, options->secret);
     return all;
 }
 
@@ -360,10 +359,10 @@ sw_code sw_listener_bind(sw_listener *listener, const char *endpoint, bool is_gu
 }
 
 /* The connection that has something unsent, of any listener; NULL: none has. */
-static sw_session *next_unsent(const sw_listeners *all)
+static sw_inbound *next_unsent(const sw_listeners *all)
 {
     for (const sw_listener *listener = all->listeners; listener != NULL; listener = listener->next)
-        for (sw_session *each = listener->connections; each != NULL; each = each->next)
+        for (sw_inbound *each = listener->connections; each != NULL; each = each->next)
             if (each->step == SW_STEP_UP && each->unsent.bytes > 0)
                 return each;
     return NULL;
@@ -371,7 +370,7 @@ static sw_session *next_unsent(const sw_listeners *all)
 
 static void linger(sw_listeners *all, int64_t end_ms)
 {
-    sw_session *session;
+    sw_inbound *session;
     for (int64_t left; (session = next_unsent(all)) != NULL && (left = end_ms - sw_now_ms()) > 0;) {
         struct pollfd ready = {.fd = session->fd, .events = POLLOUT};
         if (poll(&ready, 1, (int)left) > 0)
@@ -391,7 +390,7 @@ static void close_listener(sw_listener *listener)
         free(socket);
     }
     while (listener->connections != NULL) {
-        sw_session *session = listener->connections;
+        sw_inbound *session = listener->connections;
         sw_loop_remove_fd(all->loop, session->fd);
         shutdown(session->fd, SHUT_WR);
         (void)!recv(session->fd, all->bytes, sizeof(all->bytes), MSG_DONTWAIT);
@@ -413,7 +412,7 @@ void sw_listeners_destroy(sw_listeners **pointer, int linger_ms)
         free(listener);
     }
     sw_timer_destroy(&all->timer);
-    sw_accounts_clear(&all->accounts);
+    sw_holdings_clear(&all->holdings);
     sw_piece_pool_clear(&all->pieces);
     if (all->spare >= 0)
         close(all->spare);

@@ -4,22 +4,23 @@
  * handshakes. Used by the broker. One thread.
  *
  * A handshake ends with a question to the owner: who is this, may it come in? The owner may answer
- * later. A refusal is said in the handshake: CURVE's and NULL's ERROR with 400, or 300 for "try
- * again", which libzmq reports as ZMQ_EVENT_HANDSHAKE_FAILED_AUTH. */
+ * later. A refusal is said in the handshake: CURVE's and NULL's ERROR with 400, which libzmq
+ * reports as ZMQ_EVENT_HANDSHAKE_FAILED_AUTH. "Try again" is an ERROR with 300 for peers that ask
+ * for it (metadata.h), and a hang-up for others: libzmq connects again only after that. */
 #ifndef SW_LISTEN_LISTENER_H
 #define SW_LISTEN_LISTENER_H
 
+#include "listen/inbound.h"
 #include "listen/limits.h"
 #include "listen/network.h"
-#include "listen/session.h"
 #include "net/loop.h"
 
 typedef struct sw_listeners sw_listeners;
 
 typedef struct sw_listeners_options {
     int64_t handshake_ms;
-    size_t account_bytes; /* half read and unsent, of all connections of a key or uid */
-    uint64_t secret;      /* seeds hashes */
+    size_t connection_bytes; /* half read and unsent, of all connections of a key or uid */
+    uint64_t secret;         /* seeds hashes */
     sw_listen_limits limits;
     sw_networks trusted; /* addresses without a bound of their own: balancers, gateways */
 } sw_listeners_options;
@@ -44,7 +45,7 @@ sw_code sw_listener_bind(sw_listener *listener, const char *endpoint, bool is_gu
 void sw_listener_adopt(sw_listener *listener, int fd);
 
 /* The owner's answer to a question that waits. Does nothing if the connection has ended. */
-void sw_listener_decide(sw_session *session, sw_admission admission);
+void sw_listener_decide(sw_inbound *session, sw_admission admission);
 
 /* Writes what was sent since the last call. Once per round, after everything else was done. */
 void sw_listeners_flush(sw_listeners *all);

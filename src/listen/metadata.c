@@ -12,7 +12,7 @@ static const struct {
     [SW_SOCKET_XSUB] = {"XSUB", {"PUB", "XPUB"}},
 };
 
-static const char type_name[] = "Socket-Type";
+static const char type_name[] = "Socket-Type", identity_name[] = "Identity";
 
 static bool is_peer(sw_socket_type own, sw_view type)
 {
@@ -39,13 +39,23 @@ static bool next_property(sw_view *rest, sw_view *name, sw_view *value)
     return true;
 }
 
-bool sw_metadata_accepts(sw_socket_type own, sw_view metadata)
+static bool is_named(sw_view name, const char *text)
 {
+    return name.size == strlen(text) && strncasecmp(name.data, text, name.size) == 0;
+}
+
+bool sw_metadata_accepts(sw_socket_type own, sw_view metadata, bool *reads_errors)
+{
+    const size_t size = strlen(SW_READS_ERRORS);
     bool accepted = false;
     sw_view name, value;
-    while (next_property(&metadata, &name, &value))
-        if (name.size == strlen(type_name) && strncasecmp(name.data, type_name, name.size) == 0)
+    *reads_errors = false;
+    while (next_property(&metadata, &name, &value)) {
+        if (is_named(name, type_name))
             accepted = is_peer(own, value);
+        else if (is_named(name, identity_name))
+            *reads_errors = value.size > size && memcmp(value.data, SW_READS_ERRORS, size) == 0;
+    }
     return accepted && metadata.size == 0;
 }
 

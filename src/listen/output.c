@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-static void soil(sw_session *session)
+static void soil(sw_inbound *session)
 {
     sw_listeners *all = session->listener->all;
     if (session->is_dirty)
@@ -15,22 +15,22 @@ static void soil(sw_session *session)
     all->dirty = session;
 }
 
-static bool append(sw_session *session, const void *bytes, size_t size)
+static bool append(sw_inbound *session, const void *bytes, size_t size)
 {
     soil(session);
     if (sw_unsent_add(&session->unsent, &session->listener->all->pieces, bytes, size))
         return true;
-    sw_session_end(session);
+    sw_inbound_end(session);
     return false;
 }
 
-void sw_output_bytes(sw_session *session, const void *bytes, size_t size)
+void sw_output_bytes(sw_inbound *session, const void *bytes, size_t size)
 {
     append(session, bytes, size);
 }
 
 /* "Framing": a length of one byte, or of eight in network order. */
-static bool append_head(sw_session *session, uint8_t flags, size_t size)
+static bool append_head(sw_inbound *session, uint8_t flags, size_t size)
 {
     uint8_t head[SW_FRAME_HEAD_MAX] = {flags, (uint8_t)size};
     if (size <= UINT8_MAX)
@@ -41,7 +41,7 @@ static bool append_head(sw_session *session, uint8_t flags, size_t size)
     return append(session, head, sizeof(head));
 }
 
-void sw_output_handshake(sw_session *session, const void *body, size_t size)
+void sw_output_handshake(sw_inbound *session, const void *body, size_t size)
 {
     if (append_head(session, SW_FRAME_COMMAND, size))
         append(session, body, size);
@@ -49,12 +49,12 @@ void sw_output_handshake(sw_session *session, const void *body, size_t size)
 
 /* --- encrypted: libzmq sends and expects a MESSAGE as a frame without flags --- */
 
-static bool is_encrypted(const sw_session *session)
+static bool is_encrypted(const sw_inbound *session)
 {
     return session->listener->options.secret_key != NULL;
 }
 
-static bool seal_small(sw_session *session, uint8_t flags, const void *data, size_t size)
+static bool seal_small(sw_inbound *session, uint8_t flags, const void *data, size_t size)
 {
     uint8_t sealed[SW_CURVE_OVERHEAD + SW_UNSENT_COPIED];
     if (size > 0)
@@ -64,20 +64,20 @@ static bool seal_small(sw_session *session, uint8_t flags, const void *data, siz
            append(session, sealed, SW_CURVE_OVERHEAD + size);
 }
 
-static bool append_frame(sw_session *session, zmq_msg_t *frame)
+static bool append_frame(sw_inbound *session, zmq_msg_t *frame)
 {
     if (sw_unsent_add_frame(&session->unsent, &session->listener->all->pieces, frame))
         return true;
-    sw_session_end(session);
+    sw_inbound_end(session);
     return false;
 }
 
-static bool seal_large(sw_session *session, uint8_t flags, zmq_msg_t *frame)
+static bool seal_large(sw_inbound *session, uint8_t flags, zmq_msg_t *frame)
 {
     zmq_msg_t sealed;
     size_t size = zmq_msg_size(frame);
     if (zmq_msg_init_size(&sealed, SW_CURVE_OVERHEAD + size) != 0) {
-        sw_session_end(session);
+        sw_inbound_end(session);
         return false;
     }
     uint8_t *bytes = zmq_msg_data(&sealed);
@@ -90,7 +90,7 @@ static bool seal_large(sw_session *session, uint8_t flags, zmq_msg_t *frame)
 
 /* --- frames and commands --- */
 
-void sw_output_command(sw_session *session, const void *body, size_t size)
+void sw_output_command(sw_inbound *session, const void *body, size_t size)
 {
     if (is_encrypted(session))
         seal_small(session, SW_CURVE_COMMAND, body, size);
@@ -98,7 +98,7 @@ void sw_output_command(sw_session *session, const void *body, size_t size)
         sw_output_handshake(session, body, size);
 }
 
-static bool append_message_frame(sw_session *session, zmq_msg_t *frame, bool more)
+static bool append_message_frame(sw_inbound *session, zmq_msg_t *frame, bool more)
 {
     size_t size = zmq_msg_size(frame);
     uint8_t flags = more ? SW_CURVE_MORE : 0;
@@ -108,7 +108,7 @@ static bool append_message_frame(sw_session *session, zmq_msg_t *frame, bool mor
                                     : seal_large(session, flags, frame);
 }
 
-bool sw_output_frame(sw_session *session, zmq_msg_t *frame, bool more)
+bool sw_output_frame(sw_inbound *session, zmq_msg_t *frame, bool more)
 {
     bool good = append_message_frame(session, frame, more);
     if (good && !more)
@@ -118,7 +118,7 @@ bool sw_output_frame(sw_session *session, zmq_msg_t *frame, bool more)
 
 /* --- the socket --- */
 
-static void set_blocked(sw_session *session, bool blocked)
+static void set_blocked(sw_inbound *session, bool blocked)
 {
     short events = blocked ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
     if (session->is_blocked == blocked)
@@ -129,7 +129,7 @@ static void set_blocked(sw_session *session, bool blocked)
 
 /* A failure does not end the connection by itself: what the peer sent before it went is read first,
  * and the read then reports the end. */
-void sw_output_write(sw_session *session)
+void sw_output_write(sw_inbound *session)
 {
     sw_listeners *all = session->listener->all;
     if (session->step == SW_STEP_ENDED)
@@ -143,12 +143,12 @@ void sw_output_write(sw_session *session)
     sw_output_count(session);
 }
 
-void sw_output_count(sw_session *session)
+void sw_output_count(sw_inbound *session)
 {
-    sw_account *account = session->by_name;
-    if (account == NULL || !session->listener->options.counts_bytes)
+    sw_holding *holding = session->by_name;
+    if (holding == NULL || !session->listener->options.counts_bytes)
         return;
     size_t bytes = session->unsent.bytes + session->partial_bytes + sw_frame_reader_held(&session->reader);
-    account->bytes += bytes - session->counted;
+    holding->bytes += bytes - session->counted;
     session->counted = bytes;
 }

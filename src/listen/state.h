@@ -2,9 +2,9 @@
 #ifndef SW_LISTEN_STATE_H
 #define SW_LISTEN_STATE_H
 
-#include "listen/account.h"
 #include "listen/curve.h"
 #include "listen/frame_reader.h"
+#include "listen/holding.h"
 #include "listen/listener.h"
 #include "listen/unsent.h"
 
@@ -26,36 +26,37 @@ typedef enum {
 
 /* Connections in the order in which a time of equal length runs out for them. */
 typedef struct sw_due_queue {
-    struct sw_session *first, *last;
+    struct sw_inbound *first, *last;
     uint32_t count;
 } sw_due_queue;
 
 typedef struct sw_due_link {
     sw_due_queue *queue; /* NULL: it is in none */
-    struct sw_session *next, *previous;
+    struct sw_inbound *next, *previous;
     int64_t due_ms;
 } sw_due_link;
 
-struct sw_session {
+struct sw_inbound {
     sw_listener *listener;
     void *user;
     int fd;
-    uint8_t step;     /* sw_step */
-    uint8_t minor;    /* the peer's version is 3.minor */
-    bool was_asked;   /* admit was called */
-    bool is_dirty;    /* on the list of those to be written */
-    bool is_blocked;  /* the socket accepts nothing now */
-    bool was_heard;   /* since the last look at its silence */
-    bool is_overfull; /* the message has more frames than fit; the rest is dropped */
-    uint8_t silent;   /* looks since it was heard */
-    uint8_t greeted;  /* bytes of the greeting so far */
+    uint8_t step;      /* sw_step */
+    uint8_t minor;     /* the peer's version is 3.minor */
+    bool reads_errors; /* it tries again after an ERROR */
+    bool was_asked;    /* admit was called */
+    bool is_dirty;     /* on the list of those to be written */
+    bool is_blocked;   /* the socket accepts nothing now */
+    bool was_heard;    /* since the last look at its silence */
+    bool is_overfull;  /* the message has more frames than fit; the rest is dropped */
+    uint8_t silent;    /* looks since it was heard */
+    uint8_t greeted;   /* bytes of the greeting so far */
     union {
         uint8_t greeting[SW_GREETING];
         sw_curve curve; /* behind the greeting */
     };
     int64_t uid;
     struct sockaddr_storage *address; /* NULL on ipc */
-    sw_account *by_address, *by_name; /* name: key or uid */
+    sw_holding *by_address, *by_name; /* name: key or uid */
     size_t counted;                   /* bytes in by_name */
     size_t message_max;
     sw_frame_reader reader;
@@ -63,8 +64,8 @@ struct sw_session {
     size_t partial_bytes;
     sw_unsent unsent;
     sw_due_link link; /* in the queue of handshakes, then of those that are watched for silence */
-    struct sw_session *next_dirty, *next_ended;
-    struct sw_session *next, *previous; /* all of the listener */
+    struct sw_inbound *next_dirty, *next_ended;
+    struct sw_inbound *next, *previous; /* all of the listener */
 };
 
 typedef struct sw_endpoint_socket {
@@ -81,7 +82,7 @@ struct sw_listener {
     sw_listener_owner owner;
     sw_listener_counters counters;
     sw_endpoint_socket *sockets;
-    sw_session *connections;
+    sw_inbound *connections;
     sw_due_queue watched; /* for silence */
 };
 
@@ -92,12 +93,12 @@ struct sw_listeners {
     int64_t resume_ms; /* when to accept again; SW_NEVER: it accepts */
     sw_listeners_options options;
     sw_listener *listeners;
-    sw_accounts accounts;
+    sw_holdings holdings;
     sw_piece_pool pieces;
     uint32_t open[SW_SHARES];
     sw_due_queue handshakes[SW_SHARES];
-    sw_session *dirty, *ended;
-    sw_session *reading; /* whose bytes are at `at` */
+    sw_inbound *dirty, *ended;
+    sw_inbound *reading; /* whose bytes are at `at` */
     uint8_t *at;
     size_t left;
     uint8_t bytes[SW_READ_SIZE];

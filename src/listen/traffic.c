@@ -1,4 +1,4 @@
-/* Messages and commands of a connection that is up (session.h). Words in quotes name sections of
+/* Messages and commands of a connection that is up (inbound.h). Words in quotes name sections of
  * ZeroMQ RFC 37. */
 #include "listen/output.h"
 
@@ -10,17 +10,17 @@
 
 /* --- out --- */
 
-static bool is_full(const sw_session *session)
+static bool is_full(const sw_inbound *session)
 {
     const sw_listener_options *options = &session->listener->options;
-    const sw_account *account = options->counts_bytes ? session->by_name : NULL;
+    const sw_holding *holding = options->counts_bytes ? session->by_name : NULL;
     return session->is_blocked &&
            (session->unsent.bytes > options->unsent_bytes ||
             session->unsent.messages >= options->unsent_messages ||
-            (account != NULL && account->bytes > session->listener->all->options.account_bytes));
+            (holding != NULL && holding->bytes > session->listener->all->options.connection_bytes));
 }
 
-int sw_session_send(sw_session *session, sw_message *message)
+int sw_inbound_send(sw_inbound *session, sw_message *message)
 {
     if (session->step != SW_STEP_UP)
         return EPIPE;
@@ -47,7 +47,7 @@ static bool is_command(const uint8_t *body, size_t size, const char *name)
 
 /* "Connection Heartbeating": a PING is answered with its context, which follows a time to live of
  * two bytes. A peer that does not read gets no answer, so that none pile up. */
-static void pong(sw_session *session, const uint8_t *ping, size_t size)
+static void pong(sw_inbound *session, const uint8_t *ping, size_t size)
 {
     const size_t head = 7;
     uint8_t body[5 + CONTEXT_MAX] = "\4PONG";
@@ -58,17 +58,17 @@ static void pong(sw_session *session, const uint8_t *ping, size_t size)
     sw_output_command(session, body, 5 + context);
 }
 
-static bool take_topic(sw_session *session, sw_message *message, const uint8_t *topic, size_t size)
+static bool take_topic(sw_inbound *session, sw_message *message, const uint8_t *topic, size_t size)
 {
     message->count = 0;
     if (sw_message_add(message, topic, size))
         return true;
-    sw_session_end(session);
+    sw_inbound_end(session);
     return false;
 }
 
 /* Commands of an unknown name are ignored. */
-static sw_arrival take_command(sw_session *session, const uint8_t *body, size_t size, sw_message *message)
+static sw_arrival take_command(sw_inbound *session, const uint8_t *body, size_t size, sw_message *message)
 {
     bool is_publisher = session->listener->options.type == SW_SOCKET_XPUB;
     if (is_command(body, size, "PING"))
@@ -83,7 +83,7 @@ static sw_arrival take_command(sw_session *session, const uint8_t *body, size_t 
 }
 
 /* ZMTP 3.0 subscribes with a message: 1 or 0, and the topic. */
-static sw_arrival subscription_of(sw_session *session, sw_message *message)
+static sw_arrival subscription_of(sw_inbound *session, sw_message *message)
 {
     sw_view view = sw_message_view(message, 0);
     if (message->count != 1 || message->overflow || view.size == 0 || (uint8_t)view.data[0] > 1)
@@ -122,14 +122,14 @@ static bool make_frame(sw_frame *from, const uint8_t *data, size_t size, zmq_msg
     return true;
 }
 
-static sw_arrival take_frame(sw_session *session, sw_frame *from, sw_message *message)
+static sw_arrival take_frame(sw_inbound *session, sw_frame *from, sw_message *message)
 {
     uint8_t flags = from->flags & (SW_FRAME_MORE | SW_FRAME_COMMAND), *data = from->data;
     size_t size = from->size;
     zmq_msg_t frame;
     if (session->listener->options.secret_key != NULL) {
         if (!sw_curve_open(&session->curve, data, size, &flags)) {
-            sw_session_end(session);
+            sw_inbound_end(session);
             return SW_ARRIVAL_NONE;
         }
         flags = (uint8_t)((flags & SW_CURVE_MORE ? SW_FRAME_MORE : 0) |
@@ -142,7 +142,7 @@ static sw_arrival take_frame(sw_session *session, sw_frame *from, sw_message *me
     session->partial_bytes += size;
     message->overflow |= message->count == SW_FRAMES_MAX + 2;
     if (!message->overflow && !make_frame(from, data, size, &frame)) {
-        sw_session_end(session);
+        sw_inbound_end(session);
         return SW_ARRIVAL_NONE;
     }
     if (!message->overflow)
@@ -161,7 +161,7 @@ static void move_message(sw_message *to, sw_message *from)
     sw_message_close(from);
 }
 
-static void resume(sw_session *session, sw_message *message)
+static void resume(sw_inbound *session, sw_message *message)
 {
     message->count = 0;
     message->overflow = false;
@@ -173,12 +173,12 @@ static void resume(sw_session *session, sw_message *message)
 }
 
 /* Keeps the frames of a message that has not come whole. */
-static void suspend(sw_session *session, sw_message *message)
+static void suspend(sw_inbound *session, sw_message *message)
 {
     if (session->partial_bytes > 0 || message->count > 0) {
         session->partial = malloc(sizeof(*session->partial));
         if (session->partial == NULL)
-            sw_session_end(session);
+            sw_inbound_end(session);
         else
             move_message(session->partial, message);
     }
@@ -186,23 +186,23 @@ static void suspend(sw_session *session, sw_message *message)
     sw_output_count(session);
 }
 
-/* Bytes that the next frame may have: what the message has left, and what its account has. */
-static size_t frame_bound(const sw_session *session)
+/* Bytes that the next frame may have: what the message has left, and what its holding has. */
+static size_t frame_bound(const sw_inbound *session)
 {
     const sw_listeners *all = session->listener->all;
-    const sw_account *account = session->listener->options.counts_bytes ? session->by_name : NULL;
+    const sw_holding *holding = session->listener->options.counts_bytes ? session->by_name : NULL;
     size_t overhead = session->listener->options.secret_key != NULL ? SW_CURVE_OVERHEAD : 0;
     size_t bound =
         session->message_max > session->partial_bytes ? session->message_max - session->partial_bytes : 0;
-    if (account != NULL) {
-        size_t others = account->bytes - session->counted;
-        size_t room = all->options.account_bytes > others ? all->options.account_bytes - others : 0;
+    if (holding != NULL) {
+        size_t others = holding->bytes - session->counted;
+        size_t room = all->options.connection_bytes > others ? all->options.connection_bytes - others : 0;
         bound = room < bound ? room : bound;
     }
     return bound + overhead;
 }
 
-sw_arrival sw_session_next(sw_session *session, sw_message *message)
+sw_arrival sw_inbound_next(sw_inbound *session, sw_message *message)
 {
     sw_listeners *all = session->listener->all;
     bool is_subscriber = session->listener->options.type == SW_SOCKET_XPUB;
@@ -214,7 +214,7 @@ sw_arrival sw_session_next(sw_session *session, sw_message *message)
         if (result == SW_FRAME_NONE)
             break;
         if (result != SW_FRAME_WHOLE) {
-            sw_session_end(session);
+            sw_inbound_end(session);
             break;
         }
         sw_arrival arrival = take_frame(session, &frame, message);

@@ -4,8 +4,10 @@
 #include "net/monitor.h"
 #include "net/zmtp.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define STATUS_LATER    300     /* in an ERROR: "temporary error", see ZeroMQ RFC 27 */
 #define RECONNECT_NEVER 3600000 /* ms; libzmq would send what was meant for the lost peer */
@@ -24,12 +26,25 @@ static bool set(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
 }
 
+/* Says to the broker that we try again after an ERROR, so that it may send one. libzmq's ROUTER
+ * wants it to be unique. */
+static bool set_identity(void *socket)
+{
+    uint64_t number;
+    char text[32];
+    if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+        return false;
+    int size = snprintf(text, sizeof(text), "sitewire-%016llx", (unsigned long long)number);
+    return zmq_setsockopt(socket, ZMQ_ROUTING_ID, text, (size_t)size) == 0;
+}
+
 static bool open_socket(sw_dealer *dealer, const char *endpoint, const sw_dealer_options *o, bool encrypted)
 {
     int64_t message_max = (int64_t)o->message_max;
     void *socket = dealer->socket = zmq_socket(o->context, ZMQ_DEALER);
-    return socket != NULL && set(socket, ZMQ_LINGER, 0) && set(socket, ZMQ_SNDHWM, o->send_max) &&
-           set(socket, ZMQ_RCVHWM, o->receive_max) && set(socket, ZMQ_RECONNECT_IVL, RECONNECT_NEVER) &&
+    return socket != NULL && set_identity(socket) && set(socket, ZMQ_LINGER, 0) &&
+           set(socket, ZMQ_SNDHWM, o->send_max) && set(socket, ZMQ_RCVHWM, o->receive_max) &&
+           set(socket, ZMQ_RECONNECT_IVL, RECONNECT_NEVER) &&
            set(socket, ZMQ_HEARTBEAT_IVL, o->heartbeat_ms) &&
            (o->silence_ms == 0 || set(socket, ZMQ_HEARTBEAT_TIMEOUT, o->silence_ms)) &&
            set(socket, ZMQ_IPV6, o->ipv6_names || strchr(endpoint, '[') != NULL) &&

@@ -34,7 +34,7 @@ static sw_broker *broker_of_run(void)
                                   .message_max = 1 << 20,
                                   .replies_max = 100,
                                   .replies_bytes = 100000,
-                                  .account_bytes = 1 << 20,
+                                  .connection_bytes = 1 << 20,
                                   .handshake_ms = 5000,
                                   .drain_ms = 1000};
     options.core.service_calls = options.core.client_calls = 64;

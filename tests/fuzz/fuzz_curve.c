@@ -1,5 +1,6 @@
-/* A client's CURVE commands, wrong in any way: HELLO, INITIATE and MESSAGE. The first byte says which
- * of them is fuzzed, behind those before it, which are good ones made with keys that never change. */
+/* A client's CURVE commands, wrong in any way: HELLO, INITIATE and MESSAGE. The first byte says
+ * which of them is fuzzed, behind those before it, which are good ones made with keys that never
+ * change. */
 #include "listen/curve.h"
 
 #include <sodium.h>

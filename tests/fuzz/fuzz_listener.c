@@ -1,6 +1,6 @@
-/* What a stranger may send to a listener: from the greeting on, or behind a good greeting, or behind
- * a whole handshake, to a ROUTER or an XPUB, with NULL or CURVE. Messages keep to the bound, nothing
- * comes behind a violation, and nothing stays in an account. */
+/* What a stranger may send to a listener: from the greeting on, or behind a good greeting, or
+ * behind a whole handshake, to a ROUTER or an XPUB, with NULL or CURVE. Messages keep to the bound,
+ * nothing comes behind a violation, and nothing stays in a holding. */
 #include "listen/state.h"
 
 #include <stdlib.h>
@@ -11,29 +11,29 @@
 #define MESSAGE_MAX 4096
 #define SIZE_MOST   65536 /* fits a socket, so that nobody waits */
 
-static sw_admission admit(void *context, sw_session *session)
+static sw_admission admit(void *context, sw_inbound *session)
 {
     (void)context;
     (void)session;
     return SW_ADMISSION_GOOD;
 }
 
-static void on_read(void *context, sw_session *session)
+static void on_read(void *context, sw_inbound *session)
 {
     (void)context;
     sw_message message;
-    while (sw_session_next(session, &message) != SW_ARRIVAL_NONE) {
+    while (sw_inbound_next(session, &message) != SW_ARRIVAL_NONE) {
         size_t size = 0;
         for (int i = 0; i < message.count; i++)
             size += sw_message_view(&message, i).size;
         if (size > MESSAGE_MAX)
             abort();
-        sw_session_send(session, &message);
+        sw_inbound_send(session, &message);
         sw_message_close(&message);
     }
 }
 
-static void on_lost(void *context, sw_session *session)
+static void on_lost(void *context, sw_inbound *session)
 {
     (void)context;
     (void)session;
@@ -47,7 +47,7 @@ static void open_listeners(void)
 {
     static const uint8_t secret_key[32] = {1, 2, 3};
     const sw_listener_owner owner = {NULL, admit, on_read, on_lost};
-    sw_listeners_options options = {.handshake_ms = 100000, .account_bytes = 100000};
+    sw_listeners_options options = {.handshake_ms = 100000, .connection_bytes = 100000};
     sw_listen_limits_derive(&options.limits, 1000, 100, 100);
     loop = sw_loop_new();
     all = loop == NULL ? NULL : sw_listeners_new(loop, &options);
@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     close(fds[0]);
     for (int i = 0; i < 3; i++)
         turn();
-    if (all->accounts.slab.used != 0 || all->open[SW_SHARE_LOCAL] != 0)
+    if (all->holdings.slab.used != 0 || all->open[SW_SHARE_LOCAL] != 0)
         abort();
     return 0;
 }

@@ -14,7 +14,8 @@ void raw_shake(int fd, const char *type);
 /* A frame: flags as in frame_reader.h, except LONG, which follows from the size. */
 void raw_frame(int fd, int flags, const void *data, size_t size);
 void raw_subscribe(int fd, const char *topic);
-/* Reads what has come, at most `room` bytes; 0: nothing. -1: the other end closed the connection. */
+/* Reads what has come, at most `room` bytes; 0: nothing. -1: the other end closed the
+ * connection. */
 ssize_t raw_read(int fd, void *bytes, size_t room);
 /* Whether the other end has closed; drops what has come. */
 bool raw_is_closed(int fd);

@@ -1,6 +1,7 @@
 /* Who calls, and what they may call. On tcp a caller is identified by its public key, on ipc by
  * its uid; the user service says which user that is. auth.c says who comes in and judges
- * callers, user_query.c asks the user service. Pure functions of time: callers pass `now_us`. Used by the files of io/. */
+ * callers, user_query.c asks the user service. Pure functions of time: callers pass `now_us`. Used
+ * by the files of io/. */
 #ifndef SW_BROKER_AUTH_H
 #define SW_BROKER_AUTH_H
 

@@ -1,5 +1,5 @@
-/* Log lines about identities and refusals, each kind limited to a rate (base/log.h); the counters of
- * Stats include what was not logged. Used by auth.c and subscribers.c. */
+/* Log lines about identities and refusals, each kind limited to a rate (base/log.h); the counters
+ * of Stats include what was not logged. Used by auth.c and subscribers.c. */
 #ifndef SW_BROKER_REFUSALS_H
 #define SW_BROKER_REFUSALS_H
 

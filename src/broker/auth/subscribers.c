@@ -52,22 +52,22 @@ static void leave_identity(sw_subscriber *subscriber)
     subscriber->identity = NULL;
 }
 
-sw_admission sw_subscribers_admit(sw_subscribers *all, sw_session *session, int64_t now_us)
+sw_admission sw_subscribers_admit(sw_subscribers *all, sw_inbound *session, int64_t now_us)
 {
     char key[SW_KEY_SIZE] = "";
     sw_identity *identity;
     sw_subscriber *subscriber = calloc(1, sizeof(*subscriber));
     if (subscriber == NULL) { /* as in io/rounds.c */
-        sw_session_end(session);
+        sw_inbound_end(session);
         return SW_ADMISSION_WAIT;
     }
     subscriber->session = session;
     subscriber->waiter.decide = decide;
-    sw_session_set_user(session, subscriber);
-    if (sw_session_key(session) != NULL)
-        sw_key_to_text(sw_session_key(session), key);
+    sw_inbound_set_user(session, subscriber);
+    if (sw_inbound_key(session) != NULL)
+        sw_key_to_text(sw_inbound_key(session), key);
     sw_admission admission = sw_auth_admit_subscriber(all->auth, &subscriber->waiter, sw_view_of(key),
-                                                      sw_session_uid(session), &identity, now_us);
+                                                      sw_inbound_uid(session), &identity, now_us);
     if (identity != NULL)
         join_identity(subscriber, identity);
     if (admission == SW_ADMISSION_GOOD)
@@ -76,9 +76,9 @@ sw_admission sw_subscribers_admit(sw_subscribers *all, sw_session *session, int6
 }
 
 /* The user's bound is free at once; the memory goes little by little. */
-void sw_subscribers_lost(sw_subscribers *all, sw_session *session)
+void sw_subscribers_lost(sw_subscribers *all, sw_inbound *session)
 {
-    sw_subscriber *subscriber = sw_session_user(session);
+    sw_subscriber *subscriber = sw_inbound_user(session);
     if (subscriber == NULL)
         return;
     sw_waiter_leave(&subscriber->waiter);
@@ -103,15 +103,15 @@ bool sw_subscribers_sweep(sw_subscribers *all)
 
 static void cut(sw_subscribers *all, const sw_subscriber *subscriber)
 {
-    all->cut[sw_session_uid(subscriber->session) < 0]++;
-    sw_session_end(subscriber->session);
+    all->cut[sw_inbound_uid(subscriber->session) < 0]++;
+    sw_inbound_end(subscriber->session);
 }
 
 void sw_subscribers_check(sw_subscribers *all, sw_identity *identity, int64_t now_us)
 {
     bool good = sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD;
     for (const sw_subscriber *each = identity->subscribers; each != NULL; each = each->same_next)
-        if (each->is_settled && sw_session_is_up(each->session) &&
+        if (each->is_settled && sw_inbound_is_up(each->session) &&
             (!good || each->rights != identity->rights))
             cut(all, each);
 }
@@ -207,11 +207,11 @@ static void take(sw_subscribers *all, sw_subscriber *subscriber, sw_arrival arri
         unsubscribe(all, subscriber, topic);
 }
 
-void sw_subscribers_read(sw_subscribers *all, sw_session *session)
+void sw_subscribers_read(sw_subscribers *all, sw_inbound *session)
 {
-    sw_subscriber *subscriber = sw_session_user(session);
+    sw_subscriber *subscriber = sw_inbound_user(session);
     sw_message message;
-    for (sw_arrival arrival; (arrival = sw_session_next(session, &message)) != SW_ARRIVAL_NONE;) {
+    for (sw_arrival arrival; (arrival = sw_inbound_next(session, &message)) != SW_ARRIVAL_NONE;) {
         take(all, subscriber, arrival, sw_message_view(&message, 0));
         sw_message_close(&message);
     }
@@ -263,7 +263,7 @@ static void deliver(void *context, sw_topic_owner *owner, size_t size)
     if (!may_hear(d, subscriber->identity))
         return;
     if (copy_event(&copy, d->event))
-        sw_session_send(subscriber->session, &copy);
+        sw_inbound_send(subscriber->session, &copy);
     sw_message_close(&copy);
 }
 

@@ -16,7 +16,7 @@
 typedef struct sw_subscriber {
     sw_topic_owner topics; /* first: the topics know it by this */
     sw_waiter waiter;
-    sw_session *session;                             /* NULL: it has left */
+    sw_inbound *session;                             /* NULL: it has left */
     struct sw_subscriber *same_next, *same_previous; /* the other ones of its identity */
     sw_identity *identity;
     sw_quota *quota;
@@ -42,15 +42,16 @@ void sw_subscribers_open(sw_subscribers *all, sw_auth *auth, const sw_broker_opt
 void sw_subscribers_close(sw_subscribers *all);
 
 /* The functions of a sw_listener_owner: a connection asks to come in, subscribes, and ends. */
-sw_admission sw_subscribers_admit(sw_subscribers *all, sw_session *session, int64_t now_us);
-void sw_subscribers_read(sw_subscribers *all, sw_session *session);
-void sw_subscribers_lost(sw_subscribers *all, sw_session *session);
+sw_admission sw_subscribers_admit(sw_subscribers *all, sw_inbound *session, int64_t now_us);
+void sw_subscribers_read(sw_subscribers *all, sw_inbound *session);
+void sw_subscribers_lost(sw_subscribers *all, sw_inbound *session);
 
 /* Sends an event to whoever may hear it: topic and body. Does not consume it. */
 void sw_subscribers_send(sw_subscribers *all, sw_message *event, int64_t now_us);
 /* Ends the connections of an identity whose rights have changed since they came. */
 void sw_subscribers_check(sw_subscribers *all, sw_identity *identity, int64_t now_us);
-/* Removes a bounded number of subscriptions of connections that have ended. True if there are more. */
+/* Removes a bounded number of subscriptions of connections that have ended. True if there are
+ * more. */
 bool sw_subscribers_sweep(sw_subscribers *all);
 
 #endif

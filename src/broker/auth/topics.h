@@ -1,6 +1,6 @@
-/* Which subscriptions match a topic: prefixes, by hash. A subscription costs a fixed time to add and
- * to remove, whatever others there are; those of an owner that has left are removed a few at a time.
- * Pure. Used by subscribers.c.
+/* Which subscriptions match a topic: prefixes, by hash. A subscription costs a fixed time to add
+ * and to remove, whatever others there are; those of an owner that has left are removed a few at a
+ * time. Pure. Used by subscribers.c.
  *
  * An event looks up its own prefixes, one for each length that any subscription has. */
 #ifndef SW_BROKER_TOPICS_H
@@ -44,7 +44,8 @@ void sw_topics_clear(sw_topics *topics);
 bool sw_topics_add(sw_topics *topics, sw_topic_owner *owner, sw_view topic);
 /* Takes one of these back; false if there is none. */
 bool sw_topics_remove(sw_topics *topics, sw_topic_owner *owner, sw_view topic);
-/* The owner has left: it matches nothing any more. It must stay until sw_topics_sweep returns it. */
+/* The owner has left: it matches nothing any more. It must stay until sw_topics_sweep returns
+ * it. */
 void sw_topics_leave(sw_topics *topics, sw_topic_owner *owner);
 /* Removes up to *steps subscriptions of owners that have left, and counts *steps down. Returns one
  * that has none left, which may be freed; NULL if there is no such one yet. */

@@ -4,7 +4,7 @@
 #define SW_BROKER_WAITER_H
 
 #include "broker/auth/identity.h"
-#include "listen/session.h"
+#include "listen/inbound.h"
 
 typedef struct sw_waiter {
     struct sw_waiter *next, *previous;

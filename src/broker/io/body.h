@@ -50,8 +50,8 @@ void sw_body_free(sw_body_pool *pool, sw_body *body);
 /* Sets a payload that is in a frame of its own; the body borrows the frame. */
 void sw_body_set_payload(sw_body *body, zmq_msg_t *frame);
 /* The same body in as little memory as possible: a live one has room for many frames, and the
- * messages of a batch share its buffer, so a small message that waits would keep a large one. Consumes the body on
- * success; NULL when out of memory. */
+ * messages of a batch share its buffer, so a small message that waits would keep a large one.
+ * Consumes the body on success; NULL when out of memory. */
 sw_body *sw_body_pack(sw_body_pool *pool, sw_body *body);
 
 #endif

@@ -10,22 +10,22 @@
 /* --- publishers --- */
 
 /* On ipc, the file mode says who may publish; without encryption, anybody on tcp who reaches it. */
-static sw_admission admit_publisher(void *context, sw_session *session)
+static sw_admission admit_publisher(void *context, sw_inbound *session)
 {
     sw_events *events = context;
     char key[SW_KEY_SIZE], address[SW_ADDRESS_TEXT_SIZE];
-    if (sw_session_key(session) == NULL)
+    if (sw_inbound_key(session) == NULL)
         return SW_ADMISSION_GOOD;
-    sw_key_to_text(sw_session_key(session), key);
-    return sw_auth_admit_service(events->auth, key, sw_session_address(session, address));
+    sw_key_to_text(sw_inbound_key(session), key);
+    return sw_auth_admit_service(events->auth, key, sw_inbound_address(session, address));
 }
 
-static void read_publisher(void *context, sw_session *session)
+static void read_publisher(void *context, sw_inbound *session)
 {
     sw_events *events = context;
     sw_message message;
     int64_t now_us = sw_now_us();
-    while (sw_session_next(session, &message) != SW_ARRIVAL_NONE) {
+    while (sw_inbound_next(session, &message) != SW_ARRIVAL_NONE) {
         if (!message.overflow)
             sw_subscribers_send(&events->subscribers, &message, now_us);
         events->forwarded++;
@@ -33,7 +33,7 @@ static void read_publisher(void *context, sw_session *session)
     }
 }
 
-static void lose_publisher(void *context, sw_session *session)
+static void lose_publisher(void *context, sw_inbound *session)
 {
     (void)context;
     (void)session;
@@ -41,12 +41,12 @@ static void lose_publisher(void *context, sw_session *session)
 
 /* --- subscribers --- */
 
-static sw_admission admit_subscriber(void *context, sw_session *session)
+static sw_admission admit_subscriber(void *context, sw_inbound *session)
 {
     return sw_subscribers_admit(&((sw_events *)context)->subscribers, session, sw_now_us());
 }
 
-static void read_subscriber(void *context, sw_session *session)
+static void read_subscriber(void *context, sw_inbound *session)
 {
     sw_subscribers_read(&((sw_events *)context)->subscribers, session);
 }
@@ -58,7 +58,7 @@ static void sweep(void *context)
     sw_timer_start(events->sweep, sw_subscribers_sweep(&events->subscribers) ? 0 : SW_NEVER);
 }
 
-static void lose_subscriber(void *context, sw_session *session)
+static void lose_subscriber(void *context, sw_inbound *session)
 {
     sw_events *events = context;
     sw_subscribers_lost(&events->subscribers, session);

@@ -36,7 +36,7 @@ static sw_code open_listeners(sw_broker *broker, sw_error *error)
 {
     const sw_broker_options *options = broker->options;
     sw_listeners_options o = {.handshake_ms = options->handshake_ms,
-                              .account_bytes = (size_t)options->account_bytes,
+                              .connection_bytes = (size_t)options->connection_bytes,
                               .secret = broker->secret};
     sw_code code = sw_networks_parse(&o.trusted, options->trusted_addresses, error);
     if (code != SW_OK)
@@ -110,9 +110,9 @@ static sw_listener_options options_of(const sw_broker *broker, const sw_side *si
     const sw_broker_options *options = broker->options;
     bool is_frontend = side->is_frontend;
     sw_share client = side->is_network ? SW_SHARE_NETWORK : SW_SHARE_LOCAL;
-    /* At most a worker's capacity is unsent, each call with a CREDIT and a CANCEL. Pings are for peers
-     * that surely have libzmq, which answers in a thread of its own; a peer with its own ZMTP may be
-     * busy for longer. */
+    /* At most a worker's capacity is unsent, each call with a CREDIT and a CANCEL. Pings are for
+     * peers that surely have libzmq, which answers in a thread of its own; a peer with its own ZMTP
+     * may be busy for longer. */
     return (sw_listener_options){
         .type = SW_SOCKET_ROUTER,
         .secret_key = side->is_curve ? broker->auth.secret_key : NULL,

@@ -18,7 +18,7 @@ static void mark_broken(sw_outbox *outbox, sw_peer *peer, int failure)
 
 static bool send_now(sw_outbox *outbox, sw_peer *peer, sw_message *out, bool built)
 {
-    int failure = built ? sw_session_send(peer->session, out) : ENOMEM;
+    int failure = built ? sw_inbound_send(peer->session, out) : ENOMEM;
     if (failure == 0)
         return true;
     sw_message_close(out);

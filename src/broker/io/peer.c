@@ -11,7 +11,7 @@ static void decide(sw_waiter *waiter, sw_admission admission)
     sw_listener_decide(peer->session, admission);
 }
 
-sw_peer *sw_peer_new(sw_side *side, sw_session *session)
+sw_peer *sw_peer_new(sw_side *side, sw_inbound *session)
 {
     sw_peer *peer = calloc(1, sizeof(*peer));
     if (peer == NULL)
@@ -22,10 +22,10 @@ sw_peer *sw_peer_new(sw_side *side, sw_session *session)
     peer->caller.waiter.decide = decide;
     peer->caller.is_network = side->is_network;
     peer->caller.is_curve = side->is_curve;
-    peer->caller.uid = sw_session_uid(session);
-    if (sw_session_key(session) != NULL)
-        sw_key_to_text(sw_session_key(session), peer->caller.key);
-    sw_session_set_user(session, peer);
+    peer->caller.uid = sw_inbound_uid(session);
+    if (sw_inbound_key(session) != NULL)
+        sw_key_to_text(sw_inbound_key(session), peer->caller.key);
+    sw_inbound_set_user(session, peer);
     return peer;
 }
 
@@ -44,5 +44,5 @@ void sw_peer_destroy(sw_peer **pointer)
 void sw_peer_cut(sw_peer *peer)
 {
     peer->cut = true;
-    sw_session_end(peer->session);
+    sw_inbound_end(peer->session);
 }

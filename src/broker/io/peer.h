@@ -19,7 +19,7 @@ typedef struct sw_side {
 
 typedef struct sw_peer {
     sw_side *side;
-    sw_session *session;
+    sw_inbound *session;
     uint32_t number; /* the core's client or worker, or SW_NONE */
     bool cut;        /* cut off */
     bool broken;     /* sending to it failed; it is on the outbox's list */
@@ -32,7 +32,7 @@ typedef struct sw_peer {
 } sw_peer;
 
 /* The peer of a connection whose handshake is done, as its user. NULL when out of memory. */
-sw_peer *sw_peer_new(sw_side *side, sw_session *session);
+sw_peer *sw_peer_new(sw_side *side, sw_inbound *session);
 /* Nothing may refer to it. Accepts NULL. */
 void sw_peer_destroy(sw_peer **peer);
 /* Ends its connection. It stays until the listener reports the loss. */

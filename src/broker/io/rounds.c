@@ -13,7 +13,7 @@
 
 /* --- connections: the functions of sw_listener_owner --- */
 
-sw_admission sw_rounds_admit(void *context, sw_session *session)
+sw_admission sw_rounds_admit(void *context, sw_inbound *session)
 {
     sw_side *side = context;
     sw_broker *broker = side->owner;
@@ -21,24 +21,24 @@ sw_admission sw_rounds_admit(void *context, sw_session *session)
     char address[SW_ADDRESS_TEXT_SIZE];
     broker->now_us = sw_now_us();
     if (peer == NULL) { /* out of memory: libzmq comes again after a hang-up, and not after an ERROR */
-        sw_session_end(session);
+        sw_inbound_end(session);
         return SW_ADMISSION_WAIT;
     }
     if (!side->is_frontend)
         return side->is_curve ? sw_auth_admit_service(&broker->auth, peer->caller.key,
-                                                      sw_session_address(session, address))
+                                                      sw_inbound_address(session, address))
                               : SW_ADMISSION_GOOD;
     sw_admission admission = sw_auth_admit(&broker->auth, &peer->caller, broker->now_us);
     if (sw_auth_is_stranger(&broker->auth, &peer->caller))
-        sw_session_set_message_max(session, STRANGER_MAX);
+        sw_inbound_set_message_max(session, STRANGER_MAX);
     return admission;
 }
 
-void sw_rounds_read(void *context, sw_session *session)
+void sw_rounds_read(void *context, sw_inbound *session)
 {
     sw_side *side = context;
     sw_broker *broker = side->owner;
-    sw_peer *peer = sw_session_user(session);
+    sw_peer *peer = sw_inbound_user(session);
     broker->now_us = sw_now_us();
     if (side->is_frontend)
         sw_frontend_read(broker, peer);
@@ -46,11 +46,11 @@ void sw_rounds_read(void *context, sw_session *session)
         sw_backend_read(broker, peer);
 }
 
-void sw_rounds_lost(void *context, sw_session *session)
+void sw_rounds_lost(void *context, sw_inbound *session)
 {
     sw_side *side = context;
     sw_broker *broker = side->owner;
-    sw_peer *peer = sw_session_user(session);
+    sw_peer *peer = sw_inbound_user(session);
     if (peer == NULL)
         return;
     sw_broker_lost(broker, peer);
@@ -60,32 +60,39 @@ void sw_rounds_lost(void *context, sw_session *session)
 
 /* --- what is logged about them --- */
 
-static void log_side(sw_broker *broker, const char *name, sw_listener *listener)
+/* Adds a listener's counters to those of Stats, and logs its last failure if that may be done now.
+ * True if there is one that must wait. */
+static bool look_at(sw_broker *broker, const char *name, sw_listener *listener, bool may_log)
 {
-    const char *failure = listener == NULL ? NULL : sw_listener_take_failure(listener);
-    if (failure != NULL)
-        sw_log_limited(SW_LOG_WARNING, "handshakes failed", "side", name, "reason", failure, NULL);
-    if (listener != NULL) {
-        const sw_listener_counters *counters = sw_listener_get_counters(listener);
-        broker->handshakes_failed += counters->handshakes_failed;
-        broker->connections_turned_away += counters->turned_away;
-    }
+    if (listener == NULL)
+        return false;
+    const sw_listener_counters *counters = sw_listener_get_counters(listener);
+    broker->handshakes_failed += counters->handshakes_failed;
+    broker->connections_turned_away += counters->turned_away;
+    if (counters->failure == NULL || !may_log)
+        return counters->failure != NULL;
+    char count[24];
+    uint64_t failed = broker->handshakes_failed + broker->connections_turned_away;
+    snprintf(count, sizeof(count), "%llu", (unsigned long long)failed);
+    sw_log(SW_LOG_WARNING, "handshakes failed", "side", name, "so_far", count, "reason",
+           sw_listener_take_failure(listener), NULL);
+    broker->log_us = broker->now_us + LOG_US;
+    return false;
 }
 
-/* One line for many handshakes, so that a flood of strangers cannot fill the disk. */
-static void log_handshakes(sw_broker *broker)
+/* One line for many handshakes, so that a flood of strangers cannot fill the disk. Lines that were
+ * left out are counted a second later. */
+static void look_at_listeners(sw_broker *broker)
 {
-    if (broker->now_us < broker->log_us)
-        return;
-    broker->log_us = broker->now_us + LOG_US;
+    bool may_log = broker->now_us >= broker->log_us, waits = false;
     broker->handshakes_failed = broker->connections_turned_away = 0;
     for (int i = 0; i < SW_SIDES; i++)
-        log_side(broker, broker->sides[i].name, broker->sides[i].listener);
+        waits |= look_at(broker, broker->sides[i].name, broker->sides[i].listener, may_log);
     for (int i = 0; i < 2; i++) {
-        log_side(broker, "events", broker->events.subscriber_listeners[i]);
-        log_side(broker, "publish", broker->events.publishers[i]);
+        waits |= look_at(broker, "events", broker->events.subscriber_listeners[i], may_log);
+        waits |= look_at(broker, "publish", broker->events.publishers[i], may_log);
     }
-    sw_log_limited_idle();
+    broker->wake_us = waits ? broker->log_us : sw_log_limited_idle() ? broker->now_us + LOG_US : SW_NEVER;
 }
 
 /* --- draining --- */
@@ -121,7 +128,7 @@ static void set_tick(sw_broker *broker)
 {
     int64_t next_us = earlier(sw_core_next_us(broker->core), broker->deadline_us);
     next_us = earlier(next_us, sw_auth_next_us(&broker->auth));
-    next_us = earlier(next_us, broker->log_us);
+    next_us = earlier(next_us, broker->wake_us);
     int64_t next_ms = next_us == SW_NEVER ? SW_NEVER : next_us / 1000 + 1;
     sw_timer_start(broker->tick, earlier(next_ms, sw_local_worker_next_ms(&broker->local)));
 }
@@ -142,7 +149,7 @@ void sw_rounds_settle(void *context)
         sw_broker_flush(broker);
     while (sw_frontend_release(broker));
     sw_listeners_reap(broker->listeners);
-    log_handshakes(broker);
+    look_at_listeners(broker);
     sw_listeners_flush(broker->listeners);
     stop_when_drained(broker);
     set_tick(broker);

@@ -7,9 +7,9 @@
 
 /* The functions of the owner of the frontend's and backend's connections. The context is the
  * side. */
-sw_admission sw_rounds_admit(void *context, sw_session *session);
-void sw_rounds_read(void *context, sw_session *session);
-void sw_rounds_lost(void *context, sw_session *session);
+sw_admission sw_rounds_admit(void *context, sw_inbound *session);
+void sw_rounds_read(void *context, sw_inbound *session);
+void sw_rounds_lost(void *context, sw_inbound *session);
 /* After each round: time, actions, lost peers, and when to wake up again. The context is the
  * broker. */
 void sw_rounds_settle(void *context);

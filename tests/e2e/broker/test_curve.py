@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
@@ -129,6 +130,7 @@ class Base(unittest.TestCase):
         socket = zmq.Context.instance().socket(kind)
         socket.linger = 0
         key.use(socket)
+        socket.routing_id = b"sitewire-" + os.urandom(8)  # it reads what it is refused with
         events = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_SUCCEEDED)
         socket.connect(endpoint or self.system.tcp)
         self.assertTrue(events.poll(10000), "the handshake ends")
@@ -226,7 +228,8 @@ class Curve(Base):
         wait_for(lambda: self.works(key), "it is let in again")
 
     def test_strangers_do_not_stay(self):
-        """Connections with unknown keys, which say nothing, cost no descriptor once they are refused."""
+        """Connections with unknown keys, which say nothing, cost no descriptor once they are
+        refused."""
         descriptors = f"/proc/{self.system.processes['broker'].pid}/fd"
         before = len(os.listdir(descriptors))
         stranger, sockets, refused = self.system.key("silent.key"), [], self.system.counter("connections_refused")

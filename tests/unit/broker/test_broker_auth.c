@@ -269,7 +269,8 @@ static void admission(void **state)
     sw_caller_detach(&second);
 }
 
-/* While nobody can be asked, the refusal is a temporary one, unless the last verdict still holds. */
+/* While nobody can be asked, the refusal is a temporary one, unless the last verdict still
+ * holds. */
 static void admission_without_a_user_service(void **state)
 {
     (void)state;

@@ -32,7 +32,7 @@ static int start(int64_t replies_max, int64_t replies_bytes)
                                   .frontend = frontend,
                                   .backend = backend,
                                   .local_services = "*=*,sitewire.*",
-                                  .account_bytes = 64 << 20,
+                                  .connection_bytes = 64 << 20,
                                   .message_max = 1 << 20,
                                   .replies_max = replies_max,
                                   .replies_bytes = replies_bytes,

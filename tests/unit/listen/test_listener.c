@@ -1,5 +1,5 @@
-/* Our listener against libzmq's peers, with NULL and CURVE, and against our own ZMTP client: what goes
- * over it, who is admitted, and how refusals look to them. */
+/* Our listener against libzmq's peers, with NULL and CURVE, and against our own ZMTP client: what
+ * goes over it, who is admitted, and how refusals look to them. */
 #include "zmtp_test.h"
 
 #include "base/clock.h"
@@ -32,17 +32,17 @@ static sw_listeners_options options;
 static sw_admission answer;
 static bool echoes;
 static int asked, lost, arrived;
-static sw_session *last;
+static sw_inbound *last;
 static uint8_t last_key[32];
 static char topics[256];
 
-static sw_admission admit(void *context, sw_session *session)
+static sw_admission admit(void *context, sw_inbound *session)
 {
     (void)context;
     asked++;
     last = session;
-    if (sw_session_key(session) != NULL)
-        memcpy(last_key, sw_session_key(session), 32);
+    if (sw_inbound_key(session) != NULL)
+        memcpy(last_key, sw_inbound_key(session), 32);
     return answer;
 }
 
@@ -54,22 +54,22 @@ static void note_topic(sw_arrival arrival, const sw_message *message)
              (int)view.size, view.data);
 }
 
-static void on_read(void *context, sw_session *session)
+static void on_read(void *context, sw_inbound *session)
 {
     (void)context;
     sw_message message;
-    for (sw_arrival arrival; (arrival = sw_session_next(session, &message)) != SW_ARRIVAL_NONE;) {
+    for (sw_arrival arrival; (arrival = sw_inbound_next(session, &message)) != SW_ARRIVAL_NONE;) {
         arrived++;
         last = session;
         if (arrival != SW_ARRIVAL_MESSAGE)
             note_topic(arrival, &message);
         else if (echoes)
-            assert_int_equal(sw_session_send(session, &message), 0);
+            assert_int_equal(sw_inbound_send(session, &message), 0);
         sw_message_close(&message);
     }
 }
 
-static void on_lost(void *context, sw_session *session)
+static void on_lost(void *context, sw_inbound *session)
 {
     (void)context;
     lost++;
@@ -83,7 +83,7 @@ static void start(sw_socket_type type, bool curve, const char *where)
 {
     sw_error error = {0};
     options.handshake_ms = PATIENCE_MS;
-    options.account_bytes = 64 << 20;
+    options.connection_bytes = 64 << 20;
     if (options.limits.handshakes == 0)
         sw_listen_limits_derive(&options.limits, 10000, 256, 1000);
     sw_listener_options o = {.type = type,
@@ -149,6 +149,8 @@ typedef struct peer {
     char public_key[41];
 } peer;
 
+static const char *identity; /* of the next peer; NULL: none */
+
 static void connect_peer(peer *p, int type, bool curve)
 {
     char secret[41];
@@ -166,6 +168,8 @@ static void connect_peer(peer *p, int type, bool curve)
     zmq_setsockopt(p->socket, ZMQ_LINGER, &(int){0}, sizeof(int));
     zmq_setsockopt(p->socket, ZMQ_HEARTBEAT_IVL, &(int){20}, sizeof(int));
     zmq_setsockopt(p->socket, ZMQ_HEARTBEAT_TIMEOUT, &(int){PATIENCE_MS}, sizeof(int));
+    if (identity != NULL)
+        zmq_setsockopt(p->socket, ZMQ_ROUTING_ID, identity, strlen(identity));
     if (type == ZMQ_SUB)
         zmq_setsockopt(p->socket, ZMQ_SUBSCRIBE, "a/", 2);
     assert_int_equal(zmq_connect(p->socket, endpoint), 0);
@@ -224,7 +228,7 @@ static void exchange(const char *where, bool curve, int type)
         sw_key_to_text(last_key, text);
         assert_string_equal(text, p.public_key);
     } else {
-        assert_int_equal(sw_session_uid(last), strncmp(where, "ipc", 3) == 0 ? (int64_t)getuid() : -1);
+        assert_int_equal(sw_inbound_uid(last), strncmp(where, "ipc", 3) == 0 ? (int64_t)getuid() : -1);
     }
     close_peer(&p);
     UNTIL(lost == 1);
@@ -292,7 +296,7 @@ static void send_event(const char *topic)
 {
     sw_message message = {.count = 0};
     assert_true(sw_message_add(&message, topic, strlen(topic)) && sw_message_add(&message, "event", 5));
-    assert_int_equal(sw_session_send(last, &message), 0);
+    assert_int_equal(sw_inbound_send(last, &message), 0);
 }
 
 static void test_subscriber(void **state)
@@ -342,7 +346,9 @@ static void check_refusal(sw_admission how, bool curve, int status, bool later)
     int32_t value = 0;
     start(SW_SOCKET_ROUTER, curve, "tcp://127.0.0.1:*");
     answer = later ? SW_ADMISSION_WAIT : how;
+    identity = "sitewire-1";
     connect_peer(&p, ZMQ_DEALER, curve);
+    identity = NULL;
     UNTIL(asked == 1);
     if (later)
         sw_listener_decide(last, how);
@@ -365,6 +371,24 @@ static void test_refused(void **state)
     }
 }
 
+/* A peer that does not ask for an ERROR comes again, until it is admitted. */
+static void test_comes_again(void **state)
+{
+    (void)state;
+    for (int curve = 0; curve < 2; curve++) {
+        peer p;
+        int32_t value;
+        start(SW_SOCKET_ROUTER, curve == 1, "tcp://127.0.0.1:*");
+        answer = SW_ADMISSION_LATER;
+        connect_peer(&p, ZMQ_DEALER, curve == 1);
+        UNTIL(lost >= 2);
+        answer = SW_ADMISSION_GOOD;
+        UNTIL(saw_event(&p, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, &value));
+        close_peer(&p);
+        stop(NULL);
+    }
+}
+
 static void test_admitted_later(void **state)
 {
     (void)state;
@@ -374,10 +398,10 @@ static void test_admitted_later(void **state)
     answer = SW_ADMISSION_WAIT;
     connect_peer(&p, ZMQ_DEALER, true);
     UNTIL(asked == 1);
-    assert_false(sw_session_is_up(last));
+    assert_false(sw_inbound_is_up(last));
     assert_false(saw_event(&p, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, &value));
     sw_listener_decide(last, SW_ADMISSION_GOOD);
-    assert_true(sw_session_is_up(last));
+    assert_true(sw_inbound_is_up(last));
     UNTIL(saw_event(&p, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, &value));
     close_peer(&p);
 }
@@ -438,7 +462,7 @@ static void test_own_client(void **state)
     sw_zmtp_ping(zmtp);
     UNTIL(sw_zmtp_work(zmtp) == SW_ZMTP_UP && sw_zmtp_recv(zmtp, &message) == EAGAIN &&
           sw_zmtp_heard(zmtp) > heard);
-    sw_session_end(last);
+    sw_inbound_end(last);
     UNTIL(lost == 1);
     UNTIL(sw_zmtp_work(zmtp) == SW_ZMTP_UP && sw_zmtp_recv(zmtp, &message) == EPIPE);
     sw_zmtp_close(&zmtp, 0);
@@ -467,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_subscriber),
         cmocka_unit_test(test_publisher),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_comes_again),
         cmocka_unit_test_teardown(test_admitted_later, stop),
         cmocka_unit_test_teardown(test_mismatch, stop),
         cmocka_unit_test_teardown(test_wrong_socket, stop),

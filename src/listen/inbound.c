@@ -1,10 +1,10 @@
-/* The end of a connection, and what its owner asks about it (session.h). */
-#include "listen/session.h"
+/* The end of a connection, and what its owner asks about it (inbound.h). */
+#include "listen/inbound.h"
 
 #include "listen/due.h"
 #include <string.h>
 
-void sw_session_end(sw_session *session)
+void sw_inbound_end(sw_inbound *session)
 {
     sw_listeners *all = session->listener->all;
     if (session->step == SW_STEP_ENDED)
@@ -19,37 +19,37 @@ void sw_session_end(sw_session *session)
         all->left = 0;
 }
 
-bool sw_session_is_up(const sw_session *session)
+bool sw_inbound_is_up(const sw_inbound *session)
 {
     return session->step == SW_STEP_UP;
 }
 
-void sw_session_set_user(sw_session *session, void *user)
+void sw_inbound_set_user(sw_inbound *session, void *user)
 {
     session->user = user;
 }
 
-void *sw_session_user(const sw_session *session)
+void *sw_inbound_user(const sw_inbound *session)
 {
     return session->user;
 }
 
-void sw_session_set_message_max(sw_session *session, size_t bytes)
+void sw_inbound_set_message_max(sw_inbound *session, size_t bytes)
 {
     session->message_max = bytes;
 }
 
-const uint8_t *sw_session_key(const sw_session *session)
+const uint8_t *sw_inbound_key(const sw_inbound *session)
 {
     return session->listener->options.secret_key == NULL ? NULL : session->curve.client;
 }
 
-int64_t sw_session_uid(const sw_session *session)
+int64_t sw_inbound_uid(const sw_inbound *session)
 {
     return session->uid;
 }
 
-const char *sw_session_address(const sw_session *session, char text[64])
+const char *sw_inbound_address(const sw_inbound *session, char text[64])
 {
     text[0] = '\0';
     if (session->address != NULL)

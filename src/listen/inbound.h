@@ -1,6 +1,6 @@
 /* One connection that a listener accepted, as its owner sees it (listener.h). */
-#ifndef SW_LISTEN_SESSION_H
-#define SW_LISTEN_SESSION_H
+#ifndef SW_LISTEN_INBOUND_H
+#define SW_LISTEN_INBOUND_H
 
 #include "listen/bind.h"
 #include "listen/limits.h"
@@ -8,24 +8,24 @@
 #include "wire/frame.h"
 
 typedef struct sw_listener sw_listener;
-typedef struct sw_session sw_session;
+typedef struct sw_inbound sw_inbound;
 
 typedef enum {
     SW_ADMISSION_WAIT, /* the owner calls sw_listener_decide, or has ended the session */
     SW_ADMISSION_GOOD,
     SW_ADMISSION_REFUSED, /* ERROR 400 */
-    SW_ADMISSION_LATER    /* ERROR 300 */
+    SW_ADMISSION_LATER    /* ERROR 300, or a hang-up */
 } sw_admission;
 
 /* Whoever owns the connections of a listener. `context` is passed to all functions. */
 typedef struct sw_listener_owner {
     void *context;
-    /* A handshake has shown who the peer is: sw_session_key and the functions beside it. */
-    sw_admission (*admit)(void *context, sw_session *session);
-    /* There may be something for sw_session_next. It is called until that returns NONE. */
-    void (*read)(void *context, sw_session *session);
+    /* A handshake has shown who the peer is: sw_inbound_key and the functions beside it. */
+    sw_admission (*admit)(void *context, sw_inbound *session);
+    /* There may be something for sw_inbound_next. It is called until that returns NONE. */
+    void (*read)(void *context, sw_inbound *session);
     /* A connection that admit was asked about has ended; it is freed afterwards. */
-    void (*lost)(void *context, sw_session *session);
+    void (*lost)(void *context, sw_inbound *session);
 } sw_listener_owner;
 
 typedef struct sw_listener_options {
@@ -36,7 +36,7 @@ typedef struct sw_listener_options {
     size_t message_max;     /* bytes of a message, all its frames together */
     size_t unsent_bytes;    /* that may wait for a peer that does not read; the next message fails */
     size_t unsent_messages; /* the same for their number */
-    bool counts_bytes;      /* they count for sw_listeners_options.account_bytes */
+    bool counts_bytes;      /* they count for sw_listeners_options.connection_bytes */
     int64_t heartbeat_ms;   /* between pings to a silent peer; 0: none */
     int64_t silence_ms;     /* a peer that is silent for so long is lost */
 } sw_listener_options;
@@ -61,26 +61,26 @@ typedef enum {
 } sw_arrival;
 
 /* The next message. On any result but NONE the caller closes it. */
-sw_arrival sw_session_next(sw_session *session, sw_message *message);
+sw_arrival sw_inbound_next(sw_inbound *session, sw_message *message);
 /* 0, and the frames are consumed; otherwise an errno: EAGAIN if too much is unsent, EPIPE if the
  * connection has ended. */
-int sw_session_send(sw_session *session, sw_message *message);
+int sw_inbound_send(sw_inbound *session, sw_message *message);
 /* Ends the connection; what is unsent is dropped. The owner hears of it at the next reap. Does
  * nothing if it has ended. */
-void sw_session_end(sw_session *session);
-bool sw_session_is_up(const sw_session *session);
+void sw_inbound_end(sw_inbound *session);
+bool sw_inbound_is_up(const sw_inbound *session);
 
 /* What the owner keeps with it, at first NULL. */
-void sw_session_set_user(sw_session *session, void *user);
-void *sw_session_user(const sw_session *session);
+void sw_inbound_set_user(sw_inbound *session, void *user);
+void *sw_inbound_user(const sw_inbound *session);
 /* The bound of a message, if it is to differ from the listener's. */
-void sw_session_set_message_max(sw_session *session, size_t bytes);
+void sw_inbound_set_message_max(sw_inbound *session, size_t bytes);
 
 /* The peer's public key, 32 bytes; NULL without CURVE. */
-const uint8_t *sw_session_key(const sw_session *session);
+const uint8_t *sw_inbound_key(const sw_inbound *session);
 /* The uid of its process; -1 on tcp. */
-int64_t sw_session_uid(const sw_session *session);
+int64_t sw_inbound_uid(const sw_inbound *session);
 /* Its address and port; "" on ipc. */
-const char *sw_session_address(const sw_session *session, char text[64]);
+const char *sw_inbound_address(const sw_inbound *session, char text[64]);
 
 #endif
