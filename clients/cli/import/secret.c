@@ -27,8 +27,9 @@ sw_code sw_import_add_secret(sw_import *import, json_t *row, uint32_t origin, sw
     return json_array_append_new(import->secrets, entry) == 0 ? SW_OK : sw_import_no_memory(error);
 }
 
-/* malloc'ed, NUL-terminated. */
-static sw_code open_sealed(const json_t *row, const sw_key_file *key, char **value, sw_error *error)
+/* malloc'ed, to be wiped: *plain bytes, and a NUL. */
+static sw_code open_sealed(const json_t *row, const sw_key_file *key, char **value, size_t *plain,
+                           sw_error *error)
 {
     const char *sealed = sw_json_text(row, "sealed");
     uint8_t public_key[crypto_box_PUBLICKEYBYTES], secret_key[crypto_box_SECRETKEYBYTES];
@@ -44,21 +45,22 @@ static sw_code open_sealed(const json_t *row, const sw_key_file *key, char **val
                 sw_key_from_text(key->secret_key, secret_key) &&
                 crypto_box_seal_open((uint8_t *)*value, bytes, size, public_key, secret_key) == 0;
     sodium_memzero(secret_key, sizeof(secret_key));
+    *plain = good ? size - crypto_box_SEALBYTES : 0;
     free(bytes);
     return good ? SW_OK
                 : sw_fail(error, SW_INVALID_ARGUMENT, "it was sealed for another key than %s, or is damaged",
                           key->public_key);
 }
 
-static sw_code set(sw_import *import, const json_t *row, const char *value, sw_error *error)
+static sw_code set(sw_import *import, const json_t *row, const char *value, size_t size, sw_error *error)
 {
     const char *given = sw_args_value(&import->cli->args, "reason");
     Sw__SetSecretRequest request = SW__SET_SECRET_REQUEST__INIT;
     request.type = (char *)sw_json_text(row, "type");
     request.key = (char *)sw_json_text(row, "key");
     request.field = (char *)sw_json_text(row, "field");
-    return sw_cli_set_secret(import->cli, &request, value, strlen(value), given != NULL ? given : "import",
-                             NULL, error);
+    return sw_cli_set_secret(import->cli, &request, value, size, given != NULL ? given : "import", NULL,
+                             error);
 }
 
 sw_code sw_import_send_secrets(sw_import *import, sw_error *error)
@@ -77,12 +79,13 @@ sw_code sw_import_send_secrets(sw_import *import, sw_error *error)
     {
         const json_t *row = json_object_get(entry, "row");
         char *value = NULL;
+        size_t plain = 0;
         sw_error why = {0}, told = {0};
         if (sw_cli_stopped() || import->unreachable)
             break;
-        code = open_sealed(row, &key, &value, &why);
+        code = open_sealed(row, &key, &value, &plain, &why);
         if (code == SW_OK && !import->dry_run)
-            code = set(import, row, value, &why);
+            code = set(import, row, value, plain, &why);
         import->secrets_set += code == SW_OK;
         if (code != SW_OK) {
             told = why;
@@ -92,7 +95,7 @@ sw_code sw_import_send_secrets(sw_import *import, sw_error *error)
                            &told);
         }
         if (value != NULL)
-            sodium_memzero(value, strlen(value));
+            sodium_memzero(value, plain);
         free(value);
     }
     sw_key_file_wipe(&key);
