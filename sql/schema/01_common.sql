@@ -52,6 +52,21 @@ SELECT coalesce(max(version), 0) AS version,
        coalesce(max(version) FILTER (WHERE NOT compatible), 0) AS required
 FROM sitewire.migration;
 
+-- The service whose login this session has, by the name in the names of its methods; NULL if it is
+-- no login of a service. A login may be a role of its own that is a member of a service's role.
+CREATE OR REPLACE FUNCTION sitewire.service_of_login() RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN pg_has_role(session_user, 'sitewire_referential', 'member') THEN 'referential'
+                WHEN pg_has_role(session_user, 'sitewire_user', 'member') THEN 'user'
+                WHEN pg_has_role(session_user, 'sitewire_deployment', 'member') THEN 'deployment' END
+$$;
+
+-- Values that all instances of a service share: the key of its page tokens. Each service sees a key
+-- of its own, which does not tell the keys of the others.
+CREATE OR REPLACE VIEW sitewire.setting WITH (security_barrier) AS
+SELECT s.name, sha256(s.value || convert_to(sitewire.service_of_login(), 'UTF8')) AS value
+FROM sitewire.stored_setting s WHERE s.name = 'page_token_key';
+
 -- Ends the statement with one of the states above. Returns text only so that it fits into any
 -- expression.
 CREATE OR REPLACE FUNCTION sitewire.fail(state text, field text, message text) RETURNS text LANGUAGE plpgsql AS $$

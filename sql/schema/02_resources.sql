@@ -266,6 +266,18 @@ BEGIN
     EXECUTE format('GRANT %s ON %s TO %s', array_to_string(r.privileges, ', '), coalesce(r.listing, r.relation), r.service);
 END $$;
 
+-- Refuses the login of a service that does not serve a resource: functions that run as their owner
+-- and take any resource call it. Other logins have the rights of their own role.
+CREATE OR REPLACE FUNCTION sitewire.require_service(resource text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF current_setting('is_superuser') = 'off' AND pg_has_role(session_user, 'sitewire_service', 'member')
+       AND NOT EXISTS (SELECT FROM sitewire.resource r
+                       WHERE r.name = require_service.resource AND pg_has_role(session_user, r.service, 'member')) THEN
+        PERFORM sitewire.fail('SW005', '', format('the login %s does not serve %s', session_user, resource));
+    END IF;
+    RETURN true;
+END $$;
+
 -- --- Rows by their key ---
 
 -- Splits a key whose parts are joined with `/`; NULL if it has too few parts. Only the middle one

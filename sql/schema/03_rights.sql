@@ -148,6 +148,7 @@ BEGIN
     ELSIF coalesce(users.me(), '') = '' THEN
         PERFORM sitewire.fail('SW004', '', 'the caller is not identified');
     END IF;
+    PERFORM sitewire.require_service(resource);
     SELECT string_agg(m.why, '; ') INTO reason
     FROM users.rule r, users.meets(users.me(), r.needs, r.resource, before, after) m
     WHERE r.resource = require.resource AND r.action = require.action
@@ -163,9 +164,9 @@ END $$;
 CREATE OR REPLACE FUNCTION sitewire.may_replay(resource text, reply jsonb) RETURNS boolean LANGUAGE plpgsql STABLE
 SECURITY DEFINER AS $$
 BEGIN
-    RETURN users.is_admin() OR EXISTS (
+    RETURN sitewire.require_service(resource) AND (users.is_admin() OR EXISTS (
         SELECT FROM users.rule r, users.meets(users.me(), r.needs, r.resource, reply, reply) m
-        WHERE r.resource = may_replay.resource AND r.action = 'read' AND m.met);
+        WHERE r.resource = may_replay.resource AND r.action = 'read' AND m.met));
 END $$;
 
 -- The trigger before a row is changed. It applies to the services. Changes by a foreign key or by a

@@ -275,6 +275,7 @@ END $$;
 CREATE OR REPLACE FUNCTION sitewire.as_of(resource text, read_time timestamptz, first text, last text) RETURNS SETOF jsonb
 LANGUAGE sql STABLE SECURITY DEFINER AS $$
     SELECT c.after FROM users.latest(resource, read_time, first, last) l (id) JOIN users.change c ON c.id = l.id
-    WHERE users.is_admin() OR current_setting('is_superuser') = 'on' OR NOT pg_has_role(session_user, 'sitewire_service', 'member')
-       OR users.may_read_version(c.resource, c.after, c.project, c.row_id, c.project_row, c.id)
+    WHERE sitewire.require_service(as_of.resource)
+      AND (users.is_admin() OR current_setting('is_superuser') = 'on' OR NOT pg_has_role(session_user, 'sitewire_service', 'member')
+           OR users.may_read_version(c.resource, c.after, c.project, c.row_id, c.project_row, c.id))
 $$;

@@ -38,6 +38,9 @@ SELECT sitewire.derive();
 SELECT set_config('sitewire.reason', 'sql/schema/12_access.sql', true);
 SELECT sitewire.keep_history('users.rule');
 
+-- Each service sees the records of its own requests.
+SELECT sitewire.keep_policy('own', 'sitewire.request', 'ALL', 'service = sitewire.service_of_login()');
+
 -- --- The registry ---
 
 -- Rows that belong to no project: everybody reads them, admins change them.
@@ -161,17 +164,18 @@ END $$;
 
 -- The version of the schema, records of requests, the key of page tokens, and who calls.
 GRANT USAGE ON SCHEMA sitewire, users TO sitewire_service;
-GRANT SELECT ON sitewire.migration, sitewire.schema, sitewire.setting TO sitewire_service;
+GRANT SELECT ON sitewire.schema, sitewire.setting TO sitewire_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON sitewire.request TO sitewire_service; -- UPDATE: to lock old ones before deleting them
 GRANT SELECT ON SEQUENCE users.rights_version TO sitewire_service;
 
--- Functions are closed, too, unless a line below grants them.
+-- Functions are closed, too, unless a line below grants them. Grant each one only to the services
+-- whose methods, policies or triggers call it: tests/store/test_schema_reach.c compares.
 GRANT EXECUTE ON FUNCTION sitewire.enter(text, text, text, text, text, text),
     sitewire.enter(text, text, boolean, boolean, text, text, text), sitewire.missing_duties(regclass),
     sitewire.unregistered(), sitewire.altered(), sitewire.resource_at(regclass),
     sitewire.as_of(text, timestamptz, text, text), sitewire.fail(text, text, text),
-    sitewire.next_revision(bigint, bigint), users.me(), users.is_admin(), users.require(text, text, jsonb, jsonb), sitewire.may_replay(text, jsonb),
-    users.has_read(text), users.may_read(text), users.may_manage(text) TO sitewire_service;
+    sitewire.next_revision(bigint, bigint), sitewire.service_of_login(), users.is_admin(),
+    users.require(text, text, jsonb, jsonb), sitewire.may_replay(text, jsonb) TO sitewire_service;
 DO $$ -- what CHECK constraints call
 DECLARE
     one regprocedure;
@@ -186,15 +190,18 @@ END $$;
 GRANT EXECUTE ON FUNCTION referential.find(text, text, text), sitewire.registry_table(text), sitewire.keys_of(regclass),
     sitewire.key_condition(regclass, text[]), referential.next_hits(text, text, text, text, boolean),
     users.project_of_domain(text), users.manages_zone(text), users.manages_domain(text), users.may_read_secret(text),
+    users.me(), users.may_read(text), users.has_read(text),
     referential.look_at_owner(text, text, text),
     referential.set_secret(text, text, text, bigint, bigint, bytea, text, bigint),
     referential.read_secret(text, text, text), referential.secrets_to_reseal(text, bigint, integer),
     referential.reseal_secrets(text, referential.sealed_secret[]) TO sitewire_referential;
 
 GRANT EXECUTE ON FUNCTION users.identify(text, text), users.explain(text, text, text, text), users.readable(text),
-    users.seal_changes(), users.may_read_version(text, jsonb, text, bigint, bigint, bigint),
+    users.seal_changes(), users.me(), users.has_read(text), users.may_read(text), users.may_manage(text),
+    users.may_read_version(text, jsonb, text, bigint, bigint, bigint),
     users.may_read_origin(text, jsonb, jsonb, bigint, bigint), users.name_of_row(bigint), users.row_at(text, text, bigint),
-    users.may_read_row(bigint), users.may_manage_row(bigint), users.may_read_domain(text, bigint), users.may_read_secret_row(bigint), users.may_read_secret(text) TO sitewire_user;
+    users.may_read_row(bigint), users.may_manage_row(bigint), users.may_read_domain(text, bigint),
+    users.may_read_secret_row(bigint) TO sitewire_user;
 
 -- Needed to notice a cursor that is newer than the database, by the position of the relay.
 GRANT SELECT (position) ON deployment.relay TO sitewire_deployment;

@@ -213,9 +213,9 @@ static void test_services_read_their_own(void **state)
             "('sitewire', 'referential', 'users', 'deployment') AND 'sitewire_' || rtrim(n.nspname, 's') <> "
             "r.rolname AND has_schema_privilege(r.oid, n.oid, 'USAGE') AND "
             "has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE') GROUP BY 1 ORDER BY 1"),
-        "sitewire_deployment|sitewire.migration sitewire.request sitewire.schema sitewire.setting\n"
-        "sitewire_referential|sitewire.migration sitewire.request sitewire.schema sitewire.setting\n"
-        "sitewire_user|sitewire.migration sitewire.request sitewire.schema sitewire.setting");
+        "sitewire_deployment|sitewire.request sitewire.schema sitewire.setting\n"
+        "sitewire_referential|sitewire.request sitewire.schema sitewire.setting\n"
+        "sitewire_user|sitewire.request sitewire.schema sitewire.setting");
 }
 
 static void test_rights_and_keys(void **state)

@@ -174,9 +174,9 @@ static void losses(void **state)
 static void pruning(void **state)
 {
     (void)state;
-    db_run(test.conn,
-           "INSERT INTO sitewire.request (request_id, method, request_hash, at) "
-           "SELECT 'old' || i, '', '', now() - interval '25 hours' FROM generate_series(1, 6000) i");
+    db_run(test.conn, "INSERT INTO sitewire.request (request_id, method, request_hash, at) "
+                      "SELECT 'old' || i, '/sitewire.referential.v1.Referential/UpdateWebsite', '', now() - "
+                      "interval '25 hours' FROM generate_series(1, 6000) i");
     db_run(test.conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                       "WHERE pid <> pg_backend_pid() AND application_name = 'sitewire'");
     for (int i = 0; i < 500; i++) { /* coming up again looks after them */
