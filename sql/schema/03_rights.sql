@@ -323,6 +323,7 @@ END $$;
 --
 --   profile   a user with a profile; the rows then decide
 --   open      any known user, even one without a profile
+--   enroll    the same, or somebody with a one-time code, which is for this alone
 --   internal  brokers only, whose name is @broker and who bring no key
 --   admin     admins only, as with any other word, or if the method declares nothing
 CREATE OR REPLACE FUNCTION sitewire.enter(key text, email text, requires text, call_id text, request_id text, reason text)
@@ -336,19 +337,23 @@ BEGIN
     ELSE
         SELECT i."user", i.profile, i.refused INTO caller FROM users.identify(key, email) i;
     END IF;
+    IF caller.refused <> '' AND requires = 'enroll' AND users.invited(key) IS NOT NULL THEN
+        SELECT users.invited(key) AS "user", 'NONE' AS profile, '' AS refused INTO caller;
+    END IF;
     IF caller.refused <> '' THEN
         PERFORM sitewire.fail('SW004', '', caller.refused);
     ELSIF requires = 'internal' AND caller."user" <> '@broker' THEN
         PERFORM sitewire.fail('SW005', '', 'only brokers may call this');
-    ELSIF requires NOT IN ('internal', 'open') AND caller.profile = 'NONE' THEN
+    ELSIF requires NOT IN ('internal', 'open', 'enroll') AND caller.profile = 'NONE' THEN
         PERFORM sitewire.fail('SW005', '', format('%s has no access right yet: ask an admin, or somebody who manages a '
                                                   'project, for a role on it', caller."user"));
-    ELSIF requires NOT IN ('internal', 'open', 'profile') AND caller.profile <> 'ADMIN' THEN
+    ELSIF requires NOT IN ('internal', 'open', 'enroll', 'profile') AND caller.profile <> 'ADMIN' THEN
         PERFORM sitewire.fail('SW005', '', format('%s may not do this: only admins may', caller."user"));
     ELSIF reason <> '' AND NOT sitewire.is_text(reason, 1000) THEN
         PERFORM sitewire.fail('SW002', 'reason', 'a reason has at most 1000 characters, and no control characters');
     END IF;
     PERFORM set_config('sitewire.user', caller."user", false),
+            set_config('sitewire.key', key, false),
             set_config('sitewire.admin', CASE caller.profile WHEN 'ADMIN' THEN 'on' ELSE '' END, false),
             set_config('sitewire.profile', caller.profile, false),
             set_config('sitewire.rights_version', version, false),

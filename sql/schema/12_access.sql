@@ -92,8 +92,8 @@ SELECT sitewire.keep_resource('users.project', 'sitewire_user', '{SELECT}', read
 SELECT sitewire.keep_resource('users.user', 'sitewire_user', read => 'own|manager', owner => '{email}');
 SELECT sitewire.keep_resource('users.access_right', 'sitewire_user', read => 'own|manage', "create" => 'grant',
                               "update" => 'grant', "delete" => 'manage', project => '{project}', owner => '{user}');
-SELECT sitewire.keep_resource('users.key', 'sitewire_user', read => 'own', "create" => 'own', "update" => 'own',
-                              owner => '{user}');
+-- Whoever enrolls a key proves to have it (05_keys.sql); only admins create rows without that.
+SELECT sitewire.keep_resource('users.key', 'sitewire_user', read => 'own', "update" => 'own', owner => '{user}');
 -- Whoever may read a row may read its history, by the project or user that the row belonged to,
 -- whatever the name of that project or user is today.
 SELECT sitewire.keep_resource('users.change', 'sitewire_user', '{SELECT}', read => 'read', "create" => NULL, "update" => NULL,
@@ -197,7 +197,9 @@ GRANT EXECUTE ON FUNCTION referential.find(text, text, text), sitewire.registry_
     referential.reseal_secrets(text, referential.sealed_secret[]) TO sitewire_referential;
 
 GRANT EXECUTE ON FUNCTION users.identify(text, text), users.explain(text, text, text, text), users.readable(text),
-    users.seal_changes(), users.me(), users.has_read(text), users.may_read(text), users.may_manage(text),
+    users.seal_changes(), users.enrolment(), users.invited(text),
+    users.check_within_parent(text, timestamptz, timestamptz), users.enroll(text, text, text, timestamptz, text, bigint),
+    users.invite(text, text, text, bigint), users.me(), users.has_read(text), users.may_read(text), users.may_manage(text),
     users.may_read_version(text, jsonb, text, bigint, bigint, bigint),
     users.may_read_origin(text, jsonb, jsonb, bigint, bigint), users.name_of_row(bigint), users.row_at(text, text, bigint),
     users.may_read_row(bigint), users.may_manage_row(bigint), users.may_read_domain(text, bigint),

@@ -1,5 +1,7 @@
 /* The service of the user package: its resources and its queries, one row each (see
  * referential.c). */
+#include "service/enrolment.h"
+#include "service/secret.pb-c.h"
 #include "service/service.h"
 #include "sitewire/user/v1/user.pb-c.h"
 
@@ -8,6 +10,10 @@ extern const unsigned char sw_sql_who_am_i[];
 extern const unsigned char sw_sql_get_profile[];
 extern const unsigned char sw_sql_explain[];
 extern const unsigned char sw_sql_authenticate[];
+extern const unsigned char sw_sql_get_enrolment[];
+extern const unsigned char sw_sql_enroll_key[];
+extern const unsigned char sw_sql_enroll_key_lookup[];
+extern const unsigned char sw_sql_invite_key[];
 
 #define RESOURCE(message_, plural_, table_, keys, ...)                                                       \
     {                                                                                                        \
@@ -34,6 +40,12 @@ static const sw_query queries[] = {
     QUERY("GetProfile", get_profile, .requires = SW_REQUIRES_PROFILE, .point = true),
     QUERY("Explain", explain, .requires = SW_REQUIRES_PROFILE),
     QUERY("Authenticate", authenticate, .requires = SW_REQUIRES_INTERNAL),
+    QUERY("GetEnrolment", get_enrolment, .requires = SW_REQUIRES_ENROLL, .point = true, .secret = true,
+          .inner = &sw__one_enrolment__descriptor, .end = sw_enrolment_answer),
+    QUERY("EnrollKey", enroll_key, .requires = SW_REQUIRES_ENROLL, .writes = true, .secret = true,
+          .inner = &sw__one_enrolment__descriptor, .lookup = (const char *)sw_sql_enroll_key_lookup,
+          .middle = sw_enrolment_check),
+    QUERY("InviteKey", invite_key, .requires = SW_REQUIRES_OPEN, .writes = true),
     {0}};
 
 const sw_service sw_service_user = {
@@ -43,5 +55,5 @@ const sw_service sw_service_user = {
     .resources = resources,
     .queries = queries,
     .periodic = "SELECT users.seal_changes()",
-    .schema_minimum = 24,
+    .schema_minimum = 28,
 };

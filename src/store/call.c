@@ -253,6 +253,7 @@ static bool identify(sw_store_call *call)
     static const char *const requirements[] = {[SW_REQUIRES_ADMIN] = "admin",
                                                [SW_REQUIRES_PROFILE] = "profile",
                                                [SW_REQUIRES_OPEN] = "open",
+                                               [SW_REQUIRES_ENROLL] = "enroll",
                                                [SW_REQUIRES_INTERNAL] = "internal"};
     const sw_call_header *header = sw_call_get_header(call->rpc);
     sw_view trace = metadata(header, "traceparent"), reason = metadata(header, "reason");

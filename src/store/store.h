@@ -51,6 +51,7 @@ typedef enum sw_requirement {
     SW_REQUIRES_ADMIN,
     SW_REQUIRES_PROFILE,  /* any user with a right on some project; the statement decides the rest */
     SW_REQUIRES_OPEN,     /* any known user */
+    SW_REQUIRES_ENROLL,   /* the same, or a one-time code (sql/schema/05_keys.sql) */
     SW_REQUIRES_INTERNAL, /* brokers only */
 } sw_requirement;
 

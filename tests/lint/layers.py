@@ -41,9 +41,10 @@ MAY = {
     "clients/cli/rows": ABOVE_SCHEMA,
     "clients/cli/import": ABOVE_REGISTRY | {"clients/cli/rows"},
     "clients/cli/deploy": ABOVE_REGISTRY,
-    "clients/cli/system": ABOVE_REGISTRY | {"src/cert", "src/store", "src/store/pg"},  # `migrate`, `up`, `audit`, `key`
+    "clients/cli/system": ABOVE_REGISTRY | {"src/cert", "src/store", "src/store/pg", "clients/enroll"},  # `migrate`, `up`, `audit`, `key`
     "clients/cli/app": ABOVE_REGISTRY | {"clients/cli/import", "clients/cli/deploy", "clients/cli/system"},
-    "clients/runner": ABOVE_CLIENT | {"src/program"},
+    "clients/enroll": ABOVE_CLIENT | {"src/cert"},
+    "clients/runner": ABOVE_CLIENT | {"src/program", "clients/enroll"},
 }
 
 

@@ -224,7 +224,7 @@ static void test_rights_and_keys(void **state)
     enter("sitewire_user", "ann@x.org");
     db_run(conn, "INSERT INTO users.access_right VALUES ('website:mine', 'bob@x.org', 'Reader')");
     db_run(conn, "DELETE FROM users.access_right WHERE project = 'website:mine' AND \"user\" = 'bob@x.org'");
-    db_run(conn, "INSERT INTO users.key (public_key, \"user\") VALUES (repeat('e', 40), 'ann@x.org')");
+    db_run(conn, "SELECT users.enroll(repeat('e', 40), '', '', NULL, '', 0)");
     db_run(conn, "UPDATE users.key SET revoked_at = now() WHERE public_key = repeat('e', 40)");
     assert_string_equal(
         db_rows(conn, "UPDATE users.\"user\" SET is_admin = false WHERE email = 'x' RETURNING 1"), "");
@@ -240,6 +240,9 @@ static void test_rights_and_keys(void **state)
         "INSERT INTO users.\"user\" (email) VALUES ('new@x.org')",
         "UPDATE users.role SET permissions = '{read,deploy,approve,manage}' WHERE code = 'Reader'",
         "INSERT INTO users.key (public_key, \"user\") VALUES (repeat('f', 40), 'admin@localhost')",
+        "INSERT INTO users.key (public_key, \"user\") VALUES (repeat('f', 40), 'ann@x.org')",
+        "SELECT users.enroll(repeat('f', 40), 'admin@localhost', '', NULL, '', 0)",
+        "SELECT users.invite('admin@localhost', repeat('f', 40), '', 0)",
         "DELETE FROM users.key WHERE public_key = repeat('a', 40)",
     };
     for (size_t i = 0; i < sizeof(denied) / sizeof(*denied); i++)

@@ -525,7 +525,7 @@ static void services_declare(void **state)
         }
     assert_string_equal(admin, "RotateSecrets ");
     assert_string_equal(internal, "Authenticate ");
-    assert_string_equal(open, "WhoAmI ");
+    assert_string_equal(open, "WhoAmI InviteKey ");
 }
 
 static int open_store(void **state)

@@ -40,10 +40,13 @@ static const sw_flag key_flags[] = {
     {"file", 0, "FILE", "the key file to make, enroll or rotate (default: that of --key)"},
     {"user", 0, "E-MAIL", "enroll: the user of the key (default: you)"},
     {"label", 0, "TEXT", "new, enroll, public: a name for people (default: this host's name)"},
-    {"expires", 0, "TIME", "enroll, rotate: 2027-12-31, or 90d from now (default: never)"},
+    {"expires", 0, "TIME", "enroll, rotate: 2027-12-31, or 90d from now; invite: 1h"},
     {"server-key", 0, "KEY", "new, enroll: the broker's key (default: $SITEWIRE_SERVER_KEY)"},
     {"services", 0, "NAME,...", "public: services that it may offer: names, prefix.*, or *"},
-    {"public-key", 0, "KEY", "enroll: a public key that was made elsewhere"},
+    {"public-key", 0, "KEY", "enroll: a key made elsewhere, for which you vouch as an admin"},
+    {"at", 0, "ENDPOINTS", "invite: where the new machine connects (default: tcp as in use)"},
+    {"overlap", 0, "DURATION", "rotate: how long the old key still works (default: 1h)"},
+    {"siblings", 0, NULL, "revoke: also the other valid keys of that user"},
     {"filter", 0, "'FIELD OP VALUE'", "list: only keys that match; may be repeated"},
     FIELDS_FLAG,
     CSV_FLAG,
@@ -136,7 +139,7 @@ const sw_command sw_system_commands[] = {
      "sitewire migrate --database 'host=/run/postgresql dbname=sitewire'\n",
      false},
     {"key", sw_cmd_key, "Make and manage keys, which identify you to brokers on tcp.",
-     "new [FILE] | enroll | list [FILTER]... | rotate | revoke KEY | public KEY FILE",
+     "new|enroll|invite E-MAIL|accept CODE|list|rotate|revoke KEY|public KEY FILE",
      key_flags,
      "A key is a pair. The secret key is made here, stays in a file that only you can read (mode\n"
      "0600), and is never sent. The public key is enrolled for a user; calls with that key are\n"
@@ -144,12 +147,18 @@ const sw_command sw_system_commands[] = {
      "\n"
      "  new      makes a pair, and prints the public key\n"
      "  enroll   enrolls the key in the file for you or --user, and makes it if necessary; by ipc\n"
-     "           on the broker's machine, or by tcp with a key that you already have\n"
+     "           on the broker's machine, or by tcp with a key that you already have. A key that\n"
+     "           another key enrolled ends with it\n"
+     "  invite   prints a code, on its last line, with which E-MAIL enrolls a key on another\n"
+     "           machine; it works once, and for an hour unless --expires says otherwise. For\n"
+     "           yourself, or for anyone if you are an admin\n"
+     "  accept   makes a key on this machine and enrolls it with a CODE (- reads it from stdin)\n"
      "  list     lists the keys that you may see\n"
-     "  rotate   makes a new key, enrolls it with the old one, replaces the file and revokes the\n"
-     "           old key\n"
-     "  revoke   makes KEY invalid within a second, permanently; KEY is a public key, a key file\n"
-     "           or a label\n"
+     "  rotate   makes a new key, enrolls it with the old one, and replaces the file. The old key\n"
+     "           works for --overlap longer, so that programs that run with the file can change\n"
+     "  revoke   makes KEY and the keys that it has enrolled invalid within a second, permanently;\n"
+     "           KEY is a public key, a key file or a label. Shows your other keys, and revokes\n"
+     "           them, too, if you say so\n"
      "  public   writes the public key of KEY (a key file or a public key) to FILE as a\n"
      "           certificate: in the folder of a broker's --service-keys it lets a service in,\n"
      "           which may offer what --services names\n"
@@ -158,9 +167,9 @@ const sw_command sw_system_commands[] = {
      "zmq.auth.load_certificate).\n",
      "# a key for ann, on the broker's machine\n"
      "sitewire key enroll --user ann@example.com --label laptop\n"
-     "# on another machine: make it there, and let an admin enroll the public key\n"
-     "sitewire key new --server-key 'KEY OF THE BROKER'\n"
-     "sitewire key enroll --user ann@example.com --public-key 'KEY OF ANN'\n"
+     "# on another machine: an admin, or ann herself, prints a code, and ann uses it there\n"
+     "sitewire key invite ann@example.com --at tcp://registry.example.com:7601\n"
+     "sitewire key accept 'CODE'\n"
      "# a new one every year\n"
      "sitewire key rotate --expires 400d\n"
      "# let a service on another machine serve here\n"

@@ -1,12 +1,15 @@
 /* `sitewire key`: key pairs of clients, and their public halves in the registry (key.h). The secret
  * key is made here and stays here; only the public key is sent. */
 #include "cli/system/key.h"
+#include "base/duration.h"
 #include "base/error.h"
 #include "cert/cert.h"
 #include "cli/registry/list.h"
 #include "cli/run/cli.h"
 #include "cli/schema/output.h"
 #include "cli/system/commands.h"
+#include "enroll/code.h"
+#include "enroll/enroll.h"
 #include "net/keyfile.h"
 #include <errno.h>
 #include <limits.h>
@@ -14,6 +17,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define OVERLAP_MS 3600000 /* how long a replaced key still works */
 
 /* --- Files --- */
 
@@ -195,7 +200,9 @@ static sw_code key_enroll(sw_cli *cli, sw_error *error)
         json_object_set_new(row, "public_key", json_string(key.public_key));
         json_object_set(row, "user", user);
         json_object_set_new(row, "label", json_string(label != NULL ? label : key.label));
-        code = sw_key_create(cli, json_incref(row), &stored, error);
+        /* Without the secret half nothing proves that the key is theirs: admins vouch for it. */
+        code = key.secret_key[0] == '\0' ? sw_key_create(cli, json_incref(row), &stored, error)
+                                         : sw_key_enroll(cli, json_incref(row), &key, &stored, error);
         sw_key_file_wipe(&key);
         if (code != SW_OK && made)
             unlink(path); /* it was not enrolled, so it is useless */
@@ -223,6 +230,39 @@ static sw_code key_list(sw_cli *cli, sw_error *error)
     return sw_list(cli, &listing, error);
 }
 
+/* Shows the other valid keys of the user, and revokes them if the caller wants that: who lost one
+ * key to a thief may have lost them all. */
+static sw_code look_at_siblings(sw_cli *cli, const json_t *revoked, sw_error *error)
+{
+    json_t *siblings = NULL;
+    const char *user = json_string_value(json_object_get(revoked, "user"));
+    sw_code code = sw_key_siblings(cli, user != NULL ? user : "", &siblings, error);
+    size_t at, count = json_array_size(siblings);
+    json_t *each;
+    bool all = sw_args_has(&cli->args, "siblings");
+    if (code == SW_OK && count > 0 && !all) {
+        fprintf(stderr, "%s has %zu other valid key%s:\n", user, count, count == 1 ? "" : "s");
+        json_array_foreach(siblings, at, each)
+            fprintf(stderr, "  %s  %s\n", json_string_value(json_object_get(each, "public_key")),
+                    json_string_value(json_object_get(each, "label")));
+        all = isatty(STDIN_FILENO) && cli->err_terminal && !sw_args_has(&cli->args, "yes") &&
+              sw_cli_confirm(cli, "Revoke these, too?");
+        if (!all && !isatty(STDIN_FILENO))
+            fprintf(stderr, "--siblings revokes these, too\n");
+    }
+    json_array_foreach(siblings, at, each)
+    {
+        json_t *stored = NULL;
+        if (code == SW_OK && all)
+            code = sw_key_revoke(cli, json_string_value(json_object_get(each, "public_key")), &stored, error);
+        if (code == SW_OK && all)
+            code = sw_print_resource(cli, "key", stored, error);
+        json_decref(stored);
+    }
+    json_decref(siblings);
+    return code;
+}
+
 static sw_code key_revoke(sw_cli *cli, sw_error *error)
 {
     char public_key[SW_KEY_SIZE];
@@ -234,7 +274,116 @@ static sw_code key_revoke(sw_cli *cli, sw_error *error)
         code = sw_key_revoke(cli, public_key, &stored, error);
     if (code == SW_OK)
         code = sw_print_resource(cli, "key", stored, error);
+    if (code == SW_OK)
+        code = look_at_siblings(cli, stored, error);
     json_decref(stored);
+    return code;
+}
+
+/* --- One-time codes --- */
+
+/* Those of our endpoints that another machine can reach; --at names others. */
+static void reachable_endpoints(const sw_cli *cli, char to[SW_CODE_ENDPOINTS])
+{
+    const char *given = sw_args_value(&cli->args, "at"), *from = cli->endpoints;
+    if (given != NULL) {
+        snprintf(to, SW_CODE_ENDPOINTS, "%s", given);
+        return;
+    }
+    *to = '\0';
+    for (size_t size; from != NULL && *from != '\0'; from += size + (from[size] == ',')) {
+        size_t used = strlen(to);
+        size = strcspn(from, ",");
+        if (strncmp(from, "tcp://", 6) == 0)
+            snprintf(to + used, SW_CODE_ENDPOINTS - used, "%s%.*s", used > 0 ? "," : "", (int)size, from);
+    }
+}
+
+static sw_code fill_code(const sw_cli *cli, sw_code_content *content, sw_error *error)
+{
+    char server_key[SW_KEY_SIZE];
+    reachable_endpoints(cli, content->endpoints);
+    if (*content->endpoints == '\0')
+        return sw_fail(
+            error, SW_INVALID_ARGUMENT,
+            "where does the new machine connect? Give --at tcp://HOST:PORT, the broker's frontend");
+    sw_code code = find_server_key(cli, server_key, error);
+    if (code == SW_OK)
+        code = sw_cert_make(&content->key, error);
+    if (code == SW_OK)
+        memcpy(content->key.server_key, server_key, SW_KEY_SIZE);
+    return code;
+}
+
+static void print_code(const sw_cli *cli, const json_t *invitation, const char *code)
+{
+    const char *user = json_string_value(json_object_get(invitation, "user"));
+    const char *until = json_string_value(json_object_get(invitation, "expires_at"));
+    if (cli->json) {
+        printf("{\"user\":\"%s\",\"expires_at\":\"%s\",\"code\":\"%s\"}\n", user, until, code);
+        return;
+    }
+    fprintf(stderr,
+            "whoever has this code can enroll one key for %s, until %s. On the new machine:\n"
+            "sitewire key accept CODE --key FILE\n",
+            user, until);
+    printf("%s\n", code);
+}
+
+static sw_code key_invite(sw_cli *cli, sw_error *error)
+{
+    sw_code_content content = {0};
+    char text[SW_CODE_SIZE];
+    json_t *invitation = NULL;
+    if (cli->args.word_count != 2)
+        return sw_cli_usage(cli, error, "key invite takes one E-MAIL, whose key it will be");
+    sw_code code = fill_code(cli, &content, error);
+    if (code == SW_OK)
+        code = sw_code_write(&content, text, error);
+    if (code == SW_OK)
+        code = sw_key_invite(cli, cli->args.words[1], content.key.public_key, &invitation, error);
+    if (code == SW_OK)
+        print_code(cli, invitation, text);
+    json_decref(invitation);
+    explicit_bzero(&content, sizeof(content));
+    explicit_bzero(text, sizeof(text));
+    return code;
+}
+
+/* The code, or with `-` the first line of stdin: other users see the words of a command. */
+static sw_code read_code(const char *word, char text[SW_CODE_SIZE], sw_error *error)
+{
+    if (strcmp(word, "-") != 0)
+        snprintf(text, SW_CODE_SIZE, "%s", word);
+    else if (fgets(text, SW_CODE_SIZE, stdin) == NULL)
+        return sw_fail(error, SW_INVALID_ARGUMENT, "there is no code on stdin");
+    text[strcspn(text, "\r\n")] = '\0';
+    return SW_OK;
+}
+
+static sw_code key_accept(sw_cli *cli, sw_error *error)
+{
+    char path[PATH_MAX], text[SW_CODE_SIZE], public_key[SW_KEY_SIZE], label[SW_KEY_LABEL_SIZE], *user = NULL;
+    const char *given = sw_args_value(&cli->args, "label");
+    if (cli->args.word_count != 2)
+        return sw_cli_usage(cli, error, "key accept takes one CODE, or - for stdin");
+    default_label(label);
+    sw_code code = file_path(cli, path, error);
+    if (code == SW_OK)
+        code = make_folders(path, error);
+    if (code == SW_OK)
+        code = read_code(cli->args.words[1], text, error);
+    if (code == SW_OK)
+        code = sw_enroll_accept(text, path, given != NULL ? given : label, public_key, &user, error);
+    if (code == SW_OK && cli->json)
+        printf("{\"public_key\":\"%s\",\"user\":\"%s\"}\n", public_key, user != NULL ? user : "");
+    else if (code == SW_OK) {
+        printf("%s\n", public_key);
+        fprintf(stderr, "the secret key of %s is in %s; it stays there. SITEWIRE_KEY=%s uses it\n", user,
+                path, path);
+    }
+    explicit_bzero(text, sizeof(text));
+    free(user);
     return code;
 }
 
@@ -259,18 +408,25 @@ static sw_code enroll_successor(sw_cli *cli, const sw_key_file *old, const sw_ke
     json_t *request = json_pack("{s:s}", "public_key", old->public_key), *before = NULL, *row = json_object(),
            *stored = NULL;
     sw_code code = sw_cli_call(cli, "Users/GetKey", request, NULL, &before, error);
+    if (code == SW_PERMISSION_DENIED) /* no right on any project yet: it can still be only our own */
+        code = SW_OK;
     if (code == SW_OK && json_is_string(json_object_get(before, "revoked_at")))
         code = sw_fail(error, SW_FAILED_PRECONDITION,
                        "the key is revoked and has no successor; make a new one with `sitewire key enroll`");
     if (code == SW_OK)
         code = sw_key_set_expiry(cli, row, error);
+    int64_t overlap_ms = OVERLAP_MS;
+    const char *overlap = sw_args_value(&cli->args, "overlap");
+    if (code == SW_OK && overlap != NULL && !sw_duration_parse_ms(overlap, "s", &overlap_ms))
+        code = sw_fail(error, SW_INVALID_ARGUMENT, "--overlap takes a duration, such as 1h or 0s");
     if (code == SW_OK) {
         json_object_set_new(row, "public_key", json_string(fresh->public_key));
         json_object_set(row, "user", json_object_get(before, "user"));
+        json_object_set_new(row, "label", json_string(old->label));
         json_object_set(row, "label", json_object_get(before, "label"));
-        code = sw_key_create(cli, json_incref(row), &stored, error);
-        if (code == SW_ALREADY_EXISTS)
-            code = SW_OK;
+        json_object_set_new(row, "replaces", json_string(old->public_key));
+        json_object_set_new(row, "overlap_ms", json_integer(overlap_ms));
+        code = sw_key_enroll(cli, json_incref(row), fresh, &stored, error);
     }
     json_decref(request);
     json_decref(before);
@@ -280,14 +436,13 @@ static sw_code enroll_successor(sw_cli *cli, const sw_key_file *old, const sw_ke
 }
 
 /* Uses the new key from here on; the first call proves that it works. */
-static sw_code change_over(sw_cli *cli, const char *path, const sw_key_file *fresh, sw_error *error)
+static sw_code change_over(sw_cli *cli, const char *path, sw_error *error)
 {
-    json_t *request = json_pack("{s:s}", "public_key", fresh->public_key), *stored = NULL;
+    json_t *profile = NULL;
     sw_client_close(&cli->client);
     cli->key_file = path;
-    sw_code code = sw_cli_call(cli, "Users/GetKey", request, NULL, &stored, error);
-    json_decref(request);
-    json_decref(stored);
+    sw_code code = sw_cli_call(cli, "Users/WhoAmI", NULL, NULL, &profile, error);
+    json_decref(profile);
     return code;
 }
 
@@ -295,7 +450,6 @@ static sw_code key_rotate(sw_cli *cli, sw_error *error)
 {
     char path[PATH_MAX], next[PATH_MAX + 8];
     sw_key_file old = {0}, fresh = {0};
-    json_t *stored = NULL;
     sw_code code = file_path(cli, path, error);
     const char *used = cli->key_file != NULL ? cli->key_file : getenv("SITEWIRE_KEY");
     if (code == SW_OK)
@@ -308,17 +462,13 @@ static sw_code key_rotate(sw_cli *cli, sw_error *error)
     if (code == SW_OK)
         code = enroll_successor(cli, &old, &fresh, error);
     if (code == SW_OK)
-        code = change_over(cli, next, &fresh, error);
+        code = change_over(cli, next, error);
     if (code == SW_OK && rename(next, path) != 0)
         code = sw_fail(error, SW_FAILED_PRECONDITION, "cannot rename %s: %s", next, strerror(errno));
-    if (code == SW_OK && (code = sw_key_revoke(cli, old.public_key, &stored, error)) != SW_OK)
-        fprintf(stderr, "the new key is in %s, but the old one is still valid: `sitewire key revoke '%s'`\n",
-                path, old.public_key);
     if (code == SW_OK && cli->json)
-        printf("{\"public_key\":\"%s\",\"revoked\":\"%s\"}\n", fresh.public_key, old.public_key);
+        printf("{\"public_key\":\"%s\",\"replaces\":\"%s\"}\n", fresh.public_key, old.public_key);
     else if (code == SW_OK)
         printf("%s\n", fresh.public_key);
-    json_decref(stored);
     sw_key_file_wipe(&old);
     sw_key_file_wipe(&fresh);
     return code;
@@ -330,8 +480,9 @@ sw_code sw_cmd_key(sw_cli *cli, sw_error *error)
         const char *word;
         sw_code (*run)(sw_cli *cli, sw_error *error);
         bool takes_word;
-    } verbs[] = {{"enroll", key_enroll, false}, {"list", key_list, true},     {"new", key_new, true},
-                 {"public", key_public, true},  {"revoke", key_revoke, true}, {"rotate", key_rotate, false}};
+    } verbs[] = {{"accept", key_accept, true}, {"enroll", key_enroll, false}, {"invite", key_invite, true},
+                 {"list", key_list, true},     {"new", key_new, true},        {"public", key_public, true},
+                 {"revoke", key_revoke, true}, {"rotate", key_rotate, false}};
     const sw_args *args = &cli->args;
     for (size_t i = 0; args->word_count > 0 && i < sizeof(verbs) / sizeof(*verbs); i++)
         if (strcmp(verbs[i].word, args->words[0]) == 0) {
@@ -339,5 +490,6 @@ sw_code sw_cmd_key(sw_cli *cli, sw_error *error)
                 return sw_cli_usage(cli, error, "key %s takes no further words", args->words[0]);
             return verbs[i].run(cli, error);
         }
-    return sw_cli_usage(cli, error, "which one? key enroll, list, new, public, revoke or rotate");
+    return sw_cli_usage(cli, error,
+                        "which one? key accept, enroll, invite, list, new, public, revoke or rotate");
 }

@@ -3,6 +3,9 @@
 #include "base/error.h"
 #include "base/time_text.h"
 #include "cli/system/key.h"
+#include "enroll/enroll.h"
+#include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,6 +50,76 @@ sw_code sw_key_create(sw_cli *cli, json_t *key, json_t **stored, sw_error *error
     json_t *request = json_pack("{s:o}", "key", key);
     sw_code code = sw_cli_call(cli, "Users/CreateKey", request, NULL, stored, error);
     json_decref(request);
+    return code;
+}
+
+/* Adds `user` if there is none, `time` and `proof`. */
+static sw_code add_proof(json_t *request, const sw_key_file *key, const json_t *enrolment, sw_error *error)
+{
+    uint8_t proof[SW_PROOF_MAX];
+    char text[sodium_base64_ENCODED_LEN(SW_PROOF_MAX, sodium_base64_VARIANT_ORIGINAL)];
+    if (json_string_value(json_object_get(request, "user")) == NULL)
+        json_object_set(request, "user", json_object_get(enrolment, "user"));
+    const char *registry = json_string_value(json_object_get(enrolment, "public_key"));
+    const char *user = json_string_value(json_object_get(request, "user"));
+    const json_t *time = json_object_get(enrolment, "time");
+    int64_t time_s =
+        json_is_string(time) ? strtoll(json_string_value(time), NULL, 10) : json_integer_value(time);
+    size_t size = registry == NULL || user == NULL ? 0 : sw_enroll_prove(key, registry, user, time_s, proof);
+    if (size == 0)
+        return sw_fail(error, SW_INVALID_ARGUMENT, "cannot prove for this user that the key is ours");
+    sodium_bin2base64(text, sizeof(text), proof, size, sodium_base64_VARIANT_ORIGINAL);
+    json_object_set_new(request, "time", json_integer(time_s));
+    json_object_set_new(request, "proof", json_string(text));
+    return SW_OK;
+}
+
+sw_code sw_key_enroll(sw_cli *cli, json_t *request, const sw_key_file *key, json_t **stored, sw_error *error)
+{
+    json_t *enrolment = NULL;
+    sw_code code = sw_cli_call(cli, "Users/GetEnrolment", NULL, NULL, &enrolment, error);
+    if (code == SW_OK)
+        code = add_proof(request, key, enrolment, error);
+    if (code == SW_OK)
+        code = sw_cli_call(cli, "Users/EnrollKey", request, NULL, stored, error);
+    json_decref(enrolment);
+    json_decref(request);
+    return code;
+}
+
+sw_code sw_key_invite(sw_cli *cli, const char *user, const char *public_key, json_t **invitation,
+                      sw_error *error)
+{
+    const char *expires = sw_args_value(&cli->args, "expires"), *label = sw_args_value(&cli->args, "label");
+    int64_t lifetime_ms = 0;
+    if (expires != NULL && !sw_duration_parse_ms(expires, "s", &lifetime_ms))
+        return sw_fail(error, SW_INVALID_ARGUMENT, "key invite: --expires takes a duration, such as 1h");
+    json_t *request = json_pack("{s:s,s:s,s:s,s:I}", "user", user, "public_key", public_key, "label",
+                                label != NULL ? label : "", "lifetime_ms", (json_int_t)lifetime_ms);
+    sw_code code = sw_cli_call(cli, "Users/InviteKey", request, NULL, invitation, error);
+    json_decref(request);
+    return code;
+}
+
+static bool is_valid(const json_t *key)
+{
+    const char *revoked = json_string_value(json_object_get(key, "revoked_at"));
+    const char *expires = json_string_value(json_object_get(key, "expires_at"));
+    return (revoked == NULL || !is_over(revoked)) && (expires == NULL || !is_over(expires));
+}
+
+sw_code sw_key_siblings(sw_cli *cli, const char *user, json_t **siblings, sw_error *error)
+{
+    json_t *page = NULL, *request = json_pack("{s:[{s:s,s:s,s:[s]}],s:i}", "filters", "field", "user", "op",
+                                              "=", "values", user, "page_size", 1000);
+    sw_code code = sw_cli_call(cli, "Users/ListKeys", request, NULL, &page, error);
+    size_t at;
+    json_t *item;
+    *siblings = json_array();
+    json_array_foreach(json_object_get(page, "items"), at, item) if (is_valid(item))
+        json_array_append(*siblings, item);
+    json_decref(request);
+    json_decref(page);
     return code;
 }
 

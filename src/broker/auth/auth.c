@@ -13,6 +13,7 @@
 #define CHECK_US   1000000 /* a revocation takes effect within this */
 #define REFUSED_US 2000000 /* a refused caller may stay so long, to read the reason */
 
+#define USERS         "sitewire.user.v1.Users"
 #define BROKER_CALLER "@broker" /* no user's name begins with @ */
 
 /* --- callers --- */
@@ -108,12 +109,15 @@ static sw_answer judge_unchecked(const sw_auth *auth, const sw_caller *caller, a
     return required == ADMIN && is_anybody ? SW_ANSWER_REFUSED : SW_ANSWER_NONE;
 }
 
-static sw_answer judge_identity(sw_identity *identity, access required, int64_t now_us)
+static sw_answer judge_identity(sw_identity *identity, sw_view service, access required, int64_t now_us)
 {
     switch (sw_identity_verdict(identity, now_us)) {
     case SW_VERDICT_REFUSED:
         return SW_ANSWER_REFUSED;
     case SW_VERDICT_GOOD:
+        /* The user service lets it call two methods; no other service may hear of it. */
+        if (identity->enrolls && required != PUBLIC && !sw_view_equal(service, SW_VIEW(USERS)))
+            return SW_ANSWER_NO_PROFILE;
         if (required == PROFILED && !identity->has_profile)
             return SW_ANSWER_NO_PROFILE;
         return required == ADMIN && !identity->admin ? SW_ANSWER_NOT_ADMIN : SW_ANSWER_NONE;
@@ -132,9 +136,10 @@ sw_answer sw_auth_judge(sw_auth *auth, const sw_caller *caller, sw_view service,
     /* For a plain worker the method is part of the body: it answers whatever is called. */
     if (required < PROFILED && is_foreign(target) && !sw_core_is_rpc(auth->core, target))
         required = PROFILED;
-    sw_answer answer = !is_checked(auth, caller)  ? judge_unchecked(auth, caller, required)
-                       : caller->identity == NULL ? SW_ANSWER_REFUSED
-                                                  : judge_identity(caller->identity, required, now_us);
+    sw_answer answer = !is_checked(auth, caller) ? judge_unchecked(auth, caller, required)
+                       : caller->identity == NULL
+                           ? SW_ANSWER_REFUSED
+                           : judge_identity(caller->identity, service, required, now_us);
     auth->calls_refused += answer != SW_ANSWER_NONE;
     return answer;
 }

@@ -124,7 +124,8 @@ bool sw_identity_is_subscribing(const sw_identity *identity, int64_t now_us)
 
 bool sw_identity_may_subscribe(sw_identity *identity, int64_t now_us)
 {
-    return identity->knows_projects && sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD;
+    return identity->knows_projects && !identity->enrolls &&
+           sw_identity_verdict(identity, now_us) == SW_VERDICT_GOOD;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -204,6 +205,7 @@ void sw_identity_update(sw_identity *identity, const sw_identity_report *report,
     identity->verdict = (uint8_t)verdict;
     identity->admin = admin;
     identity->has_profile = admin || report->has_profile;
+    identity->enrolls = report->enrolls;
     identity->confirmed_us = now_us;
     identity->until_us = report->until_us;
     identity->expires_us = report->expires_us;

@@ -30,6 +30,7 @@ typedef struct sw_identity {
     bool asked;   /* part of the call that is running */
     bool admin;
     bool has_profile;        /* USER or ADMIN */
+    bool enrolls;            /* a one-time code: it may call the user service, to enroll a key */
     uint8_t verdict, logged; /* sw_verdict; the last one that was logged */
     int64_t confirmed_us;    /* when the service last reported on it; 0: never */
     int64_t until_us;        /* a good verdict ends then unless it is confirmed */
@@ -93,6 +94,7 @@ typedef struct sw_identity_report {
     sw_view user;
     bool admin;
     bool has_profile;   /* ignored for an admin, who has one */
+    bool enrolls;       /* it is a one-time code */
     sw_view reason;     /* why it is refused; empty: it is accepted */
     int64_t until_us;   /* until when this holds without confirmation */
     int64_t expires_us; /* when it becomes refused; SW_NEVER */

@@ -85,6 +85,7 @@ static void take_item(sw_user_query *query, const Sw__Identity *item, int64_t no
         .user = sw_view_of(item->user),
         .admin = sw_view_equal(sw_view_of(item->profile), SW_VIEW("ADMIN")),
         .has_profile = sw_view_equal(sw_view_of(item->profile), SW_VIEW("USER")),
+        .enrolls = item->has_enrolls && item->enrolls,
         .reason = sw_view_of(item->refused),
         .until_us = now_us + query->cache_us,
         .expires_us = expiry_us(item, now_us),

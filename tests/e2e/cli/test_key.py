@@ -11,7 +11,7 @@ import zmq.auth
 
 from sitewire_test import Key, System, wait_for  # noqa: E402
 
-UNAUTHENTICATED, UNAVAILABLE, FAILED_PRECONDITION, ALREADY_EXISTS, NOT_FOUND = 16, 14, 9, 6, 5
+UNAUTHENTICATED, UNAVAILABLE, FAILED_PRECONDITION, NOT_FOUND = 16, 14, 9, 5
 ADMIN = "admin@localhost"
 USE = ("list", "keys", "--count")  # any call
 
@@ -70,7 +70,7 @@ class KeyCommand(unittest.TestCase):
         self.assertIn("a filter does", self.run_cli("key", "list", "--user", "nobody@x.org", status=3))
         listed = self.run_cli("key", "list", "--json", "label=laptop")
         self.assertEqual([json.loads(line)["public_key"] for line in listed.splitlines()], [row["public_key"]])
-        self.run_cli("key", "enroll", "--file", path, "--user", ADMIN, status=ALREADY_EXISTS)  # what is there is not written over
+        self.run_cli("key", "enroll", "--file", path, "--user", ADMIN)  # it is enrolled, and not written over
         with open(path, encoding="ascii") as file:
             self.assertEqual(file.read(), text)
 
@@ -91,7 +91,7 @@ class KeyCommand(unittest.TestCase):
     def test_rotate(self):
         path, before = self.enroll("--label", "rotated")
         after = json.loads(self.run_cli("key", "rotate", "--json", key=path))
-        self.assertEqual(after["revoked"], before["public_key"])
+        self.assertEqual(after["replaces"], before["public_key"])
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
         self.assertEqual(os.listdir(os.path.dirname(path)), ["key"])
         self.use(path)
@@ -103,7 +103,7 @@ class KeyCommand(unittest.TestCase):
         path, before = self.enroll()
         after = json.loads(self.run_cli("key", "rotate", "--json", "--file", path,
                                         env={"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_KEY": "", "HOME": "/nonexistent"}))
-        self.assertEqual(after["revoked"], before["public_key"])
+        self.assertEqual(after["replaces"], before["public_key"])
         self.use(path)
 
     def test_rotation_that_was_interrupted(self):
@@ -111,7 +111,7 @@ class KeyCommand(unittest.TestCase):
         new = Key(path + ".new", self.system.broker_key.public)  # made and enrolled, then the power went
         self.run_cli("key", "enroll", "--public-key", new.public, "--user", ADMIN)
         after = json.loads(self.run_cli("key", "rotate", "--json", key=path))
-        self.assertEqual((after["public_key"], after["revoked"]), (new.public, before["public_key"]))
+        self.assertEqual((after["public_key"], after["replaces"]), (new.public, before["public_key"]))
         self.use(path)
 
     def test_revoke(self):
