@@ -136,8 +136,9 @@ SELECT sitewire.keep_resource('deployment.deployment_log', 'sitewire_deployment'
                               "update" => NULL, "delete" => NULL, project => 'deployment.project_of({deployment}::bigint)',
                               visible => 'EXISTS (SELECT FROM deployment.deployment d WHERE d.id = deployment_log.deployment)',
                               exempt => '{guard,history,as-of}');
--- One row: what a deployment and a project may store (10_deployment_output.sql).
-SELECT sitewire.keep_resource('deployment.output_limit', 'sitewire_deployment', '{SELECT,UPDATE}', read => 'profile');
+-- One row: what a deployment and a project may store (10_deployment_output.sql). INSERT is for
+-- updates that allow a missing row, as imports do.
+SELECT sitewire.keep_resource('deployment.output_limit', 'sitewire_deployment', '{SELECT,INSERT,UPDATE}', read => 'profile');
 SELECT sitewire.keep_resource('deployment.event', 'sitewire_deployment', '{SELECT}', read => 'read', "create" => NULL,
                               "update" => NULL, "delete" => NULL, project => '{project}',
                               visible => 'EXISTS (SELECT FROM deployment.readable r WHERE r.project = event.project)',
