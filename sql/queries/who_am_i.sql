@@ -1,5 +1,5 @@
 -- Users.WhoAmI: the caller, as the session knows it.
 SELECT u.email, i.profile, u.active, u.first_name, u.last_name, u.company,
-       (SELECT count(DISTINCT project) FROM users.access_right a WHERE a."user" = u.email)::integer AS projects
+       users.count_projects(u.email) AS projects
 FROM users."user" u, users.identify('', u.email) i
 WHERE u.email = current_setting('sitewire.user', true)

@@ -45,6 +45,8 @@ CREATE OR REPLACE FUNCTION sitewire.past_condition(r sitewire.resource) RETURNS 
         WHEN 'own' THEN format('coalesce(users.name_of_row(users.row_at(''User'', %s, id)) = users.me(), false)',
                                sitewire.fill(r.owner, 'version'))
         WHEN 'manager' THEN 'users.may_manage(NULL)'
+        WHEN 'member' THEN format('coalesce(users.is_member(users.name_of_row(users.row_at(''Group'', version->>%L, id))), false)',
+                                  CASE r.name WHEN 'Group' THEN 'code' ELSE 'group' END)
         WHEN 'manage' THEN '(project IS NOT NULL AND users.may_manage_row(project_row))'
         WHEN 'read' THEN '(project IS NOT NULL AND users.may_read_row(project_row))'
         ELSE 'false' END, ' OR ' ORDER BY u.needs = 'own' DESC, u.needs), 'false')

@@ -87,7 +87,12 @@ END $$;
 --                 read, deploy, approve, manage
 --                          this permission on the row's project; to move a row, on both
 --                          projects; for a secret, on every project that it serves
---                 grant    manage, and every permission of the role in the row
+--                 command, run, override
+--                          these permissions, in the same way
+--                 grant    manage, and every permission of the role in the row; for a grant or a
+--                          membership, on its whole scope (03_grants.sql)
+--                 scope    manage on the whole scope of a grant or of a group's grants
+--                 member   the caller is a member of the group in the row
 --                 manager  manage on any project
 --                 own      the row is about the caller
 --                 admin    the caller is an admin
@@ -200,7 +205,10 @@ CREATE OR REPLACE FUNCTION sitewire.read_condition(r sitewire.resource, read tex
         SELECT string_agg(CASE word WHEN 'own' THEN format('%s = users.me()', sitewire.fill(r.owner))
                                     WHEN 'manager' THEN '(SELECT users.may_manage(NULL))'
                                     WHEN 'manage' THEN format('users.may_manage(%s)', sitewire.fill(r.project))
-                                    WHEN 'read' THEN format('users.may_read(%s)', sitewire.fill(r.project)) END, ' OR ' ORDER BY n)
+                                    WHEN 'read' THEN format('users.may_read(%s)', sitewire.fill(r.project))
+                                    WHEN 'member' THEN format('users.is_member(%s)', CASE r.name WHEN 'Group' THEN 'code' ELSE '"group"' END)
+                                    WHEN 'scope' THEN format('users.may_manage_scope(%L, to_jsonb(%I.*))', r.name,
+                                                             split_part(replace(r.relation, '"', ''), '.', 2)) END, ' OR ' ORDER BY n)
         FROM unnest(words) WITH ORDINALITY w (word, n)))) END
     FROM string_to_array(read, '|') words
 $$;

@@ -17,12 +17,23 @@ CREATE OR REPLACE FUNCTION users.is_admin() RETURNS boolean LANGUAGE sql STABLE 
     SELECT current_setting('sitewire.admin', true) IS NOT DISTINCT FROM 'on'
 $$;
 
--- The caller's permissions, one row for each access right. The view belongs to the owner of the
--- tables, so policies do not apply to what it reads.
+-- The caller's permissions on the projects that its grants cover. A grant that holds in one
+-- environment only shows nothing but `read`.
+CREATE OR REPLACE FUNCTION users.granted() RETURNS TABLE (project text, permissions text[]) LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
+AS $$
+    SELECT c, CASE WHEN (h.held).environment IS NULL THEN h.permissions
+                   ELSE ARRAY(SELECT unnest(h.permissions) INTERSECT SELECT 'read') END
+    FROM users.grants_of(current_setting('sitewire.user', true)) h, users.covered(h.held) c
+$$;
+
+-- The caller's permissions, for each access right and each project that a grant covers. The view
+-- belongs to the owner of the tables, so policies do not apply to what it reads.
 CREATE OR REPLACE VIEW users.permission AS
 SELECT a.project, r.permissions
 FROM users.access_right a JOIN users.role r ON r.code = a.role
-WHERE a."user" = current_setting('sitewire.user', true);
+WHERE a."user" = current_setting('sitewire.user', true)
+UNION ALL
+SELECT g.project, g.permissions FROM users.granted() g;
 
 -- Everything that gives a user permissions on a project, one row for each permission and source;
 -- the only place that decides it. A user who is not active has none, and a robot never has
@@ -30,20 +41,27 @@ WHERE a."user" = current_setting('sitewire.user', true);
 -- used; NULL or empty: everywhere. Columns:
 --
 --   role        what gives the permission; empty for an admin
---   source      the row that decides: `AccessRight website:x/ann@x.org/Owner`, or `User ann@x.org`
---               for an admin
+--   source      the row that decides: `AccessRight website:x/ann@x.org/Owner`, `Grant ops`, `Grant
+--               ops through GroupMember team/ann@x.org`, or `User ann@x.org` for an admin
 --   by_admins   admins alone made all rows that are involved
+--   expires_at  when it ends, if it does
 CREATE OR REPLACE FUNCTION users.holds(email text, project text, environment text DEFAULT NULL)
-RETURNS TABLE (permission text, role text, source text, by_admins boolean)
+RETURNS TABLE (permission text, role text, source text, by_admins boolean, expires_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT h.permission, h.role, h.source, h.by_admins
+    SELECT h.permission, h.role, h.source, h.by_admins, h.expires_at
     FROM users."user" u, LATERAL (
-        SELECT p, '', 'User ' || u.email, true
+        SELECT p, '', 'User ' || u.email, true, NULL::timestamptz
         FROM unnest('{read,deploy,command,approve,manage,override}'::text[]) p WHERE u.is_admin
         UNION ALL
-        SELECT p, r.code, concat('AccessRight ', a.project, '/', a."user", '/', a.role), a.made_by_admin
+        SELECT p, r.code, concat('AccessRight ', a.project, '/', a."user", '/', a.role), a.made_by_admin, NULL
         FROM users.access_right a JOIN users.role r ON r.code = a.role, unnest(r.permissions) p
-        WHERE a."user" = u.email AND a.project = holds.project) h (permission, role, source, by_admins)
+        WHERE a."user" = u.email AND a.project = holds.project
+        UNION ALL
+        SELECT p, (g.held).role, concat('Grant ', (g.held).code, ' through GroupMember ' || g."group" || '/' || u.email),
+               g.by_admins, (g.held).expires_at
+        FROM users.grants_of(u.email) g, unnest(g.permissions) p
+        WHERE (p = 'read' OR (g.held).environment IS NULL OR (g.held).environment = holds.environment)
+          AND users.covers(g.held, holds.project)) h (permission, role, source, by_admins, expires_at)
     WHERE u.email = holds.email AND u.active AND (h.permission <> 'approve' OR u.kind = 'PERSON')
 $$;
 
@@ -53,6 +71,14 @@ CREATE OR REPLACE FUNCTION users.permissions_of(email text, project text, enviro
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(array_agg(DISTINCT h.permission ORDER BY h.permission), '{}')
     FROM users.holds(email, project, environment) h
+$$;
+
+-- The permissions of a user on a project that do not expire. Whoever gives a right that lasts needs
+-- permissions that last.
+CREATE OR REPLACE FUNCTION users.lasting_permissions_of(email text, project text, environment text DEFAULT NULL) RETURNS text[]
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(DISTINCT h.permission ORDER BY h.permission), '{}')
+    FROM users.holds(email, project, environment) h WHERE h.expires_at IS NULL
 $$;
 
 -- Whether `approve` comes to a user by at least one chain of rows that admins alone made. Approvals
@@ -75,6 +101,14 @@ BEGIN
                                             WHERE NOT 'manage' = ANY (users.permissions_of(email, project)));
 END $$;
 
+-- The environment that a row belongs to, or NULL. Permissions that hold in one environment only
+-- count for its rows.
+CREATE OR REPLACE FUNCTION users.environment_of(resource text, "row" jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN resource IN ('Grant', 'AccessRight') THEN NULL
+                WHEN resource = 'Secret' AND "row"->>'type' = 'DocrootEnvironment' THEN split_part("row"->>'key', '/', 2)
+                ELSE "row"->>'environment' END
+$$;
+
 -- Whether the user `email`, who is not an admin, meets one need for a row, before and after a
 -- change (either may be NULL); and why, in words. Only admins may change a row that belongs to no
 -- project before or after. To give a domain a certificate, one needs `manage` on everything that
@@ -84,22 +118,30 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     was text[] := users.projects_of(resource, before);
     shall_be text[] := users.projects_of(resource, after);
-    projects text[] := was || shall_be;
-    project text;
     needed text[];
     has text[];
+    owners text[] := array_remove(ARRAY[users.owner_of(resource, before), users.owner_of(resource, after)], NULL);
+    one record;
 BEGIN
     IF needs IN ('profile', 'admin') THEN
         met := needs = 'profile';
         why := CASE needs WHEN 'profile' THEN 'everybody with a profile may' ELSE 'only admins may' END;
     ELSIF needs = 'own' THEN
-        met := email = ALL (array_remove(ARRAY[users.owner_of(resource, before), users.owner_of(resource, after)], NULL));
+        met := owners <> '{}' AND email = ALL (owners);
         why := format('it %s about %s', CASE WHEN met THEN 'is' ELSE 'is not' END, email);
     ELSIF needs = 'manager' THEN
         met := EXISTS (SELECT FROM users.access_right a JOIN users.role r ON r.code = a.role
-                       WHERE a."user" = email AND 'manage' = ANY (r.permissions));
+                       WHERE a."user" = email AND 'manage' = ANY (r.permissions))
+            OR EXISTS (SELECT FROM users.grants_of(email) g
+                       WHERE 'manage' = ANY (g.permissions) AND (g.held).environment IS NULL);
         why := format('%s has the permission manage on %s project', email, CASE WHEN met THEN 'a' ELSE 'no' END);
-    ELSIF projects = '{}' THEN
+    ELSIF needs = 'member' THEN
+        met := EXISTS (SELECT FROM users.group_member m WHERE m."user" = email AND m."group" =
+                       coalesce(before, after)->>CASE resource WHEN 'Group' THEN 'code' ELSE 'group' END);
+        why := format('%s is %s member of the group', email, CASE WHEN met THEN 'a' ELSE 'no' END);
+    ELSIF needs = 'scope' OR resource IN ('Grant', 'GroupMember', 'Group') THEN
+        SELECT s.met, s.why INTO met, why FROM users.meets_scope(email, needs, resource, before, after) s;
+    ELSIF was || shall_be = '{}' THEN
         met := needs = 'read';
         why := CASE WHEN resource = 'Secret' THEN 'not everything that it serves belongs to a project: only admins may'
                     WHEN met THEN 'it belongs to no project: everybody with a profile may'
@@ -112,25 +154,38 @@ BEGIN
         met := false;
         why := format('giving a domain the certificate %s takes manage on every project that it already serves, or an admin',
                       after->>'certificate');
+    ELSIF resource = 'Website' AND before IS NOT NULL AND users.refusal_of_move(email, before, after) IS NOT NULL THEN
+        met := false;
+        why := users.refusal_of_move(email, before, after);
+    ELSIF resource = 'WebsiteDeployed' AND (before->>'docroot', before->>'environment')
+                                           <> (after->>'docroot', after->>'environment') THEN
+        met := false;
+        why := 'grants follow where a website is deployed: only admins may move it';
     ELSE
         needed := ARRAY[CASE needs WHEN 'grant' THEN 'manage' ELSE needs END];
         IF needs = 'grant' THEN
             needed := needed || coalesce((SELECT permissions FROM users.role WHERE code = after->>'role'), '{}');
         END IF;
         met := true;
-        FOREACH project IN ARRAY projects LOOP
-            has := users.permissions_of(email, project);
+        FOR one IN SELECT p AS project, users.environment_of(resource, before) AS environment FROM unnest(was) p
+                   UNION SELECT p, users.environment_of(resource, after) FROM unnest(shall_be) p ORDER BY 1, 2 LOOP
+            has := CASE needs WHEN 'grant' THEN users.lasting_permissions_of(email, one.project)
+                              ELSE users.permissions_of(email, one.project, one.environment) END;
             IF met AND NOT needed <@ has THEN
                 met := false;
-                why := format('it needs %s on %s, where %s has %s',
-                              (SELECT string_agg(DISTINCT n, ', ') FROM unnest(needed) n), project, email,
-                              coalesce(nullif(array_to_string(has, ', '), ''), 'no permission'));
+                why := format('it needs %s on %s%s, where %s has %s%s',
+                              (SELECT string_agg(DISTINCT n, ', ') FROM unnest(needed) n), one.project,
+                              CASE WHEN EXISTS (SELECT FROM users.grants_of(email) g WHERE (g.held).environment IS NOT NULL)
+                                   THEN ' in ' || one.environment END, email,
+                              coalesce(nullif(array_to_string(has, ', '), ''), 'no permission'),
+                              CASE WHEN needs = 'grant' AND needed <@ users.permissions_of(email, one.project)
+                                   THEN ' that does not expire' END);
                 IF resource = 'Secret' AND NOT 'read' = ANY (has) THEN -- what one may not read is not named
                     why := format('it needs manage on every project that it serves, and %s may not even read one of them',
                                   email);
                 END IF;
             ELSIF met THEN
-                why := format('%s has %s on %s', email, array_to_string(has, ', '), project);
+                why := format('%s has %s on %s', email, array_to_string(has, ', '), one.project);
             END IF;
         END LOOP;
     END IF;
@@ -189,41 +244,161 @@ END $$;
 -- statement.
 CREATE OR REPLACE FUNCTION users.has_read(project text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+DECLARE
+    me text := current_setting('sitewire.user', true);
 BEGIN
-    RETURN EXISTS (SELECT FROM users.permission p WHERE p.project = has_read.project AND 'read' = ANY (p.permissions));
+    RETURN EXISTS (SELECT FROM users.access_right a JOIN users.role r ON r.code = a.role
+                   WHERE a.project = has_read.project AND a."user" = me AND 'read' = ANY (r.permissions))
+        OR EXISTS (SELECT FROM users.grants_of(me) g WHERE 'read' = ANY (g.permissions) AND users.covers(g.held, project));
 END $$;
 
--- That query is most of the cost of a row. So sitewire.enter stores the projects of a user who can
--- read only a few of them in the session, with a number that grows with every change of rights.
--- While the number is the same, the projects are not looked up. A right that is revoked while a
--- user enters may count until the user enters again, up to a second later.
+-- Those queries are most of the cost of a row. So sitewire.enter stores what a user can read in the
+-- session, with a number that grows with every change of rights, and of what scopes read. While
+-- the number is the same, nothing is looked up. A change holds the lock users.rights_lock() until
+-- its transaction ends, so that users.load_reads can see that one is under way.
+CREATE OR REPLACE FUNCTION users.rights_lock() RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT 7237128888 $$;
 CREATE OR REPLACE FUNCTION users.rights_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
+    PERFORM pg_advisory_xact_lock_shared(users.rights_lock());
     PERFORM nextval('users.rights_version');
     RETURN NULL;
 END $$;
 SELECT sitewire.keep_trigger('changed', relation, 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE',
                              'FOR EACH STATEMENT EXECUTE FUNCTION users.rights_changed()')
-FROM unnest('{users.access_right,users.role}'::regclass[]) relation;
-
--- The projects that a user may read, each on its own line; NULL if there are more than 100.
-CREATE OR REPLACE FUNCTION users.reads_of(email text) RETURNS text LANGUAGE plpgsql AS $$
+FROM unnest('{users.access_right,users.role,users.group_member,users.grant,users.project}'::regclass[]) relation;
+-- The same for columns that scopes read. (A condition of the triggers would name the columns, whose
+-- types could then not be altered.)
+CREATE OR REPLACE FUNCTION users.scope_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    same boolean := false;
 BEGIN
-    RETURN (SELECT CASE WHEN count(*) BETWEEN 1 AND 100 THEN E'\n' || string_agg(project || E'\n', '') END
-            FROM (SELECT DISTINCT a.project FROM users.access_right a JOIN users.role r ON r.code = a.role
-                  WHERE a."user" = email AND 'read' = ANY (r.permissions) LIMIT 101) few);
+    IF TG_OP <> 'UPDATE' THEN
+        NULL;
+    ELSIF TG_TABLE_NAME = 'website' THEN
+        same := NEW.code = OLD.code AND NEW.organization = OLD.organization;
+    ELSIF TG_TABLE_NAME = 'website_deployed' THEN
+        same := (NEW.website, NEW.docroot, NEW.environment) = (OLD.website, OLD.docroot, OLD.environment);
+    ELSIF TG_TABLE_NAME = 'docroot' THEN
+        same := NEW.code = OLD.code AND NEW.drupal_docroot_core IS NOT DISTINCT FROM OLD.drupal_docroot_core;
+    ELSE
+        same := (NEW.docroot, NEW.environment) = (OLD.docroot, OLD.environment);
+    END IF;
+    IF same THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared(users.rights_lock());
+    PERFORM nextval('users.rights_version');
+    RETURN NULL;
+END $$;
+SELECT sitewire.keep_trigger('scope', relation, timing, 'FOR EACH ROW EXECUTE FUNCTION users.scope_changed()')
+FROM (VALUES ('referential.website'::regclass, 'AFTER UPDATE'), ('referential.docroot', 'AFTER UPDATE'),
+             ('referential.website_deployed', 'AFTER INSERT OR UPDATE OR DELETE'),
+             ('referential.docroot_environment', 'AFTER INSERT OR UPDATE OR DELETE')) x (relation, timing);
+
+-- Stores what a user with the profile USER can read in these settings of the session:
+--
+--   sitewire.reads           `*`: everything; the projects, each on its own line, if there are at
+--                            most 100; `#`: sitewire.reads_0 to _63 have them, by their hash
+--   sitewire.rights_version  the number that they belong to; empty if nothing is stored
+--   sitewire.rights_until    when the first of the user's grants ends, if one does
+--
+-- What is there already stays. Lists by hash stay when another caller enters, until lists of
+-- somebody else replace them (sitewire.stored says whose they are). Without `all_of_them`, nothing
+-- is stored for a user with a grant on a scope or more than 100 rights, because that takes 1 us for
+-- each project. Nothing is stored while a change of rights is not committed: the number is read
+-- first, then the lock is tried, then the rights are read, so that a change which is not seen has
+-- another number. This takes a new snapshot for each query.
+CREATE OR REPLACE FUNCTION users.load_reads(email text, all_of_them boolean) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    most CONSTANT integer := 20000;
+    version text := pg_sequence_last_value('users.rights_version'::regclass)::text;
+    till timestamptz;
+    projects text[];
+BEGIN
+    IF current_setting('sitewire.user', true) = email AND current_setting('sitewire.rights_version', true) = version
+       AND (current_setting('sitewire.rights_until', true) = ''
+            OR now() < current_setting('sitewire.rights_until', true)::timestamptz) THEN
+        RETURN;
+    END IF;
+    IF current_setting('sitewire.stored', true) = concat_ws(' ', version, email)
+       AND (current_setting('sitewire.stored_until', true) = ''
+            OR now() < current_setting('sitewire.stored_until', true)::timestamptz) THEN
+        PERFORM set_config('sitewire.reads', '#', false), set_config('sitewire.rights_version', version, false),
+                set_config('sitewire.rights_until', current_setting('sitewire.stored_until', true), false);
+        RETURN;
+    END IF;
+    PERFORM set_config('sitewire.rights_version', '', false), set_config('sitewire.reads', '', false),
+            set_config('sitewire.rights_until', '', false), set_config('sitewire.lookups', '0', false);
+    IF current_setting('transaction_isolation') <> 'read committed'
+       OR NOT (pg_try_advisory_lock(users.rights_lock()) AND pg_advisory_unlock(users.rights_lock())) THEN
+        RETURN;
+    END IF;
+    till := (SELECT min((g.held).expires_at) FROM users.grants_of(email) g);
+    IF users.reaches_everything(email, 'read') THEN
+        PERFORM set_config('sitewire.reads', '*', false);
+    ELSIF NOT all_of_them AND (EXISTS (SELECT FROM users.grants_of(email))
+                               OR (SELECT count(*) FROM (SELECT FROM users.access_right a WHERE a."user" = email LIMIT 101) x) > 100) THEN
+        RETURN;
+    ELSE
+        projects := ARRAY(SELECT r.project FROM users.reach(email, 'read') r LIMIT most + 1);
+        IF cardinality(projects) <= 100 THEN
+            PERFORM set_config('sitewire.reads', E'\n' || coalesce(array_to_string(projects, E'\n') || E'\n', ''), false);
+        ELSIF cardinality(projects) <= most THEN
+            PERFORM set_config('sitewire.reads', '#', false),
+                    set_config('sitewire.stored', concat_ws(' ', version, email), false),
+                    set_config('sitewire.stored_until', coalesce(till::text, ''), false);
+            PERFORM set_config('sitewire.reads_' || b, coalesce(E'\n' || string_agg(p, E'\n') || E'\n', ''), false)
+            FROM generate_series(0, 63) b LEFT JOIN unnest(projects) p ON hashtext(p) & 63 = b GROUP BY b;
+        ELSE
+            PERFORM set_config('sitewire.lookups', '-100000', false);
+            RETURN;
+        END IF;
+    END IF;
+    PERFORM set_config('sitewire.rights_version', version, false),
+            set_config('sitewire.rights_until', coalesce(till::text, ''), false);
+END $$;
+
+-- Counts what the caller looks up, and stores all that it can read after 50 lookups: those have
+-- cost about as much as storing does. So callers that alternate on a session with few reads each
+-- never pay for it.
+CREATE OR REPLACE FUNCTION users.count_lookup() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    lookups integer := coalesce(nullif(current_setting('sitewire.lookups', true), ''), '0')::integer + 1;
+BEGIN
+    PERFORM set_config('sitewire.lookups', lookups::text, false);
+    IF lookups >= 50 THEN
+        PERFORM users.load_reads(current_setting('sitewire.user', true), true);
+    END IF;
 END $$;
 
 -- Whether the caller, who is not an admin, may read rows of a project; everybody may read rows that
--- belong to none. A project is in the list if splitting the list at it changes the list. This is
+-- belong to none. A project is in a list if splitting the list at it changes the list. This is
 -- cheaper than strpos, which counts the characters before it.
 CREATE OR REPLACE FUNCTION users.may_read(project text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    reads text;
 BEGIN
-    RETURN project IS NULL
-        OR coalesce(current_setting('sitewire.rights_version', true) = pg_sequence_last_value('users.rights_version'::regclass)::text
-                    AND split_part(current_setting('sitewire.reads', true), E'\n' || project || E'\n', 1)
-                        <> current_setting('sitewire.reads', true), false)
-        OR users.has_read(project);
+    IF project IS NULL THEN
+        RETURN true;
+    ELSIF current_setting('sitewire.rights_version', true) = pg_sequence_last_value('users.rights_version'::regclass)::text
+          AND (current_setting('sitewire.rights_until', true) = ''
+               OR now() < current_setting('sitewire.rights_until', true)::timestamptz) THEN
+        reads := current_setting('sitewire.reads', true);
+        IF reads = '*' THEN
+            RETURN true;
+        ELSIF reads = '#' THEN
+            reads := current_setting('sitewire.reads_' || (hashtext(project) & 63), true);
+        END IF;
+        RETURN split_part(reads, E'\n' || project || E'\n', 1) <> reads;
+    END IF;
+    PERFORM users.count_lookup();
+    RETURN users.has_read(project);
+END $$;
+
+-- Whether the caller, who is not an admin, may read every project.
+CREATE OR REPLACE FUNCTION users.may_read_everything() RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+BEGIN
+    RETURN users.reaches_everything(current_setting('sitewire.user', true), 'read');
 END $$;
 
 -- Whether the caller, who is not an admin, manages a project; NULL: any project.
@@ -270,7 +445,10 @@ DECLARE
     projects text[] := users.projects_of('Secret', jsonb_build_object('type', split_part(name, '/', 1),
                                                                       'key', substring(name FROM '/(.*)/')));
 BEGIN
-    RETURN projects <> '{}' AND NOT EXISTS (SELECT FROM unnest(projects) project WHERE NOT users.may_manage(project));
+    RETURN projects <> '{}' AND NOT EXISTS (
+        SELECT FROM unnest(projects) project
+        WHERE NOT 'manage' = ANY (users.permissions_of(users.me(), project, CASE split_part(name, '/', 1)
+                                                                            WHEN 'DocrootEnvironment' THEN split_part(name, '/', 3) END)));
 END $$;
 
 -- The project of a domain, NULL if it has none.
@@ -280,19 +458,25 @@ BEGIN
 END $$;
 
 -- All projects that a user who is not an admin may read. The broker uses it to select the events of
--- a subscriber.
+-- a subscriber. Empty for somebody who may read everything (users.reaches_everything).
 CREATE OR REPLACE FUNCTION users.readable(email text) RETURNS text[] LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 BEGIN
-    RETURN (SELECT coalesce(array_agg(DISTINCT a.project ORDER BY a.project), '{}')
-            FROM users.access_right a JOIN users.role r ON r.code = a.role
-            WHERE a."user" = email AND 'read' = ANY (r.permissions));
+    RETURN CASE WHEN users.reaches_everything(email, 'read') THEN '{}'
+                ELSE ARRAY(SELECT r.project FROM users.reach(email, 'read') r ORDER BY 1) END;
+END $$;
+
+-- How many projects a user has any permission on, apart from being an admin.
+CREATE OR REPLACE FUNCTION users.count_projects(email text) RETURNS integer LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+BEGIN
+    RETURN CASE WHEN EXISTS (SELECT FROM users.grants_of(email) g WHERE (g.held).everything) THEN (SELECT count(*) FROM users.project)
+                ELSE (SELECT count(DISTINCT r.project) FROM users.reach(email, NULL) r) END;
 END $$;
 
 -- --- Who calls ---
 
 -- The user with a key or, without a key, with an e-mail address that the file system vouches for;
 -- and the reason if the user is refused. Only this function decides it. Profiles: ADMIN may do
--- everything, USER what its access rights allow, NONE nothing.
+-- everything but run, USER what its access rights, live grants and memberships allow, NONE nothing.
 CREATE OR REPLACE FUNCTION users.identify(key text, email text, OUT "user" text, OUT profile text, OUT refused text,
                                OUT expires_at timestamptz)
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
@@ -307,7 +491,10 @@ BEGIN
     SELECT * INTO u FROM users."user" x WHERE x.email = CASE WHEN identify.key <> '' THEN k."user" ELSE identify.email END;
     "user" := coalesce(u.email, '');
     profile := CASE WHEN u.is_admin THEN 'ADMIN'
-                    WHEN EXISTS (SELECT FROM users.access_right a WHERE a."user" = u.email) THEN 'USER'
+                    WHEN EXISTS (SELECT FROM users.access_right a WHERE a."user" = u.email)
+                      OR EXISTS (SELECT FROM users.group_member m WHERE m."user" = u.email)
+                      OR EXISTS (SELECT FROM users."grant" g WHERE g."user" = u.email
+                                 AND (g.expires_at IS NULL OR g.expires_at > now())) THEN 'USER'
                     ELSE 'NONE' END;
     refused := CASE WHEN identify.key <> '' AND k.public_key IS NULL THEN 'this key is not enrolled'
                     WHEN k.revoked_at <= now() THEN format('this key of %s was revoked', u.email)
@@ -330,7 +517,6 @@ CREATE OR REPLACE FUNCTION sitewire.enter(key text, email text, requires text, c
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     caller record;
-    version text := pg_sequence_last_value('users.rights_version'::regclass)::text; -- before the rights are read
 BEGIN
     IF key = '' AND email = '@broker' THEN
         SELECT '@broker' AS "user", 'NONE' AS profile, '' AS refused INTO caller;
@@ -352,12 +538,15 @@ BEGIN
     ELSIF reason <> '' AND NOT sitewire.is_text(reason, 1000) THEN
         PERFORM sitewire.fail('SW002', 'reason', 'a reason has at most 1000 characters, and no control characters');
     END IF;
+    IF caller.profile = 'USER' THEN
+        PERFORM users.load_reads(caller."user", false);
+    ELSE
+        PERFORM set_config('sitewire.rights_version', '', false), set_config('sitewire.reads', '', false);
+    END IF;
     PERFORM set_config('sitewire.user', caller."user", false),
             set_config('sitewire.key', key, false),
             set_config('sitewire.admin', CASE caller.profile WHEN 'ADMIN' THEN 'on' ELSE '' END, false),
             set_config('sitewire.profile', caller.profile, false),
-            set_config('sitewire.rights_version', version, false),
-            set_config('sitewire.reads', coalesce(CASE caller.profile WHEN 'USER' THEN users.reads_of(caller."user") END, ''), false),
             set_config('sitewire.call_id', call_id, false),
             set_config('sitewire.request_id', request_id, false),
             set_config('sitewire.reason', reason, false);
@@ -403,7 +592,7 @@ BEGIN
     step := format('%s has the profile %s', email, who.profile);
     RETURN NEXT;
     IF who.profile = 'NONE' THEN
-        RETURN QUERY VALUES (false, format('no: %s has no access right on any project', email));
+        RETURN QUERY VALUES (false, format('no: %s has no access right, grant or membership', email));
         RETURN;
     END IF;
     it := sitewire.row_of(resource, key);
@@ -428,7 +617,8 @@ BEGIN
         RETURN;
     ELSIF users.project_of(resource, it) IS NOT NULL THEN
         step := format('%s %s belongs to %s, where %s has %s', resource, key, users.project_of(resource, it), email,
-                       coalesce(nullif(array_to_string(users.permissions_of(email, users.project_of(resource, it)), ', '), ''),
+                       coalesce(nullif(array_to_string(users.permissions_of(email, users.project_of(resource, it),
+                                                                            users.environment_of(resource, it)), ', '), ''),
                                 'no permission'));
         RETURN NEXT;
     END IF;
@@ -441,8 +631,63 @@ BEGIN
         allowed := one.met;
         step := format('to %s a %s takes: %s; %s', action, resource, rule.needs, one.why);
         RETURN NEXT;
+        IF one.met THEN
+            RETURN QUERY SELECT NULL::boolean, format('%s on %s comes from %s', s.permission, s.project,
+                                                      string_agg(s.source, ', ' ORDER BY s.source))
+            FROM users.sources(email, rule.needs, resource, it) s GROUP BY s.permission, s.project ORDER BY 2;
+        END IF;
     END LOOP;
     allowed := any_met;
     step := CASE WHEN any_met THEN 'yes' ELSE 'no' END;
     RETURN NEXT;
+END $$;
+
+-- The rows that give a user what a need asks for: those of the permission on each project of a row.
+CREATE OR REPLACE FUNCTION users.sources(email text, needs text, resource text, it jsonb)
+RETURNS TABLE (permission text, project text, source text, by_admins boolean) LANGUAGE sql STABLE AS $$
+    SELECT h.permission, p, h.source, h.by_admins
+    FROM unnest(users.projects_of(resource, it)) p, users.holds(email, p, users.environment_of(resource, it)) h
+    WHERE resource NOT IN ('Grant', 'Group', 'GroupMember')
+      AND h.permission = CASE needs WHEN 'grant' THEN 'manage' ELSE needs END
+$$;
+
+-- Who may do `action` to a row, and by which row: one line for each user and source. Only admins
+-- and those who manage the row may ask. Admins are named, too. At most 10,000 lines.
+CREATE OR REPLACE FUNCTION users.who_can(action text, resource text, key text)
+RETURNS TABLE ("user" text, permission text, project text, source text, by_admins boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    me text := users.me();
+    it jsonb := sitewire.row_of(resource, key);
+    permissions text[] := '{deploy,command,approve,manage,run,override}';
+    needed text[];
+BEGIN
+    IF action NOT IN ('read', 'create', 'update', 'delete') AND action <> ALL (permissions) THEN
+        PERFORM sitewire.fail('SW002', 'action', 'an action is read, create, update or delete, or a permission: deploy, command, '
+                                                 'approve, manage, run or override');
+    ELSIF it IS NOT NULL AND NOT users.is_admin() AND NOT EXISTS (
+        SELECT FROM users.rule r, users.meets(me, r.needs, r.resource, it, it) m
+        WHERE r.resource = who_can.resource AND r.action = 'read' AND m.met) THEN
+        it := NULL;
+    END IF;
+    IF it IS NULL THEN
+        PERFORM sitewire.fail('SW003', 'key', format('there is no %s "%s"', resource, key));
+    ELSIF NOT users.is_admin() AND NOT (SELECT m.met FROM users.meets(
+              me, CASE WHEN resource IN ('Grant', 'Group', 'GroupMember') THEN 'scope' ELSE 'manage' END, resource, it, it) m) THEN
+        PERFORM sitewire.fail('SW005', '', format('only admins, and those who manage this %s, may ask who can do what to it', resource));
+    END IF;
+    needed := ARRAY(SELECT r.needs FROM users.rule r WHERE r.resource = who_can.resource AND r.action = who_can.action)
+              || CASE WHEN action = ANY (permissions) THEN ARRAY[action] END;
+    RETURN QUERY
+    SELECT x.* FROM (
+        SELECT u.email, 'admin'::text, ''::text, 'User ' || u.email, true
+        FROM users."user" u WHERE u.is_admin AND u.active AND action <> 'run' AND (action <> 'approve' OR u.kind = 'PERSON')
+        UNION
+        SELECT u.email, coalesce(s.permission, n), coalesce(s.project, ''), coalesce(s.source, ''), coalesce(s.by_admins, false)
+        FROM users."user" u CROSS JOIN unnest(needed) n
+             CROSS JOIN LATERAL users.meets(u.email, n, resource, it, it) m
+             LEFT JOIN LATERAL users.sources(u.email, n, resource, it) s ON true
+        WHERE u.active AND NOT (u.is_admin AND action <> 'run') AND m.met AND (users.identify('', u.email)).profile <> 'NONE') x
+    ORDER BY 1, 3, 2, 4 LIMIT 10000;
 END $$;

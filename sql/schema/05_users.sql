@@ -59,3 +59,78 @@ BEGIN
 END $$;
 SELECT sitewire.keep_trigger('keep_admin', 'users."user"', 'BEFORE UPDATE OR DELETE',
                              'FOR EACH ROW EXECUTE FUNCTION users.keep_admin()');
+
+-- Who made a row that gives rights, and whether it was an admin; callers cannot set it. What no
+-- service did counts as an admin's. Anyone who changes more than the label becomes the maker, and
+-- the row is an admin's if it was one before, or if the admin has changed what it gives. Foreign
+-- keys only follow renames (their trigger is the outer one).
+CREATE OR REPLACE FUNCTION users.keep_maker() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    caller text := users.believed_caller();
+    by_admin boolean := caller IS NULL OR users.is_admin();
+    book text[] := '{made_by,made_by_admin,created_at,updated_at,revision,label}';
+    is_new boolean := TG_OP = 'INSERT';
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        NEW.made_by_admin := OLD.made_by_admin;
+        IF pg_trigger_depth() > 1 THEN
+            RETURN NEW;
+        END IF;
+        NEW.made_by := OLD.made_by;
+        IF to_jsonb(NEW) - book = to_jsonb(OLD) - book THEN
+            RETURN NEW;
+        END IF;
+        is_new := to_jsonb(NEW) - (book || 'expires_at'::text) <> to_jsonb(OLD) - (book || 'expires_at'::text);
+    END IF;
+    NEW.made_by := (SELECT u.email FROM users."user" u WHERE u.email = caller);
+    NEW.made_by_admin := by_admin AND (is_new OR OLD.made_by_admin);
+    RETURN NEW;
+END $$;
+SELECT sitewire.keep_trigger('maker', relation, 'BEFORE INSERT OR UPDATE', 'FOR EACH ROW EXECUTE FUNCTION users.keep_maker()')
+FROM unnest('{users.access_right,users.group_member,users.grant}'::regclass[]) relation;
+
+-- The constraints of a grant, in words.
+CREATE OR REPLACE FUNCTION users.check_grant() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF num_nonnulls(NEW."user", NEW."group") <> 1 THEN
+        PERFORM sitewire.fail('SW002', 'grant.user', 'a grant has one holder: a user or a group');
+    ELSIF NEW.everything <> (NEW.organization = '' AND num_nonnulls(NEW.docroot, NEW.environment) = 0) THEN
+        PERFORM sitewire.fail('SW002', 'grant.everything', CASE WHEN NEW.everything
+            THEN 'a grant on everything has no organization, docroot or environment'
+            ELSE 'a grant needs a scope: an organization, a docroot, an environment, or everything' END);
+    END IF;
+    RETURN NEW;
+END $$;
+SELECT sitewire.keep_trigger('check', 'users.grant', 'BEFORE INSERT OR UPDATE', 'FOR EACH ROW EXECUTE FUNCTION users.check_grant()');
+
+-- --- Deployed versions ---
+
+-- On a protected environment, deployed versions change only through deployments (their functions
+-- run as the owner), or by an admin who gives a reason. A new row is no change: it tells what runs
+-- there already.
+CREATE OR REPLACE FUNCTION referential.keep_versions() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    field text;
+BEGIN
+    IF NOT pg_has_role(current_user, 'sitewire_service', 'usage')
+       OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+       OR NOT (SELECT e.approvals > 0 FROM referential.environment e WHERE e.code = NEW.environment) THEN
+        RETURN NEW;
+    END IF;
+    FOREACH field IN ARRAY TG_ARGV LOOP
+        IF to_jsonb(NEW)->field = to_jsonb(OLD)->field THEN
+            CONTINUE;
+        ELSIF NOT users.is_admin() THEN
+            PERFORM sitewire.fail('SW005', TG_TABLE_NAME || '.' || field, format(
+                '%s is protected: its versions change only through deployments, or by an admin with a reason', NEW.environment));
+        ELSIF coalesce(current_setting('sitewire.reason', true), '') = '' THEN
+            PERFORM sitewire.fail('SW002', 'reason', format(
+                '%s is protected: to change a version without a deployment, give a reason', NEW.environment));
+        END IF;
+    END LOOP;
+    RETURN NEW;
+END $$;
+SELECT sitewire.keep_trigger('versions', relation, 'BEFORE UPDATE',
+                             format('FOR EACH ROW EXECUTE FUNCTION referential.keep_versions(%s)', fields))
+FROM (VALUES ('referential.website_deployed'::regclass, '''website_version'''),
+             ('referential.docroot_environment', '''cms_version'', ''drupal_docroot_core_version''')) x (relation, fields);

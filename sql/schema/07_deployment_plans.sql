@@ -107,7 +107,11 @@ END $$;
 -- per statement, is cheaper there than a function for each row (03_rights.sql). For a row that is
 -- read by its key, the planner looks into an index instead.
 CREATE OR REPLACE VIEW deployment.readable AS
-SELECT p.project FROM users.permission p WHERE 'read' = ANY (p.permissions);
+SELECT a.project
+FROM users.access_right a JOIN users.role r ON r.code = a.role
+WHERE a."user" = current_setting('sitewire.user', true) AND 'read' = ANY (r.permissions)
+UNION ALL
+SELECT g.project FROM users.granted() g WHERE 'read' = ANY (g.permissions);
 
 -- --- Plans ---
 

@@ -92,6 +92,12 @@ SELECT sitewire.keep_resource('users.project', 'sitewire_user', '{SELECT}', read
 SELECT sitewire.keep_resource('users.user', 'sitewire_user', read => 'own|manager', owner => '{email}');
 SELECT sitewire.keep_resource('users.access_right', 'sitewire_user', read => 'own|manage', "create" => 'grant',
                               "update" => 'grant', "delete" => 'manage', project => '{project}', owner => '{user}');
+-- Groups and grants are shown to members and holders, and to those who manage the whole scope.
+SELECT sitewire.keep_resource('users.group', 'sitewire_user', read => 'member|scope');
+SELECT sitewire.keep_resource('users.group_member', 'sitewire_user', read => 'own|member|scope', "create" => 'grant',
+                              "update" => 'grant', "delete" => 'scope', owner => '{user}');
+SELECT sitewire.keep_resource('users.grant', 'sitewire_user', read => 'own|member|scope', "create" => 'grant',
+                              "update" => 'grant', "delete" => 'scope', owner => '{user}');
 -- Whoever enrolls a key proves to have it (05_keys.sql); only admins create rows without that.
 SELECT sitewire.keep_resource('users.key', 'sitewire_user', read => 'own', "update" => 'own', owner => '{user}');
 -- Whoever may read a row may read its history, by the project or user that the row belonged to,
@@ -114,7 +120,8 @@ SELECT sitewire.keep_resource('deployment.deployment_step', 'sitewire_deployment
 -- renewals are not recorded in history.
 SELECT sitewire.keep_resource('deployment.deployment', 'sitewire_deployment', '{SELECT,DELETE}', read => 'read',
                               "create" => 'deploy', "update" => NULL, project => '{project}', quiet => '{lease_until}',
-                              visible => 'EXISTS (SELECT FROM deployment.readable r WHERE r.project = deployment.project)');
+                              visible => '(SELECT users.may_read_everything())
+                                          OR EXISTS (SELECT FROM deployment.readable r WHERE r.project = deployment.project)');
 -- deployment.approve writes approvals.
 SELECT sitewire.keep_resource('deployment.deployment_approval', 'sitewire_deployment', '{SELECT}', read => 'read', "create" => NULL,
                               "update" => NULL, "delete" => NULL, project => 'deployment.project_of({deployment}::bigint)',
@@ -141,11 +148,13 @@ SELECT sitewire.keep_resource('deployment.deployment_log', 'sitewire_deployment'
 SELECT sitewire.keep_resource('deployment.output_limit', 'sitewire_deployment', '{SELECT,INSERT,UPDATE}', read => 'profile');
 SELECT sitewire.keep_resource('deployment.event', 'sitewire_deployment', '{SELECT}', read => 'read', "create" => NULL,
                               "update" => NULL, "delete" => NULL, project => '{project}',
-                              visible => 'EXISTS (SELECT FROM deployment.readable r WHERE r.project = event.project)',
+                              visible => '(SELECT users.may_read_everything())
+                                          OR EXISTS (SELECT FROM deployment.readable r WHERE r.project = event.project)',
                               exempt => '{timestamps,guard,history,as-of}');
 SELECT sitewire.keep_resource('deployment.event_head', 'sitewire_deployment', '{SELECT}', read => 'read', "create" => NULL,
                               "update" => NULL, "delete" => NULL, project => '{project}',
-                              visible => 'EXISTS (SELECT FROM deployment.readable r WHERE r.project = event_head.project)',
+                              visible => '(SELECT users.may_read_everything())
+                                          OR EXISTS (SELECT FROM deployment.readable r WHERE r.project = event_head.project)',
                               exempt => '{timestamps,guard,history,as-of}');
 
 SELECT set_config('sitewire.derives_later', '', true);
@@ -191,13 +200,15 @@ END $$;
 GRANT EXECUTE ON FUNCTION referential.find(text, text, text), sitewire.registry_table(text), sitewire.keys_of(regclass),
     sitewire.key_condition(regclass, text[]), referential.next_hits(text, text, text, text, boolean),
     users.project_of_domain(text), users.manages_zone(text), users.manages_domain(text), users.may_read_secret(text),
-    users.me(), users.may_read(text), users.has_read(text),
+    users.me(), users.may_read(text), users.has_read(text), users.count_lookup(),
     referential.look_at_owner(text, text, text),
     referential.set_secret(text, text, text, bigint, bigint, bytea, text, bigint),
     referential.read_secret(text, text, text), referential.secrets_to_reseal(text, bigint, integer),
     referential.reseal_secrets(text, referential.sealed_secret[]) TO sitewire_referential;
 
 GRANT EXECUTE ON FUNCTION users.identify(text, text), users.explain(text, text, text, text), users.readable(text),
+    users.who_can(text, text, text), users.reaches_everything(text, text), users.count_projects(text),
+    users.count_lookup(), users.is_member(text), users.may_manage_scope(text, jsonb),
     users.seal_changes(), users.enrolment(), users.invited(text),
     users.check_within_parent(text, timestamptz, timestamptz), users.enroll(text, text, text, timestamptz, text, bigint),
     users.invite(text, text, text, bigint), users.me(), users.has_read(text), users.may_read(text), users.may_manage(text),
@@ -209,7 +220,7 @@ GRANT EXECUTE ON FUNCTION users.identify(text, text), users.explain(text, text, 
 -- Needed to notice a cursor that is newer than the database, by the position of the relay.
 GRANT SELECT (position) ON deployment.relay TO sitewire_deployment;
 GRANT SELECT ON deployment.readable TO sitewire_deployment;
-GRANT EXECUTE ON FUNCTION deployment.plan_of(deployment.deployment),
+GRANT EXECUTE ON FUNCTION users.granted(), users.may_read_everything(), deployment.plan_of(deployment.deployment),
     deployment.request(text, text, text, text, text, deployment.command[], text, text, boolean, bigint),
     deployment.approve(bigint, text), deployment.abort(bigint, text),
     deployment.rollback(bigint, deployment.command[], text, text, boolean),

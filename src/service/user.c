@@ -9,6 +9,7 @@
 extern const unsigned char sw_sql_who_am_i[];
 extern const unsigned char sw_sql_get_profile[];
 extern const unsigned char sw_sql_explain[];
+extern const unsigned char sw_sql_who_can[];
 extern const unsigned char sw_sql_authenticate[];
 extern const unsigned char sw_sql_get_enrolment[];
 extern const unsigned char sw_sql_enroll_key[];
@@ -31,6 +32,9 @@ static const sw_resource resources[] = {
     RESOURCE(user, "Users", "user", 1),
     RESOURCE(project, "Projects", "project", 1),
     RESOURCE(access_right, "AccessRights", "access_right", 3, .computed = "made_by made_by_admin"),
+    RESOURCE(group, "Groups", "group", 1),
+    RESOURCE(group_member, "GroupMembers", "group_member", 2, .computed = "made_by made_by_admin"),
+    RESOURCE(grant, "Grants", "grant", 1, .computed = "made_by made_by_admin"),
     RESOURCE(key, "Keys", "key", 1),
     RESOURCE(change, "Changes", "change", 1, .added_at = "at"),
     {0}};
@@ -39,6 +43,7 @@ static const sw_query queries[] = {
     QUERY("WhoAmI", who_am_i, .requires = SW_REQUIRES_OPEN, .point = true),
     QUERY("GetProfile", get_profile, .requires = SW_REQUIRES_PROFILE, .point = true),
     QUERY("Explain", explain, .requires = SW_REQUIRES_PROFILE),
+    QUERY("WhoCan", who_can, .requires = SW_REQUIRES_PROFILE),
     QUERY("Authenticate", authenticate, .requires = SW_REQUIRES_INTERNAL),
     QUERY("GetEnrolment", get_enrolment, .requires = SW_REQUIRES_ENROLL, .point = true, .secret = true,
           .inner = &sw__one_enrolment__descriptor, .end = sw_enrolment_answer),
@@ -55,5 +60,5 @@ const sw_service sw_service_user = {
     .resources = resources,
     .queries = queries,
     .periodic = "SELECT users.seal_changes()",
-    .schema_minimum = 28,
+    .schema_minimum = 29,
 };

@@ -265,13 +265,18 @@ def curve(b):
         subprocess.run(["sh", "-c", run, "sh", data, os.path.join(b.bin, "sitewire"), path, email], check=True,
                        stdout=subprocess.DEVNULL, stderr=b.log)
     user, keys = os.path.join(data, "user.key"), os.path.join(data, "codes")
-    b.sql("INSERT INTO referential.website (code) SELECT 'bench' || g FROM generate_series(0, 99) g; "
-          "INSERT INTO users.\"user\" (email) VALUES ('user@bench'); "
-          "INSERT INTO users.access_right SELECT code, 'user@bench', 'External' FROM users.project", data)
+    b.sql("INSERT INTO referential.website (code) SELECT 'bench' || g FROM generate_series(0, 1999) g; "
+          "INSERT INTO users.\"user\" (email) VALUES ('user@bench'), ('many@bench'), ('all@bench'); "
+          "INSERT INTO users.access_right SELECT 'website:bench' || g, 'user@bench', 'External' FROM generate_series(0, 99) g; "
+          "INSERT INTO users.access_right SELECT code, 'many@bench', 'External' FROM users.project; "
+          "INSERT INTO users.\"grant\" (code, role, \"user\", everything) VALUES ('all', 'External', 'all@bench', true)", data)
     with open(keys, "w") as file:
         file.writelines(f"bench{i}\n" for i in range(100))
     enroll(key, "admin@localhost")
     enroll(user, "user@bench")
+    wide = {"a grant on everything": "all@bench", "2,000 rights": "many@bench"}
+    for email in wide.values():
+        enroll(os.path.join(data, email), email)
     pin(processes(up.pid), True)
 
     def with_key(mode, in_flight, extra=(), key=key):
@@ -291,6 +296,12 @@ def curve(b):
               lambda: with_key("get", 100, (keys,))["rate"], "rate", 0.8)
     b.compare("g GetWebsite as User (as Admin), 1 in flight, p50", lambda: with_key("get", 1, (keys,), user),
               lambda: with_key("get", 1, (keys,))["p50"], "p50", 1.25, low_is_good=True, unit="us")
+    for what, email in wide.items():
+        file = os.path.join(data, email)
+        b.compare(f"g GetWebsite with {what} (as Admin), 100 in flight", lambda: with_key("get", 100, (keys,), file),
+                  lambda: with_key("get", 100, (keys,))["rate"], "rate", 0.8)
+        b.compare(f"g GetWebsite with {what} (as Admin), 1 in flight, p50", lambda: with_key("get", 1, (keys,), file),
+                  lambda: with_key("get", 1, (keys,))["p50"], "p50", 1.25, low_is_good=True, unit="us")
     slowest = [with_key("open", 1) for _ in range(b.rounds)]
     line("g first call of a new client, CURVE, p50", statistics.median(r["p50"] for r in slowest) / 1000, 10, "ms")
     line("g first call of a new client, CURVE, p99", statistics.median(r["p99"] for r in slowest) / 1000, 10, "ms")

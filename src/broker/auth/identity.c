@@ -186,7 +186,7 @@ bool sw_identity_may_read(const sw_identity *identity, sw_view project)
             return true;
         *(order < 0 ? &low : &high) = order < 0 ? middle + 1 : middle;
     }
-    return identity->admin;
+    return identity->admin || identity->reads_everything;
 }
 
 void sw_identity_update(sw_identity *identity, const sw_identity_report *report, int64_t now_us)
@@ -199,6 +199,9 @@ void sw_identity_update(sw_identity *identity, const sw_identity_report *report,
         identity->refused_us = now_us;
     bool admin = report->admin && verdict == SW_VERDICT_GOOD;
     identity->rights += identity->admin != admin;
+    bool everything = report->has_projects && report->reads_everything && verdict == SW_VERDICT_GOOD;
+    identity->rights += report->has_projects && identity->reads_everything != everything;
+    identity->reads_everything = everything;
     identity->knows_projects = false; /* an old list may no longer be true */
     if (report->has_projects)
         take_projects(identity, report);

@@ -43,9 +43,10 @@ typedef struct sw_identity {
     int64_t subscribed_us; /* when a subscriber last asked to come in with it; 0: never */
     bool asked_projects;   /* the running call asks for its projects */
     bool knows_projects;
-    uint32_t rights;     /* changes whenever it may read something else */
-    char *projects;      /* that it may read, one after another, each with its NUL; none for an admin */
-    const char **sorted; /* the same projects, by name */
+    bool reads_everything; /* without a list of projects */
+    uint32_t rights;       /* changes whenever it may read something else */
+    char *projects;        /* that it may read, one after another, each with its NUL; none for an admin */
+    const char **sorted;   /* the same projects, by name */
     size_t project_count, projects_size;
     uint64_t heard_event; /* the last event that subscribers.c judged for it, and the judgement: */
     bool may_hear;
@@ -99,7 +100,8 @@ typedef struct sw_identity_report {
     int64_t until_us;   /* until when this holds without confirmation */
     int64_t expires_us; /* when it becomes refused; SW_NEVER */
     bool has_projects;  /* its projects were asked for: */
-    char *const *projects;
+    bool reads_everything;
+    char *const *projects; /* empty if it reads everything */
     size_t project_count;
 } sw_identity_report;
 

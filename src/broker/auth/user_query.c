@@ -90,6 +90,7 @@ static void take_item(sw_user_query *query, const Sw__Identity *item, int64_t no
         .until_us = now_us + query->cache_us,
         .expires_us = expiry_us(item, now_us),
         .has_projects = identity->asked_projects,
+        .reads_everything = item->reads_everything,
         .projects = item->projects,
         .project_count = item->n_projects,
     };

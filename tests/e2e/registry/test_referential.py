@@ -23,7 +23,7 @@ RESOURCES = {
     "DrupalDocrootCore": ("DrupalDocrootCores", {"code": "core8"},
                           {"name": "Core", "code_repository_url": "git@git.example:core.git"},
                           {"binary_repository_url": "https://bin.example/core"}),
-    "Environment": ("Environments", {"code": "prod"}, {"name": "Production", "rank": 3, "approvals": 2}, {"rank": 4}),
+    "Environment": ("Environments", {"code": "prod"}, {"name": "Production", "rank": 3, "approvals": 0}, {"rank": 4}),
     "Docroot": ("Docroots", {"code": "d1"}, {"name": "One", "hosting_provider": "acquia", "drupal_docroot_core": "core8",
                                              "shared": True, "provider_id": "id-1"}, {"drupal_docroot_core": ""}),
     "DocrootEnvironment": ("DocrootEnvironments", {"docroot": "d1", "environment": "prod"},

@@ -2,10 +2,10 @@
 """Who may do what, over the wire, with real keys: every method of every service, by every kind of
 caller.
 
-The tables say what each caller hears, one letter for each of CALLERS:  . OK  n NOT_FOUND  d
-PERMISSION_DENIED f FAILED_PRECONDITION (it was allowed, but others refer to the row)  e
-ALREADY_EXISTS  a digit: OK, with so many items. They repeat no line of users.rule: what is right is
-said here a second time.
+The tables say what each caller hears, one letter for each of CALLERS:  . OK  n NOT_FOUND  i
+INVALID_ARGUMENT  d PERMISSION_DENIED f FAILED_PRECONDITION (it was allowed, but others refer to the
+row)  e ALREADY_EXISTS  a digit: OK, with so many items. They repeat no line of users.rule: what is
+right is said here a second time.
 """
 import os
 import sys
@@ -22,7 +22,7 @@ from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 from sitewire.user.v1 import user_pb2  # noqa: E402
 
 UNAUTHENTICATED, PERMISSION_DENIED = 16, 7
-LETTERS = {0: ".", 5: "n", 6: "e", 7: "d", 9: "f"}
+LETTERS = {0: ".", 3: "i", 5: "n", 6: "e", 7: "d", 9: "f"}
 PACKAGES = {"Referential": referential_pb2, "Users": user_pb2, "Deployments": deployment_pb2}
 SITE, CORE, OTHER = "website:isover.fr", "drupaldocrootcore:core8", "website:two.fr"
 
@@ -42,8 +42,9 @@ PROJECTS = {"Get": ".....nd", "List": "211111d", "Create": ".dddddd", "Update": 
 STANDARD = {name: EVERYBODYS for name in RESOURCES} | {
     "Website": PROJECTS,
     "DrupalDocrootCore": PROJECTS | {"List": "111110d"},
-    "WebsiteDeployed": PROJECTS | {"List": "222220d"},
-    "Domain": PROJECTS | {"List": "222221d", "Rename": "..dddnd"},  # one serves no website: it is everybody's
+    "WebsiteDeployed": PROJECTS | {"List": "222220d", "Update": "iddddnd"},  # prod is protected, and no reason is given
+    "DocrootEnvironment": EVERYBODYS | {"Update": "idddddd"},
+    "Domain": PROJECTS | {"List": "222221d"},  # one serves no website: it is everybody's
     "DomainLoadBalancer": PROJECTS | {"List": "111110d", "Update": ".ddddnd", "Delete": ".ddddnd"},
     "DocrootEnvironmentServer": EVERYBODYS | {"Delete": ".dddddd"},
     "DocrootEnvironmentCertificate": EVERYBODYS | {"Delete": ".dddddd"},
@@ -53,6 +54,11 @@ STANDARD = {name: EVERYBODYS for name in RESOURCES} | {
     "User": {"Get": "..nnn.d", "List": "991119d", "Create": ".dddddd", "Update": ".dnnndd", "Delete": "fdnnndd",
              "Rename": ".dnnndd"},
     "AccessRight": {"Get": "..nnnnd", "List": "992221d", "Create": "..ddddd", "Update": "..nnnnd", "Delete": "..nnnnd"},
+    "Group": {"Get": ".nnnnnd", "List": "100000d", "Create": ".dddddd", "Update": ".nnnnnd", "Delete": "fnnnnnd",
+              "Rename": ".nnnnnd"},
+    "GroupMember": {"Get": ".nnnnnd", "List": "100000d", "Create": ".dddddd", "Update": ".nnnnnd", "Delete": ".nnnnnd"},
+    "Grant": {"Get": ".nnnnnd", "List": "100000d", "Create": ".dddddd", "Update": ".nnnnnd", "Delete": ".nnnnnd",
+              "Rename": ".nnnnnd"},
     "Key": {"Get": ".nnnnnd", "List": "911111d", "Create": ".dddddd", "Update": ".nnnnnd", "Delete": ".nnnnnd"},
 }
 
@@ -62,7 +68,8 @@ NEW_KEYS = {"DocrootEnvironment": {"docroot": "d2", "environment": "prod"},
             "DomainLoadBalancer": {"domain": "two.fr", "load_balancer": "lb1"},
             "DocrootEnvironmentServer": {"docroot": "d1", "environment": "prod", "server": "web2"},
             "DocrootEnvironmentCertificate": {"docroot": "d1", "environment": "prod", "certificate": "c2"},
-            "DocrootEnvironmentLoadBalancer": {"docroot": "d1", "environment": "prod", "load_balancer": "lb2"}}
+            "DocrootEnvironmentLoadBalancer": {"docroot": "d1", "environment": "prod", "load_balancer": "lb2"},
+            "GroupMember": {"group": "g1", "user": "owner@x.org"}}
 
 
 class Rights(unittest.TestCase):
@@ -77,6 +84,7 @@ class Rights(unittest.TestCase):
         for name, (_, key, fields, _) in RESOURCES.items():
             cls.ask(cls.local, "Create" + name, **{snake(name): key | fields})
         cls.system.sql(f"""
+            UPDATE referential.environment SET protected = true WHERE code = 'prod';
             INSERT INTO referential.website (code) VALUES ('two.fr');
             INSERT INTO referential.docroot (code) VALUES ('d2');
             INSERT INTO referential.domain (fqdn) VALUES ('two.fr');
@@ -89,7 +97,10 @@ class Rights(unittest.TestCase):
             INSERT INTO users.role (code, permissions) VALUES ('Reader', '{{read}}'), ('Approver', '{{read,approve}}'),
                 ('Unused', '{{}}');
             INSERT INTO users."user" (email) VALUES ('{VICTIM}');
-            INSERT INTO users.access_right VALUES ('{SITE}', '{VICTIM}', 'Owner')""")
+            INSERT INTO users.access_right VALUES ('{SITE}', '{VICTIM}', 'Owner');
+            INSERT INTO users."group" (code) VALUES ('g1');
+            INSERT INTO users.group_member ("group", "user") VALUES ('g1', '{VICTIM}');
+            INSERT INTO users."grant" (code, role, "group", organization) VALUES ('r1', 'External', 'g1', 'Acme')""")
         cls.clients = {name: cls.enroll(name, rights) for name, rights in CALLERS.items()}
         cls.clients["victim"] = cls.enroll("victim", {})
         cls.strangers = {name: cls.enroll(name, {SITE: "Owner"}) for name in STRANGERS}
@@ -174,11 +185,17 @@ class Rights(unittest.TestCase):
     def test_registry(self):
         for name, (_, key, fields, update) in RESOURCES.items():
             self.check_standard(name, key, update or fields)
+        self.check("UpdateWebsiteDeployed", "..dddnd", "not protected", validate_only=True, website_deployed={
+            "website": "isover.fr", "docroot": "d1", "environment": "dev", "website_version": "9"})
 
     def test_people(self):
         self.check_standard("Role", {"code": "Owner"}, {"label": "x"})
         self.check_standard("User", {"email": VICTIM}, {"company": "x"}, "new@x.org")
         self.check_standard("Project", {"code": SITE}, {})
+        self.check_standard("Group", {"code": "g1"}, {"label": "x"})
+        self.check_standard("GroupMember", {"group": "g1", "user": VICTIM}, {})
+        self.check_standard("Grant", {"code": "r1"}, {"role": "External", "group": "g1", "organization": "Acme"})
+        self.check("WhoCan", "..dddnd", action="deploy", type="Website", key="isover.fr")
         right = {"project": SITE, "user": VICTIM}
         self.check("GetAccessRight", STANDARD["AccessRight"]["Get"], role="Owner", **right)
         self.check("ListAccessRights", STANDARD["AccessRight"]["List"], page_size=100)

@@ -75,6 +75,22 @@ class Rights(WatchTest):
     def topics(self, *projects):
         return {f"deployment/state/{project}/" for project in projects}
 
+    def test_grants(self):
+        """A grant on everything hears all projects; one on an organization, those of it."""
+        a, b, c = self.projects
+        code = os.urandom(4).hex()
+        everything, organization = self.person(), self.person()
+        self.system.sql(f"""
+            UPDATE referential.website SET organization = 'Acme' WHERE 'website:' || code IN ('{a}', '{b}');
+            INSERT INTO users."grant" (code, role, "user", everything) VALUES ('e{code}', 'Reader', '{everything[0]}', true);
+            INSERT INTO users."grant" (code, role, "user", organization)
+                VALUES ('o{code}', 'Reader', '{organization[0]}', 'Acme')""")
+        hearers = [self.subscriber(key, b"deployment/state/") for _, key in (everything, organization)]
+        self.listening(*hearers)
+        self.emit(3)
+        self.expect(hearers[0], self.topics(a, b, c))
+        self.expect(hearers[1], self.topics(a, b))
+
     def test_who_hears_what(self):
         a, b, c = self.projects
         _, admin = self.person(admin=True)

@@ -155,6 +155,16 @@ static void test_projects(void **state)
     assert_int_not_equal(user->rights, before);
     assert_false(may_read(user, "website:c"));
     before = user->rights;
+    report.reads_everything = true;
+    sw_identity_update(user, &report, 3 * S);
+    assert_int_not_equal(user->rights, before);
+    assert_true(may_read(user, "website:z"));
+    before = user->rights;
+    report.reads_everything = false;
+    sw_identity_update(user, &report, 3 * S);
+    assert_int_not_equal(user->rights, before);
+    assert_false(may_read(user, "website:z"));
+    before = user->rights;
     report.admin = true;
     report.project_count = 0;
     sw_identity_update(user, &report, 4 * S);
