@@ -103,11 +103,12 @@ static void complete_verbs(const sw_completion_line *l, const char *usage)
     }
 }
 
-/* Completes `explain ACTION RESOURCE KEY` and `secret set | read | delete RESOURCE KEY FIELD`. */
+/* Completes `explain | who-can ACTION RESOURCE KEY` and `secret set | read | delete RESOURCE KEY
+ * FIELD`. */
 static void complete_after_verb(sw_completion_line *l, const char *const *names, size_t words)
 {
-    static const char *const actions[] = {"read",   "create",  "update", "delete",
-                                          "deploy", "approve", "manage"};
+    static const char *const actions[] = {"read",    "create",  "update", "delete", "deploy",
+                                          "command", "approve", "manage", "run",    "override"};
     static const char *const owners[][2] = {{"docroot-environment", "basic_auth_password"},
                                             {"certificate", "private_key"}};
     bool secret = strcmp(l->words[1], "secret") == 0;
@@ -221,7 +222,8 @@ static void complete_line(sw_completion_line *l)
     } else if (strcmp(command->name, "help") == 0) {
         complete_commands(l);
         complete_verbs(l, command->usage);
-    } else if (strcmp(command->name, "explain") == 0 || (strcmp(command->name, "secret") == 0 && words > 0)) {
+    } else if (strcmp(command->name, "explain") == 0 || strcmp(command->name, "who-can") == 0 ||
+               (strcmp(command->name, "secret") == 0 && words > 0)) {
         complete_after_verb(l, names, words);
     } else if (words == 0) {
         complete_verbs(l, command->usage);

@@ -35,6 +35,16 @@ static const sw_flag impact_flags[] = {
 static const sw_flag explain_flags[] = {{"as", 0, "USER", "answer for another user (admins only)"},
                                         {.name = NULL}};
 
+static const sw_flag member_flags[] = {
+    {"yes", 'y', NULL, "remove: do not ask for confirmation"}, LIST_FLAGS, {.name = NULL}};
+
+static const sw_flag grant_flags[] = {
+    {"code", 0, "CODE", "add: the key of the grant (default: made from its words)"},
+    {"until", 0, "TIME", "add: when it ends: 2027-01-31, or in 30d (default: never)"},
+    {"yes", 'y', NULL, "remove: do not ask for confirmation"},
+    LIST_FLAGS,
+    {.name = NULL}};
+
 static const sw_flag history_flags[] = {
     {"since", 0, "TIME", "changes since then: 2026-11-24, 2026-11-24T10:00:00Z, or 2h or 30d ago"},
     {"until", 0, "TIME", "changes before then"},
@@ -157,19 +167,67 @@ const sw_command sw_registry_commands[] = {
      "sitewire expiring 90\n",
      false},
     {"whoami", sw_cmd_question, "Show who you are to sitewire, and your profile.", "", NULL,
-     "ADMIN may do everything, USER what its access rights allow on each project (`sitewire\n"
-     "list access-rights`), NONE nothing yet. `sitewire get profile EMAIL` shows another user's.\n",
+     "ADMIN may do everything but run deployments, USER what its access rights and grants allow\n"
+     "on each project (`sitewire list access-rights`, `sitewire grant list`), NONE nothing yet.\n"
+     "`sitewire get profile EMAIL` shows another user's.\n",
      "# am I known, and as whom?\n"
      "sitewire whoami\n",
      false},
     {"explain", sw_cmd_question, "Explain why somebody may or may not do something.",
      "ACTION RESOURCE KEY", explain_flags,
      "ACTION is read, create, update or delete, or a permission on the resource's project:\n"
-     "deploy, approve or manage. Prints the reasons one by one; the last line is the answer.\n",
+     "deploy, command, approve, manage, run or override. Prints the reasons one by one, with the\n"
+     "rows that decided; the last line is the answer.\n",
      "# may I change it?\n"
      "sitewire explain update website almanac\n"
      "# may she deploy it?\n"
      "sitewire explain deploy website almanac --as ann@example.org\n",
+     false},
+    {"who-can", sw_cmd_question, "List who may do something to a resource, and why.",
+     "ACTION RESOURCE KEY", answer_flags,
+     "ACTION is as for explain. Names each user once for each row that allows it: an access\n"
+     "right, or a grant and a membership; admins too. For admins, and for those who manage the\n"
+     "resource.\n",
+     "# who can approve its deployments?\n"
+     "sitewire who-can approve website almanac\n"
+     "# who can read this password?\n"
+     "sitewire who-can read secret DocrootEnvironment/main/prod/basic_auth_password\n",
+     false},
+    {"group", sw_cmd_group, "Add people to groups, remove them, and show groups.",
+     "add GROUP USER... | remove GROUP [USER...] | list [FILTER]... | show GROUP", member_flags,
+     "The members of a group hold its grants. To add one needs what giving each of these grants\n"
+     "needs; for a group without grants, an admin.\n"
+     "\n"
+     "  add     adds members, and creates the group if it does not exist\n"
+     "  remove  removes members; without a USER, deletes the group, which must be empty\n"
+     "  list    shows groups, as `sitewire list group` does\n"
+     "  show    shows a group, its members and its grants\n",
+     "# two people join\n"
+     "sitewire group add web-team ann@example.org bob@example.org\n"
+     "# one leaves\n"
+     "sitewire group remove web-team bob@example.org\n",
+     false},
+    {"grant", sw_cmd_grant, "Give roles on everything in a scope, and end them.",
+     "add ROLE USER|GROUP SCOPE... | remove CODE... | list [FILTER]... | show CODE", grant_flags,
+     "A grant covers all that its scope covers, today and tomorrow. SCOPE is `everything`, or one\n"
+     "or more of these, which narrow each other:\n"
+     "\n"
+     "  organization=NAME  the websites of an organization\n"
+     "  docroot=CODE       what is deployed on a docroot, and its Drupal core\n"
+     "  environment=CODE   what is deployed in an environment; all permissions except read then\n"
+     "                     hold there only\n"
+     "\n"
+     "A holder with an @ is a user, any other a group. To add or change a grant needs `manage`\n"
+     "and every permission of the role on the whole scope, by grants that last as long; for\n"
+     "`everything`, an admin. `remove` ends grants and needs `manage`.\n",
+     "# a team deploys all websites of an organization\n"
+     "sitewire grant add External web-team organization=Acme\n"
+     "# a contractor, in one environment, until the end of the year\n"
+     "sitewire grant add Owner eve@example.org organization=Acme environment=uat --until 2027-01-01\n"
+     "# a robot runs deployments everywhere\n"
+     "sitewire grant add Runner runner@example.org everything --code runner\n"
+     "# what does the team hold?\n"
+     "sitewire grant list group=web-team\n",
      false},
     {"history", sw_cmd_history, "Show what changed, when, by whom and why.", "[RESOURCE [KEY]]",
      history_flags,

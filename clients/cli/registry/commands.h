@@ -15,6 +15,8 @@ sw_code sw_cmd_delete(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_rename(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_question(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_history(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_group(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_grant(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_secret(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_describe(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_call(sw_cli *cli, sw_error *error);

@@ -1,5 +1,6 @@
-/* Questions that one call answers: `where`, `impact`, `diff`, `expiring`, `whoami`, `explain`. A
- * table maps each to its method and to the fields of the request that the words set. */
+/* Questions that one call answers: `where`, `impact`, `diff`, `expiring`, `whoami`, `explain`,
+ * `who-can`. A table maps each to its method and to the fields of the request that the words
+ * set. */
 #include "base/error.h"
 #include "cli/registry/commands.h"
 #include "cli/schema/field.h"
@@ -54,6 +55,13 @@ static const question questions[] = {
      .flag = "as",
      .flag_field = "user",
      .nothing = "no reasons were found"},
+    {"who-can",
+     "WhoCan",
+     {"action", "type", "key"},
+     .least = 3,
+     .resource_field = "type",
+     .rest_field = "key",
+     .nothing = "nobody may"},
 };
 
 static const question *find(const char *command)

@@ -530,6 +530,8 @@ class Cli(unittest.TestCase):
         self.assertEqual(self.completed("sitewire secret read docroot-environment main/p"), ["main/prod"])
         self.assertEqual(self.completed("sitewire secret read certificate x "), ["private_key"])
         self.assertEqual(self.completed("sitewire explain app"), ["approve"])
+        self.assertEqual(self.completed("sitewire who-can ov"), ["override"])
+        self.assertEqual(self.completed("sitewire grant a"), ["add"])
         self.assertEqual(self.completed("sitewire explain update websi"), ["website", "website-deployed"])
         self.assertEqual(self.completed("sitewire explain update website be"), ["beta.example"])
         self.assertEqual(self.completed("sitewire deploy be"), ["beta.example"])
