@@ -155,14 +155,13 @@ DECLARE
     me text := deployment.caller();
     known jsonb := CASE WHEN undoes IS NULL AND NOT check_only THEN deployment.earlier('RequestDeployment', asked) END;
 BEGIN
-    IF known IS NOT NULL THEN
-        RETURN deployment.plan_of(deployment.find((known->>'id')::bigint));
-    END IF;
     d.requester := me;
     -- The project, if the caller may know of it.
     SELECT * INTO p FROM users.project x WHERE x.code = of_project;
     IF NOT FOUND OR NOT (users.is_admin() OR users.permissions_of(d.requester, of_project) <> '{}') THEN
         PERFORM sitewire.fail('SW003', 'project', format('there is no project "%s"', coalesce(of_project, '')));
+    ELSIF known IS NOT NULL THEN
+        RETURN deployment.plan_of(deployment.find((known->>'id')::bigint));
     END IF;
     d.project := p.code;
     d.type := coalesce(nullif(of_type, ''), CASE p.kind WHEN 'website' THEN 'WEBSITE' ELSE 'DRUPALDOCROOTCORE' END);

@@ -1,10 +1,29 @@
 -- The methods of sitewire.deployment.v1 for runners, with the same rules as those of
 -- 09_deployment_requests.sql. A runner holds a deployment by a lease and a fence.
 
--- The deployment that a runner claims to hold. Refuses a runner that does not hold it.
+-- What a user lacks to run a deployment: `run` on all that it concerns; NULL if nothing. An admin
+-- lacks nothing: the runner of `sitewire up` connects as one.
+CREATE OR REPLACE FUNCTION deployment.lacks_to_run(email text, d deployment.deployment) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    project text;
+BEGIN
+    IF EXISTS (SELECT FROM users."user" u WHERE u.email = lacks_to_run.email AND u.is_admin AND u.active) THEN
+        RETURN NULL;
+    END IF;
+    FOREACH project IN ARRAY deployment.projects_of(d) LOOP
+        IF 'run' <> ALL (users.permissions_of(email, project, d.environment)) THEN
+            RETURN format('run on %s', deployment.name_for_caller(project));
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END $$;
+
+-- The deployment that a runner claims to hold. Refuses a runner that does not hold it, or that has
+-- lost `run` meanwhile.
 CREATE OR REPLACE FUNCTION deployment.held(id bigint, by_fence bigint) RETURNS deployment.deployment LANGUAGE plpgsql AS $$
 DECLARE
     d deployment.deployment := deployment.find(id);
+    lacks text;
 BEGIN
     IF d.fence <> coalesce(by_fence, 0) THEN
         PERFORM sitewire.fail('SW007', 'fence', format('the fence of deployment %s is %s, not %s%s', d.id, d.fence,
@@ -16,6 +35,11 @@ BEGIN
                                                        coalesce(' (' || nullif(d.failure, '') || ')', '')));
     ELSIF d.lease_until < clock_timestamp() THEN
         PERFORM sitewire.fail('SW007', 'fence', format('the lease of deployment %s ran out', d.id));
+    END IF;
+    lacks := deployment.lacks_to_run(d.runner_user, d);
+    IF lacks IS NOT NULL THEN
+        PERFORM sitewire.fail('SW005', '', format('reporting on deployment %s takes %s, which %s does not have any more', d.id, lacks,
+                                                  d.runner_user));
     END IF;
     RETURN d;
 END $$;
@@ -52,30 +76,29 @@ RETURNS SETOF deployment.claim LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment;
     until timestamptz := deployment.lease_of(for_ms);
-    serves text[];
+    serves text[]; -- NULL: everything
     asked text := ROW(by_runner, in_environments, in_docroots, of_projects, for_ms)::text;
     me text := deployment.caller();
     known jsonb := deployment.earlier('ClaimDeployment', asked);
 BEGIN
-    IF known IS NOT NULL THEN
-        SELECT * INTO d FROM deployment.deployment x
-        WHERE x.id = (known->>'id')::bigint AND x.fence = (known->>'fence')::bigint AND x.status = 'IN_PROGRESS'
-          AND x.lease_until >= clock_timestamp();
-        IF FOUND THEN
-            RETURN NEXT deployment.claim_of(d, for_ms);
-        END IF;
-        RETURN; -- the lease of what it claimed has run out
-    END IF;
     IF NOT sitewire.is_code(coalesce(by_runner, '')) THEN
         PERFORM sitewire.fail('SW002', 'runner', 'the name of a runner is 1 to 128 characters of A-Z a-z 0-9 . _ : -');
     END IF;
     IF NOT users.is_admin() THEN
-        serves := (SELECT coalesce(array_agg(DISTINCT p.project), '{}') FROM users.permission p
-                   WHERE 'deploy' = ANY (p.permissions));
-        IF serves = '{}' OR coalesce(cardinality(of_projects), 0) > 0 AND NOT of_projects <@ serves THEN
-            PERFORM sitewire.fail('SW005', 'projects', format('a runner needs deploy on the projects that it serves, which %s does '
-                                                              'not have', me));
+        serves := (SELECT coalesce(array_agg(DISTINCT p.project), '{}') FROM users.permission p WHERE 'run' = ANY (p.permissions));
+    END IF;
+    IF serves = '{}' OR coalesce(cardinality(of_projects), 0) > 0 AND NOT of_projects <@ serves THEN
+        PERFORM sitewire.fail('SW005', 'projects', format('a runner needs run on the projects that it serves, which %s does not have: '
+                                                          'an admin can give it the role Runner', me));
+    END IF;
+    IF known IS NOT NULL THEN
+        SELECT * INTO d FROM deployment.deployment x
+        WHERE x.id = (known->>'id')::bigint AND x.fence = (known->>'fence')::bigint AND x.status = 'IN_PROGRESS'
+          AND x.lease_until >= clock_timestamp() AND deployment.lacks_to_run(me, x) IS NULL;
+        IF FOUND THEN
+            RETURN NEXT deployment.claim_of(d, for_ms);
         END IF;
+        RETURN; -- the lease of what it claimed has run out
     END IF;
     LOOP
         SELECT * INTO d FROM deployment.deployment x
@@ -84,6 +107,7 @@ BEGIN
           AND (coalesce(cardinality(in_docroots), 0) = 0 OR x.docroot = ANY (in_docroots))
           AND (coalesce(cardinality(of_projects), 0) = 0 OR x.project = ANY (of_projects))
           AND (serves IS NULL OR x.project = ANY (serves))
+          AND (serves IS NULL OR x.type <> 'CORE' OR deployment.lacks_to_run(me, x) IS NULL)
           -- Only the first of a target can run. A hash excludes, at little cost, all deployments
           -- that wait for a running one.
           AND (x.docroot, x.environment) NOT IN (SELECT r.docroot, r.environment FROM deployment.deployment r

@@ -19,7 +19,6 @@ class DeploymentTest(unittest.TestCase):
     def setUpClass(cls):
         cls.system = System(curve=True, broker_options=("--local-users", f"{os.getuid()}={ADMIN}"))
         cls.system.sql("""INSERT INTO users.role (code, permissions) VALUES ('Reader', '{read}');
-                          UPDATE users.role SET permissions = '{read,deploy,run}' WHERE code = 'Runner';
                           INSERT INTO referential.environment (code, protected) VALUES ('dev', false), ('prod', true);
                           INSERT INTO referential.cms (code) VALUES ('drupal');
                           INSERT INTO referential.website (code) VALUES ('elsewhere')""")
@@ -47,6 +46,7 @@ class DeploymentTest(unittest.TestCase):
                          VALUES ('{self.w}', '{self.w}', 'dev', '1'), ('{self.w}', '{self.w}', 'prod', '1')""")
         for email, role in ROLES.items():
             self.sql(f"INSERT INTO users.access_right VALUES ('{self.project}', '{email}', '{role}')")
+        self.sql(f"INSERT INTO users.access_right VALUES ('drupaldocrootcore:{self.w}', 'runner@x.org', 'Runner')")
 
     def sql(self, text):
         return self.system.sql(text)

@@ -353,6 +353,8 @@ static void test_a_long_queue(void **state)
     db_run(conn, accept);
     db_run(conn, claim);
     db_run(conn,
+           "INSERT INTO users.access_right (project, \"user\", role) VALUES ('website:w', 'ann@x.org', "
+           "'Runner');"
            "SET LOCAL session_replication_role = replica;"
            "INSERT INTO deployment.deployment (project, type, docroot, environment, version, requester, "
            "status, queue) SELECT 'website:w', 'WEBSITE', 'd', 'dev', '1', 'ann@x.org', 'ACCEPTED', "

@@ -46,6 +46,10 @@ static void on_applied(const sw_migration_state *state, void *context)
         fprintf(stderr, "waiting for %s\n", state->waits_for);
         return;
     }
+    if (state->notice) {
+        fprintf(stderr, "notice: %s\n", state->notice);
+        return;
+    }
     r->count++;
     if (r->cli->json) {
         json_t *line = json_pack("{s:o,s:s,s:b}", "version", version_of(state), "name", state->name,

@@ -354,6 +354,8 @@ static void log_migration(const sw_migration_state *state, void *context)
     (void)context;
     if (state->waits_for)
         sw_log(SW_LOG_INFO, "waiting", "for", state->waits_for, NULL);
+    else if (state->notice)
+        sw_log(SW_LOG_WARNING, "notice of a migration", "notice", state->notice, NULL);
     else
         sw_log(SW_LOG_INFO, "migrated", "migration", state->name, NULL);
 }

@@ -151,10 +151,14 @@ static sw_code run(const migrator *m, const char *sql, const source *text, PGres
     return code;
 }
 
-static void ignore_notice(void *context, const PGresult *result)
+/* Passes on what a migration has to say, with the state SW100, and nothing else. */
+static void on_notice(void *context, const PGresult *result)
 {
-    (void)context;
-    (void)result;
+    const migrator *m = context;
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (m->fn && state && strcmp(state, "SW100") == 0)
+        m->fn(&(sw_migration_state){.notice = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)},
+              m->context);
 }
 
 /* Checks that libpq understands it. A word without = and :// is the name of a database. */
@@ -188,7 +192,7 @@ static sw_code open_database(migrator *m, const char *conninfo)
     if (!m->conn || PQstatus(m->conn) != CONNECTION_OK) {
         return unreachable(m);
     }
-    PQsetNoticeReceiver(m->conn, ignore_notice, NULL);
+    PQsetNoticeReceiver(m->conn, on_notice, m);
     int version = PQserverVersion(m->conn);
     if (version < OLDEST_SERVER) {
         return sw_fail(m->error, SW_FAILED_PRECONDITION, "PostgreSQL 13 or later is needed; this one is %d",

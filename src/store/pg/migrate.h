@@ -30,6 +30,7 @@ typedef struct sw_migration_state {
     bool applied;
     char applied_at[40];   /* ISO 8601, or "" */
     const char *waits_for; /* not NULL: no migration, but what it waits for before it begins */
+    const char *notice;    /* not NULL: no migration, but what an admin has to do after one */
 } sw_migration_state;
 
 /* Called for each migration, then for each schema file, in order: applied, or pending. */

@@ -14,15 +14,26 @@ from sitewire.deployment.v1 import deployment_pb2 as pb  # noqa: E402
 class Claims(DeploymentTest):
     def test_who_may_claim(self):
         self.request()
-        self.refused(PERMISSION_DENIED, "needs deploy", "ClaimDeployment", by="reader@x.org", runner="r")
-        self.refused(PERMISSION_DENIED, "needs deploy", "ClaimDeployment", "projects", by="stranger@x.org", runner="r",
-                     projects=[self.project])
+        for by in ("owner@x.org", "ext@x.org", "reader@x.org", "stranger@x.org"):
+            self.refused(PERMISSION_DENIED, "needs run", "ClaimDeployment", by=by, runner="r")
+        self.refused(PERMISSION_DENIED, "needs run", "ClaimDeployment", "projects", by="runner@x.org", runner="r",
+                     projects=[self.project, "website:elsewhere"])
         self.refused(INVALID_ARGUMENT, "name of a runner", "ClaimDeployment", "runner", runner="")
         self.refused(INVALID_ARGUMENT, "1000 to 600000", "ClaimDeployment", "lease_ms", runner="r", lease_ms=999)
-        self.assertFalse(self.claim("stranger@x.org").HasField("deployment"))
         self.assertFalse(self.claim(environments=["prod"]).HasField("deployment"))
         self.assertFalse(self.claim(docroots=["elsewhere"]).HasField("deployment"))
         self.assertTrue(self.claim(environments=["dev", "prod"], projects=[self.project]).HasField("deployment"))
+
+    def test_a_runner_that_loses_its_right(self):
+        """Neither reports nor learns any more of what it has claimed."""
+        self.request(commands=[{"shell": "true"}])
+        claim = self.claim(request_id=self.w)
+        held = {"by": "runner@x.org", "id": claim.deployment.id, "fence": claim.fence}
+        self.sql(f"DELETE FROM users.access_right WHERE project = '{self.project}' AND \"user\" = 'runner@x.org'")
+        for method, fields in (("RenewLease", {}), ("StartCommand", {"number": 1}), ("FinishDeployment", {"outcome": "DONE"})):
+            self.refused(PERMISSION_DENIED, "does not have any more", method, **held, **fields)
+        self.refused(PERMISSION_DENIED, "any more", "ClaimDeployment", by="runner@x.org", request_id=self.w, runner="r1",
+                     docroots=[self.w])
 
     def test_fences(self):
         self.request(commands=[{"shell": "true"}])

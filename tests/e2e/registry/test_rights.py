@@ -100,7 +100,8 @@ class Rights(unittest.TestCase):
             INSERT INTO users.access_right VALUES ('{SITE}', '{VICTIM}', 'Owner');
             INSERT INTO users."group" (code) VALUES ('g1');
             INSERT INTO users.group_member ("group", "user") VALUES ('g1', '{VICTIM}');
-            INSERT INTO users."grant" (code, role, "group", organization) VALUES ('r1', 'External', 'g1', 'Acme')""")
+            INSERT INTO users."grant" (code, role, "group", organization) VALUES ('r1', 'External', 'g1', 'Acme');
+            UPDATE users.role SET permissions = permissions || '{{run}}' WHERE code = 'Owner'""")
         cls.clients = {name: cls.enroll(name, rights) for name, rights in CALLERS.items()}
         cls.clients["victim"] = cls.enroll("victim", {})
         cls.strangers = {name: cls.enroll(name, {SITE: "Owner"}) for name in STRANGERS}
@@ -404,7 +405,7 @@ class Rights(unittest.TestCase):
             self.over()
             self.plan()
             return [SITE]
-        self.check("ClaimDeployment", "...dddd", runner="r", projects=fresh)
+        self.check("ClaimDeployment", "..ddddd", runner="r", projects=fresh)
         held = {"id": lambda _: fresh_claim().deployment.id, "fence": lambda _: self.claim.fence}
 
         def fresh_claim():
