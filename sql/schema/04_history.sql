@@ -163,6 +163,12 @@ BEGIN
     RETURN sealed;
 END $$;
 
+-- The last position of the chain as POSITION:HASH, and the time; no row before the first one.
+CREATE OR REPLACE FUNCTION users.seal_head() RETURNS TABLE (head text, at text) LANGUAGE sql STABLE SECURITY DEFINER AS $$
+    SELECT s.position || ':' || encode(s.hash, 'hex'), to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    FROM users.seal s ORDER BY s.position DESC LIMIT 1
+$$;
+
 -- --- What a caller may read ---
 
 -- The name that a row has today, by its permanent number; NULL if it was deleted. So who gets a

@@ -73,7 +73,7 @@ DECLARE
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         NEW.made_by_admin := OLD.made_by_admin;
-        IF pg_trigger_depth() > 1 THEN
+        IF pg_trigger_depth() > 1 OR current_setting('sitewire.keeping', true) = 'on' THEN -- users.offboard
             RETURN NEW;
         END IF;
         NEW.made_by := OLD.made_by;

@@ -109,6 +109,10 @@ SELECT sitewire.keep_resource('users.change', 'sitewire_user', '{SELECT}', read 
                                                OR users.may_read_origin(resource, before, after, row_id, id))',
                               exempt => '{timestamps,guard,history,as-of}');
 
+-- Functions write refusals (04_refusals.sql).
+SELECT sitewire.keep_resource('users.refusal', 'sitewire_user', '{SELECT}', "create" => NULL, "update" => NULL, "delete" => NULL,
+                              exempt => '{timestamps,guard,history,as-of}');
+
 -- --- Deployments ---
 
 -- Fixed rows: admins change the texts (08_deployment_states.sql).
@@ -185,7 +189,8 @@ GRANT EXECUTE ON FUNCTION sitewire.enter(text, text, text, text, text, text),
     sitewire.unregistered(), sitewire.altered(), sitewire.resource_at(regclass),
     sitewire.as_of(text, timestamptz, text, text), sitewire.fail(text, text, text),
     sitewire.next_revision(bigint, bigint), sitewire.service_of_login(), users.is_admin(),
-    users.require(text, text, jsonb, jsonb), sitewire.may_replay(text, jsonb) TO sitewire_service;
+    users.require(text, text, jsonb, jsonb), sitewire.may_replay(text, jsonb), users.record_refusals(jsonb)
+    TO sitewire_service;
 DO $$ -- what CHECK constraints call
 DECLARE
     one regprocedure;
@@ -209,7 +214,7 @@ GRANT EXECUTE ON FUNCTION referential.find(text, text, text), sitewire.registry_
 GRANT EXECUTE ON FUNCTION users.identify(text, text), users.explain(text, text, text, text), users.readable(text),
     users.who_can(text, text, text), users.reaches_everything(text, text), users.count_projects(text),
     users.count_lookup(), users.is_member(text), users.may_manage_scope(text, jsonb),
-    users.seal_changes(), users.enrolment(), users.invited(text),
+    users.seal_changes(), users.seal_head(), users.offboard(text, text), users.enrolment(), users.invited(text),
     users.check_within_parent(text, timestamptz, timestamptz), users.enroll(text, text, text, timestamptz, text, bigint),
     users.invite(text, text, text, bigint), users.me(), users.has_read(text), users.may_read(text), users.may_manage(text),
     users.may_read_version(text, jsonb, text, bigint, bigint, bigint),

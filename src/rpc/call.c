@@ -158,6 +158,9 @@ static void end(sw_call *call, const ProtobufCMessage *message, const sw_error *
     }
     if (call->method != NULL)
         sw_method_count(call->method, code, service_us, call->timing.sql_us);
+    if (call->calls->on_refusal != NULL && error != NULL &&
+        (code == SW_UNAUTHENTICATED || code == SW_PERMISSION_DENIED))
+        call->calls->on_refusal(call->calls->refusal_context, call, error);
     if (call->calls->on_end != NULL)
         call->calls->on_end(call->calls->end_context, call, code, service_us);
     call->ended = true;

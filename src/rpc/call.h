@@ -10,6 +10,8 @@
 typedef struct sw_call sw_call;
 typedef void sw_call_fn(sw_call *call, void *context);
 /* Of a call that has ended: it may be looked at during the function. */
+/* Sees a call that is refused: UNAUTHENTICATED or PERMISSION_DENIED. */
+typedef void sw_call_refusal_fn(void *context, const sw_call *call, const sw_error *error);
 typedef void sw_call_end_fn(void *context, const sw_call *call, sw_code code, int64_t service_us);
 
 /* The views and the arena live as long as the call. */

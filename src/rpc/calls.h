@@ -50,6 +50,8 @@ struct sw_calls {
     sw_call *spare;                     /* calls kept for reuse */
     sw_call_end_fn *on_end;             /* or NULL */
     void *end_context;
+    sw_call_refusal_fn *on_refusal; /* or NULL */
+    void *refusal_context;
     size_t spare_count;
 };
 

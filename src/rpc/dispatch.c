@@ -73,6 +73,12 @@ void sw_dispatch_on_end(sw_dispatch *dispatch, sw_call_end_fn *fn, void *context
     dispatch->calls.end_context = context;
 }
 
+void sw_dispatch_on_refusal(sw_dispatch *dispatch, sw_call_refusal_fn *fn, void *context)
+{
+    dispatch->calls.on_refusal = fn;
+    dispatch->calls.refusal_context = context;
+}
+
 const uint64_t *sw_dispatch_unknown(const sw_dispatch *dispatch)
 {
     return &dispatch->unknown_methods;

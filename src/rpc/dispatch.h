@@ -27,6 +27,8 @@ size_t sw_dispatch_methods(const sw_dispatch *dispatch, const sw_method_entry *c
 const uint64_t *sw_dispatch_unknown(const sw_dispatch *dispatch);
 /* `fn` sees every call of a known method when it ends. NULL: nobody does. */
 void sw_dispatch_on_end(sw_dispatch *dispatch, sw_call_end_fn *fn, void *context);
+/* `fn` sees every call that is refused, when it ends. NULL: nobody does. */
+void sw_dispatch_on_refusal(sw_dispatch *dispatch, sw_call_refusal_fn *fn, void *context);
 /* Calls being served. */
 size_t sw_dispatch_in_flight(const sw_dispatch *dispatch);
 

@@ -6,7 +6,9 @@
 #include "net/keyfile.h"
 #include "program/program.h"
 #include "rpc/slow_log.h"
+#include "service/refusals.h"
 #include "service/relay.h"
+#include "service/seal_head.h"
 #include "service/service.h"
 #include "service/vault.h"
 #include "service/wiped_heap.h"
@@ -25,12 +27,24 @@ static const sw_service *const services[] = {&sw_service_referential, &sw_servic
 static struct {
     const char *secret_key, *backend, *publish, *key, *curve, *database, *instance;
     int64_t capacity, read_lanes, list_lanes, write_lanes, lists_per_caller, heartbeat_ms, slow_ms, drain_ms;
+    sw_seal_head head;
 } settings;
 
-/* The first one only for services with secrets. */
-static const sw_option options[] = {
+static const sw_option secret_options[] = {
     {"secret-key", 0, SW_OPTION_STRING, &settings.secret_key, "", 0, 0, "FILE",
      "the master keys of secrets (mode 0600); `sitewire secret new-key FILE` makes it", SW_RESTART},
+    {0}};
+
+static const sw_option seal_options[] = {
+    {"seal-file", 0, SW_OPTION_STRING, &settings.head.file, "", 0, 0, "FILE",
+     "the head of the history's chain is appended here", SW_RESTART},
+    {"seal-command", 0, SW_OPTION_STRING, &settings.head.command, "", 0, 0, "PROGRAM",
+     "run with the head as its argument, without a shell, for 30 s at most", SW_RESTART},
+    {"seal-every-ms", 0, SW_OPTION_NUMBER, &settings.head.every_ms, "3600000", 1000, 86400000, "ms",
+     "between two heads that are kept; each is logged, too", SW_RESTART},
+    {0}};
+
+static const sw_option options[] = {
     {"backend", 'b', SW_OPTION_STRING, &settings.backend, "ipc:///run/sitewire/backend", 0, 0, "ENDPOINTS",
      "backends of the brokers, comma-separated; all are connected", SW_RESTART},
     {"publish", 'p', SW_OPTION_STRING, &settings.publish, "ipc:///run/sitewire/publish", 0, 0, "ENDPOINTS",
@@ -72,6 +86,7 @@ typedef struct state {
     sw_vault *vault;
     sw_timer *patience;
     sw_slow_log slow;
+    sw_refusal_book *refusals;
     sw_key_file key; /* as it was read at the start */
     bool serving, ready, registered;
     bool checking;    /* --check-config: nothing is served */
@@ -236,10 +251,24 @@ static sw_code open_parts(state *p, sw_error *error)
     return code == SW_OK ? sw_dispatch_check(sw_server_dispatch(p->server), error) : code;
 }
 
+static sw_code open_refusals(state *p, sw_error *error)
+{
+    p->refusals = calloc(1, sizeof(*p->refusals));
+    if (p->refusals == NULL)
+        return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
+    sw_server_add_counter(p->server, "refused_calls", &p->refusals->total);
+    return sw_refusal_book_open(p->refusals, p->service->program, sw_server_dispatch(p->server), p->store,
+                                error);
+}
+
 static sw_code open_periodic(state *p, sw_error *error)
 {
     const sw_periodic periodic = {.sql = p->service->periodic, .every_ms = PERIOD_MS};
     sw_code code = periodic.sql == NULL ? SW_OK : sw_store_add_periodic(p->store, &periodic, error);
+    if (code == SW_OK)
+        code = open_refusals(p, error);
+    if (code == SW_OK && p->service->seals)
+        code = sw_seal_head_open(&settings.head, p->loop, p->store, error);
     if (code == SW_OK && p->service->relays && settings.publish[0] != '\0')
         code = sw_relay_start(p->store, p->server, error);
     return code;
@@ -282,9 +311,12 @@ static void stop(void *context)
     state *p = context;
     sw_store_destroy(&p->store); /* first: it ends its calls, which the server carries */
     sw_server_destroy(&p->server);
+    sw_seal_head_close(&settings.head);
     sw_loop_destroy(&p->loop);
     sw_vault_destroy(&p->vault);
     sw_key_file_wipe(&p->key);
+    free(p->refusals);
+    p->refusals = NULL;
 }
 
 /* --- settings --- */
@@ -364,6 +396,20 @@ static const sw_service *find_service(void)
     return NULL; /* the build names a program that has no row */
 }
 
+/* The options of the service: those of all services after those that only some have. */
+static const sw_option *choose_options(const sw_service *service)
+{
+    static sw_option chosen[sizeof(options) / sizeof(*options) + sizeof(secret_options) / sizeof(*options) +
+                            sizeof(seal_options) / sizeof(*options)];
+    const sw_option *const parts[] = {service->secrets ? secret_options : NULL,
+                                      service->seals ? seal_options : NULL, options};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+        for (const sw_option *each = parts[i]; each != NULL && each->name != NULL; each++)
+            chosen[count++] = *each;
+    return chosen;
+}
+
 int main(int argc, char **argv)
 {
     static state p;
@@ -376,7 +422,7 @@ int main(int argc, char **argv)
         .notes =
             "SIGTERM or SIGINT drains: calls in flight are finished, then the program ends. A second one "
             "ends it at once.",
-        .options = p.service->secrets ? options : options + 1,
+        .options = choose_options(p.service),
         .serves = true,
         .validate = validate,
         .check = check,

@@ -15,6 +15,7 @@ extern const unsigned char sw_sql_get_enrolment[];
 extern const unsigned char sw_sql_enroll_key[];
 extern const unsigned char sw_sql_enroll_key_lookup[];
 extern const unsigned char sw_sql_invite_key[];
+extern const unsigned char sw_sql_offboard[];
 
 #define RESOURCE(message_, plural_, table_, keys, ...)                                                       \
     {                                                                                                        \
@@ -37,6 +38,7 @@ static const sw_resource resources[] = {
     RESOURCE(grant, "Grants", "grant", 1, .computed = "made_by made_by_admin"),
     RESOURCE(key, "Keys", "key", 1),
     RESOURCE(change, "Changes", "change", 1, .added_at = "at"),
+    RESOURCE(refusal, "Refusals", "refusal", 1, .added_at = "first_at"),
     {0}};
 
 static const sw_query queries[] = {
@@ -51,6 +53,7 @@ static const sw_query queries[] = {
           .inner = &sw__one_enrolment__descriptor, .lookup = (const char *)sw_sql_enroll_key_lookup,
           .middle = sw_enrolment_check),
     QUERY("InviteKey", invite_key, .requires = SW_REQUIRES_OPEN, .writes = true),
+    QUERY("Offboard", offboard, .writes = true),
     {0}};
 
 const sw_service sw_service_user = {
@@ -60,5 +63,6 @@ const sw_service sw_service_user = {
     .resources = resources,
     .queries = queries,
     .periodic = "SELECT users.seal_changes()",
-    .schema_minimum = 29,
+    .seals = true,
+    .schema_minimum = 31,
 };

@@ -93,26 +93,95 @@ static sw_code read_rest(PGconn *connection, sw_unsealed *unsealed, sw_error *er
     return code;
 }
 
-sw_code sw_audit_read(const char *conninfo, sw_audit_fn *fn, void *context, sw_unsealed *unsealed,
-                      sw_error *error)
+/* The connection for an audit, in its transaction; *code is set. */
+static PGconn *open_audit(const char *conninfo, sw_code *code, sw_error *error)
 {
-    bool given = conninfo && *conninfo, stopped = false;
+    bool given = conninfo && *conninfo;
     const char *const keys[] = {"fallback_application_name", "client_encoding", given ? "dbname" : NULL,
                                 NULL};
     const char *const values[] = {"sitewire-audit", "UTF8", given ? conninfo : NULL, NULL};
     PGconn *connection = PQconnectdbParams(keys, values, 1);
-    PGresult *begun = NULL;
-    sw_code code = SW_OK;
-    *unsealed = (sw_unsealed){0};
-    if (PQstatus(connection) == CONNECTION_OK)
-        begun = PQexec(connection, settings);
-    if (PQresultStatus(begun) != PGRES_COMMAND_OK)
-        code = failed(connection, begun, error);
+    PGresult *begun = PQstatus(connection) == CONNECTION_OK ? PQexec(connection, settings) : NULL;
+    *code = PQresultStatus(begun) == PGRES_COMMAND_OK ? SW_OK : failed(connection, begun, error);
     PQclear(begun);
+    return connection;
+}
+
+sw_code sw_audit_read(const char *conninfo, sw_audit_fn *fn, void *context, sw_unsealed *unsealed,
+                      sw_error *error)
+{
+    bool stopped = false;
+    sw_code code;
+    *unsealed = (sw_unsealed){0};
+    PGconn *connection = open_audit(conninfo, &code, error);
     if (code == SW_OK)
         code = read_chain(connection, fn, context, &stopped, error);
     if (code == SW_OK && !stopped)
         code = read_rest(connection, unsealed, error);
+    PQfinish(connection);
+    return code;
+}
+
+/* --- Rows and their history --- */
+
+/* One statement for each table under history, which returns its differences. What history keeps is
+ * read into the row type of today, so that the texts of both sides are made by this session. */
+static const char comparisons[] =
+    "SELECT r.name, format($q$"
+    "WITH present AS (SELECT concat_ws('/', %2$s) AS key, to_jsonb(t) AS v FROM %1$s t), "
+    "last AS (SELECT DISTINCT ON (k.key) k.key, k.after FROM ("
+    "  SELECT c.key, c.id, c.after FROM users.change c WHERE c.resource = %3$L AND c.operation <> 'READ' "
+    "  UNION ALL SELECT c.old_key, c.id, NULL FROM users.change c WHERE c.resource = %3$L "
+    "  AND c.old_key IS NOT NULL) k ORDER BY k.key, k.id DESC) "
+    "SELECT key, CASE WHEN l.key IS NULL THEN 'no change has made it' "
+    "  WHEN p.key IS NULL THEN 'no change has deleted it' ELSE 'no change has made it what it is: ' || "
+    "  (SELECT string_agg(d, ', ') FROM %4$s) END "
+    "FROM present p FULL JOIN (SELECT * FROM last WHERE after IS NOT NULL) l USING (key) "
+    "WHERE p.key IS NULL OR l.key IS NULL OR EXISTS (SELECT FROM %4$s) LIMIT 20$q$, "
+    "r.relation, k.keys, r.name, "
+    "format('(SELECT a.key AS d FROM jsonb_each(p.v) a JOIN "
+    "jsonb_each(to_jsonb(jsonb_populate_record(NULL::%s, l.after))) b ON b.key = a.key AND l.after ? a.key "
+    "WHERE a.value IS DISTINCT FROM b.value AND a.key <> ALL (%L::text[])) x', r.relation, "
+    "CASE r.quiet WHEN '{}' THEN r.hidden ELSE r.hidden || r.quiet || '{updated_at,revision}'::text[] END)) "
+    "FROM (SELECT name, relation, hidden, quiet FROM sitewire.resource WHERE 'history' <> ALL (exempt) "
+    "UNION ALL SELECT 'Rule', 'users.rule', '{}', '{}') r, "
+    "LATERAL (SELECT string_agg(format('t.%I::text', a.attname), ', ' ORDER BY x.n) AS keys "
+    "FROM pg_index i, unnest(i.indkey) WITH ORDINALITY x (attnum, n), pg_attribute a "
+    "WHERE i.indrelid = r.relation::regclass AND i.indisprimary AND a.attrelid = i.indrelid "
+    "AND a.attnum = x.attnum) k ORDER BY 1";
+/* Permanent numbers are not hashed: they follow from what is. */
+static const char numbers[] =
+    "SELECT c.resource || '/' || c.key, format('change %s has the wrong row_id', c.id) "
+    "FROM users.change c WHERE c.row_id <> CASE c.operation WHEN 'INSERT' THEN c.id ELSE "
+    "coalesce((SELECT p.row_id FROM users.change p WHERE p.resource = c.resource "
+    "AND p.key = coalesce(c.old_key, c.key) AND p.id < c.id ORDER BY p.id DESC LIMIT 1), c.row_id) END "
+    "ORDER BY c.id LIMIT 20";
+
+static sw_code report(PGconn *connection, const char *sql, const char *resource, sw_difference_fn *fn,
+                      void *context, bool *stopped, sw_error *error)
+{
+    PGresult *found = PQexec(connection, sql);
+    sw_code code = PQresultStatus(found) == PGRES_TUPLES_OK ? SW_OK : failed(connection, found, error);
+    for (int i = 0; code == SW_OK && !*stopped && i < PQntuples(found); i++)
+        *stopped = !fn(resource, PQgetvalue(found, i, 0), PQgetvalue(found, i, 1), context);
+    PQclear(found);
+    return code;
+}
+
+sw_code sw_audit_compare(const char *conninfo, sw_difference_fn *fn, void *context, sw_error *error)
+{
+    bool stopped = false;
+    sw_code code;
+    PGconn *connection = open_audit(conninfo, &code, error);
+    PGresult *tables = code == SW_OK ? PQexec(connection, comparisons) : NULL;
+    if (code == SW_OK && PQresultStatus(tables) != PGRES_TUPLES_OK)
+        code = failed(connection, tables, error);
+    for (int i = 0; code == SW_OK && !stopped && i < PQntuples(tables); i++)
+        code = report(connection, PQgetvalue(tables, i, 1), PQgetvalue(tables, i, 0), fn, context, &stopped,
+                      error);
+    if (code == SW_OK && !stopped)
+        code = report(connection, numbers, "Change", fn, context, &stopped, error);
+    PQclear(tables);
     PQfinish(connection);
     return code;
 }

@@ -36,4 +36,14 @@ typedef struct sw_unsealed {
 sw_code sw_audit_read(const char *conninfo, sw_audit_fn *fn, void *context, sw_unsealed *unsealed,
                       sw_error *error);
 
+/* A row that is not what the last of its changes left, or a change whose permanent number is wrong.
+ * Texts live during the callback; false ends the comparison, without an error. */
+typedef bool sw_difference_fn(const char *resource, const char *key, const char *what, void *context);
+
+/* Compares every row of every table under history with the last change of its name, all as of the
+ * same moment. A difference means that triggers were disabled, or that history was not written by
+ * them. Columns that history does not keep, and those that came after a row's last change, are not
+ * compared. At most 20 differences of each table. Errors as above. */
+sw_code sw_audit_compare(const char *conninfo, sw_difference_fn *fn, void *context, sw_error *error);
+
 #endif

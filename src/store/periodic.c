@@ -19,6 +19,17 @@ typedef struct sw_periodic_run {
 
 static void start(void *context);
 
+/* False if there is nothing to do this time. */
+static bool bind_argument(const sw_periodic_run *run, sw_sql *sql)
+{
+    if (!run->statement.argument)
+        return true;
+    sw_value value = sw_value_text(run->statement.argument(run->statement.context));
+    if (value.data)
+        sw_sql_bind(sql, &value);
+    return value.data != NULL;
+}
+
 static void done(sw_work *work, const PGresult *result)
 {
     sw_periodic_run *run = (sw_periodic_run *)work;
@@ -47,7 +58,7 @@ static void start(void *context)
     sw_sql_init(&sql, run->arena);
     sw_sql_add(&sql, run->changed ? run->statement.sql_on_change : run->statement.sql);
     run->work = (sw_work){.done = done};
-    run->running = run->store->serving &&
+    run->running = run->store->serving && bind_argument(run, &sql) &&
                    sw_pool_submit(run->store->pool, &run->work, SW_LANE_CONTROL, &sql, &error) == SW_OK;
     if (!run->running) { /* the next run learns of the change or the NOTIFY */
         sw_timer_start(run->timer, sw_now_ms() + run->statement.every_ms);

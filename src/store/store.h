@@ -93,6 +93,9 @@ typedef struct sw_periodic {
     const char *sql;
     int64_t every_ms;
     const char *sql_on_change; /* runs as soon as a call of this store has changed something; or NULL */
+    /* The text of $1, lent until the result comes; NULL: there is nothing to do this time. May be
+     * NULL: the statement has no parameter. */
+    const char *(*argument)(void *context);
     const char *channel; /* `sql` also runs when a NOTIFY arrives there; at most one per store; or NULL */
     /* Gets the result after the commit: rows in binary format, lent; NULL after a failure. Returns
      * after how many ms the statement is to run again, or -1 for every_ms. May be NULL. */

@@ -53,6 +53,12 @@ static const sw_flag history_flags[] = {
     {"limit", 'l', "N", "at most N changes (default: 100)"},
     {.name = NULL}};
 
+static const sw_flag refusals_flags[] = {
+    {"since", 0, "TIME", "refusals since then: a date, a time, or 2h or 30d ago"},
+    {"by", 0, "USER", "refusals of this user"},
+    LIST_FLAGS,
+    {.name = NULL}};
+
 static const sw_flag call_flags[] = {
     {"request-id", 0, "ID", "safe to repeat: the same id takes effect once"},
     {"metadata", 'm', "KEY=VALUE", "a header of the call, such as traceparent; may be repeated"},
@@ -241,6 +247,15 @@ const sw_command sw_registry_commands[] = {
      "sitewire history website almanac\n"
      "# what she did today\n"
      "sitewire history --since 24h --by ann@example.org\n",
+     false},
+    {"refusals", sw_cmd_refusals, "Show who was refused, what, why and from where.", "", refusals_flags,
+     "Lists refused calls, newest first; equal ones of an hour are one row with a count. For\n"
+     "admins. Rows are kept for 30 days, and the newest 100,000 of them. What one caller can add\n"
+     "in an hour is bounded; further refusals are counted in one row.\n",
+     "# what was refused today?\n"
+     "sitewire refusals --since 24h\n"
+     "# and to her?\n"
+     "sitewire refusals --by ann@example.com --since 7d\n",
      false},
     {"secret", sw_cmd_secret, "Set, read and list secrets: passwords and private keys.",
      "set | read | delete RESOURCE KEY FIELD | list | rotate | new-key | drop-key",

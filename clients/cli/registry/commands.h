@@ -14,6 +14,7 @@ sw_code sw_cmd_update(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_delete(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_rename(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_question(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_refusals(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_history(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_group(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_grant(sw_cli *cli, sw_error *error);

@@ -7,6 +7,7 @@
 #include "cli/system/chain.h"
 #include "cli/system/commands.h"
 #include "cli/system/database.h"
+#include "cli/term/grid.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,41 @@ static sw_code read_database(const sw_cli *cli, sw_audit_fn *take, audit *a, sw_
     return sw_database_outcome(sw_audit_read(sw_database_conninfo(cli), take, a, unsealed, error), error);
 }
 
+/* --- Rows --- */
+
+typedef struct difference {
+    size_t count;
+    char first[256];
+} difference;
+
+static bool tell(const char *resource, const char *key, const char *what, void *context)
+{
+    difference *d = context;
+    if (d->count++ == 0)
+        snprintf(d->first, sizeof(d->first), "%s %s: %s", resource, key, what);
+    fprintf(stderr, "%s ", resource);
+    sw_text_print(stderr, key);
+    fputs(": ", stderr);
+    sw_text_print(stderr, what);
+    fputc('\n', stderr);
+    return !sw_cli_stopped();
+}
+
+/* DATA_LOSS if a row is not what its history says. */
+static sw_code compare_rows(const sw_cli *cli, sw_error *error)
+{
+    difference d = {0};
+    sw_code code = sw_database_outcome(sw_audit_compare(sw_database_conninfo(cli), tell, &d, error), error);
+    if (code == SW_OK && sw_cli_stopped())
+        return interrupted(error);
+    if (code == SW_OK && d.count > 0)
+        return sw_fail(error, SW_DATA_LOSS,
+                       "%zu row%s not what history says, the first of them %s; somebody has changed rows "
+                       "while the triggers were disabled",
+                       d.count, d.count == 1 ? " is" : "s are", d.first);
+    return code;
+}
+
 static sw_code verify(sw_cli *cli, sw_error *error)
 {
     const sw_args *args = &cli->args;
@@ -142,6 +178,8 @@ static sw_code verify(sw_cli *cli, sw_error *error)
         code = a.code;
     if (code == SW_OK)
         code = sw_cli_stopped() ? interrupted(error) : sw_chain_end(&a.chain, error);
+    if (code == SW_OK && file == NULL)
+        code = compare_rows(cli, error);
     if (code == SW_OK)
         print_result(cli, &a.chain, &unsealed);
     return code;

@@ -25,6 +25,12 @@ static const sw_flag trace_flags[] = {{"count", 'c', "N", "end after N calls, 1 
                                       {"slower-than", 0, "TIME", "only calls that took at least this long"},
                                       {.name = NULL}};
 
+static const sw_flag offboard_flags[] = {
+    {"keep-as", 0, "E-MAIL", "rights that this person gave go on under this name (else they end)"},
+    {"dry-run", 'n', NULL, "only show what would be done"},
+    {"yes", 'y', NULL, "do not ask for confirmation"},
+    {.name = NULL}};
+
 static const sw_flag migrate_flags[] = {
     DATABASE_FLAG,
     {"status", 0, NULL, "list the migrations, and which of them are applied"},
@@ -104,6 +110,23 @@ const sw_command sw_system_commands[] = {
      "sitewire trace Referential/ListWebsites --slower-than 50ms\n"
      "# everything that one person does\n"
      "sitewire trace ann@example.com --for 10m --count 1000\n",
+     false},
+    {"offboard", sw_cmd_offboard, "End a person: account, keys and rights, in one step.", "E-MAIL",
+     offboard_flags,
+     "Shows what it will do, asks, and does all of it in one transaction:\n"
+     "\n"
+     "  deactivate  the account; an admin is none any more\n"
+     "  revoke      its keys\n"
+     "  end         the access rights, grants and memberships that the person holds\n"
+     "  keep, end   those that it gave to others: with --keep-as they go on under another name\n"
+     "  abort       deployments that it requested or approved, and that have not started\n"
+     "  leave       deployments that run\n"
+     "\n"
+     "For admins. The user and its history stay.\n",
+     "# what would it mean?\n"
+     "sitewire offboard ann@example.com --dry-run\n"
+     "# do it; her colleague answers for the rights that she gave\n"
+     "sitewire offboard ann@example.com --keep-as bob@example.com --reason 'left in May'\n",
      false},
     {"up", sw_cmd_up, "Run a whole system in one folder: PostgreSQL, broker and services.", "--data DIR",
      up_flags,

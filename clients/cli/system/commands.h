@@ -10,6 +10,7 @@ extern const sw_command sw_system_commands[];
 sw_code sw_cmd_status(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_health(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_drain(sw_cli *cli, sw_error *error);
+sw_code sw_cmd_offboard(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_trace(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_up(sw_cli *cli, sw_error *error);
 sw_code sw_cmd_migrate(sw_cli *cli, sw_error *error);

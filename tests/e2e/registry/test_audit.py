@@ -72,6 +72,36 @@ class Audit(unittest.TestCase):
         self.system.start_service("user-0")
         self.system.wait_ready()
 
+    def test_rows_are_what_history_says(self):
+        """A superuser who disables the triggers leaves nothing in history: the rows differ from
+        it."""
+        for i in range(3):
+            self.run_cli("create", "server", f"compared-{i}.example.org")
+        self.run_cli("rename", "server", "compared-2.example.org", "compared-3.example.org")
+        self.sealed()
+        unseen = ("UPDATE referential.server SET login = 'root' WHERE hostname = 'compared-0.example.org'",
+                  "DELETE FROM referential.server WHERE hostname = 'compared-1.example.org'",
+                  "INSERT INTO referential.server (hostname) VALUES ('compared-2.example.org')")
+        undone = ("UPDATE referential.server SET login = '' WHERE hostname = 'compared-0.example.org'",
+                  "INSERT INTO referential.server SELECT (jsonb_populate_record(NULL::referential.server, after)).* FROM users.change "
+                  "WHERE key = 'compared-1.example.org'",
+                  "DELETE FROM referential.server WHERE hostname = 'compared-2.example.org'")
+        for statement, back, words in zip(unseen, undone, ("compared-0.example.org: no change has made it what it is: login",
+                                                           "compared-1.example.org: no change has deleted it",
+                                                           "compared-2.example.org: no change has made it")):
+            self.system.sql(f"SET session_replication_role = replica; {statement}")
+            self.assertIn(f"Server {words}", self.run_cli("audit", "verify", code=DATA_LOSS))
+            self.system.sql(f"SET session_replication_role = replica; {back}")
+            self.verify()
+        # In another time zone, too.
+        self.system.sql("SET timezone = 'Asia/Tokyo'; UPDATE referential.server SET login = 'x' WHERE hostname = 'compared-0.example.org'")
+        self.sealed()
+        self.system.sql("SET session_replication_role = replica; UPDATE users.change SET row_id = 1 WHERE key = 'compared-3.example.org'")
+        self.assertIn("wrong row_id", self.run_cli("audit", "verify", code=DATA_LOSS))
+        self.system.sql("SET session_replication_role = replica; UPDATE users.change c SET row_id = (SELECT p.id FROM users.change p "
+                        "WHERE p.key = 'compared-2.example.org') WHERE key = 'compared-3.example.org'")
+        self.verify()
+
     def test_by_hand(self):
         """Whoever has the file needs no sitewire."""
         self.run_cli("create", "registrar", "hand", "name=Ünï:1,2")

@@ -186,7 +186,7 @@ class History(unittest.TestCase):
         self.assertEqual(self.system.sql(
             "SELECT oid::regclass FROM pg_class c WHERE relkind = 'r' AND relnamespace::regnamespace::text IN "
             "('referential', 'users', 'deployment') AND oid::regclass::text NOT IN ('users.change', "
-            "'users.history', 'users.seal', 'deployment.transition', 'deployment.deployment_log', 'deployment.outbox', 'deployment.event', 'deployment.relay', 'deployment.event_head') AND "
+            "'users.history', 'users.seal', 'users.refusal', 'deployment.transition', 'deployment.deployment_log', 'deployment.outbox', 'deployment.event', 'deployment.relay', 'deployment.event_head', 'deployment.output_usage') AND "
             "(SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid AND tgfoid = 'users.record'::regproc) <> 2"), [])
 
 

@@ -75,7 +75,8 @@ static bool count_resource(const sw_schema_resource *resource, void *context)
     /* Made by others. */
     if (strcmp(resource->name, "project") == 0 || strcmp(resource->name, "change") == 0 ||
         strncmp(resource->name, "deployment", 10) == 0 || strncmp(resource->name, "event", 5) == 0 ||
-        strcmp(resource->name, "secret") == 0 || strcmp(resource->name, "output-limit") == 0) {
+        strcmp(resource->name, "secret") == 0 || strcmp(resource->name, "output-limit") == 0 ||
+        strcmp(resource->name, "refusal") == 0) {
         assert_null(resource->create);
         return true;
     }
