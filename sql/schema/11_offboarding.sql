@@ -1,9 +1,9 @@
 -- Users.Offboard: ends a person in one transaction. It finds what to end by the registrations, so
 -- it also covers tables that came later.
 
--- Ends the person, and returns what was done. `keep_as` is the user under whose name the rights that
--- the person gave go on; NULL or '': they end, too. With Offboard's validate_only, the transaction is
--- rolled back, and what it returns is the plan.
+-- Ends the person, and returns what was done. `keep_as` is the user under whose name the rights
+-- that the person gave go on; NULL or '': they end, too. With Offboard's validate_only, the
+-- transaction is rolled back, and what it returns is the plan.
 CREATE OR REPLACE FUNCTION users.offboard(person text, keep_as text)
 RETURNS TABLE (action text, resource text, key text, detail text) LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE

@@ -24,15 +24,16 @@ static const struct login {
     const char *statements;
 } logins[] = {
     {"sitewire_referential", &sw_service_referential, ""},
-    {"sitewire_user", &sw_service_user, ""},
+    {"sitewire_user", &sw_service_user, "users.seal_head(" /* src/service/seal_head.c */},
     {"sitewire_deployment", &sw_service_deployment, "deployment.relay(" /* src/service/relay.c */},
 };
 enum { LOGINS = sizeof(logins) / sizeof(*logins) };
 
-/* What the store itself calls, for every service. */
+/* What the store itself calls, for every service; and src/service/refusals.c. */
 static const char store_statements[] =
     "sitewire.enter( sitewire.as_of( sitewire.next_revision( sitewire.missing_duties( "
-    "sitewire.unregistered( sitewire.altered( sitewire.resource_at( sitewire.may_replay(";
+    "sitewire.unregistered( sitewire.altered( sitewire.resource_at( sitewire.may_replay( "
+    "users.record_refusals(";
 
 /* Relations that no registration names, with the privileges that the service needs, and why. */
 static const struct {
