@@ -147,9 +147,10 @@ sw_code sw_client_set_secret(sw_client *client, const Sw__SetSecretRequest *requ
     sw_code code = start_sodium(&why);
     if (code == SW_OK)
         code = start_budget(client, options, &all, &why);
-    for (int i = 0;
-         i < TRIES && (i == 0 || (code == SW_FAILED_PRECONDITION && strcmp(why.field, "key_id") == 0)); i++)
+    if (code == SW_OK)
         code = set_once(client, request, value, size, &all, stored, &why);
+    for (int i = 1; i < TRIES && code == SW_FAILED_PRECONDITION && strcmp(why.field, "key_id") == 0; i++)
+        code = set_once(client, request, value, size, &all, stored, &why); /* the key has changed */
     if (code != SW_OK && error != NULL)
         *error = why;
     return code;

@@ -68,5 +68,5 @@ const sw_service sw_service_deployment = {
     .queries = queries,
     .periodic = "SELECT deployment.sweep()",
     .relays = true,
-    .schema_minimum = 29,
+    .schema_minimum = 31,
 };

@@ -78,5 +78,5 @@ const sw_service sw_service_referential = {
     .resources = resources,
     .queries = queries,
     .secrets = true,
-    .schema_minimum = 29,
+    .schema_minimum = 31,
 };

@@ -1,7 +1,7 @@
 /* What others may see of the core: for Health, Stats and mmi.service. */
 #include "broker/core/state.h"
 
-#include <stdio.h>
+#include <string.h>
 
 bool sw_core_is_known(const sw_core *core, sw_view name)
 {
@@ -79,9 +79,11 @@ bool sw_core_each_worker(const sw_core *core, uint32_t *at, sw_core_worker_view 
 
 bool sw_core_find_instance(const sw_core *core, sw_view name, uint32_t but, sw_core_worker_view *view)
 {
-    char target[SW_INSTANCE_MAX + 2];
-    int size = snprintf(target, sizeof(target), "@%.*s", (int)(name.size % sizeof(target)), name.data);
-    uint32_t index = sw_core_service_find(core, (sw_view){target, (size_t)size});
+    char target[1 + SW_INSTANCE_MAX] = "@";
+    if (name.size > SW_INSTANCE_MAX)
+        return false;
+    memcpy(target + 1, name.data, name.size);
+    uint32_t index = sw_core_service_find(core, (sw_view){target, 1 + name.size});
     const sw_core_service *service = index == SW_NONE ? NULL : sw_core_service_at(core, index);
     for (uint32_t i = 0; service != NULL && i < service->worker_count; i++)
         if (service->workers[i] != but) {
