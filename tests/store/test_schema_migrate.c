@@ -48,6 +48,8 @@ typedef struct seen {
 static void see(const sw_migration_state *state, void *context)
 {
     seen *s = context;
+    if (state->waits_for) /* the session of the run before may still be ending */
+        return;
     size_t n = strlen(s->text);
     snprintf(s->text + n, sizeof(s->text) - n, "%d %s %s%s\n", state->version, state->name,
              state->applied ? "applied" : "pending",

@@ -19,6 +19,8 @@ typedef struct seen {
 static void see(const sw_migration_state *state, void *context)
 {
     seen *s = context;
+    if (!state->name) /* what it waits for, or a notice */
+        return;
     size_t n = strlen(s->text);
     snprintf(s->text + n, sizeof(s->text) - n, "%d %s %s%s\n", state->version, state->name,
              state->applied ? "applied" : "pending",

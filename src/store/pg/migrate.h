@@ -38,9 +38,9 @@ typedef void sw_migrate_fn(const sw_migration_state *state, void *context);
 
 /* Applies what is pending in one transaction, so a failure leaves the database as it was. An
  * advisory lock allows many callers at once: one works, and the others report to `fn` what they
- * wait for. `fn` (or NULL) sees each migration and each changed
- * schema file that was applied. dry_run: does all of it and rolls back. conninfo is libpq's, passed
- * through; NULL or "" means PG*.
+ * wait for. `fn` (or NULL) sees each migration and each changed schema file that was applied.
+ * dry_run: does all of it and rolls back. conninfo is libpq's, passed through; NULL or "" means
+ * PG*.
  *
  * FAILED_PRECONDITION for damage that the schema files cannot repair (everything else is applied
  * then), for a schema newer than this build (unless the newer migrations are
