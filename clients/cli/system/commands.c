@@ -162,7 +162,7 @@ const sw_command sw_system_commands[] = {
      "sitewire migrate --database 'host=/run/postgresql dbname=sitewire'\n",
      false},
     {"key", sw_cmd_key, "Make and manage keys, which identify you to brokers on tcp.",
-     "new|enroll|invite E-MAIL|accept CODE|list|rotate|revoke KEY|public KEY FILE",
+     "new | enroll | invite | accept CODE | list | rotate | revoke KEY | public KEY FILE",
      key_flags,
      "A key is a pair. The secret key is made here, stays in a file that only you can read (mode\n"
      "0600), and is never sent. The public key is enrolled for a user; calls with that key are\n"
@@ -172,7 +172,7 @@ const sw_command sw_system_commands[] = {
      "  enroll   enrolls the key in the file for you or --user, and makes it if necessary; by ipc\n"
      "           on the broker's machine, or by tcp with a key that you already have. A key that\n"
      "           another key enrolled ends with it\n"
-     "  invite   prints a code, on its last line, with which E-MAIL enrolls a key on another\n"
+     "  invite   prints a code, on its last line, with which USER enrolls a key on another\n"
      "           machine; it works once, and for an hour unless --expires says otherwise. For\n"
      "           yourself, or for anyone if you are an admin\n"
      "  accept   makes a key on this machine and enrolls it with a CODE (- reads it from stdin)\n"
