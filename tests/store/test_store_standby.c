@@ -119,7 +119,7 @@ static void all_lanes_wait(void **state)
     (void)state;
     enum { LANES = 8 };
     test_call calls[LANES], more, read;
-    char code[16], sql[96];
+    char code[32], sql[96];
     assert_true(pg_fixture_stop_standby());
     for (int i = 0; i < LANES; i++) {
         snprintf(code, sizeof(code), "lane-%d", i);
