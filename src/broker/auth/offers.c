@@ -15,6 +15,8 @@ static bool begins(sw_view text, sw_view with)
 /* Takes the next part of a list off *rest; empty parts are passed over. */
 static bool next_part(sw_view *rest, const char *separators, sw_view *part)
 {
+    if (rest->size == 0)
+        return false;
     size_t at = 0, size = 0;
     while (at < rest->size && strchr(separators, rest->data[at]) != NULL)
         at++;
