@@ -8,13 +8,27 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from deployment_test import (ABORTED, ADMIN, FAILED_PRECONDITION, INVALID_ARGUMENT, PERMISSION_DENIED,  # noqa: E402
                              DeploymentTest, pb)
 from sitewire.user.v1 import user_pb2 as user_pb  # noqa: E402
-from sitewire_test import Failed  # noqa: E402
+from mdp import UNAUTHENTICATED  # noqa: E402
+from sitewire_test import Failed, wait_for  # noqa: E402
 
 
 class ApprovalTest(DeploymentTest):
     def tearDown(self):
-        self.sql("UPDATE users.\"user\" SET active = true, kind = 'PERSON' WHERE NOT active OR kind <> 'PERSON'; "
+        self.activate()
+        self.sql("UPDATE users.\"user\" SET kind = 'PERSON' WHERE kind <> 'PERSON'; "
                  "UPDATE referential.environment SET approvals = 1, approval_expires = 604800 WHERE code = 'prod'")
+
+    def activate(self):
+        """All users; the broker may keep for a while that one of them was not active."""
+        for email, in self.sql("UPDATE users.\"user\" SET active = true WHERE NOT active RETURNING email"):
+            wait_for(lambda: self.is_let_in(email), f"{email} is let in")
+
+    def is_let_in(self, email):
+        try:
+            self.call("GetDeploymentPlan", email, id=0)
+        except Failed as failed:
+            return failed.header.code != UNAUTHENTICATED
+        return True
 
     def approve(self, number, by="other@x.org"):
         plan = self.call("GetDeploymentPlan", by, id=number)
@@ -51,7 +65,7 @@ class Requesters(ApprovalTest):
             number = self.request("owner@x.org").deployment.id if environment == "dev" else self.approved()
             self.sql("UPDATE users.\"user\" SET active = false WHERE email = 'owner@x.org'")
             self.does_not_run(number, "owner@x.org, who requested it, is not active")
-            self.sql("UPDATE users.\"user\" SET active = true WHERE email = 'owner@x.org'")
+            self.activate()
 
     def test_without_the_right(self):
         number = self.request("ext@x.org").deployment.id
