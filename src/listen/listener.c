@@ -391,9 +391,12 @@ static void close_listener(sw_listener *listener)
     }
     while (listener->connections != NULL) {
         sw_inbound *session = listener->connections;
-        sw_loop_remove_fd(all->loop, session->fd);
         shutdown(session->fd, SHUT_WR);
         (void)!recv(session->fd, all->bytes, sizeof(all->bytes), MSG_DONTWAIT);
+        sw_inbound_end(session);
+        if (session->was_asked)
+            listener->owner.lost(listener->owner.context, session);
+        sw_listeners_flush(all);
         free_connection(session);
     }
 }

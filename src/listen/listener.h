@@ -27,8 +27,8 @@ typedef struct sw_listeners_options {
 
 /* All listeners of a thread. NULL when out of memory. */
 sw_listeners *sw_listeners_new(sw_loop *loop, const sw_listeners_options *options);
-/* Waits up to linger_ms until what is unsent has been written. Owners hear of no loss. Accepts
- * NULL. */
+/* Waits up to linger_ms until what is unsent has been written. Owners hear of each
+ * loss. Accepts NULL. */
 void sw_listeners_destroy(sw_listeners **all, int linger_ms);
 
 /* Connections that are not freed yet. */
