@@ -181,12 +181,13 @@ class History(unittest.TestCase):
         self.assertEqual(self.system.sql("SELECT project FROM deployment.event"), [["website:told-anew"]])
 
     def test_every_table_keeps_history(self):
-        # But those that are history themselves or words that nobody changes, and the output of
-        # deployments, which stays as it was written.
+        # But those that are history themselves or words that nobody changes, the output of
+        # deployments, which stays as it was written, and one-time codes and the registry's key.
         self.assertEqual(self.system.sql(
             "SELECT oid::regclass FROM pg_class c WHERE relkind = 'r' AND relnamespace::regnamespace::text IN "
             "('referential', 'users', 'deployment') AND oid::regclass::text NOT IN ('users.change', "
-            "'users.history', 'users.seal', 'users.refusal', 'deployment.transition', 'deployment.deployment_log', 'deployment.outbox', 'deployment.event', 'deployment.relay', 'deployment.event_head', 'deployment.output_usage') AND "
+            "'users.history', 'users.seal', 'users.refusal', 'deployment.transition', 'deployment.deployment_log', 'deployment.outbox', 'deployment.event', 'deployment.relay', 'deployment.event_head', 'deployment.output_usage', "
+            "'users.invitation', 'users.key_setting') AND "
             "(SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid AND tgfoid = 'users.record'::regproc) <> 2"), [])
 
 
