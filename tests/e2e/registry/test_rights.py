@@ -241,6 +241,19 @@ class Rights(unittest.TestCase):
             header, _ = self.ask(self.clients["owner"], method, key=key, **fields)
             self.assertEqual(LETTERS.get(header.code), "d", header.message)
 
+    def test_enrolment(self):
+        """Without a profile one may enroll a key of one's own, and nobody else's."""
+        self.check("GetEnrolment", ".......")
+        self.check("InviteKey", ".dddddd", user=VICTIM, public_key="a" * 40, lifetime_ms=60000)
+        self.check("EnrollKey", "iiiiiii", user=VICTIM, public_key="a" * 40)
+
+    def test_for_admins(self):
+        number = int(self.system.sql("""INSERT INTO users.refusal (caller, code, hour, fingerprint)
+                                        VALUES ('x@x.org', 'PERMISSION_DENIED', now(), 'x') RETURNING id""")[0][0])
+        self.check("GetRefusal", ".nnnnnd", id=number)
+        self.check("ListRefusals", "100000d", filters=[{"field": "id", "values": [str(number)]}])
+        self.check("Offboard", ".dddddd", email=VICTIM, validate_only=True)
+
     def test_what_every_process_offers(self):
         """The broker's door: without a profile one hears no more than whether something is
         there."""
