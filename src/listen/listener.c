@@ -397,6 +397,7 @@ static void close_listener(sw_listener *listener)
         if (session->was_asked)
             listener->owner.lost(listener->owner.context, session);
         sw_listeners_flush(all);
+        session->previous = NULL; /* it is the first */
         free_connection(session);
     }
 }
