@@ -389,15 +389,14 @@ static void close_listener(sw_listener *listener)
         sw_listen_close(socket->fd, socket->bound);
         free(socket);
     }
-    while (listener->connections != NULL) {
-        sw_inbound *session = listener->connections;
+    for (sw_inbound *session = listener->connections, *next; session != NULL; session = next) {
+        next = session->next; /* nothing else is freed here */
         shutdown(session->fd, SHUT_WR);
         (void)!recv(session->fd, all->bytes, sizeof(all->bytes), MSG_DONTWAIT);
         sw_inbound_end(session);
         if (session->was_asked)
             listener->owner.lost(listener->owner.context, session);
         sw_listeners_flush(all);
-        session->previous = NULL; /* it is the first */
         free_connection(session);
     }
 }
