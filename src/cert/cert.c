@@ -17,6 +17,10 @@ sw_code sw_cert_make(sw_key_file *key, sw_error *error)
 {
     memset(key, 0, sizeof(*key));
     zcert_t *cert = zcert_new();
+    while (cert != NULL && zcert_public_txt(cert)[0] == '-') {
+        zcert_destroy(&cert);
+        cert = zcert_new();
+    }
     if (cert == NULL)
         return sw_fail(error, SW_INTERNAL, "libzmq cannot make CURVE keys: it was built without them");
     memcpy(key->public_key, zcert_public_txt(cert), SW_KEY_SIZE);

@@ -6,7 +6,8 @@
 #include "net/keyfile.h"
 #include <sitewire/status.h>
 
-/* A new key pair; the other fields are empty. Wipe it with sw_key_file_wipe. INTERNAL if libzmq has
+/* A new key pair; the other fields are empty. The public key never begins with `-`, as it is a word
+ * of command lines. Wipe it with sw_key_file_wipe. INTERNAL if libzmq has
  * no CURVE. */
 sw_code sw_cert_make(sw_key_file *key, sw_error *error);
 

@@ -156,6 +156,14 @@ static sw_code check_key(const sw_schema_resource *resource, const json_t *named
     return SW_OK;
 }
 
+/* True if words[i] is field=value. A KEY may look like one (a public key may contain '='), so a
+ * word in its place is an assignment only if it begins with a name that is, or is near, a field's. */
+static bool is_assignment(const sw_schema_resource *resource, const char *const *words, size_t i)
+{
+    return sw_word_is_assignment(words[i]) &&
+           (i > resource->key_count || sw_field_is_like(resource->message, words[i], strcspn(words[i], "=")));
+}
+
 /* Reads KEY and field=value words into the resource. `mask` gets the names of the assigned
  * fields. */
 static sw_code read_words(sw_cli *cli, const sw_schema_resource *resource, json_t *body, json_t *mask,
@@ -163,7 +171,7 @@ static sw_code read_words(sw_cli *cli, const sw_schema_resource *resource, json_
 {
     const sw_args *args = &cli->args;
     size_t keys = 1, used;
-    while (keys < args->word_count && !sw_word_is_assignment(args->words[keys]))
+    while (keys < args->word_count && !is_assignment(resource, args->words, keys))
         keys++;
     sw_code code = SW_OK;
     if (keys > 1) {

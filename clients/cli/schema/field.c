@@ -36,3 +36,14 @@ sw_code sw_field_find(const ProtobufCMessageDescriptor *message, const char *nam
     return sw_fail(error, SW_INVALID_ARGUMENT, "%s has no field '%.*s'%s%s", sw_short_name(message->name),
                    (int)(length < 64 ? length : 64), name, hint, all);
 }
+
+bool sw_field_is_like(const ProtobufCMessageDescriptor *message, const char *name, size_t length)
+{
+    const ProtobufCFieldDescriptor *field;
+    sw_error why = {0};
+    sw_nearest nearest;
+    sw_nearest_init(&nearest, name, length);
+    for (unsigned i = 0; i < message->n_fields; i++)
+        sw_nearest_offer(&nearest, message->fields[i].name);
+    return nearest.count > 0 || sw_field_find(message, name, length, &field, &why) == SW_OK;
+}

@@ -13,5 +13,7 @@
  * the nearest names. */
 sw_code sw_field_find(const ProtobufCMessageDescriptor *message, const char *name, size_t length,
                       const ProtobufCFieldDescriptor **field, sw_error *error);
+/* True if `name` is the name of a field, in any of these spellings, or near one. */
+bool sw_field_is_like(const ProtobufCMessageDescriptor *message, const char *name, size_t length);
 
 #endif

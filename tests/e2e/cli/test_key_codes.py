@@ -205,6 +205,14 @@ class Families(Base):
         self.assertTrue(self.row(later)["expires_at"].startswith("2031-01-01"))
         self.assertIn("set this", self.run_cli("update", "key", later, "parent=", status=INVALID))
 
+    def test_a_key_may_hold_an_equals_sign(self):
+        public = "ab1=" + self.system.key("equals.key").public[4:]
+        self.system.sql(f"INSERT INTO users.key (public_key, \"user\") VALUES ('{public}', '{ANN}')")
+        self.run_cli("update", "key", public, "label=new")
+        self.assertEqual(self.row(public)["label"], "new")
+        self.assertIn("did you mean label?", self.run_cli("update", "key", "lable=new", public, status=INVALID))
+        self.run_cli("key", "revoke", public)
+
     def test_rotation_keeps_the_family(self):
         first = self.key()
         child, child_public = self.child(first)
