@@ -25,7 +25,7 @@ WARM, CALLS = 7, 5  # after five, PostgreSQL decides between a generic plan and 
 FACTOR = 1.3  # ten times the rows may add a level to each index that is walked,
 SLACK = 12  # and a few blocks of catalogs
 USER, MANY, ALL = "few@x.org", "many@x.org", "all@x.org"
-AS_ADMIN = ("Get with many rights", "Get by a grant on everything")  # cost a block more than "Get as admin"
+AS_ADMIN = ("Get with many rights", "Get by a grant on everything")  # a block more than as admin
 # What grows with the table today. A test of these that passes fails, so that nobody forgets to
 # remove it here.
 KNOWN = {"a list with few rights",  # walks the websites of others, in the order of the page
@@ -131,7 +131,7 @@ class Growth(unittest.TestCase):
 
     @classmethod
     def log_until_now(cls, begin):
-        """What PostgreSQL has logged since `begin`, as bytes of its log. A line of our own ends it."""
+        """What PostgreSQL logged after `begin` bytes of its log, up to a line of our own."""
         mark = f"growth {os.urandom(8).hex()}"
         cls.system.sql(f"DO $$ BEGIN RAISE LOG '{mark}'; END $$")
         wait_for(lambda: mark in cls.system.postgres.process.output(), "the mark in PostgreSQL's log")
@@ -145,7 +145,8 @@ class Growth(unittest.TestCase):
         for _ in range(CALLS):
             begin = len(cls.system.postgres.process.output())
             client.call(method, request, reply)
-            plans = [json.loads(plan)["Plan"] for plan in re.findall(r"plan:\n((?:\t.*\n)+)", cls.log_until_now(begin))]
+            logged = re.findall(r"plan:\n((?:\t.*\n)+)", cls.log_until_now(begin))
+            plans = [json.loads(plan)["Plan"] for plan in logged]
             counts.append(sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in plans))
         return min(counts)
 
@@ -160,9 +161,9 @@ def rule(name):
 
 
 def like_admin(name):
-    """What the caller may read is compared with the session's copy, for which one block is read: the
-    number of the rights as they are now. More than 100 readable projects are copied after 50
-    lookups in a session, so this calls until it is that cheap."""
+    """The session has a copy of what the caller may read. To use it takes one block: the number of
+    the rights as they are now. More than 100 readable projects are copied after 50 lookups in a
+    session, so this calls until it is that cheap."""
     def test(self):
         client, method, request, reply = self.methods()[name]
         limit = self.counts[1]["Get as admin"] + 1

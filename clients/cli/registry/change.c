@@ -157,7 +157,7 @@ static sw_code check_key(const sw_schema_resource *resource, const json_t *named
 }
 
 /* True if words[i] is field=value. A KEY may look like one (a public key may contain '='), so a
- * word in its place is an assignment only if it begins with a name that is, or is near, a field's. */
+ * word in its place is an assignment only if its name is that of a field, or near one. */
 static bool is_assignment(const sw_schema_resource *resource, const char *const *words, size_t i)
 {
     return sw_word_is_assignment(words[i]) &&

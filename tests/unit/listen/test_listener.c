@@ -192,7 +192,8 @@ static bool saw_event(const peer *p, int wanted, int32_t *value)
 
 /* --- messages --- */
 
-/* TSan does not see how libzmq's thread hands over the bytes, and would look at each (tsan.supp). */
+/* TSan does not see how libzmq's thread hands over the bytes, and would look at each
+ * (tsan.supp). */
 __attribute__((no_sanitize("thread"))) static void check_pattern(const sw_message *message, int index,
                                                                  size_t size, int seed)
 {
