@@ -13,6 +13,8 @@
 #define HEARTBEAT_MS     1000
 #define SILENCE_MS       5000 /* a peer that answers no ping for so long is lost */
 #define LOOK_US          1000
+#define KEY_LOOK_US      1000000 /* between two looks at the key file */
+#define RENEW_US         500000  /* a broker that refuses a key cuts the connection after 2 s */
 #define PAUSE_US         10000
 /* a peer may have given up on a program that was away for longer */
 #define AWAY_US 1000000
@@ -119,6 +121,35 @@ static bool is_encrypted(const sw_link *link)
     return sw_client_key_is_set(&link->key) && sw_endpoint_is_tcp(sw_link_endpoint(link));
 }
 
+static bool refresh_key(sw_link *link)
+{
+    return sw_client_key_is_set(&link->key) && sw_key_file_refresh(link->key.path, &link->key.file);
+}
+
+bool sw_link_renew(sw_link *link, int64_t now_us)
+{
+    link->renewed = link->renewed || (is_encrypted(link) && refresh_key(link));
+    if (link->renewed && link->state == SW_LINK_UP && link->due_us == SW_NEVER)
+        link->due_us = now_us + RENEW_US;
+    return link->renewed;
+}
+
+/* A key that is replaced in time is taken before the broker refuses the old one. */
+static void look_at_key(sw_link *link, int64_t now_us)
+{
+    if (!is_encrypted(link) || now_us < link->key_us)
+        return;
+    link->key_us = now_us + KEY_LOOK_US;
+    if (sw_file_stamp_changed(link->key.path, &link->key_stamp))
+        link->renewed = refresh_key(link) || link->renewed;
+}
+
+/* Calls that wait for a reply would be lost with the connection. */
+static bool may_replace(const sw_link *link, int64_t now_us)
+{
+    return link->owner.waits_since(link->owner.context) == SW_NEVER || now_us >= link->due_us;
+}
+
 /* The owner hears of it while the link still names the endpoint. */
 static void go_down(sw_link *link, int64_t now_us)
 {
@@ -152,6 +183,7 @@ static bool open_dealer(sw_link *link)
     /* What waits to be sent has no bound of its own: the number of calls has one. */
     sw_dealer_options options = {.context = link->context,
                                  .key = is_encrypted(link) ? &link->key.file : NULL,
+                                 .server = &link->server,
                                  .message_max = link->options.message_max,
                                  .unsent_max = SIZE_MAX,
                                  .receive_max = link->options.receive_max,
@@ -164,6 +196,8 @@ static bool open_dealer(sw_link *link)
 static void begin_attempt(sw_link *link, int64_t now_us)
 {
     link->state = SW_LINK_CONNECTING;
+    link->renewed = false;
+    refresh_key(link);
     link->failures++; /* until the broker sends something */
     link->due_us = now_us + link->options.connect_ms * 1000;
     if (!open_dealer(link)) {
@@ -251,9 +285,21 @@ static void come_up(sw_link *link)
     link->state = SW_LINK_UP;
     link->refusals = 0;
     link->excused = false;
+    sw_server_choice_worked(&link->server);
     link->due_us = SW_NEVER;
     link->unread = true; /* messages may have come with the end of the handshake */
     link->owner.on_up(link->owner.context);
+}
+
+/* Whether another try at the same endpoint may help: the file has another key by now, or trusts a
+ * second key of the broker, which hangs up without a word if it does not have the one we used. */
+static bool has_another_key(sw_link *link, sw_zmtp_state event)
+{
+    if (!is_encrypted(link))
+        return false;
+    if (event == SW_ZMTP_HUNG_UP)
+        return sw_server_choice_failed(&link->server);
+    return event == SW_ZMTP_REFUSED && refresh_key(link);
 }
 
 /* `away_us`: how long the program did not let the link work. */
@@ -268,6 +314,9 @@ static void handle_event(sw_link *link, sw_zmtp_state event, int error, int64_t 
     } else if (event == SW_ZMTP_HUNG_UP && sw_dealer_is_driven(link->dealer) && away_us >= AWAY_US &&
                !link->excused) {
         link->excused = true; /* the peer may have waited for us: try the endpoint once more */
+        link->failures--;
+        go_down(link, now_us);
+    } else if (has_another_key(link, event)) {
         link->failures--;
         go_down(link, now_us);
     } else {
@@ -355,6 +404,10 @@ bool sw_link_work(sw_link *link, bool look, int64_t now_us)
         handle_event(link, event, error, away_us, now_us);
     if (link->state == SW_LINK_UP)
         check_silence(link, now_us);
+    if (link->state == SW_LINK_UP && look)
+        look_at_key(link, now_us);
+    if (link->state == SW_LINK_UP && link->renewed && may_replace(link, now_us))
+        go_down(link, now_us);
     if (link->state == SW_LINK_CONNECTING)
         check_attempt(link, now_us);
     /* Not in a loop: a list of endpoints that all fail at once must not hold up the caller. */

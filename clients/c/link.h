@@ -61,8 +61,12 @@ typedef struct sw_link {
     int64_t heard_us;
     int64_t silent_us; /* since when the peer owes a sign of life; SW_NEVER: it owes none */
     int64_t asked_us;  /* when it was sent a ping for that; SW_NEVER: not yet */
-    bool excused;      /* a handshake failed while the program was away; the next failure counts */
-    char reason[240];  /* why the last attempt or connection ended; "" at first */
+    sw_server_choice server;
+    sw_file_stamp key_stamp;
+    int64_t key_us;   /* when to look at the key file again */
+    bool renewed;     /* it has another key: the connection is to be replaced */
+    bool excused;     /* a handshake failed while the program was away; the next failure counts */
+    char reason[240]; /* why the last attempt or connection ended; "" at first */
 } sw_link;
 
 /* Starts nothing yet: the first sw_link_work connects. INVALID_ARGUMENT names the endpoint that
@@ -83,6 +87,9 @@ int64_t sw_link_due_us(const sw_link *link);
 
 /* Sends, and consumes the message in any case. False if it did not leave. */
 bool sw_link_send(sw_link *link, sw_message *message);
+/* The broker refuses the key. True if the key file has another one by now: the link connects again
+ * with that, as soon as nothing waits for a reply, or in half a second. */
+bool sw_link_renew(sw_link *link, int64_t now_us);
 /* A message was received, so the endpoint is alive. */
 void sw_link_heard(sw_link *link);
 

@@ -173,7 +173,11 @@ static void reply_failure(sw_client *client, sw_pending_call *call, const sw_rep
                           sw_reply *reply)
 {
     facts found = facts_of(header);
-    if (try_again(client, call, header->code, &found))
+    uint32_t code = header->code;
+    /* The key was replaced in its file, and this call did not run. */
+    if (code == SW_UNAUTHENTICATED && sw_link_renew(&client->link, sw_now_us()))
+        code = SW_UNAVAILABLE;
+    if (try_again(client, call, code, &found))
         return;
     sw_error error;
     sw_error_from_reply_header(header, &error);

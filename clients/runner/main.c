@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "enroll/enroll.h"
 #include "net/keyfile.h"
 #include "program/account.h"
 #include "program/process.h"
@@ -19,7 +20,7 @@
 
 static sw_settings settings;
 static struct {
-    const char *endpoint, *events, *key, *environments, *docroots, *projects, *name;
+    const char *endpoint, *events, *key, *enroll, *environments, *docroots, *projects, *name;
     int64_t drain_ms;
 } given;
 
@@ -30,6 +31,10 @@ static const sw_option options[] = {
      "where they publish events, to hear of work at once; without it, ask each --poll-ms", SW_RESTART},
     {"key", 'k', SW_OPTION_STRING, &given.key, "", 0, 0, "FILE",
      "the runner's key, for tcp; `sitewire key enroll` makes one", SW_RESTART},
+    {"enroll", 0, SW_OPTION_STRING, &given.enroll, "", 0, 0, "CODE",
+     "makes the key of --key, unless it is there, and enrolls it with this code of `sitewire key invite`; "
+     "SITEWIRE_ENROLL hides it from other users",
+     SW_RESTART},
     {"name", 'n', SW_OPTION_STRING, &given.name, "", 0, 0, "NAME",
      "name of this runner in deployments; without it, the host's", SW_RESTART},
     {"environments", 0, SW_OPTION_STRING, &given.environments, "", 0, 0, "CODES",
@@ -203,6 +208,9 @@ static sw_code validate(void *context, sw_error *error)
     const state *p = context;
     sw_code code = p->loop == NULL ? split_lists(error) : SW_OK;
     take_name();
+    if (code == SW_OK && *given.enroll != '\0' && *given.key == '\0')
+        code = sw_fail_field(error, SW_INVALID_ARGUMENT, "enroll",
+                             "--enroll needs --key FILE, where the key is made");
     if (code == SW_OK)
         code = check_directory(error);
     if (code == SW_OK)
@@ -235,16 +243,36 @@ static void check(void *context, sw_check *check)
 
 static sw_code reload(void *context, sw_error *error)
 {
-    const state *p = context;
+    state *p = context;
     sw_key_file key;
     sw_code code = read_key(&key, error);
     if (code == SW_OK && strcmp(key.secret_key, p->key.secret_key) != 0)
-        sw_log(SW_LOG_WARNING, "key changed, restart to use it", "file", given.key, NULL);
+        sw_log(SW_LOG_INFO, "key changed", "file", given.key, NULL);
+    if (code == SW_OK)
+        p->key = key;
     sw_key_file_wipe(&key);
     return code;
 }
 
 /* --- start and stop --- */
+
+/* --enroll. With a key file the code is usually used up, and whether it is or not, the runner works
+ * as soon as the key is enrolled. */
+static sw_code enroll(sw_error *error)
+{
+    char public_key[SW_KEY_SIZE], *user = NULL;
+    if (*given.enroll == '\0')
+        return SW_OK;
+    bool has_file = access(given.key, F_OK) == 0;
+    sw_code code = sw_enroll_accept(given.enroll, given.key, settings.name, public_key, &user, error);
+    if (code == SW_OK)
+        sw_log(SW_LOG_INFO, "key enrolled", "key", public_key, "user", user, "file", given.key, NULL);
+    else if (has_file)
+        sw_log(SW_LOG_WARNING, "the code of --enroll was not used", "code", sw_code_name(code), "reason",
+               error->message, NULL);
+    free(user);
+    return has_file ? SW_OK : code;
+}
 
 static sw_code start(void *context, sw_error *error)
 {
@@ -256,7 +284,9 @@ static sw_code start(void *context, sw_error *error)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     const sw_client_options client = {.size = sizeof(client),
                                       .key_file = *given.key == '\0' ? NULL : given.key};
-    sw_code code = read_key(&p->key, error);
+    sw_code code = enroll(error);
+    if (code == SW_OK)
+        code = read_key(&p->key, error);
     if (code == SW_OK)
         code = sw_client_open(given.endpoint, &client, &p->client, error);
     if (code != SW_OK)

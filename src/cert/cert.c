@@ -52,6 +52,8 @@ static zcert_t *to_cert(const sw_key_file *key, bool is_public)
         zcert_set_meta(cert, "services", "%s", key->services);
     if (cert != NULL && !is_public && key->server_key[0] != '\0')
         zcert_set_meta(cert, "server-key", "%s", key->server_key);
+    if (cert != NULL && !is_public && key->next_server_key[0] != '\0')
+        zcert_set_meta(cert, "next-server-key", "%s", key->next_server_key);
     return cert;
 }
 

@@ -49,7 +49,7 @@ static bool open_socket(sw_dealer *dealer, const char *endpoint, const sw_dealer
            (o->silence_ms == 0 || set(socket, ZMQ_HEARTBEAT_TIMEOUT, o->silence_ms)) &&
            set(socket, ZMQ_IPV6, o->ipv6_names || strchr(endpoint, '[') != NULL) &&
            zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)) == 0 &&
-           (!encrypted || sw_key_use_as_client(socket, o->key)) &&
+           (!encrypted || sw_key_use_as_client(socket, o->key, o->server)) &&
            (dealer->monitor = sw_monitor_open(o->context, socket, ZMQ_EVENT_ALL)) != NULL &&
            zmq_connect(socket, endpoint) == 0;
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/private_file.h"
 #include <string.h>
+#include <sys/stat.h>
 #include <zmq.h>
 
 #define FILE_SIZE 8192
@@ -19,8 +20,9 @@ typedef struct {
     {                                                                                                        \
 #member, offsetof(sw_key_file, member), sizeof(((sw_key_file *)NULL)->member), is_key                \
     }
-static const entry entries[] = {ENTRY(public_key, true), ENTRY(secret_key, true), ENTRY(server_key, true),
-                                ENTRY(label, false), ENTRY(services, false)};
+static const entry entries[] = {ENTRY(public_key, true), ENTRY(secret_key, true),
+                                ENTRY(server_key, true), ENTRY(next_server_key, true),
+                                ENTRY(label, false),     ENTRY(services, false)};
 #define ENTRIES (sizeof(entries) / sizeof(*entries))
 
 bool sw_key_from_text(const char *text, uint8_t bytes[32])
@@ -42,6 +44,47 @@ void sw_key_to_text(const void *bytes, char text[SW_KEY_SIZE])
 void sw_key_file_wipe(sw_key_file *file)
 {
     explicit_bzero(file, sizeof(*file));
+}
+
+bool sw_key_file_refresh(const char *path, sw_key_file *file)
+{
+    sw_key_file fresh;
+    bool changed =
+        sw_key_file_read(path, &fresh, NULL) == SW_OK && fresh.server_key[0] != '\0' &&
+        (strcmp(fresh.secret_key, file->secret_key) != 0 || strcmp(fresh.server_key, file->server_key) != 0 ||
+         strcmp(fresh.next_server_key, file->next_server_key) != 0);
+    if (changed)
+        *file = fresh;
+    sw_key_file_wipe(&fresh);
+    return changed;
+}
+
+bool sw_file_stamp_changed(const char *path, sw_file_stamp *stamp)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return false;
+    sw_file_stamp now = {.inode = status.st_ino,
+                         .size = (uint64_t)status.st_size,
+                         .seconds = status.st_mtim.tv_sec,
+                         .nanoseconds = status.st_mtim.tv_nsec};
+    bool changed = memcmp(&now, stamp, sizeof(now)) != 0;
+    *stamp = now;
+    return changed;
+}
+
+bool sw_server_choice_failed(sw_server_choice *choice)
+{
+    if (!choice->is_double)
+        return false;
+    choice->second = !choice->second;
+    choice->tried = !choice->tried;
+    return choice->tried;
+}
+
+void sw_server_choice_worked(sw_server_choice *choice)
+{
+    choice->tried = false;
 }
 
 /* --- reading --- */
@@ -104,9 +147,12 @@ static bool set(void *socket, int option, const char *key)
     return zmq_setsockopt(socket, option, key, SW_KEY_SIZE) == 0;
 }
 
-bool sw_key_use_as_client(void *socket, const sw_key_file *file)
+bool sw_key_use_as_client(void *socket, const sw_key_file *file, sw_server_choice *choice)
 {
-    return set(socket, ZMQ_CURVE_SERVERKEY, file->server_key) &&
+    bool is_double = file->next_server_key[0] != '\0', second = choice != NULL && choice->second && is_double;
+    if (choice != NULL)
+        choice->is_double = is_double;
+    return set(socket, ZMQ_CURVE_SERVERKEY, second ? file->next_server_key : file->server_key) &&
            set(socket, ZMQ_CURVE_PUBLICKEY, file->public_key) &&
            set(socket, ZMQ_CURVE_SECRETKEY, file->secret_key);
 }

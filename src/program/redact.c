@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define CODE "swc1-" /* how a one-time code begins */
+
 typedef struct {
     char *to;
     size_t size, used;
@@ -30,6 +32,16 @@ static size_t keyword(const char *at)
         return 0;
     size++;
     return size + strspn(at + size, " \t\n");
+}
+
+/* Bytes of a one-time code of `sitewire key invite` behind its prefix, 0 if the text does not begin
+ * with one. */
+static size_t code_size(const char *at)
+{
+    return strncmp(at, CODE, strlen(CODE)) != 0 ? 0
+                                                : strspn(at + strlen(CODE), "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                                                            "abcdefghijklmnopqrstuvwxyz"
+                                                                            "0123456789-_");
 }
 
 /* Bytes of a value: in quotes, or up to a blank (or `&`, in a URL). A backslash protects a byte. */
@@ -66,6 +78,8 @@ bool sw_redact(const char *text, char *to, size_t size)
         size_t before = 0, hidden = 0;
         if (scheme != NULL && at == scheme + 3)
             hidden = url_password(at, &before);
+        if (hidden == 0 && (hidden = code_size(at)) > 0)
+            before = strlen(CODE);
         if (hidden == 0 && (before = keyword(at)) > 0)
             hidden = value_size(at + before, scheme != NULL);
         if (hidden == 0)

@@ -381,9 +381,11 @@ static sw_code reload(void *context, sw_error *error)
     if (code == SW_OK && p->vault != NULL && settings.secret_key[0] != '\0')
         code = sw_vault_newest(p->vault, &newest, error);
     if (code == SW_OK && strcmp(key.secret_key, p->key.secret_key) != 0)
-        sw_log(SW_LOG_WARNING, "key changed, restart to use it", "file", settings.key, NULL);
-    if (code == SW_OK)
+        sw_log(SW_LOG_INFO, "key changed", "file", settings.key, NULL);
+    if (code == SW_OK) {
         sw_server_set_drain(p->server, settings.drain_ms);
+        p->key = key;
+    }
     sw_key_file_wipe(&key);
     return code;
 }

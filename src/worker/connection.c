@@ -57,6 +57,7 @@ static void start_tick(sw_connection *connection)
 static void register_worker(sw_connection *connection)
 {
     connection->up = true;
+    sw_server_choice_worked(&connection->server);
     connection->heard = connection->sent = true;
     connection->silent_ticks = 0;
     sw_connection_command(connection, SW_MDP_WORKER_READY);
@@ -76,10 +77,12 @@ static void try_again(sw_connection *connection)
 
 /* Refused: a wrong key on either side, or another security mechanism. The broker's log has the
  * reason. */
-static void fail_attempt(sw_connection *connection, bool refused)
+static void fail_attempt(sw_connection *connection, sw_zmtp_state how)
 {
     close_socket(connection, 0);
-    if (refused)
+    if (how == SW_ZMTP_HUNG_UP && sw_server_choice_failed(&connection->server))
+        connection->backoff_ms = 0;
+    else if (how != SW_ZMTP_UNREACHABLE && how != SW_ZMTP_LOST)
         tell(connection, "handshake refused by broker");
     try_again(connection);
 }
@@ -94,7 +97,7 @@ static void handle_events(sw_connection *connection)
         else if (connection->up)
             sw_connection_lost(connection);
         else
-            fail_attempt(connection, event != SW_ZMTP_UNREACHABLE && event != SW_ZMTP_LOST);
+            fail_attempt(connection, event);
     }
 }
 
@@ -124,12 +127,15 @@ sw_code sw_connection_open(sw_connection *connection, sw_error *error)
     const sw_registration *r = connection->registration;
     sw_dealer_options options = {.context = r->zmq,
                                  .key = r->key,
+                                 .server = &connection->server,
                                  .message_max = MESSAGE_MAX,
                                  .unsent_max = UNSENT_MAX,
                                  .send_max = HIGH_WATER,
                                  .receive_max = HIGH_WATER,
                                  .ipv6_names = true};
     connection->complained = connection->overrun = false;
+    if (r->key != NULL)
+        sw_key_file_refresh(r->key_file, r->key);
     connection->dealer = sw_dealer_open(connection->endpoint, &options);
     if (connection->dealer == NULL) {
         bool is_wrong = zmq_errno() != EMFILE && zmq_errno() != ENFILE && zmq_errno() != ENOMEM;
@@ -166,7 +172,7 @@ static void on_timer(void *context)
         return;
     }
     if (!connection->up) {
-        fail_attempt(connection, false);
+        fail_attempt(connection, SW_ZMTP_UNREACHABLE);
         return;
     }
     connection->silent_ticks = connection->heard ? 0 : connection->silent_ticks + 1;

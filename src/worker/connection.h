@@ -16,7 +16,8 @@ typedef struct sw_registration {
     void *zmq;
     sw_dispatch *dispatch;
     const char *instance, *version;
-    const sw_key_file *key; /* for tcp; NULL: it is not encrypted */
+    sw_key_file *key;     /* for tcp; NULL: it is not encrypted */
+    const char *key_file; /* where it is from: each connection reads it again */
     uint32_t capacity;
     int64_t heartbeat_ms;
     bool draining; /* registered with a capacity of 0; lost connections stay closed */
@@ -36,13 +37,14 @@ struct sw_connection {
     sw_transport transport; /* first: dispatch knows the connection by it */
     sw_registration *registration;
     char *endpoint;
-    sw_dealer *dealer;   /* NULL between two attempts */
-    sw_timer *timer;     /* ticks while connected; otherwise for the next attempt or its end */
-    bool up;             /* connected, and READY is sent */
-    bool ready_due;      /* there was no memory for READY: the next tick sends it */
-    bool heard, sent;    /* since the last tick */
-    int silent_ticks;    /* without a message from the broker */
-    int64_t backoff_ms;  /* wait before the next attempt */
+    sw_dealer *dealer;  /* NULL between two attempts */
+    sw_timer *timer;    /* ticks while connected; otherwise for the next attempt or its end */
+    bool up;            /* connected, and READY is sent */
+    bool ready_due;     /* there was no memory for READY: the next tick sends it */
+    bool heard, sent;   /* since the last tick */
+    int silent_ticks;   /* without a message from the broker */
+    int64_t backoff_ms; /* wait before the next attempt */
+    sw_server_choice server;
     bool overrun;        /* a reply was lost: the next tick ends the connection */
     bool complained;     /* a malformed message of this connection was reported */
     bool dismissed;      /* while draining: the broker has no more calls for us */

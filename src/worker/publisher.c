@@ -14,13 +14,14 @@
 #define AGAIN_MS      2000 /* from a refusal to the next attempt */
 #define LINGER_MS     1000
 
-#define REFUSALS                                                                                             \
-    (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                            \
-     ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+#define EVENTS                                                                                               \
+    (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                                  \
+     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 
 struct sw_publisher {
     sw_registration *registration;
     char *endpoint;
+    sw_server_choice server;
     void *socket, *monitor;
     sw_timer *timer; /* opens a new socket */
 };
@@ -36,17 +37,25 @@ static void close_socket(sw_publisher *publisher)
     publisher->socket = NULL;
 }
 
+static void fail(sw_publisher *publisher, int event)
+{
+    const sw_registration *r = publisher->registration;
+    close_socket(publisher);
+    bool again = event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL && sw_server_choice_failed(&publisher->server);
+    sw_timer_start(publisher->timer, sw_now_ms() + (again ? 0 : AGAIN_MS));
+    if (!again && r->on_event != NULL)
+        r->on_event(r->context, "publisher refused by broker", publisher->endpoint, "");
+}
+
 static void on_monitor(void *context, short events)
 {
     (void)events;
     sw_publisher *publisher = context;
-    if (sw_monitor_next(publisher->monitor, NULL) == 0)
-        return;
-    const sw_registration *r = publisher->registration;
-    close_socket(publisher);
-    sw_timer_start(publisher->timer, sw_now_ms() + AGAIN_MS);
-    if (r->on_event != NULL)
-        r->on_event(r->context, "publisher refused by broker", publisher->endpoint, "");
+    for (int event; publisher->monitor != NULL && (event = sw_monitor_next(publisher->monitor, NULL)) != 0;)
+        if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+            sw_server_choice_worked(&publisher->server);
+        else
+            fail(publisher, event);
 }
 
 static bool set_int(void *socket, int option, int value)
@@ -57,6 +66,8 @@ static bool set_int(void *socket, int option, int value)
 sw_code sw_publisher_open(sw_publisher *publisher, sw_error *error)
 {
     const sw_registration *r = publisher->registration;
+    if (r->key != NULL)
+        sw_key_file_refresh(r->key_file, r->key);
     void *socket = publisher->socket = zmq_socket(r->zmq, ZMQ_PUB);
     bool encrypted = r->key != NULL && strncmp(publisher->endpoint, "tcp://", 6) == 0;
     bool good =
@@ -64,8 +75,8 @@ sw_code sw_publisher_open(sw_publisher *publisher, sw_error *error)
         set_int(socket, ZMQ_SNDHWM, HIGH_WATER) && set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) &&
         set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX) && set_int(socket, ZMQ_HEARTBEAT_IVL, 2000) &&
         set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 8000) &&
-        (!encrypted || sw_key_use_as_client(socket, r->key)) &&
-        (publisher->monitor = sw_monitor_open(r->zmq, socket, REFUSALS)) != NULL &&
+        (!encrypted || sw_key_use_as_client(socket, r->key, &publisher->server)) &&
+        (publisher->monitor = sw_monitor_open(r->zmq, socket, EVENTS)) != NULL &&
         sw_loop_fd(r->loop, sw_socket_fd(publisher->monitor), ZMQ_POLLIN, on_monitor, publisher) == SW_OK;
     if (good && zmq_connect(socket, publisher->endpoint) == 0)
         return SW_OK;

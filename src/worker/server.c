@@ -25,6 +25,7 @@ struct sw_server {
     sw_loop *loop;
     sw_registration registration;
     sw_key_file key;
+    char *key_file;
     sw_dispatch *dispatch;
     sw_builtin *builtin;
     sw_connection *connections[ENDPOINTS_MAX];
@@ -236,6 +237,8 @@ static sw_code make(sw_server *server, const sw_server_options *options, sw_erro
         return sw_fail(error, SW_INVALID_ARGUMENT, "capacity %u: at most %d", server->registration.capacity,
                        CAPACITY_MAX);
     if (sw_view_of(options->key_file).size > 0) {
+        if ((server->key_file = strdup(options->key_file)) == NULL)
+            return sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for the server");
         sw_code read = sw_key_file_read(options->key_file, &server->key, error);
         if (read == SW_OK && server->key.server_key[0] == '\0')
             read =
@@ -244,6 +247,7 @@ static sw_code make(sw_server *server, const sw_server_options *options, sw_erro
         if (read != SW_OK)
             return read;
         server->registration.key = &server->key;
+        server->registration.key_file = server->key_file;
     }
     sw_dispatch_set_bounds(server->dispatch, options->payload_max, 0);
     sw_code code = add_builtin(server, options, error);
@@ -282,6 +286,7 @@ void sw_server_destroy(sw_server **server)
     if (s->registration.zmq != NULL)
         zmq_ctx_term(s->registration.zmq);
     sw_key_file_wipe(&s->key);
+    free(s->key_file);
     free(s->instance);
     free(s->version);
     free(s);

@@ -86,6 +86,16 @@ static bool set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
 }
 
+/* The key may have been replaced in its file, which the client need not know yet. */
+static bool use_key(sw_subscription *subscription)
+{
+    sw_key_file key = subscription->options.key->file;
+    sw_key_file_refresh(subscription->options.key->path, &key);
+    bool good = sw_key_use_as_client(subscription->socket, &key, &subscription->server);
+    sw_key_file_wipe(&key);
+    return good;
+}
+
 static bool open_sockets(sw_subscription *subscription)
 {
     const sw_subscription_options *options = &subscription->options;
@@ -99,7 +109,7 @@ static bool open_sockets(sw_subscription *subscription)
                 set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, SILENCE_MS) &&
                 set_int(socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL) &&
                 zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)) == 0 &&
-                (!encrypted || sw_key_use_as_client(socket, &options->key->file));
+                (!encrypted || use_key(subscription));
     for (size_t i = 0; good && i < subscription->topic_count; i++)
         good = zmq_setsockopt(socket, ZMQ_SUBSCRIBE, subscription->topics[i],
                               strlen(subscription->topics[i])) == 0;
@@ -133,6 +143,18 @@ static void begin(sw_subscription *subscription, int64_t now_us)
     subscription->due_us = now_us + subscription->options.connect_ms * 1000;
 }
 
+/* The broker hung up in the handshake: tries the other key that we trust, if there is one. */
+static void fail_handshake(sw_subscription *subscription, int64_t now_us)
+{
+    if (!sw_server_choice_failed(&subscription->server)) {
+        fail(subscription, "the broker hung up in the handshake: it has another key, or the network is dead",
+             now_us);
+        return;
+    }
+    close_sockets(subscription);
+    subscription->due_us = now_us;
+}
+
 /* True if the connection came up. May close the socket. */
 static bool handle(sw_subscription *subscription, int event, int32_t value, int64_t now_us)
 {
@@ -140,6 +162,7 @@ static bool handle(sw_subscription *subscription, int event, int32_t value, int6
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         subscription->up = true;
         subscription->failures = 0;
+        sw_server_choice_worked(&subscription->server);
         subscription->due_us = SW_NEVER;
         return true;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
@@ -152,11 +175,13 @@ static bool handle(sw_subscription *subscription, int event, int32_t value, int6
         fail(subscription, "the broker and we disagree about encryption", now_us);
         return false;
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-        fail(subscription, "the broker hung up in the handshake: it has another key, or the network is dead",
-             now_us);
+        fail_handshake(subscription, now_us);
         return false;
     case ZMQ_EVENT_DISCONNECTED:
-        fail(subscription, subscription->up ? "the connection was lost" : "the broker hung up", now_us);
+        if (subscription->up)
+            fail(subscription, "the connection was lost", now_us);
+        else
+            fail_handshake(subscription, now_us);
         return false;
     case ZMQ_EVENT_CLOSED:
     case ZMQ_EVENT_CONNECT_RETRIED:

@@ -12,7 +12,7 @@
 typedef struct sw_subscription_options {
     const char *endpoints;    /* NULL: $SITEWIRE_EVENTS */
     void *context;            /* of libzmq */
-    const sw_client_key *key; /* shown on tcp; may be none */
+    const sw_client_key *key; /* shown on tcp, may be none; each connection reads its file again */
     sw_random *random;
     int64_t connect_ms; /* before an endpoint that does not answer is left */
 } sw_subscription_options;
@@ -23,6 +23,7 @@ typedef struct sw_subscription {
     char **topics;
     size_t topic_count;
     void *socket, *monitor; /* NULL between attempts */
+    sw_server_choice server;
     int socket_fd, monitor_fd;
     int epoll; /* the set that watches both, or -1 */
     bool up;

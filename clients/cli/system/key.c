@@ -397,6 +397,7 @@ static sw_code make_successor(const char *path, const sw_key_file *old, sw_key_f
         return code;
     code = sw_cert_make(fresh, error);
     memcpy(fresh->server_key, old->server_key, SW_KEY_SIZE);
+    memcpy(fresh->next_server_key, old->next_server_key, SW_KEY_SIZE);
     memcpy(fresh->label, old->label, SW_KEY_LABEL_SIZE);
     return code == SW_OK ? sw_cert_write(path, fresh, error) : code;
 }

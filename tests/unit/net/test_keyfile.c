@@ -148,9 +148,89 @@ static void test_broken(void **state)
     assert_int_equal(sw_key_file_read(path, &read, &error), SW_OK);
 }
 
+static void put_client_pair(const sw_key_file *key)
+{
+    char text[512];
+    int size = snprintf(text, sizeof(text),
+                        "metadata\n    server-key = \"%s\"\n    next-server-key = \"%s\"\n"
+                        "curve\n    public-key = \"%s\"\n    secret-key = \"%s\"\n",
+                        key->server_key, key->next_server_key, key->public_key, key->secret_key);
+    put(text, (size_t)size);
+}
+
+/* A file that was replaced is noticed; one that cannot be used changes nothing. */
+static void test_refresh(void **state)
+{
+    (void)state;
+    sw_key_file first, second, other, key;
+    sw_file_stamp stamp = {0};
+    make(&first);
+    make(&second);
+    make(&other);
+    memcpy(first.server_key, other.public_key, SW_KEY_SIZE);
+    memcpy(first.next_server_key, second.public_key, SW_KEY_SIZE);
+    put_client_pair(&first);
+    assert_int_equal(sw_key_file_read(path, &key, NULL), SW_OK);
+    assert_string_equal(key.next_server_key, second.public_key);
+    assert_true(sw_file_stamp_changed(path, &stamp));
+    assert_false(sw_file_stamp_changed(path, &stamp));
+    assert_false(sw_key_file_refresh(path, &key));
+    memcpy(first.next_server_key, first.public_key, SW_KEY_SIZE); /* trusts another broker key */
+    put_client_pair(&first);
+    assert_true(sw_file_stamp_changed(path, &stamp));
+    assert_true(sw_key_file_refresh(path, &key));
+    assert_string_equal(key.next_server_key, first.public_key);
+    put("nonsense", 8);
+    assert_false(sw_key_file_refresh(path, &key));
+    put_pair(&second); /* trusts no broker */
+    assert_false(sw_key_file_refresh(path, &key));
+    assert_string_equal(key.public_key, first.public_key);
+    memcpy(second.server_key, other.public_key, SW_KEY_SIZE);
+    memcpy(second.next_server_key, other.public_key, SW_KEY_SIZE);
+    put_client_pair(&second);
+    assert_true(sw_key_file_refresh(path, &key));
+    assert_string_equal(key.secret_key, second.secret_key);
+    unlink(path);
+    assert_false(sw_file_stamp_changed(path, &stamp));
+    assert_false(sw_key_file_refresh(path, &key));
+    sw_key_file_wipe(&key);
+}
+
+/* After a hang-up the other key is tried, once at once. */
+static void test_two_server_keys(void **state)
+{
+    (void)state;
+    sw_key_file key, other;
+    sw_server_choice choice = {0};
+    void *context = zmq_ctx_new(), *socket = zmq_socket(context, ZMQ_DEALER);
+    char used[SW_KEY_SIZE];
+    size_t size = sizeof(used);
+    make(&key);
+    memcpy(key.server_key, key.public_key, SW_KEY_SIZE);
+    assert_true(sw_key_use_as_client(socket, &key, &choice));
+    assert_false(sw_server_choice_failed(&choice)); /* there is no other */
+    make(&other);
+    memcpy(key.next_server_key, other.public_key, SW_KEY_SIZE);
+    assert_true(sw_key_use_as_client(socket, &key, &choice));
+    assert_true(sw_server_choice_failed(&choice));
+    assert_true(sw_key_use_as_client(socket, &key, &choice));
+    assert_int_equal(zmq_getsockopt(socket, ZMQ_CURVE_SERVERKEY, used, &size), 0);
+    assert_string_equal(used, key.next_server_key);
+    sw_server_choice_worked(&choice);
+    assert_true(sw_server_choice_failed(&choice)); /* the first one again */
+    assert_false(sw_server_choice_failed(&choice));
+    assert_true(sw_key_use_as_client(socket, &key, NULL));
+    assert_int_equal(zmq_getsockopt(socket, ZMQ_CURVE_SERVERKEY, used, &size), 0);
+    assert_string_equal(used, key.server_key);
+    sw_key_file_wipe(&key);
+    zmq_close(socket);
+    zmq_ctx_term(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_mode),
-                                       cmocka_unit_test(test_broken)};
+                                       cmocka_unit_test(test_broken), cmocka_unit_test(test_refresh),
+                                       cmocka_unit_test(test_two_server_keys)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -139,6 +139,8 @@ static void test_passwords_are_hidden(void **state)
         {"postgres://u@h/db?password=x&sslmode=require", "postgres://u@h/db?password=***&sslmode=require"},
         {"connect to postgres://u:x@h failed", "connect to postgres://u:***@h failed"},
         {"passwordless", "passwordless"},
+        {"a swc1-Ab_9-z.", "a swc1-***."},
+        {"swc1-", "swc1-"},
     };
     char shown[128];
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
