@@ -73,6 +73,7 @@ size_t sw_call_header_encode(const sw_call_header *header, uint8_t *to, size_t c
     put_number(&w, 5, header->credit);
     put_pairs(&w, 6, header->metadata, header->metadata_count);
     put_text(&w, 7, header->destination);
+    put_number(&w, 8, header->elsewhere);
     return w.used;
 }
 
@@ -102,6 +103,8 @@ static void put_detail(writer *w, const sw_detail *detail)
     case SW_DETAIL_EXECUTION:
         inner = number_size(detail->may_have_run);
         break;
+    case SW_DETAIL_ELSEWHERE:
+        break;
     }
     put_message(w, 4, 1 + sw_pb_varint_size(inner) + inner);
     put_message(w, (unsigned)detail->kind, inner);
@@ -120,6 +123,8 @@ static void put_detail(writer *w, const sw_detail *detail)
         break;
     case SW_DETAIL_EXECUTION:
         put_number(w, 1, detail->may_have_run);
+        break;
+    case SW_DETAIL_ELSEWHERE:
         break;
     }
 }
@@ -170,11 +175,13 @@ bool sw_call_header_decode(const void *from, size_t size, sw_call_header *header
     header->method = header->request_id = header->destination = (sw_view){0};
     header->call_id = 0;
     header->time_left_ms = header->credit = 0;
+    header->elsewhere = false;
     header->metadata_count = 0;
     if (size > SW_HEADER_MAX)
         return false;
     sw_pb_reader r = sw_pb_read((sw_view){from, size});
     sw_pb_field f;
+    uint64_t number;
     bool good = true;
     while (good && sw_pb_next(&r, &f)) {
         switch (f.number) {
@@ -198,6 +205,10 @@ bool sw_call_header_decode(const void *from, size_t size, sw_call_header *header
             break;
         case 7:
             good = sw_pb_text(&f, &header->destination);
+            break;
+        case 8:
+            good = sw_pb_u64(&f, &number);
+            header->elsewhere = good && number != 0;
             break;
         default:
             break;
@@ -293,6 +304,8 @@ static bool take_detail_member(const sw_pb_field *f, sw_detail *detail)
                 detail->may_have_run = number != 0;
             }
             break;
+        case SW_DETAIL_ELSEWHERE:
+            break;
         }
     }
     return good && sw_pb_good(&r);
@@ -308,7 +321,7 @@ static bool take_detail(const sw_pb_field *f, sw_reply_header *header)
     sw_pb_field inner;
     bool good = true;
     while (good && sw_pb_next(&r, &inner))
-        if (inner.number >= SW_DETAIL_FIELD && inner.number <= SW_DETAIL_EXECUTION)
+        if (inner.number >= SW_DETAIL_FIELD && inner.number <= SW_DETAIL_ELSEWHERE)
             good = take_detail_member(&inner, &detail);
     if (!good || !sw_pb_good(&r))
         return false;
@@ -426,6 +439,7 @@ void sw_error_from_reply_header(const sw_reply_header *header, sw_error *error)
             }
             break;
         case SW_DETAIL_RETRY:
+        case SW_DETAIL_ELSEWHERE:
             break;
         case SW_DETAIL_EXECUTION:
             error->retry_safe = !detail->may_have_run;

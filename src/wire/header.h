@@ -20,6 +20,7 @@ typedef struct sw_call_header {
     sw_view method, request_id, destination;
     uint64_t call_id;
     uint32_t time_left_ms, credit;
+    bool elsewhere; /* the client can go to another broker */
     size_t metadata_count;
     sw_pair metadata[SW_METADATA_MAX];
 } sw_call_header;
@@ -34,7 +35,13 @@ typedef struct sw_timing {
 } sw_timing;
 
 /* One detail of any kind; each member names the kinds in which it is valid. */
-typedef enum { SW_DETAIL_FIELD = 1, SW_DETAIL_RESOURCE, SW_DETAIL_RETRY, SW_DETAIL_EXECUTION } sw_detail_kind;
+typedef enum {
+    SW_DETAIL_FIELD = 1,
+    SW_DETAIL_RESOURCE,
+    SW_DETAIL_RETRY,
+    SW_DETAIL_EXECUTION,
+    SW_DETAIL_ELSEWHERE /* has no members */
+} sw_detail_kind;
 typedef struct sw_detail {
     sw_detail_kind kind;
     sw_view field;       /* FIELD */

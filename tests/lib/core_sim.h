@@ -123,6 +123,20 @@ static inline uint64_t call_for(const char *service, uint32_t from, uint64_t id,
     return sw_core_client_request(core, &request, now);
 }
 
+/* The call of a client that can go to another broker. */
+static inline uint64_t movable_call(uint32_t from, uint64_t id)
+{
+    bodies++;
+    sw_core_request request = {.client = from,
+                               .framing = SW_FRAMING_COMPACT,
+                               .call_id = id,
+                               .elsewhere = true,
+                               .service = SW_VIEW("echo"),
+                               .body = &tokens[255],
+                               .bytes = 100};
+    return sw_core_client_request(core, &request, now);
+}
+
 static inline uint64_t call(uint32_t from, uint64_t id)
 {
     return call_for("echo", from, id, 0, 100);

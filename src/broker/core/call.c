@@ -67,6 +67,7 @@ uint32_t sw_core_call_new(sw_core *core, const sw_core_request *request, uint32_
     call->worker = call->queue = SW_NONE;
     call->service = service;
     call->framing = (uint8_t)request->framing;
+    call->elsewhere = request->elsewhere;
     call->credit = (uint16_t)(request->credit < SW_CREDIT_MAX ? request->credit : SW_CREDIT_MAX);
     call->first_credit = call->credit;
     call->state = SW_CALL_NEW;

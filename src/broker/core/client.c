@@ -64,7 +64,7 @@ static bool find_service(sw_core *core, const sw_core_request *request, uint32_t
     }
     if (service != NULL && (service->known || plain || core->in_grace))
         return true;
-    *answer = SW_ANSWER_UNKNOWN_SERVICE;
+    *answer = sw_core_answer_unknown(name);
     if (!plain && !core->in_grace)
         return false;
     *index = sw_core_service_find_or_add(core, name, false);
@@ -89,6 +89,8 @@ static sw_answer admit(sw_core *core, const sw_core_request *request, uint32_t *
         return SW_ANSWER_NOT_RPC;
     if (core->draining && !service->local)
         return SW_ANSWER_DRAINING;
+    if (*worker == SW_NONE && request->elsewhere && !sw_core_service_is_live(core, service))
+        return SW_ANSWER_ELSEWHERE;
     if (*worker != SW_NONE || sw_core_queue_admits(core, request->client, *number, request->bytes, &answer))
         return SW_ANSWER_NONE;
     core->counters.queue_full++;

@@ -55,6 +55,8 @@ typedef enum {
     SW_ANSWER_TOO_LARGE,
     SW_ANSWER_CALL_EXISTS,
     SW_ANSWER_UNKNOWN_SERVICE,
+    SW_ANSWER_UNREGISTERED,
+    SW_ANSWER_ELSEWHERE,
     SW_ANSWER_NO_INSTANCE,
     SW_ANSWER_NO_WORKER,
     SW_ANSWER_SERVICE_FULL,
@@ -113,6 +115,7 @@ typedef struct sw_core_request {
     sw_framing framing;
     uint64_t call_id; /* 0 for a plain one */
     uint32_t time_left_ms, credit;
+    bool elsewhere;  /* answer at once if the service has no live worker */
     sw_view service; /* service or `@instance` */
     void *body;
     size_t bytes;

@@ -115,8 +115,29 @@ void sw_core_service_flush(sw_core *core, uint32_t index, sw_answer answer, int6
     }
 }
 
-/* Answers the RPC calls. Plain requests stay: MDP clients wait for a service to appear. */
-static void flush_unknown(sw_core *core, uint32_t index, int64_t now_us)
+sw_answer sw_core_answer_unknown(sw_view name)
+{
+    static const char ours[] = "sitewire.";
+    size_t size = sizeof(ours) - 1;
+    bool is_ours = name.size > size && memcmp(name.data, ours, size) == 0;
+    return is_ours ? SW_ANSWER_UNREGISTERED : SW_ANSWER_UNKNOWN_SERVICE;
+}
+
+typedef bool call_test(const sw_core_call *call);
+
+/* Plain requests stay: MDP clients wait for a service to appear. */
+static bool is_rpc(const sw_core_call *call)
+{
+    return call->framing != SW_FRAMING_PLAIN;
+}
+
+static bool can_go_elsewhere(const sw_core_call *call)
+{
+    return call->elsewhere;
+}
+
+/* Answers those calls that wait for a service and pass the test. */
+static void flush_some(sw_core *core, uint32_t index, call_test *test, sw_answer answer, int64_t now_us)
 {
     const sw_core_service *service = sw_core_service_at(core, index);
     for (uint32_t queue = service->ring, left = service->queued; left > 0 && queue != SW_NONE;) {
@@ -124,9 +145,9 @@ static void flush_unknown(sw_core *core, uint32_t index, int64_t now_us)
         for (uint32_t call = sw_core_queue_at(core, queue)->head, next; call != SW_NONE;
              call = next, left--) {
             next = sw_core_call_at(core, call)->next;
-            if (sw_core_call_at(core, call)->framing == SW_FRAMING_PLAIN)
+            if (!test(sw_core_call_at(core, call)))
                 continue;
-            sw_core_call_answer(core, call, SW_ANSWER_UNKNOWN_SERVICE, now_us);
+            sw_core_call_answer(core, call, answer, now_us);
             sw_core_call_move(core, call, SW_CALL_DONE, SW_NONE, now_us);
         }
         queue = next_queue;
@@ -138,8 +159,15 @@ void sw_core_service_end_grace(sw_core *core, int64_t now_us)
     for (uint32_t i = 0; i < core->services.top; i++) {
         const sw_core_service *service = sw_slab_get(&core->services, i);
         if (service != NULL && !service->known)
-            flush_unknown(core, i, now_us);
+            flush_some(core, i, is_rpc, sw_core_answer_unknown(sw_core_service_name(core, i)), now_us);
     }
+}
+
+void sw_core_service_send_elsewhere(sw_core *core, uint32_t index, int64_t now_us)
+{
+    const sw_core_service *service = sw_core_service_at(core, index);
+    if (service->queued > 0 && !sw_core_service_is_live(core, service))
+        flush_some(core, index, can_go_elsewhere, SW_ANSWER_ELSEWHERE, now_us);
 }
 
 void sw_core_service_sweep(sw_core *core)

@@ -34,6 +34,7 @@ typedef struct sw_core_call {
     uint16_t first_credit; /* in its header */
     uint8_t state, framing;
     bool cancelled; /* the worker has been notified */
+    bool elsewhere; /* the client can go to another broker */
 } sw_core_call;
 
 /* The calls of one client that wait for one service. It exists only while there are any. */
@@ -187,8 +188,13 @@ void sw_core_service_leave(sw_core *core, uint32_t service, uint32_t worker);
 uint32_t sw_core_service_pick(sw_core *core, sw_core_service *service);
 /* Whether it has a worker that takes calls, even if that is full now. */
 bool sw_core_service_is_live(const sw_core *core, const sw_core_service *service);
+/* The answer for a service that no worker has offered since the start. Our own services exist, so
+ * they are only away. */
+sw_answer sw_core_answer_unknown(sw_view name);
 /* Answers the RPC calls that wait for services that did not appear. */
 void sw_core_service_end_grace(sw_core *core, int64_t now_us);
+/* If the service has no live worker, answers the calls whose clients can go to another broker. */
+void sw_core_service_send_elsewhere(sw_core *core, uint32_t service, int64_t now_us);
 /* Answers all calls that wait for a service. */
 void sw_core_service_flush(sw_core *core, uint32_t service, sw_answer answer, int64_t now_us);
 /* Forgets services that have neither workers nor calls. Some of them stay: see service.c. */

@@ -170,8 +170,10 @@ bool sw_core_worker_ready(sw_core *core, uint32_t *number, const sw_core_hello *
     int64_t look_us = now_us + core->config.heartbeat_ms * 1000;
     if (look_us < core->liveness_us)
         core->liveness_us = look_us;
-    for (uint32_t i = 0; i < worker->service_count; i++)
+    for (uint32_t i = 0; i < worker->service_count; i++) {
         sw_core_service_dispatch(core, worker->services[i], now_us);
+        sw_core_service_send_elsewhere(core, worker->services[i], now_us); /* it may be draining */
+    }
     return true;
 }
 
@@ -207,5 +209,6 @@ void sw_core_worker_lost(sw_core *core, uint32_t number, int64_t now_us)
         else if (service->queued > 0)
             /* undelivered calls go to other workers */
             sw_core_service_dispatch(core, services[i], now_us);
+        sw_core_service_send_elsewhere(core, services[i], now_us);
     }
 }

@@ -4,7 +4,13 @@
 #include "base/utf8.h"
 #include <stdio.h>
 
-typedef enum { NOTHING, NOT_RUN, MAY_HAVE_RUN, RETRY } detail;
+typedef enum {
+    NOTHING,
+    NOT_RUN,
+    MAY_HAVE_RUN,
+    RETRY,
+    NOT_RUN_HERE /* another broker may serve the call */
+} detail;
 
 #define RETRY_MS 100 /* a full queue of 20 000 calls empties within about a second */
 
@@ -26,8 +32,12 @@ static const struct {
                              "the message is larger than this broker accepts (--message-bytes)"},
     [SW_ANSWER_CALL_EXISTS] = {SW_ALREADY_EXISTS, NOTHING,
                                "a call of this client with the same call_id is in flight; use another"},
-    [SW_ANSWER_UNKNOWN_SERVICE] = {SW_UNIMPLEMENTED, NOT_RUN,
+    [SW_ANSWER_UNKNOWN_SERVICE] = {SW_UNIMPLEMENTED, NOT_RUN_HERE,
                                    "no worker has registered the service %s; check its name, or start it"},
+    [SW_ANSWER_UNREGISTERED] = {SW_UNAVAILABLE, NOT_RUN_HERE,
+                                "no worker of %s has connected to this broker since its start"},
+    [SW_ANSWER_ELSEWHERE] = {SW_UNAVAILABLE, NOT_RUN_HERE,
+                             "no live worker of %s is connected to this broker"},
     [SW_ANSWER_NO_INSTANCE] = {SW_NOT_FOUND, NOT_RUN,
                                "the instance %s is not connected; `sitewire status` lists those that are"},
     [SW_ANSWER_NO_WORKER] = {SW_UNAVAILABLE, NOT_RUN, "no live worker of %s appeared within the call's time"},
@@ -44,7 +54,7 @@ static const struct {
     [SW_ANSWER_CANCELLED_QUEUED] = {SW_CANCELLED, NOT_RUN, "cancelled before a worker of %s took the call"},
     [SW_ANSWER_CANCELLED_RUNNING] = {SW_CANCELLED, MAY_HAVE_RUN,
                                      "cancelled; the worker of %s cannot be notified and may go on"},
-    [SW_ANSWER_DRAINING] = {SW_UNAVAILABLE, NOT_RUN, "the broker is shutting down; use another one"},
+    [SW_ANSWER_DRAINING] = {SW_UNAVAILABLE, NOT_RUN_HERE, "the broker is shutting down; use another one"},
     [SW_ANSWER_CREDIT] = {SW_RESOURCE_EXHAUSTED, MAY_HAVE_RUN,
                           "the worker of %s sent more messages than the client's credit allows"},
     [SW_ANSWER_BAD_REPLY] = {SW_INTERNAL, MAY_HAVE_RUN,
@@ -88,4 +98,6 @@ void sw_answer_fill(sw_answer answer, uint64_t call_id, uint32_t queue_us, sw_vi
                              ? (sw_detail){.kind = SW_DETAIL_RETRY, .delay_ms = RETRY_MS}
                              : (sw_detail){.kind = SW_DETAIL_EXECUTION,
                                            .may_have_run = answers[answer].detail == MAY_HAVE_RUN};
+    if (answers[answer].detail == NOT_RUN_HERE)
+        header->details[header->detail_count++] = (sw_detail){.kind = SW_DETAIL_ELSEWHERE};
 }

@@ -25,6 +25,7 @@ static void request_in(sw_broker *broker, const sw_peer *peer, sw_core_request *
     int64_t left_ms = (int64_t)header->time_left_ms - broker->held_ms;
     request->time_left_ms = header->time_left_ms == 0 ? 0 : left_ms > 1 ? (uint32_t)left_ms : 1;
     request->credit = header->credit;
+    request->elsewhere = header->elsewhere;
     uint64_t route = sw_core_client_request(broker->core, request, broker->now_us);
     if (route == 0)
         return;
@@ -123,6 +124,12 @@ static const char *read_batch(sw_broker *broker, sw_peer *peer, sw_received *rec
 
 /* --- MDP framing --- */
 
+/* Whether a call to the service would reach a worker. */
+static bool is_serving(const sw_broker *broker, sw_view service)
+{
+    return !sw_core_is_draining(broker->core) && sw_core_is_serving(broker->core, service);
+}
+
 static void manage(sw_broker *broker, sw_peer *peer, sw_view service, sw_view body)
 {
     bool framing = sw_view_equal(service, SW_VIEW(SW_MMI_FRAMING));
@@ -130,8 +137,7 @@ static void manage(sw_broker *broker, sw_peer *peer, sw_view service, sw_view bo
         sw_auth_judge(&broker->auth, &peer->caller, service, service, broker->now_us) != SW_ANSWER_NONE)
         sw_send_management(&broker->outbox, peer, service, "401", NULL);
     else if (sw_view_equal(service, SW_VIEW(SW_MMI_SERVICE)))
-        sw_send_management(&broker->outbox, peer, service,
-                           sw_core_is_serving(broker->core, body) ? "200" : "404", NULL);
+        sw_send_management(&broker->outbox, peer, service, is_serving(broker, body) ? "200" : "404", NULL);
     else if (framing)
         sw_send_management(&broker->outbox, peer, service, "200", SW_COMPACT_NAME);
     else
@@ -177,6 +183,7 @@ static const char *mdp_request(sw_broker *broker, sw_peer *peer, sw_received *re
         sw_body_set_payload(body, &message->frames[BODY + 1]);
     } else {
         header.time_left_ms = header.credit = 0;
+        header.elsewhere = false;
     }
     if (request.bytes > (size_t)broker->options->message_max)
         refuse(broker, &request, SW_ANSWER_TOO_LARGE);

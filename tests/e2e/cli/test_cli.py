@@ -314,7 +314,7 @@ class Cli(unittest.TestCase):
         try:
             wait_for(lambda: self.system.cli("health", "--endpoint", endpoints[0]).stdout.endswith("SERVING\n"), "the broker serves")
             self.fails(UNAVAILABLE, "health", "--endpoint", endpoints[0], "--wait", "300ms", error=".*no service is registered")
-            self.fails(UNIMPLEMENTED, "whoami", "--endpoint", endpoints[0], error=".*sitewire.user.v1.Users")
+            self.fails(UNAVAILABLE, "whoami", "--endpoint", endpoints[0], error=".*sitewire.user.v1.Users")
         finally:
             broker.terminate()
             broker.wait()

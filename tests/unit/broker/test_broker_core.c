@@ -322,6 +322,64 @@ static void call_ids(void **state)
     expect_answer(0, 0, SW_ANSWER_BAD_CALL_ID);
 }
 
+/* Only calls that say so are sent elsewhere, whether they come when no worker is there, or wait
+ * when the last one goes. */
+static void calls_without_a_worker_go_elsewhere(void **state)
+{
+    (void)state;
+    config.grace_ms = 5000;
+    restart();
+    uint32_t c = client(0);
+    assert_int_equal(movable_call(c, 1), 0);
+    assert_int_equal(settle(), 1);
+    expect_answer(0, 1, SW_ANSWER_ELSEWHERE); /* at once, although the broker has just started */
+    assert_int_not_equal(call(c, 2), 0);
+    assert_int_equal(settle(), 0);
+    uint32_t w = worker(1, "w", 1);
+    settle();
+    uint64_t route = expect_request(0, 2, 1);
+    assert_int_not_equal(movable_call(c, 3), 0); /* a busy worker is waited for */
+    assert_int_not_equal(call(c, 4), 0);
+    assert_int_equal(settle(), 0);
+    assert_true(ready(&w, 1, "w", 0)); /* it drains */
+    assert_int_equal(settle(), 1);
+    expect_answer(0, 3, SW_ANSWER_ELSEWHERE);
+    reply(w, route, true, true);
+    assert_true(ready(&w, 1, "w", 1));
+    settle();
+    expect_request(action_count - 1, 4, 1);
+    assert_int_not_equal(movable_call(c, 5), 0);
+    assert_int_equal(settle(), 0);
+    sw_core_worker_lost(core, w, now);
+    assert_int_equal(settle(), 2);
+    expect_answer(0, 4, SW_ANSWER_WORKER_LOST);
+    expect_answer(1, 5, SW_ANSWER_ELSEWHERE);
+    assert_int_equal(movable_call(c, 6), 0); /* the service is known by now */
+    assert_int_equal(settle(), 1);
+    expect_answer(0, 6, SW_ANSWER_ELSEWHERE);
+}
+
+/* Our own services exist, so one that has not come is away; an unknown name may be wrong. */
+static void services_that_have_not_come(void **state)
+{
+    (void)state;
+    config.grace_ms = 5000;
+    restart();
+    uint32_t c = client(0);
+    call_for("sitewire.user.v1.Users", c, 1, 0, 100);
+    call_for("com.example.Users", c, 2, 0, 100);
+    assert_int_equal(settle(), 0);
+    pass(6 * S);
+    assert_int_equal(settle(), 2);
+    expect_answer(0, 1, SW_ANSWER_UNREGISTERED);
+    expect_answer(1, 2, SW_ANSWER_UNKNOWN_SERVICE);
+    call_for("sitewire.user.v1.Users", c, 3, 0, 100);
+    call_for("com.example.Users", c, 4, 0, 100);
+    assert_int_equal(settle(), 2);
+    expect_answer(0, 3, SW_ANSWER_UNREGISTERED);
+    expect_answer(1, 4, SW_ANSWER_UNKNOWN_SERVICE);
+}
+
 static void plain_requests_are_not_for_rpc_services(void **state)
 {
     (void)state;
@@ -490,6 +548,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_abandoned_place_is_given_back, begin, end),
         cmocka_unit_test_setup_teardown(credit, begin, end),
         cmocka_unit_test_setup_teardown(call_ids, begin, end),
+        cmocka_unit_test_setup_teardown(calls_without_a_worker_go_elsewhere, begin, end),
+        cmocka_unit_test_setup_teardown(services_that_have_not_come, begin, end),
         cmocka_unit_test_setup_teardown(plain_requests_are_not_for_rpc_services, begin, end),
         cmocka_unit_test_setup_teardown(names_that_are_refused, begin, end),
         cmocka_unit_test_setup_teardown(services_are_bounded, begin, end),

@@ -20,6 +20,7 @@ static void call_header_is_what_protobuf_reads(void **state)
                              .credit = 7,
                              .request_id = SW_VIEW("r-1"),
                              .destination = SW_VIEW("@x"),
+                             .elsewhere = true,
                              .metadata_count = 1};
     header.metadata[0] = (sw_pair){SW_VIEW("traceparent"), SW_VIEW("00-1")};
     uint8_t bytes[256];
@@ -33,11 +34,13 @@ static void call_header_is_what_protobuf_reads(void **state)
     assert_int_equal(read->time_left_ms, 30000);
     assert_string_equal(read->metadata[0]->key, "traceparent");
     assert_string_equal(read->destination, "@x");
+    assert_true(read->elsewhere);
     sw__call_header__free_unpacked(read, NULL);
     static sw_call_header back;
     assert_true(sw_call_header_decode(bytes, size, &back));
     assert_true(sw_view_equal(back.request_id, header.request_id));
     assert_int_equal(back.credit, 7);
+    assert_true(back.elsewhere);
     assert_true(sw_view_equal(back.metadata[0].value, header.metadata[0].value));
     /* Cut anywhere it is never read past its end (the sanitizers watch). */
     for (size_t cut = 0; cut < size; cut++) {
@@ -74,14 +77,16 @@ static void reply_header_carries_details(void **state)
         .code = SW_UNAVAILABLE, .message = "gone", .field = "website.code", .resource = "Website/a/b"};
     sw_reply_header header = {.call_id = 9, .timing = {1, 200, 30}}, back;
     sw_reply_header_from_error(&error, &header);
+    header.details[header.detail_count++] = (sw_detail){.kind = SW_DETAIL_ELSEWHERE};
     uint8_t bytes[512];
     size_t size = sw_reply_header_encode(&header, bytes, sizeof(bytes));
     Sw__ReplyHeader *read = sw__reply_header__unpack(NULL, size, bytes);
     assert_non_null(read);
-    assert_int_equal(read->n_details, 3);
+    assert_int_equal(read->n_details, 4);
     assert_string_equal(read->details[0]->field_violation->field, "website.code");
     assert_string_equal(read->details[1]->resource->key, "a/b");
     assert_true(read->details[2]->execution->may_have_run);
+    assert_non_null(read->details[3]->elsewhere);
     assert_int_equal(read->timing->service_us, 200);
     sw__reply_header__free_unpacked(read, NULL);
     assert_true(sw_reply_header_decode(bytes, size, &back));
@@ -93,6 +98,8 @@ static void reply_header_carries_details(void **state)
     assert_string_equal(got.resource, "Website/a/b");
     assert_false(got.retry_safe);
     assert_int_equal(back.timing.sql_us, 30);
+    assert_int_equal(back.detail_count, 4);
+    assert_int_equal(back.details[3].kind, SW_DETAIL_ELSEWHERE);
 }
 
 static void broken_headers_are_refused(void **state)
