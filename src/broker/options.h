@@ -27,10 +27,11 @@ typedef struct sw_broker_options {
     int64_t connection_bytes; /* half read and unsent, of all connections of a key or uid */
     int64_t key_connections, address_connections;
     const char *trusted_addresses; /* ADDRESS[/BITS],...: without a bound of connections */
-    int64_t user_subscriptions, user_subscription_bytes; /* of all connections of a user */
-    int64_t subscriptions, subscription_bytes;           /* of all */
-    int64_t slow_ms;                                     /* calls that take as long are logged; 0: none are */
-    int64_t drain_ms;                                    /* time limit of a drain that names none */
+    /* Subscriptions, and bytes of memory for them: of all connections of a user; of all users */
+    int64_t user_subscriptions, user_subscription_bytes;
+    int64_t subscriptions, subscription_bytes;
+    int64_t slow_ms;  /* calls that take as long are logged; 0: none are */
+    int64_t drain_ms; /* time limit of a drain that names none */
 } sw_broker_options;
 
 #endif

@@ -11,7 +11,7 @@ typedef struct sw_quota {
     uint32_t number, hash;
     uint32_t users;         /* subscribers that share it */
     uint32_t subscriptions; /* of all of them */
-    size_t bytes;           /* of these */
+    size_t bytes;           /* of memory that these take, at most */
     char *name;
 } sw_quota;
 

@@ -158,13 +158,14 @@ static bool names_something(const sw_identity *identity, sw_view topic)
 static bool has_room(sw_subscribers *all, sw_subscriber *subscriber, size_t size)
 {
     const sw_broker_options *options = all->options;
+    size_t cost = size + SW_TOPIC_COST;
     if (subscriber->quota == NULL)
         subscriber->quota = sw_quotas_join(&all->quotas, sw_view_of(subscriber->identity->user));
     const sw_quota *quota = subscriber->quota;
     return quota != NULL && quota->subscriptions < options->user_subscriptions &&
-           quota->bytes + size <= (size_t)options->user_subscription_bytes &&
+           quota->bytes + cost <= (size_t)options->user_subscription_bytes &&
            all->topics.count < options->subscriptions &&
-           all->topics.bytes + size <= (size_t)options->subscription_bytes;
+           all->topics.bytes + cost <= (size_t)options->subscription_bytes;
 }
 
 static void count_in_quota(sw_subscriber *subscriber, uint32_t count, size_t bytes)

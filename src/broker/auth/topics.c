@@ -149,9 +149,9 @@ static void drop_entry(sw_topics *topics, uint32_t link)
     const text *of = sw_slab_at(&topics->texts, gone->text);
     unlink_entry(topics, link);
     gone->owner->count--;
-    gone->owner->bytes -= of->size;
+    gone->owner->bytes -= of->size + SW_TOPIC_COST;
     topics->count--;
-    topics->bytes -= of->size;
+    topics->bytes -= of->size + SW_TOPIC_COST;
     sw_hash_table_remove(&topics->pairs, gone->hash, link - 1);
     if (of->first == 0)
         drop_text(topics, gone->text);
@@ -178,9 +178,9 @@ static bool add_entry(sw_topics *topics, sw_topic_owner *owner, uint32_t place)
     added->times = 1;
     link_entry(topics, number + 1, owner);
     owner->count++;
-    owner->bytes += of->size;
+    owner->bytes += of->size + SW_TOPIC_COST;
     topics->count++;
-    topics->bytes += of->size;
+    topics->bytes += of->size + SW_TOPIC_COST;
     return true;
 }
 

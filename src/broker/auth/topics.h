@@ -9,13 +9,14 @@
 #include "base/slab.h"
 #include "base/view.h"
 
-#define SW_TOPIC_MAX 512 /* bytes of a subscription */
+#define SW_TOPIC_MAX  512 /* bytes of a subscription */
+#define SW_TOPIC_COST 160 /* bytes of memory that a subscription takes at most, besides its text */
 
 /* Whose subscriptions they are; part of a subscriber. All zeros has none. */
 typedef struct sw_topic_owner {
     uint32_t last;  /* its newest entry, plus 1; 0: none */
     uint32_t count; /* subscriptions */
-    size_t bytes;   /* of their texts */
+    size_t bytes;   /* of memory that they take, at most */
     bool has_left;
     struct sw_topic_owner *next_left;
 } sw_topic_owner;
@@ -26,7 +27,7 @@ typedef struct sw_topics {
     sw_hash_table pairs;    /* of entries, by text and owner */
     uint64_t secret;
     uint32_t count;                     /* entries, including those of owners that have left */
-    size_t bytes;                       /* of all texts, each counted once for each entry */
+    size_t bytes;                       /* of memory that they take, at most */
     uint32_t lengths[SW_TOPIC_MAX + 1]; /* texts of each length */
     sw_topic_owner *first_left, *last_left;
 } sw_topics;

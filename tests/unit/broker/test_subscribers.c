@@ -62,7 +62,7 @@ static int start(void **state)
     sw_log_open("test", SW_LOG_ERROR, false);
     sw_listen_limits_derive(&o.limits, 100000, 1000, 1000);
     options = (sw_broker_options){.user_subscriptions = 10,
-                                  .user_subscription_bytes = 1000,
+                                  .user_subscription_bytes = 1000 + 10 * SW_TOPIC_COST,
                                   .subscriptions = 1000000,
                                   .subscription_bytes = 64 << 20};
     loop = sw_loop_new();
@@ -248,7 +248,7 @@ static void rights_that_change(void **state)
     close(other);
 }
 
-/* The connections of a user share a bound, of texts and of their bytes. */
+/* The connections of a user share a bound, of subscriptions and of memory for them. */
 static void bounds_of_a_user(void **state)
 {
     (void)state;
@@ -275,13 +275,12 @@ static void bounds_of_a_user(void **state)
     assert_false(raw_is_closed(fds[0]));
     memset(topic, 'x', sizeof(topic));
     topic[500] = '\0';
-    raw_subscribe(fds[2], topic);
-    turns(2);
-    assert_false(raw_is_closed(fds[2]));
-    topic[0] = 'y';
-    raw_subscribe(fds[2], topic); /* more than 1000 bytes */
-    turns(2);
-    assert_true(raw_is_closed(fds[2]));
+    for (int i = 0; i < 4; i++) { /* few, but long */
+        topic[0] = (char)('a' + i);
+        raw_subscribe(fds[2], topic);
+        turns(2);
+        assert_int_equal(raw_is_closed(fds[2]), i == 3);
+    }
     for (int i = 0; i < 3; i++)
         close(fds[i]);
 }
@@ -304,6 +303,28 @@ static void bound_of_all(void **state)
     close(fds[1]);
 }
 
+/* What a subscription is counted with covers what it takes, also right after its tables have grown:
+ * the most expensive moment, and the smallest texts. */
+static void cost(void **state)
+{
+    (void)state;
+    static const int counts[] = {12289, 98305, 393217};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        sw_topics topics;
+        sw_topic_owner owners[2] = {0};
+        sw_topics_init(&topics, 1);
+        size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+        for (int k = 0; k < counts[i]; k++) {
+            char text[16];
+            int size = snprintf(text, sizeof(text), "%x", k);
+            assert_true(sw_topics_add(&topics, &owners[k % 2], (sw_view){text, (size_t)size}));
+        }
+        assert_true(mallinfo2().uordblks + mallinfo2().hblkhd - before <= topics.bytes);
+        assert_int_equal(owners[0].bytes + owners[1].bytes, topics.bytes);
+        sw_topics_clear(&topics);
+    }
+}
+
 /* 100 users at their bound leave at once. libzmq removed all that in one piece, which took 16 s. */
 static void many_that_leave(void **state)
 {
@@ -312,6 +333,7 @@ static void many_that_leave(void **state)
     static int fds[USERS];
     options.user_subscriptions = EACH;
     options.user_subscription_bytes = 1 << 20;
+    options.subscription_bytes = 100 << 20;
     size_t before = 0;
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < USERS; i++) {
@@ -402,6 +424,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rights_that_change, start, stop),
         cmocka_unit_test_setup_teardown(bounds_of_a_user, start, stop),
         cmocka_unit_test_setup_teardown(bound_of_all, start, stop),
+        cmocka_unit_test(cost),
         cmocka_unit_test_setup_teardown(many_that_leave, start, stop),
         cmocka_unit_test(without_memory),
     };
