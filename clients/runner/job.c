@@ -62,7 +62,8 @@ static void say(const sw_job *job, sw_log_level level, const char *event, const 
 {
     char id[24];
     snprintf(id, sizeof(id), "%" PRId64, sw_job_deployment(job));
-    sw_log(level, event, "deployment", id, "project", job->claim->deployment->project, key, value, NULL);
+    sw_log_limited(level, event, "deployment", id, "project", job->claim->deployment->project, key, value,
+                   NULL);
 }
 
 /* --- the end --- */

@@ -83,11 +83,11 @@ static void on_claim(const sw_error *error, void *context)
     state *p = context;
     if (error != NULL && strcmp(error->message, p->refusal) != 0) {
         snprintf(p->refusal, sizeof(p->refusal), "%s", error->message);
-        sw_log(SW_LOG_WARNING, "no work is given", "code", sw_code_name(error->code), "reason",
-               error->message, NULL);
+        sw_log_limited(SW_LOG_WARNING, "no work is given", "code", sw_code_name(error->code), "reason",
+                       error->message, NULL);
     } else if (error == NULL && (*p->refusal != '\0' || !p->ready)) {
         *p->refusal = '\0';
-        sw_log(SW_LOG_INFO, "serving", NULL);
+        sw_log_limited(SW_LOG_INFO, "serving", NULL);
         sw_program_ready();
         p->ready = true;
     }

@@ -66,7 +66,7 @@ static void on_claimed(ProtobufCMessage **reply, const sw_error *error, void *co
         if (*slot != NULL)
             *reply = NULL;
         else
-            sw_log(SW_LOG_ERROR, "out of memory", NULL);
+            sw_log_limited(SW_LOG_ERROR, "out of memory", NULL);
         runner->again = true;
     }
     sw_timer_start(runner->timer, sw_now_ms() + (runner->again ? 0 : settings->poll_ms));
@@ -181,8 +181,8 @@ static void process(sw_runner *runner)
     }
     if (sw_watch_process(runner->watch, 0) >= 0)
         return;
-    sw_log(SW_LOG_WARNING, "events cannot be received", "reason", sw_watch_error(runner->watch)->message,
-           NULL);
+    sw_log_limited(SW_LOG_WARNING, "events cannot be received", "reason",
+                   sw_watch_error(runner->watch)->message, NULL);
     listen_to(runner, sw_client_fd(runner->client));
     sw_watch_close(&runner->watch);
     set_renewals(runner);
@@ -224,7 +224,7 @@ static void watch_again(sw_runner *runner)
     runner->watch_ms = sw_now_ms() + WATCH_MS;
     if (open_watch(runner, &error) == SW_OK)
         return;
-    sw_log(SW_LOG_WARNING, "events cannot be received", "reason", error.message, NULL);
+    sw_log_limited(SW_LOG_WARNING, "events cannot be received", "reason", error.message, NULL);
     sw_watch_close(&runner->watch);
     listen_to(runner, sw_client_fd(runner->client));
     set_renewals(runner);

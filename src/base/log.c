@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -185,6 +186,19 @@ typedef struct {
 } limit;
 
 static limit limits[EVENTS_MAX];
+static int idle_timer = -1;
+
+void sw_log_limited_open(int timer)
+{
+    idle_timer = timer;
+}
+
+static void start_timer(void)
+{
+    const struct itimerspec once = {.it_value.tv_sec = WINDOW_US / 1000000};
+    if (idle_timer >= 0)
+        timerfd_settime(idle_timer, 0, &once, NULL);
+}
 
 static limit *limit_of(const char *event)
 {
@@ -207,7 +221,8 @@ static bool may_write(limit *of, sw_log_level level)
         of->lines++;
         return true;
     }
-    of->suppressed++;
+    if (of->suppressed++ == 0)
+        start_timer();
     return false;
 }
 
@@ -236,23 +251,21 @@ void sw_log_limited(sw_log_level level, const char *event, ...)
     write_line(&out);
 }
 
-bool sw_log_limited_idle(void)
+void sw_log_limited_idle(void)
 {
-    bool later = false;
     for (size_t i = 0; i < EVENTS_MAX && limits[i].event != NULL; i++) {
         limit *of = &limits[i];
         line out;
         if (of->suppressed == 0)
             continue;
         if (sw_now_us() < of->window_us) {
-            later = true;
+            start_timer();
             continue;
         }
         put_head(&out, of->level, of->event);
         put_suppressed(&out, of);
         write_line(&out);
     }
-    return later;
 }
 
 bool sw_log_level_parse(const char *text, sw_log_level *level)

@@ -20,9 +20,11 @@ void sw_log(sw_log_level level, const char *event, ...) __attribute__((sentinel)
  * the next line says how many were left out (suppressed=N). `event` has static storage. One
  * thread. */
 void sw_log_limited(sw_log_level level, const char *event, ...) __attribute__((sentinel));
-/* Now and then: writes a line for each event whose last lines were left out a second ago. True if
- * others are to be written later. */
-bool sw_log_limited_idle(void);
+/* Gives it a timerfd, which is lent; -1: none. It runs out when lines were left out and should be
+ * counted: then call the function below. */
+void sw_log_limited_open(int timer);
+/* Writes a line with the count for each event whose last lines were left out. */
+void sw_log_limited_idle(void);
 
 /* "error" "warning" "info" "debug"; false if it is none of them. */
 bool sw_log_level_parse(const char *text, sw_log_level *level);

@@ -53,10 +53,10 @@ static struct {
     void *context;
     sw_option *options; /* the program's own and the common ones */
     sw_configuration *configuration;
-    int fd, signals, watchdog;
+    int fd, signals, watchdog, log_timer;
     int stops; /* SIGTERM and SIGINT so far */
     bool ready;
-} self = {.fd = -1, .signals = -1, .watchdog = -1};
+} self = {.fd = -1, .signals = -1, .watchdog = -1, .log_timer = -1};
 
 struct sw_check {
     sw_code code; /* of the first problem */
@@ -195,16 +195,19 @@ static sw_code open_descriptors(const sigset_t *set, sw_error *error)
     self.fd = epoll_create1(EPOLL_CLOEXEC);
     self.signals = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
     self.watchdog = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (self.fd < 0 || !watch(self.signals) || !watch(self.watchdog) ||
+    self.log_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (self.fd < 0 || !watch(self.signals) || !watch(self.watchdog) || !watch(self.log_timer) ||
         timerfd_settime(self.watchdog, 0, &times, NULL) != 0)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "no descriptors for signals and timers: %s",
                        strerror(errno));
+    sw_log_limited_open(self.log_timer);
     return SW_OK;
 }
 
 static void close_descriptors(void)
 {
-    const int all[] = {self.signals, self.watchdog, self.fd};
+    const int all[] = {self.signals, self.watchdog, self.log_timer, self.fd};
+    sw_log_limited_open(-1);
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
         if (all[i] >= 0)
             close(all[i]);
@@ -351,6 +354,8 @@ void sw_program_process(void *context, short events)
     }
     if (read(self.watchdog, &expirations, sizeof(expirations)) > 0)
         sw_notify("WATCHDOG=1");
+    if (read(self.log_timer, &expirations, sizeof(expirations)) > 0)
+        sw_log_limited_idle();
 }
 
 static void log_overridden(void *context, const char *variable, const char *line)

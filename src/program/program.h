@@ -42,7 +42,8 @@ typedef struct sw_program {
 /* Runs the program; returns its exit status: 0, or the number of an sw_code. */
 int sw_program_main(const sw_program *program, void *context, int argc, char **argv);
 
-/* Readable when sw_program_process has something to do: a signal, or the watchdog's time. Owned by
+/* Readable when sw_program_process has something to do: a signal, or the time of the watchdog
+ * or of the log. Owned by
  * sw_program_main. */
 int sw_program_fd(void);
 /* Its arguments are not used: they make it a callback of a loop, for sw_program_fd. */

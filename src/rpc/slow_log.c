@@ -1,11 +1,8 @@
 /* The line of a slow call (slow_log.h). */
 #include "rpc/slow_log.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include <stdio.h>
-
-#define LINES_A_SECOND 20
 
 static const char *number(char text[24], uint64_t value)
 {
@@ -19,37 +16,21 @@ static const char *copy(char text[256], sw_view view)
     return text;
 }
 
-static void write_line(const sw_ended_call *call, uint32_t suppressed)
-{
-    char texts[3][256], numbers[6][24];
-    const char *code = call->code < SW_CODE_COUNT ? sw_code_name((sw_code)call->code) : "?";
-    sw_log(SW_LOG_WARNING, "slow call", "method", copy(texts[0], call->method), "caller",
-           copy(texts[1], call->caller), "code", code, "total_us",
-           number(numbers[0], (uint64_t)call->total_us), "queue_us",
-           number(numbers[1], call->timing.queue_us), "service_us",
-           number(numbers[2], call->timing.service_us), "sql_us", number(numbers[3], call->timing.sql_us),
-           "instance", call->instance, "call_id", number(numbers[4], call->call_id), "trace_id",
-           copy(texts[2], call->trace_id), suppressed > 0 ? "suppressed" : NULL,
-           number(numbers[5], suppressed), NULL);
-}
-
 /* Anybody can make slow calls, so the number of lines is bounded. */
-void sw_slow_log_write(sw_slow_log *log, const sw_ended_call *call, int64_t now_us)
+void sw_slow_log_write(sw_slow_log *log, const sw_ended_call *call)
 {
+    char texts[3][256], numbers[5][24];
     if (call->streams)
         return;
     log->count++;
-    if (now_us - log->window_us >= 1000000) {
-        log->window_us = now_us;
-        log->logged = 0;
-    }
-    if (log->logged >= LINES_A_SECOND) {
-        log->suppressed++;
-        return;
-    }
-    log->logged++;
-    write_line(call, log->suppressed);
-    log->suppressed = 0;
+    const char *code = call->code < SW_CODE_COUNT ? sw_code_name((sw_code)call->code) : "?";
+    sw_log_limited(SW_LOG_WARNING, "slow call", "method", copy(texts[0], call->method), "caller",
+                   copy(texts[1], call->caller), "code", code, "total_us",
+                   number(numbers[0], (uint64_t)call->total_us), "queue_us",
+                   number(numbers[1], call->timing.queue_us), "service_us",
+                   number(numbers[2], call->timing.service_us), "sql_us",
+                   number(numbers[3], call->timing.sql_us), "instance", call->instance, "call_id",
+                   number(numbers[4], call->call_id), "trace_id", copy(texts[2], call->trace_id), NULL);
 }
 
 /* `00-TRACEID-PARENT-FLAGS` */
@@ -83,7 +64,7 @@ static void ended(void *context, const sw_call *call, sw_code code, int64_t serv
                                 .total_us = total_us,
                                 .timing = timing,
                                 .streams = header->credit > 0};
-    sw_slow_log_write(log, &slow, sw_now_us());
+    sw_slow_log_write(log, &slow);
 }
 
 void sw_slow_log_attach(sw_slow_log *log, sw_dispatch *dispatch)

@@ -19,10 +19,8 @@ typedef struct sw_ended_call {
 
 typedef struct sw_slow_log {
     const int64_t *slow_ms; /* a call that takes as long is logged; 0: none is. Read each time */
-    int64_t window_us;      /* when the second of `logged` lines began */
-    uint32_t logged, suppressed;
-    uint64_t count;       /* slow calls, for Stats */
-    const char *instance; /* of the process; for sw_slow_log_attach */
+    uint64_t count;         /* slow calls, for Stats */
+    const char *instance;   /* of the process; for sw_slow_log_attach */
 } sw_slow_log;
 
 /* Logs the slow calls of a dispatch from now on. `slow_ms` and `instance` are set; the log must
@@ -34,9 +32,8 @@ static inline bool sw_slow_log_wants(const sw_slow_log *log, int64_t total_us)
 {
     return *log->slow_ms > 0 && total_us >= *log->slow_ms * 1000;
 }
-/* Writes the line `slow call`, unless it is a stream's or 20 were written in this second: the next
- * line counts those. */
-void sw_slow_log_write(sw_slow_log *log, const sw_ended_call *call, int64_t now_us);
+/* Writes the line `slow call`, unless it is a stream's; limited to a rate (base/log.h). */
+void sw_slow_log_write(sw_slow_log *log, const sw_ended_call *call);
 
 /* The trace-id in the call's `traceparent` (W3C Trace Context), 32 characters; empty if it has
  * none. */

@@ -168,8 +168,8 @@ static void on_serving(void *context, bool serving, const char *reason)
         return;
     }
     sw_server_set_serving(p->server, serving, reason);
-    sw_log(serving ? SW_LOG_INFO : SW_LOG_WARNING, serving ? "serving" : "not serving", "reason",
-           reason == NULL ? "" : reason, NULL);
+    sw_log_limited(serving ? SW_LOG_INFO : SW_LOG_WARNING, serving ? "serving" : "not serving", "reason",
+                   reason == NULL ? "" : reason, NULL);
     p->serving = serving;
     if (serving)
         register_service(p);
@@ -178,8 +178,8 @@ static void on_serving(void *context, bool serving, const char *reason)
 
 static void on_broker(void *context, const char *event, const char *endpoint, const char *reason)
 {
-    sw_log(strcmp(event, "broker connected") == 0 ? SW_LOG_INFO : SW_LOG_WARNING, event, "endpoint", endpoint,
-           *reason != '\0' ? "reason" : NULL, reason, NULL);
+    sw_log_limited(strcmp(event, "broker connected") == 0 ? SW_LOG_INFO : SW_LOG_WARNING, event, "endpoint",
+                   endpoint, *reason != '\0' ? "reason" : NULL, reason, NULL);
     check_ready(context);
 }
 

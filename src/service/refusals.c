@@ -105,7 +105,7 @@ static int64_t written(void *context, const PGresult *result)
 {
     (void)context;
     if (result == NULL)
-        sw_log(SW_LOG_WARNING, "refusals not recorded", "reason", "the database refused them", NULL);
+        sw_log_limited(SW_LOG_WARNING, "refusals not recorded", "reason", "the database refused them", NULL);
     return -1;
 }
 

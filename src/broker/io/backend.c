@@ -64,12 +64,13 @@ static void register_worker(sw_broker *broker, sw_peer *peer, const sw_core_hell
     char name[SW_INSTANCE_MAX + 1];
     snprintf(name, sizeof(name), "%.*s", (int)(hello->instance.size % sizeof(name)), hello->instance.data);
     if (!ready) {
-        sw_log(SW_LOG_WARNING, "worker refused", "instance", name, "reason",
-               "a reserved or malformed name, a capacity over 65535, or too many workers or services", NULL);
+        sw_log_limited(SW_LOG_WARNING, "worker refused", "instance", name, "reason",
+                       "a reserved or malformed name, a capacity over 65535, or too many workers or services",
+                       NULL);
         sw_send_disconnect(&broker->outbox, peer);
     } else if (before == SW_NONE || hello->capacity == 0) {
-        sw_log(SW_LOG_INFO, hello->rpc && hello->capacity == 0 ? "worker draining" : "worker ready",
-               "instance", name, NULL);
+        sw_log_limited(SW_LOG_INFO, hello->rpc && hello->capacity == 0 ? "worker draining" : "worker ready",
+                       "instance", name, NULL);
     }
     /* This may have displaced a worker of the same name: its peer must learn that before its
      * next message is read. */

@@ -127,5 +127,5 @@ void sw_call_log_end(sw_call_log *log, const sw_action *action, uint32_t code,
                           .timing = {.queue_us = record != NULL ? record->queue_us : action->queue_us},
                           .streams = header.credit > 0};
     read_reply(action, &call);
-    sw_trace_ended(log->trace, &call, now_us);
+    sw_trace_ended(log->trace, &call);
 }

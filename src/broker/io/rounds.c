@@ -8,8 +8,7 @@
 #include "broker/io/frontend.h"
 #include <stdio.h>
 
-#define STRANGER_MAX 65536   /* bytes of a message from a uid that is no user: it is only refused */
-#define LOG_US       1000000 /* between two lines about failed handshakes */
+#define STRANGER_MAX 65536 /* bytes of a message from a uid that is no user: it is only refused */
 
 /* --- connections: the functions of sw_listener_owner --- */
 
@@ -60,39 +59,33 @@ void sw_rounds_lost(void *context, sw_inbound *session)
 
 /* --- what is logged about them --- */
 
-/* Adds a listener's counters to those of Stats, and logs its last failure if that may be done now.
- * True if there is one that must wait. */
-static bool look_at(sw_broker *broker, const char *name, sw_listener *listener, bool may_log)
+/* Adds a listener's counters to those of Stats, and logs its last failure: one line for all
+ * handshakes that failed in this round. */
+static void look_at(sw_broker *broker, const char *name, sw_listener *listener)
 {
     if (listener == NULL)
-        return false;
+        return;
     const sw_listener_counters *counters = sw_listener_get_counters(listener);
     broker->handshakes_failed += counters->handshakes_failed;
     broker->connections_turned_away += counters->turned_away;
-    if (counters->failure == NULL || !may_log)
-        return counters->failure != NULL;
+    if (counters->failure == NULL)
+        return;
     char count[24];
     uint64_t failed = broker->handshakes_failed + broker->connections_turned_away;
     snprintf(count, sizeof(count), "%llu", (unsigned long long)failed);
-    sw_log(SW_LOG_WARNING, "handshakes failed", "side", name, "so_far", count, "reason",
-           sw_listener_take_failure(listener), NULL);
-    broker->log_us = broker->now_us + LOG_US;
-    return false;
+    sw_log_limited(SW_LOG_WARNING, "handshakes failed", "side", name, "so_far", count, "reason",
+                   sw_listener_take_failure(listener), NULL);
 }
 
-/* One line for many handshakes, so that a flood of strangers cannot fill the disk. Lines that were
- * left out are counted a second later. */
 static void look_at_listeners(sw_broker *broker)
 {
-    bool may_log = broker->now_us >= broker->log_us, waits = false;
     broker->handshakes_failed = broker->connections_turned_away = 0;
     for (int i = 0; i < SW_SIDES; i++)
-        waits |= look_at(broker, broker->sides[i].name, broker->sides[i].listener, may_log);
+        look_at(broker, broker->sides[i].name, broker->sides[i].listener);
     for (int i = 0; i < 2; i++) {
-        waits |= look_at(broker, "events", broker->events.subscriber_listeners[i], may_log);
-        waits |= look_at(broker, "publish", broker->events.publishers[i], may_log);
+        look_at(broker, "events", broker->events.subscriber_listeners[i]);
+        look_at(broker, "publish", broker->events.publishers[i]);
     }
-    broker->wake_us = waits ? broker->log_us : sw_log_limited_idle() ? broker->now_us + LOG_US : SW_NEVER;
 }
 
 /* --- draining --- */
@@ -128,7 +121,6 @@ static void set_tick(sw_broker *broker)
 {
     int64_t next_us = earlier(sw_core_next_us(broker->core), broker->deadline_us);
     next_us = earlier(next_us, sw_auth_next_us(&broker->auth));
-    next_us = earlier(next_us, broker->wake_us);
     int64_t next_ms = next_us == SW_NEVER ? SW_NEVER : next_us / 1000 + 1;
     sw_timer_start(broker->tick, earlier(next_ms, sw_local_worker_next_ms(&broker->local)));
 }

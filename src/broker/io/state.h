@@ -35,8 +35,6 @@ struct sw_broker {
     uint64_t read; /* messages; those in a batch count one by one */
     uint64_t malformed_frames;
     uint64_t handshakes_failed, connections_turned_away; /* of all listeners */
-    int64_t log_us;                                      /* when failed handshakes may be logged again */
-    int64_t wake_us;     /* when something must be logged; SW_NEVER: nothing waits */
     int64_t now_us;      /* read once for each connection that has something to read */
     int64_t held_ms;     /* how long the message that is being read was held */
     int64_t deadline_us; /* of draining, or SW_NEVER */

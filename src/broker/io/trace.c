@@ -181,10 +181,10 @@ bool sw_trace_wants(const sw_trace *trace, int64_t total_us)
     return trace->watches != NULL || sw_slow_log_wants(&trace->slow, total_us);
 }
 
-void sw_trace_ended(sw_trace *trace, const sw_ended_call *call, int64_t now_us)
+void sw_trace_ended(sw_trace *trace, const sw_ended_call *call)
 {
     if (sw_slow_log_wants(&trace->slow, call->total_us))
-        sw_slow_log_write(&trace->slow, call, now_us);
+        sw_slow_log_write(&trace->slow, call);
     for (sw_call_watch *watch = trace->watches, *next; watch != NULL; watch = next) {
         next = watch->next;
         if (fits(watch->wanted, call))

@@ -22,6 +22,6 @@ void sw_trace_close(sw_trace *trace);
 
 /* Whether a call that takes so long might be asked for: cheap, and called for every call. */
 bool sw_trace_wants(const sw_trace *trace, int64_t total_us);
-void sw_trace_ended(sw_trace *trace, const sw_ended_call *call, int64_t now_us);
+void sw_trace_ended(sw_trace *trace, const sw_ended_call *call);
 
 #endif

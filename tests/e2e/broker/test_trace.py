@@ -21,7 +21,7 @@ PARENT = rpc_pb2.Metadata(key="traceparent", value=f"00-{TRACE_ID}-00f067aa0ba90
 def slow_lines(log, method=None):
     """The lines about slow calls, each as a dictionary."""
     lines = [dict(re.findall(r'(\w+)=("[^"]*"|\S*)', line)) for line in log.splitlines() if 'event="slow call"' in line]
-    return [line for line in lines if method is None or line["method"].endswith(method)]
+    return [line for line in lines if method is None or line.get("method", "").endswith(method)]
 
 
 class SlowCalls(Base):
