@@ -119,6 +119,14 @@ void sw_handshake_finish(sw_inbound *session, sw_admission admission)
         subscribe_to_all(session);
 }
 
+static sw_holding_kind holding_kind(const sw_inbound *session)
+{
+    bool has_key = sw_inbound_key(session) != NULL;
+    return session->listener->options.share == SW_SHARE_SERVICES
+               ? (has_key ? SW_HOLDING_SERVICE_KEY : SW_HOLDING_SERVICE_UID)
+               : (has_key ? SW_HOLDING_KEY : SW_HOLDING_UID);
+}
+
 /* The holding of its key or uid. False: it has as many connections as it may. */
 static bool join_holding(sw_inbound *session)
 {
@@ -129,7 +137,7 @@ static bool join_holding(sw_inbound *session)
         return true; /* its address has one */
     memcpy(name, key != NULL ? key : (const uint8_t *)&session->uid,
            key != NULL ? SW_CURVE_KEY : sizeof(session->uid));
-    session->by_name = sw_holdings_join(&all->holdings, key != NULL ? SW_HOLDING_KEY : SW_HOLDING_UID, name);
+    session->by_name = sw_holdings_join(&all->holdings, holding_kind(session), name);
     return session->by_name != NULL &&
            (key == NULL || session->by_name->connections <= all->options.limits.key_connections);
 }

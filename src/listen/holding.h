@@ -9,7 +9,14 @@
 
 #define SW_HOLDING_NAME 32 /* bytes; shorter names are filled up with zeros */
 
-typedef enum { SW_HOLDING_KEY, SW_HOLDING_ADDRESS, SW_HOLDING_UID } sw_holding_kind;
+/* A service has a holding of its own, so that clients with its key or uid cannot take its room. */
+typedef enum {
+    SW_HOLDING_KEY,
+    SW_HOLDING_ADDRESS,
+    SW_HOLDING_UID,
+    SW_HOLDING_SERVICE_KEY,
+    SW_HOLDING_SERVICE_UID
+} sw_holding_kind;
 
 typedef struct sw_holding {
     sw_slot slot;

@@ -24,6 +24,11 @@ bool sw_inbound_is_up(const sw_inbound *session)
     return session->step == SW_STEP_UP;
 }
 
+bool sw_inbound_is_blocked(const sw_inbound *session)
+{
+    return session->is_blocked;
+}
+
 void sw_inbound_set_user(sw_inbound *session, void *user)
 {
     session->user = user;

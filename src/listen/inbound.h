@@ -26,6 +26,9 @@ typedef struct sw_listener_owner {
     void (*read)(void *context, sw_inbound *session);
     /* A connection that admit was asked about has ended; it is freed afterwards. */
     void (*lost)(void *context, sw_inbound *session);
+    /* Whether a service answers calls that were given to it, so that its messages may go beyond
+     * connection_bytes. NULL: never. */
+    bool (*answers)(void *context, sw_inbound *session);
 } sw_listener_owner;
 
 typedef struct sw_listener_options {
@@ -36,7 +39,7 @@ typedef struct sw_listener_options {
     size_t message_max;     /* bytes of a message, all its frames together */
     size_t unsent_bytes;    /* that may wait for a peer that does not read; the next message fails */
     size_t unsent_messages; /* the same for their number */
-    bool counts_bytes;      /* they count for sw_listeners_options.connection_bytes */
+    bool counts_unsent;     /* unsent bytes count for sw_listeners_options.connection_bytes, too */
     int64_t heartbeat_ms;   /* between pings to a silent peer; 0: none */
     int64_t silence_ms;     /* a peer that is silent for so long is lost */
 } sw_listener_options;
@@ -69,6 +72,8 @@ int sw_inbound_send(sw_inbound *session, sw_message *message);
  * nothing if it has ended. */
 void sw_inbound_end(sw_inbound *session);
 bool sw_inbound_is_up(const sw_inbound *session);
+/* Whether the peer does not read: the system takes nothing more for it now. */
+bool sw_inbound_is_blocked(const sw_inbound *session);
 
 /* What the owner keeps with it, at first NULL. */
 void sw_inbound_set_user(sw_inbound *session, void *user);

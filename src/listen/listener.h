@@ -19,7 +19,7 @@ typedef struct sw_listeners sw_listeners;
 
 typedef struct sw_listeners_options {
     int64_t handshake_ms;
-    size_t connection_bytes; /* half read and unsent, of all connections of a key or uid */
+    size_t connection_bytes; /* half read and unsent, of all connections of a key or uid to a side */
     uint64_t secret;         /* seeds hashes */
     sw_listen_limits limits;
     sw_networks trusted; /* addresses without a bound of their own: balancers, gateways */

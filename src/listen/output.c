@@ -146,9 +146,11 @@ void sw_output_write(sw_inbound *session)
 void sw_output_count(sw_inbound *session)
 {
     sw_holding *holding = session->by_name;
-    if (holding == NULL || !session->listener->options.counts_bytes)
+    if (holding == NULL)
         return;
-    size_t bytes = session->unsent.bytes + session->partial_bytes + sw_frame_reader_held(&session->reader);
+    size_t bytes = session->partial_bytes + sw_frame_reader_held(&session->reader);
+    if (session->listener->options.counts_unsent)
+        bytes += session->unsent.bytes;
     holding->bytes += bytes - session->counted;
     session->counted = bytes;
 }

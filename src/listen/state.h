@@ -13,6 +13,8 @@
 #define SW_COMMAND_MAX 1024  /* bytes of a command, before and after the handshake */
 #define SW_GREETING    64
 
+#define SW_SERVICE_BYTES 65536 /* that a connection of a service may hold in any case */
+
 typedef enum {
     SW_STEP_GREETING,
     SW_STEP_HELLO,    /* CURVE */

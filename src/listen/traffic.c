@@ -13,7 +13,7 @@
 static bool is_full(const sw_inbound *session)
 {
     const sw_listener_options *options = &session->listener->options;
-    const sw_holding *holding = options->counts_bytes ? session->by_name : NULL;
+    const sw_holding *holding = options->counts_unsent ? session->by_name : NULL;
     return session->is_blocked &&
            (session->unsent.bytes > options->unsent_bytes ||
             session->unsent.messages >= options->unsent_messages ||
@@ -186,20 +186,35 @@ static void suspend(sw_inbound *session, sw_message *message)
     sw_output_count(session);
 }
 
-/* Bytes that the next frame may have: what the message has left, and what its holding has. */
-static size_t frame_bound(const sw_inbound *session)
+/* What a message may have by its holding. A service always has room for a small one: others with
+ * its key must not cut it off. */
+static size_t holding_bound(sw_inbound *session)
 {
-    const sw_listeners *all = session->listener->all;
-    const sw_holding *holding = session->listener->options.counts_bytes ? session->by_name : NULL;
-    size_t overhead = session->listener->options.secret_key != NULL ? SW_CURVE_OVERHEAD : 0;
-    size_t bound =
-        session->message_max > session->partial_bytes ? session->message_max - session->partial_bytes : 0;
-    if (holding != NULL) {
-        size_t others = holding->bytes - session->counted;
-        size_t room = all->options.connection_bytes > others ? all->options.connection_bytes - others : 0;
-        bound = room < bound ? room : bound;
+    const sw_listener *listener = session->listener;
+    size_t most = listener->all->options.connection_bytes,
+           others = session->by_name->bytes - session->counted;
+    size_t room = most > others ? most - others : 0;
+    bool is_service = listener->options.share == SW_SHARE_SERVICES;
+    return is_service && room < SW_SERVICE_BYTES ? SW_SERVICE_BYTES : room;
+}
+
+static size_t less(size_t a, size_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* Bytes that the next frame may have: what the message has left, and what its holding has. */
+static size_t frame_bound(sw_inbound *session)
+{
+    const sw_listener *listener = session->listener;
+    size_t bound = less(session->message_max, session->partial_bytes);
+    if (session->by_name != NULL) {
+        size_t room = less(holding_bound(session), session->partial_bytes);
+        bool may_exceed = room < bound && listener->owner.answers != NULL &&
+                          listener->owner.answers(listener->owner.context, session);
+        bound = room < bound && !may_exceed ? room : bound;
     }
-    return bound + overhead;
+    return bound + (listener->options.secret_key != NULL ? SW_CURVE_OVERHEAD : 0);
 }
 
 sw_arrival sw_inbound_next(sw_inbound *session, sw_message *message)

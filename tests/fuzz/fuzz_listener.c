@@ -47,7 +47,7 @@ static sw_listener *listeners[4];
 static void open_listeners(void)
 {
     static const uint8_t secret_key[32] = {1, 2, 3};
-    const sw_listener_owner owner = {NULL, admit, on_read, on_lost};
+    const sw_listener_owner owner = {NULL, admit, on_read, on_lost, NULL};
     sw_listeners_options options = {.handshake_ms = 100000, .connection_bytes = 100000};
     signal(SIGPIPE, SIG_IGN); /* the listener hangs up on malformed bytes while they are written */
     sw_listen_limits_derive(&options.limits, 1000, 100, 100);
@@ -60,7 +60,7 @@ static void open_listeners(void)
                                        .message_max = MESSAGE_MAX,
                                        .unsent_bytes = 10000,
                                        .unsent_messages = 100,
-                                       .counts_bytes = true};
+                                       .counts_unsent = true};
         listeners[i] = sw_listener_new(all, &o, &owner);
         if (listeners[i] == NULL)
             abort();

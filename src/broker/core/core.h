@@ -227,6 +227,9 @@ bool sw_core_find_instance(const sw_core *core, sw_view name, uint32_t but, sw_c
 /* The name of a worker by its number; "" if it has gone. Valid until it goes. */
 const char *sw_core_worker_instance(const sw_core *core, uint32_t worker);
 
+/* Calls that a worker has not finished; 0 if there is no such worker. */
+uint32_t sw_core_worker_in_flight(const sw_core *core, uint32_t worker);
+
 /* Since the start. */
 typedef struct sw_core_counters {
     uint64_t calls;   /* requests that entered the core, including refused ones */

@@ -98,6 +98,12 @@ const sw_core_counters *sw_core_get_counters(const sw_core *core)
     return &core->counters;
 }
 
+uint32_t sw_core_worker_in_flight(const sw_core *core, uint32_t number)
+{
+    const sw_core_worker *worker = sw_slab_get(&core->workers, number);
+    return worker != NULL ? worker->in_flight : 0;
+}
+
 const char *sw_core_worker_instance(const sw_core *core, uint32_t number)
 {
     const sw_core_worker *worker = sw_slab_get(&core->workers, number);

@@ -48,6 +48,16 @@ static bool may_register(sw_broker *broker, const sw_peer *peer, const sw_core_h
     return may_be_called(broker, peer, hello, error);
 }
 
+/* Tells a peer that it is no worker now. One that does not read is cut off instead: such messages
+ * would pile up, because it has no bound as a worker has by its capacity. */
+static void send_away(sw_broker *broker, sw_peer *peer, const char *reason)
+{
+    if (sw_inbound_is_blocked(peer->session))
+        sw_peer_cut(peer);
+    else
+        sw_send_refusal(&broker->outbox, peer, reason);
+}
+
 static void register_worker(sw_broker *broker, sw_peer *peer, const sw_core_hello *hello)
 {
     uint32_t before = peer->number;
@@ -55,7 +65,7 @@ static void register_worker(sw_broker *broker, sw_peer *peer, const sw_core_hell
     if (!may_register(broker, peer, hello, &error)) {
         if (peer->number != SW_NONE)
             sw_broker_lost(broker, peer);
-        sw_send_refusal(&broker->outbox, peer, hello->rpc ? error.message : "");
+        send_away(broker, peer, hello->rpc ? error.message : "");
         return;
     }
     peer->rpc = hello->rpc;
@@ -67,7 +77,7 @@ static void register_worker(sw_broker *broker, sw_peer *peer, const sw_core_hell
         sw_log_limited(SW_LOG_WARNING, "worker refused", "instance", name, "reason",
                        "a reserved or malformed name, a capacity over 65535, or too many workers or services",
                        NULL);
-        sw_send_disconnect(&broker->outbox, peer);
+        send_away(broker, peer, "");
     } else if (before == SW_NONE || hello->capacity == 0) {
         sw_log_limited(SW_LOG_INFO, hello->rpc && hello->capacity == 0 ? "worker draining" : "worker ready",
                        "instance", name, NULL);
@@ -83,7 +93,7 @@ static void register_worker(sw_broker *broker, sw_peer *peer, const sw_core_hell
 static void refuse_unexpected(sw_broker *broker, sw_peer *peer)
 {
     sw_broker_lost(broker, peer);
-    sw_send_disconnect(&broker->outbox, peer);
+    send_away(broker, peer, "");
 }
 
 /* Returns NULL, or what is wrong. Does not consume the message. */
@@ -225,7 +235,7 @@ static const char *read_message(sw_broker *broker, sw_peer *peer, sw_received *r
     }
     /* it registered before the broker was restarted, or was declared lost */
     if (peer->number == SW_NONE) {
-        sw_send_disconnect(&broker->outbox, peer);
+        send_away(broker, peer, "");
         return NULL;
     }
     sw_core_worker_seen(broker->core, peer->number, broker->now_us);

@@ -112,7 +112,8 @@ static bool add_counters(sw_broker *broker)
 static sw_code open_parts(sw_broker *broker, sw_error *error)
 {
     const sw_auth_owner owner = {broker, call, changed, cut};
-    const sw_listener_owner connections = {NULL, sw_rounds_admit, sw_rounds_read, sw_rounds_lost};
+    const sw_listener_owner connections = {NULL, sw_rounds_admit, sw_rounds_read, sw_rounds_lost,
+                                           sw_rounds_answers};
     if (getrandom(&broker->secret, sizeof(broker->secret), 0) != sizeof(broker->secret))
         return sw_fail(error, SW_INTERNAL, "cannot get random numbers: %s", strerror(errno));
     set_instance(broker);

@@ -88,8 +88,8 @@ sw_code sw_events_open(sw_events *events, sw_loop *loop, sw_listeners *listeners
 sw_listener *sw_events_listener(sw_events *events, bool publishers, bool network)
 {
     sw_listener **place = publishers ? &events->publishers[network] : &events->subscriber_listeners[network];
-    const sw_listener_owner owners[] = {{events, admit_subscriber, read_subscriber, lose_subscriber},
-                                        {events, admit_publisher, read_publisher, lose_publisher}};
+    const sw_listener_owner owners[] = {{events, admit_subscriber, read_subscriber, lose_subscriber, NULL},
+                                        {events, admit_publisher, read_publisher, lose_publisher, NULL}};
     sw_share client = network ? SW_SHARE_NETWORK : SW_SHARE_LOCAL;
     const sw_listener_options options = {
         .type = publishers ? SW_SOCKET_XSUB : SW_SOCKET_XPUB,
@@ -99,7 +99,7 @@ sw_listener *sw_events_listener(sw_events *events, bool publishers, bool network
         .message_max = publishers ? (size_t)events->options->message_max : REQUEST_MAX,
         .unsent_bytes = SIZE_MAX,
         .unsent_messages = (size_t)events->options->events_max,
-        .counts_bytes = !publishers,
+        .counts_unsent = !publishers,
         .heartbeat_ms = SW_HEARTBEAT_MS,
         .silence_ms = SW_SILENCE_MS,
     };

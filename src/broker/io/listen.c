@@ -121,7 +121,7 @@ static sw_listener_options options_of(const sw_broker *broker, const sw_side *si
         .message_max = (size_t)options->message_max,
         .unsent_bytes = is_frontend ? (size_t)options->replies_bytes : SIZE_MAX,
         .unsent_messages = is_frontend ? (size_t)options->replies_max : 4 * (size_t)SW_CAPACITY_MAX,
-        .counts_bytes = is_frontend,
+        .counts_unsent = is_frontend,
         .heartbeat_ms = side->is_curve ? SW_HEARTBEAT_MS : 0,
         .silence_ms = SW_SILENCE_MS,
     };

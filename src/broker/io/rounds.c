@@ -57,6 +57,14 @@ void sw_rounds_lost(void *context, sw_inbound *session)
     sw_peer_destroy(&peer);
 }
 
+bool sw_rounds_answers(void *context, sw_inbound *session)
+{
+    const sw_side *side = context;
+    const sw_broker *broker = side->owner;
+    const sw_peer *peer = sw_inbound_user(session);
+    return !side->is_frontend && peer != NULL && sw_core_worker_in_flight(broker->core, peer->number) > 0;
+}
+
 /* --- what is logged about them --- */
 
 /* Adds a listener's counters to those of Stats, and logs its last failure: one line for all

@@ -10,6 +10,7 @@
 sw_admission sw_rounds_admit(void *context, sw_inbound *session);
 void sw_rounds_read(void *context, sw_inbound *session);
 void sw_rounds_lost(void *context, sw_inbound *session);
+bool sw_rounds_answers(void *context, sw_inbound *session);
 /* After each round: time, actions, lost peers, and when to wake up again. The context is the
  * broker. */
 void sw_rounds_settle(void *context);

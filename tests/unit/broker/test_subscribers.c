@@ -51,14 +51,14 @@ static char caller[SW_USER_MAX + 1];
 static int start(void **state)
 {
     (void)state;
-    const sw_listener_owner owner = {NULL, admit, on_read, on_lost};
+    const sw_listener_owner owner = {NULL, admit, on_read, on_lost, NULL};
     sw_listeners_options o = {.handshake_ms = 60000, .connection_bytes = 64 << 20};
     const sw_listener_options l = {.type = SW_SOCKET_XPUB,
                                    .share = SW_SHARE_LOCAL,
                                    .message_max = 1024,
                                    .unsent_bytes = SIZE_MAX,
                                    .unsent_messages = 1000,
-                                   .counts_bytes = true};
+                                   .counts_unsent = true};
     sw_log_open("test", SW_LOG_ERROR, false);
     sw_listen_limits_derive(&o.limits, 100000, 1000, 1000);
     options = (sw_broker_options){.user_subscriptions = 10,

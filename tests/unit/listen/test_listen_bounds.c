@@ -23,6 +23,8 @@ static sw_listeners *all;
 static sw_listener *listener;
 static sw_admission answer;
 static int arrived, lost;
+static bool answers; /* calls were given to the services */
+static sw_share share = SW_SHARE_LOCAL;
 static size_t largest; /* bytes of the largest message that arrived */
 static sw_inbound *last;
 
@@ -54,15 +56,22 @@ static void on_lost(void *context, sw_inbound *session)
     lost++;
 }
 
+static bool answers_calls(void *context, sw_inbound *session)
+{
+    (void)context;
+    (void)session;
+    return answers;
+}
+
 static void start(sw_listeners_options *options)
 {
-    const sw_listener_owner owner = {NULL, admit, on_read, on_lost};
+    const sw_listener_owner owner = {NULL, admit, on_read, on_lost, answers_calls};
     const sw_listener_options o = {.type = SW_SOCKET_ROUTER,
-                                   .share = SW_SHARE_LOCAL,
+                                   .share = share,
                                    .message_max = MESSAGE_MAX,
                                    .unsent_bytes = 100000,
                                    .unsent_messages = 1000,
-                                   .counts_bytes = true};
+                                   .counts_unsent = true};
     if (options->connection_bytes == 0)
         options->connection_bytes = 4 * MIB;
     if (options->handshake_ms == 0)
@@ -83,6 +92,8 @@ static int stop(void **state)
     (void)state;
     sw_listeners_destroy(&all, 0);
     sw_loop_destroy(&loop);
+    share = SW_SHARE_LOCAL;
+    answers = false;
     return 0;
 }
 
@@ -233,6 +244,57 @@ static void test_holding(void **state)
     assert_int_equal(pour(fds[0], MIB / 2), MIB / 2); /* those that were there go on */
     turns(3);
     assert_int_equal(arrived, 1);
+    for (int i = 0; i < COUNT; i++)
+        close(fds[i]);
+    turns(3);
+    assert_int_equal(all->holdings.slab.used, 0);
+}
+
+/* The frames of one message that have come count as well as those that are on the way. */
+static void test_holding_of_frames(void **state)
+{
+    (void)state;
+    sw_listeners_options options = {.connection_bytes = MIB};
+    start(&options);
+    int fds[2] = {connect_up(), connect_up()};
+    promise(fds[0], 0, MIB / 2);
+    for (int i = 0; i < 3; i++) {
+        promise(fds[1], SW_FRAME_MORE, MIB / 4);
+        pour(fds[1], MIB / 4);
+        assert_int_equal(raw_is_closed(fds[1]), i == 2);
+    }
+    assert_false(raw_is_closed(fds[0]));
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* Connections of services count together, too; but whoever answers calls goes on, and nobody can
+ * take the room of the small messages of another. */
+static void test_holding_of_services(void **state)
+{
+    (void)state;
+    enum { COUNT = 20 };
+    int fds[COUNT];
+    sw_listeners_options options = {.connection_bytes = 4 * MIB};
+    share = SW_SHARE_SERVICES;
+    start(&options);
+    for (int i = 0; i < COUNT; i++) {
+        fds[i] = connect_up();
+        promise(fds[i], 0, MIB);
+    }
+    assert_int_equal(lost, COUNT - 4);
+    int small = connect_up();
+    promise(small, 0, SW_SERVICE_BYTES);
+    pour(small, SW_SERVICE_BYTES);
+    assert_int_equal(arrived, 1);
+    answers = true;
+    promise(small, 0, MIB);
+    pour(small, MIB);
+    assert_int_equal(arrived, 2);
+    answers = false;
+    promise(small, 0, SW_SERVICE_BYTES + 1);
+    assert_true(raw_is_closed(small));
+    close(small);
     for (int i = 0; i < COUNT; i++)
         close(fds[i]);
     turns(3);
@@ -404,6 +466,8 @@ int main(void)
         cmocka_unit_test_teardown(test_cost_of_handshakes, stop),
         cmocka_unit_test_teardown(test_message_bound, stop),
         cmocka_unit_test_teardown(test_holding, stop),
+        cmocka_unit_test_teardown(test_holding_of_frames, stop),
+        cmocka_unit_test_teardown(test_holding_of_services, stop),
         cmocka_unit_test_teardown(test_unsent, stop),
         cmocka_unit_test_teardown(test_unsent_messages, stop),
         cmocka_unit_test_teardown(test_deadline, stop),

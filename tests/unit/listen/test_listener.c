@@ -77,7 +77,7 @@ static void on_lost(void *context, sw_inbound *session)
         last = NULL;
 }
 
-static const sw_listener_owner owner = {NULL, admit, on_read, on_lost};
+static const sw_listener_owner owner = {NULL, admit, on_read, on_lost, NULL};
 
 static void start(sw_socket_type type, bool curve, const char *where)
 {
@@ -93,7 +93,7 @@ static void start(sw_socket_type type, bool curve, const char *where)
                              .message_max = MESSAGE_MAX,
                              .unsent_bytes = MESSAGE_MAX,
                              .unsent_messages = 10000,
-                             .counts_bytes = true,
+                             .counts_unsent = true,
                              .heartbeat_ms = 50,
                              .silence_ms = PATIENCE_MS};
     answer = SW_ADMISSION_GOOD;
