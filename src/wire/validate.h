@@ -8,7 +8,7 @@
 #include <sitewire/status.h>
 #include <stddef.h>
 
-#define SW_MESSAGE_DEPTH_MAX    32    /* messages within messages, the outermost included */
+#define SW_MESSAGE_DEPTH_MAX    100   /* messages within messages, the outermost included */
 #define SW_REQUEST_ELEMENTS_MAX 65536 /* elements of all repeated fields of a request together */
 
 /* OK if every string is UTF-8 without NUL and protobuf_c_message_unpack(type, ...) can fail only

@@ -1,6 +1,7 @@
 /* Conversion between proto3 JSON and protobuf-c messages, by descriptor, on top of jansson.
- * Field names are printed as in the .proto, and read in either spelling. Timestamp, Duration,
- * FieldMask and Empty have their JSON forms. Used by JSON calls and the command line.
+ * Field names are printed as in the .proto, and read as such or as their json_name. The messages of
+ * google.protobuf have the forms of https://protobuf.dev/programming-guides/json/; maps and Any
+ * have them in schemas that were read at run time. Used by JSON calls and the command line.
  * Thread-safe. */
 #ifndef SW_CLIENT_JSON_H
 #define SW_CLIENT_JSON_H
@@ -10,7 +11,7 @@
 #include <protobuf-c/protobuf-c.h>
 #include <sitewire/status.h>
 
-#define SW_JSON_DEPTH_MAX 32 /* levels of nested messages */
+#define SW_JSON_DEPTH_MAX 100 /* levels of nested messages */
 
 /* Makes a message from JSON. INVALID_ARGUMENT names the field that is unknown, of the wrong type
  * or out of range. RESOURCE_EXHAUSTED: out of memory, but jansson may report that as a syntax

@@ -5,9 +5,11 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "c/json/schema.h"
+#include "wire/validate.h"
 #include <google/protobuf/descriptor.pb-c.h>
 
-#define SW_PATH_MAX 64 /* numbers in the path of a declaration: two for each level of nesting */
+/* Numbers in the path of a declaration: two for each level of nesting. */
+#define SW_PATH_MAX (2 * SW_MESSAGE_DEPTH_MAX)
 
 typedef Google__Protobuf__SourceCodeInfo__Location sw_location;
 
@@ -42,6 +44,13 @@ struct sw_schema {
     sw_schema_service *services; /* sorted by name */
     size_t service_count;
 };
+
+/* What JSON needs beyond a message's descriptor, which holds it as `reserved1`. A field holds its
+ * json_name as `reserved2`. */
+typedef struct sw_schema_note {
+    const sw_schema *schema;
+    bool is_map_entry; /* has one `key`, which is not a message, bytes or real, and one `value` */
+} sw_schema_note;
 
 /* --- schema_comment.c --- */
 bool sw_comments_index(sw_arena *arena, const Google__Protobuf__FileDescriptorProto *file,

@@ -132,7 +132,8 @@ static sw_code fill_field(const sw_schema *schema, const sw_schema_type *type, c
         (ProtobufCFieldDescriptor){.name = proto->name,
                                    .id = (uint32_t)proto->number,
                                    .label = repeated ? PROTOBUF_C_LABEL_REPEATED : PROTOBUF_C_LABEL_OPTIONAL,
-                                   .type = kinds[kind].type};
+                                   .type = kinds[kind].type,
+                                   .reserved2 = proto->json_name};
     if (repeated && kinds[kind].packable && is_packed(type, proto))
         field->flags |= PROTOBUF_C_FIELD_FLAG_PACKED;
     if (field->type == PROTOBUF_C_TYPE_MESSAGE || field->type == PROTOBUF_C_TYPE_ENUM) {
@@ -204,6 +205,27 @@ static const char *last_part(const char *name)
     return dot != NULL ? dot + 1 : name;
 }
 
+/* --- Messages --- */
+
+static bool is_key(const ProtobufCFieldDescriptor *field)
+{
+    return field->type != PROTOBUF_C_TYPE_MESSAGE && field->type != PROTOBUF_C_TYPE_BYTES &&
+           field->type != PROTOBUF_C_TYPE_FLOAT && field->type != PROTOBUF_C_TYPE_DOUBLE &&
+           field->type != PROTOBUF_C_TYPE_ENUM;
+}
+
+/* An entry has these two fields, and no other. */
+static bool is_map_entry(const Google__Protobuf__DescriptorProto *proto,
+                         const ProtobufCMessageDescriptor *descriptor)
+{
+    const ProtobufCFieldDescriptor *key = protobuf_c_message_descriptor_get_field_by_name(descriptor, "key"),
+                                   *value =
+                                       protobuf_c_message_descriptor_get_field_by_name(descriptor, "value");
+    return proto->options != NULL && proto->options->map_entry && descriptor->n_fields == 2 && key != NULL &&
+           value != NULL && key->label != PROTOBUF_C_LABEL_REPEATED &&
+           value->label != PROTOBUF_C_LABEL_REPEATED && is_key(key);
+}
+
 sw_code sw_schema_layout_message(sw_schema *schema, sw_schema_type *type, sw_error *error)
 {
     const Google__Protobuf__DescriptorProto *proto = type->message;
@@ -214,7 +236,8 @@ sw_code sw_schema_layout_message(sw_schema *schema, sw_schema_type *type, sw_err
     layout to = {.size = sizeof(ProtobufCMessage)};
     ProtobufCFieldDescriptor *fields = sw_arena_alloc(schema->arena, (proto->n_field + 1) * sizeof(*fields));
     to.oneofs = sw_arena_alloc(schema->arena, (proto->n_oneof_decl + 1) * sizeof(*to.oneofs));
-    if (fields == NULL || to.oneofs == NULL)
+    sw_schema_note *note = sw_arena_alloc(schema->arena, sizeof(*note));
+    if (fields == NULL || to.oneofs == NULL || note == NULL)
         return exhausted(error);
     for (size_t i = 0; i < proto->n_field; i++) {
         sw_code code = fill_field(schema, type, proto->field[i], &to, &fields[i], error);
@@ -228,8 +251,12 @@ sw_code sw_schema_layout_message(sw_schema *schema, sw_schema_type *type, sw_err
                                                .c_name = last_part(type->name),
                                                .package_name = type->package,
                                                .sizeof_message = to.size,
-                                               .n_fields = (unsigned)proto->n_field};
-    return index_fields(schema->arena, descriptor, fields, error);
+                                               .n_fields = (unsigned)proto->n_field,
+                                               .reserved1 = note};
+    sw_code code = index_fields(schema->arena, descriptor, fields, error);
+    if (code == SW_OK)
+        *note = (sw_schema_note){.schema = schema, .is_map_entry = is_map_entry(proto, descriptor)};
+    return code;
 }
 
 /* --- Enums --- */

@@ -1,6 +1,7 @@
 /* Values between text and JSON: see value.h. */
 #include "cli/schema/value.h"
 #include "base/error.h"
+#include "c/json/json_form.h"
 #include "c/json/json_value.h"
 #include "cli/run/cli.h"
 #include "cli/run/file.h"
@@ -55,8 +56,20 @@ static bool is_timestamp(const ProtobufCFieldDescriptor *field)
                   "google.protobuf.Timestamp") == 0;
 }
 
+static const char *map_name(const ProtobufCFieldDescriptor *field, char *text, size_t size)
+{
+    char of_key[32], of_value[160];
+    const ProtobufCFieldDescriptor *key, *value;
+    sw_json_map_fields(field->descriptor, &key, &value);
+    snprintf(text, size, "map<%s, %s>", sw_word_type_name(key, of_key, sizeof(of_key)),
+             sw_word_type_name(value, of_value, sizeof(of_value)));
+    return text;
+}
+
 const char *sw_word_type_name(const ProtobufCFieldDescriptor *field, char *text, size_t size)
 {
+    if (sw_json_is_map(field))
+        return map_name(field, text, size);
     const integer_type *integer = integer_of(field);
     const char *name = integer != NULL                         ? integer->name
                        : field->type == PROTOBUF_C_TYPE_STRING ? "string"

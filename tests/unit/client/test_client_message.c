@@ -3,6 +3,7 @@
 #include "fake_broker.h"
 
 #include "base/clock.h"
+#include "wire/validate.h"
 #include <google/protobuf/descriptor.pb-c.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,15 +135,17 @@ static void test_message_is_checked(void **state)
         assert_int_equal(to.error.code, SW_DATA_LOSS);
     }
     /* nested_type in nested_type, in front of a name */
-    for (size_t depth = 1; depth < 60; depth++) {
-        uint8_t nested[256], *at = nested + sizeof(nested);
+    for (size_t depth = 1; depth < SW_MESSAGE_DEPTH_MAX + 20; depth++) {
+        uint8_t nested[512], *at = nested + sizeof(nested);
         for (size_t i = 1; i < depth; i++) {
             size_t size = (size_t)(nested + sizeof(nested) - at);
-            *--at = (uint8_t)size;
+            if (size >= 128)
+                *--at = (uint8_t)(size >> 7);
+            *--at = (uint8_t)(size >= 128 ? size | 128 : size);
             *--at = 0x1a;
         }
         answer_read(f, &to, SW_OK, at, (size_t)(nested + sizeof(nested) - at));
-        assert_int_equal(to.error.code, depth <= 32 ? SW_OK : SW_DATA_LOSS);
+        assert_int_equal(to.error.code, depth <= SW_MESSAGE_DEPTH_MAX ? SW_OK : SW_DATA_LOSS);
     }
 }
 

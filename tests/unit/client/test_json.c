@@ -2,6 +2,7 @@
  * remedy. */
 #include "c/json/json.h"
 #include "c/json/json_value.h"
+#include "c/json/schema.h"
 
 #include <google/protobuf/descriptor.pb-c.h>
 #include <setjmp.h>
@@ -13,6 +14,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+extern const unsigned char foreign_schema[];
+extern const size_t foreign_schema_size;
 
 static char *through(const ProtobufCMessageDescriptor *type, const char *text, sw_error *error)
 {
@@ -123,7 +127,7 @@ static void test_depth(void **state)
 {
     (void)state;
     char text[8192] = "";
-    for (int depth = 1; depth <= 40; depth++) {
+    for (int depth = 1; depth <= SW_JSON_DEPTH_MAX + 8; depth++) {
         char *at = text;
         for (int i = 1; i < depth; i++)
             at += sprintf(at, "{\"nested_type\":[");
@@ -138,6 +142,106 @@ static void test_depth(void **state)
             assert_non_null(strstr(error.message, "nested deeper"));
         free(out);
     }
+}
+
+/* Double quotes for single ones. */
+static void quoted(const char *from, char to[512])
+{
+    snprintf(to, 512, "%s", from);
+    for (char *at = to; (at = strchr(at, '\'')) != NULL;)
+        *at = '"';
+}
+
+/* What Python's google.protobuf.json_format reads and prints. */
+static void test_foreign_messages(void **state)
+{
+    (void)state;
+    static const char *const good[][2] = {
+        {"{'labels':{'a':'1','':'x'}}", NULL},
+        {"{'children':{'-5':{'labels':{'b':'2'}},'7':{}}}", NULL},
+        {"{'switches':{'true':1.5,'false':0}}", "{'switches':{'true':1.5,'false':0.0}}"},
+        {"{'colors':{'18446744073709551615':'COLOR_RED','1':0}}",
+         "{'colors':{'18446744073709551615':'COLOR_RED','1':'COLOR_UNSPECIFIED'}}"},
+        {"{'settings':{'a':null,'b':[1.0,'x',{'c':true}]}}", NULL},
+        {"{'times':{'t':'2026-01-31T12:00:00Z'}}", NULL},
+        {"{'document':{'a':{'b':[null,1.5,'s',false,{}]},'n':null}}", NULL},
+        {"{'document':{}}", NULL},
+        {"{'value':null}", NULL},
+        {"{'value':3}", "{'value':3.0}"},
+        {"{'value':'s'}", NULL},
+        {"{'value':[]}", NULL},
+        {"{'value':{'x':1.0}}", NULL},
+        {"{'list':[1.0,[2.0]]}", NULL},
+        {"{'nothing':null}", NULL},
+        {"{'none':null}", NULL},
+        {"{'any':{'@type':'type.googleapis.com/foreign.v1.Everything','labels':{'a':'b'}}}", NULL},
+        {"{'any':{'@type':'type.googleapis.com/google.protobuf.Duration','value':'1.500s'}}", NULL},
+        {"{'any':{'@type':'type.googleapis.com/google.protobuf.Struct','value':{'a':1.0}}}", NULL},
+        {"{'any':{'@type':'type.googleapis.com/google.protobuf.Any','value':"
+         "{'@type':'type.googleapis.com/google.protobuf.StringValue','value':'x'}}}",
+         NULL},
+        {"{'any':{'@type':'type.googleapis.com/google.protobuf.Empty'}}", NULL},
+        {"{'any':{'@type':'example.org/unknown.Type','value':'AAE='}}", NULL},
+        {"{'any':{}}", NULL},
+        {"{'empty':{}}", NULL},
+        {"{'wide':'9007199254740993'}", NULL},
+        {"{'wide':0}", "{'wide':'0'}"},
+        {"{'wide':null}", "{}"},
+        {"{'count':7}", NULL},
+        {"{'flag':false}", NULL},
+        {"{'text':''}", NULL},
+        {"{'data':'AAE='}", NULL},
+        {"{'ratio':0.5}", NULL},
+        {"{'exact':'NaN'}", NULL},
+        {"{'mask':'a,b.c'}", NULL},
+        {"{'wait':'3s'}", NULL},
+        {"{'other-name':'x'}", "{'renamed_field':'x'}"},
+        {"{'renamed_field':'x'}", NULL},
+        {"{'values':[null,1.0]}", NULL},
+        {"{'counts':[1,2]}", NULL},
+    };
+    static const struct {
+        const char *text, *field, *wanted;
+    } bad[] = {
+        {"{'any':{'@type':'type.googleapis.com/google.protobuf.Empty','value':{}}}", "any.value",
+         "no such field"},
+        {"{'any':{'@type':'type.googleapis.com/google.protobuf.Duration'}}", "any", "given as \"value\""},
+        {"{'any':{'@type':'example.org/unknown.Type','a':1}}", "any",
+         "no message \"example.org/unknown.Type\""},
+        {"{'any':{'@type':7}}", "any", "an object with \"@type\""},
+        {"{'any':{'labels':{}}}", "any", "an object with \"@type\""},
+        {"{'renamedField':'x'}", "renamedField", "no such field"},
+        {"{'other-name':'x','renamed_field':'y'}", "renamed_field", "given twice"},
+        {"{'counts':[null]}", "counts[0]", "must not be null"},
+        {"{'labels':{'a':null}}", "labels.a", "must not be null"},
+        {"{'labels':[]}", "labels", "an object"},
+        {"{'switches':{'yes':1}}", "switches.yes", "true or false"},
+        {"{'children':{'x':{}}}", "children.x", "a whole number"},
+        {"{'children':{'1':{'labels':{'a':1}}}}", "children.1.labels.a", "a string"},
+        {"{'wide':'x'}", "wide", "a whole number"},
+        {"{'document':[]}", "document", "an object"},
+        {"{'list':{}}", "list", "an array"},
+        {"{'none':null,'some':'x'}", "some", "only one member"},
+    };
+    sw_schema *schema;
+    sw_error error;
+    assert_int_equal(sw_schema_new(foreign_schema, foreign_schema_size, &schema, &error), SW_OK);
+    const ProtobufCMessageDescriptor *type = sw_schema_find_message(schema, "Everything");
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        char text[512], wanted[512];
+        quoted(good[i][0], text);
+        quoted(good[i][1] != NULL ? good[i][1] : good[i][0], wanted);
+        same(type, text, wanted);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        char text[512];
+        quoted(bad[i].text, text);
+        char *out = through(type, text, &error);
+        if (out != NULL || error.code != SW_INVALID_ARGUMENT || strcmp(error.field, bad[i].field) != 0 ||
+            strstr(error.message, bad[i].wanted) == NULL)
+            fail_msg("%s: %s (%s)", text, out != NULL ? out : error.message, error.field);
+    }
+    sw_schema_destroy(&schema);
 }
 
 static void test_base64(void **state)
@@ -167,10 +271,8 @@ static void test_base64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_values),           cmocka_unit_test(test_errors), cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_foreign_messages), cmocka_unit_test(test_base64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
