@@ -99,7 +99,7 @@ static sw_answer admit(sw_core *core, const sw_core_request *request, uint32_t *
 
 uint64_t sw_core_client_request(sw_core *core, const sw_core_request *request, int64_t now_us)
 {
-    uint32_t service, worker;
+    uint32_t service, worker = SW_NONE;
     core->counters.calls++;
     sw_answer answer = admit(core, request, &service, &worker);
     if (answer != SW_ANSWER_NONE) {
