@@ -27,19 +27,29 @@ void sw_handshake_fail(sw_inbound *session, const char *why)
     sw_inbound_end(session);
 }
 
-static const char *mechanism_of(const sw_inbound *session)
+/* --- our greeting: "Version Negotiation", 3.1 --- */
+
+static const char null_name[LINE_SIZE] = "NULL", curve_name[LINE_SIZE] = "CURVE";
+
+/* CURVE's server sets the byte behind the mechanism. */
+static void name_mechanism(sw_inbound *session, bool is_curve)
 {
-    return session->listener->options.secret_key == NULL ? "NULL" : "CURVE";
+    uint8_t rest[SW_GREETING - MECHANISM] = {[LINE_SIZE] = is_curve};
+    memcpy(rest, is_curve ? curve_name : null_name, LINE_SIZE);
+    session->is_curve = is_curve;
+    session->is_named = true;
+    sw_output_bytes(session, rest, sizeof(rest));
 }
 
-/* "Version Negotiation": 3.1. CURVE's server sets the byte behind the mechanism. */
+/* Where both mechanisms are allowed, ours is named once the peer has named its own: libzmq does so
+ * as soon as it knows our version. */
 void sw_handshake_begin(sw_inbound *session)
 {
-    uint8_t greeting[SW_GREETING] = {0xff, [9] = 0x7f, [10] = 3, [11] = 1};
-    const char *mechanism = mechanism_of(session);
-    memcpy(greeting + MECHANISM, mechanism, strlen(mechanism));
-    greeting[MECHANISM + LINE_SIZE] = session->listener->options.secret_key != NULL;
-    sw_output_bytes(session, greeting, sizeof(greeting));
+    static const uint8_t version[MECHANISM] = {0xff, [9] = 0x7f, [10] = 3, [11] = 1};
+    const sw_listener_options *options = &session->listener->options;
+    sw_output_bytes(session, version, sizeof(version));
+    if (options->secret_key == NULL || !options->allows_null)
+        name_mechanism(session, options->secret_key != NULL);
 }
 
 /* --- the owner --- */
@@ -70,11 +80,10 @@ static void subscribe_to_all(sw_inbound *session)
 
 static void send_ready(sw_inbound *session)
 {
-    const sw_listener_options *options = &session->listener->options;
     uint8_t ready[SW_CURVE_READY + SW_METADATA_SIZE], metadata[SW_METADATA_SIZE];
-    size_t size = sw_metadata_write(options->type, metadata);
-    size_t head = options->secret_key != NULL ? SW_CURVE_READY : strlen("\5READY");
-    if (options->secret_key != NULL) {
+    size_t size = sw_metadata_write(session->listener->options.type, metadata);
+    size_t head = session->is_curve ? SW_CURVE_READY : strlen("\5READY");
+    if (session->is_curve) {
         sw_curve_ready(&session->curve, (sw_view){(const char *)metadata, size}, ready);
     } else {
         memcpy(ready, "\5READY", head);
@@ -183,19 +192,25 @@ static bool take_greeting(sw_inbound *session)
         sw_handshake_fail(session, not_zmtp);
         return false;
     }
+    /* Our own client (net/zmtp.c) stops there until it knows our mechanism. It has only NULL. */
+    if (size == MECHANISM && !session->is_named)
+        name_mechanism(session, false);
     return size == SW_GREETING;
 }
 
 static void on_greeting(sw_inbound *session)
 {
-    char mechanism[LINE_SIZE] = {0};
-    memcpy(mechanism, mechanism_of(session), strlen(mechanism_of(session)));
-    if (memcmp(session->greeting + MECHANISM, mechanism, LINE_SIZE) != 0) {
+    const uint8_t *name = session->greeting + MECHANISM;
+    if (!session->is_named)
+        name_mechanism(session, memcmp(name, curve_name, LINE_SIZE) == 0);
+    if (session->step == SW_STEP_ENDED)
+        return;
+    if (memcmp(name, session->is_curve ? curve_name : null_name, LINE_SIZE) != 0) {
         sw_handshake_fail(session, "the peer uses another mechanism: CURVE or none");
         return;
     }
     session->minor = session->greeting[10] > 3 ? 1 : session->greeting[11];
-    session->step = session->listener->options.secret_key != NULL ? SW_STEP_HELLO : SW_STEP_READY;
+    session->step = session->is_curve ? SW_STEP_HELLO : SW_STEP_READY;
     session->curve = (sw_curve){0};
 }
 

@@ -46,7 +46,7 @@ void sw_inbound_set_message_max(sw_inbound *session, size_t bytes)
 
 const uint8_t *sw_inbound_key(const sw_inbound *session)
 {
-    return session->listener->options.secret_key == NULL ? NULL : session->curve.client;
+    return session->is_curve ? session->curve.client : NULL;
 }
 
 int64_t sw_inbound_uid(const sw_inbound *session)

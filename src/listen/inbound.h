@@ -34,6 +34,7 @@ typedef struct sw_listener_owner {
 typedef struct sw_listener_options {
     sw_socket_type type;
     const uint8_t *secret_key; /* of CURVE, 32 bytes; NULL: the mechanism is NULL */
+    bool allows_null;          /* beside CURVE: each peer chooses */
     bool is_network;
     sw_share share;
     size_t message_max;     /* bytes of a message, all its frames together */
@@ -81,7 +82,7 @@ void *sw_inbound_user(const sw_inbound *session);
 /* The bound of a message, if it is to differ from the listener's. */
 void sw_inbound_set_message_max(sw_inbound *session, size_t bytes);
 
-/* The peer's public key, 32 bytes; NULL without CURVE. */
+/* The peer's public key, 32 bytes; NULL if it came without CURVE. */
 const uint8_t *sw_inbound_key(const sw_inbound *session);
 /* The uid of its process; -1 on tcp. */
 int64_t sw_inbound_uid(const sw_inbound *session);

@@ -49,11 +49,6 @@ void sw_output_handshake(sw_inbound *session, const void *body, size_t size)
 
 /* --- encrypted: libzmq sends and expects a MESSAGE as a frame without flags --- */
 
-static bool is_encrypted(const sw_inbound *session)
-{
-    return session->listener->options.secret_key != NULL;
-}
-
 static bool seal_small(sw_inbound *session, uint8_t flags, const void *data, size_t size)
 {
     uint8_t sealed[SW_CURVE_OVERHEAD + SW_UNSENT_COPIED];
@@ -92,7 +87,7 @@ static bool seal_large(sw_inbound *session, uint8_t flags, zmq_msg_t *frame)
 
 void sw_output_command(sw_inbound *session, const void *body, size_t size)
 {
-    if (is_encrypted(session))
+    if (session->is_curve)
         seal_small(session, SW_CURVE_COMMAND, body, size);
     else
         sw_output_handshake(session, body, size);
@@ -102,7 +97,7 @@ static bool append_message_frame(sw_inbound *session, zmq_msg_t *frame, bool mor
 {
     size_t size = zmq_msg_size(frame);
     uint8_t flags = more ? SW_CURVE_MORE : 0;
-    if (!is_encrypted(session))
+    if (!session->is_curve)
         return append_head(session, more ? SW_FRAME_MORE : 0, size) && append_frame(session, frame);
     return size <= SW_UNSENT_COPIED ? seal_small(session, flags, zmq_msg_data(frame), size)
                                     : seal_large(session, flags, frame);

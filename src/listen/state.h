@@ -44,6 +44,8 @@ struct sw_inbound {
     int fd;
     uint8_t step;      /* sw_step */
     uint8_t minor;     /* the peer's version is 3.minor */
+    bool is_curve;     /* its mechanism; otherwise NULL */
+    bool is_named;     /* our half of the greeting names the mechanism */
     bool reads_errors; /* it tries again after an ERROR */
     bool was_asked;    /* admit was called */
     bool is_dirty;     /* on the list of those to be written */

@@ -127,7 +127,7 @@ static sw_arrival take_frame(sw_inbound *session, sw_frame *from, sw_message *me
     uint8_t flags = from->flags & (SW_FRAME_MORE | SW_FRAME_COMMAND), *data = from->data;
     size_t size = from->size;
     zmq_msg_t frame;
-    if (session->listener->options.secret_key != NULL) {
+    if (session->is_curve) {
         if (!sw_curve_open(&session->curve, data, size, &flags)) {
             sw_inbound_end(session);
             return SW_ARRIVAL_NONE;
@@ -214,7 +214,7 @@ static size_t frame_bound(sw_inbound *session)
                           listener->owner.answers(listener->owner.context, session);
         bound = room < bound && !may_exceed ? room : bound;
     }
-    return bound + (listener->options.secret_key != NULL ? SW_CURVE_OVERHEAD : 0);
+    return bound + (session->is_curve ? SW_CURVE_OVERHEAD : 0);
 }
 
 sw_arrival sw_inbound_next(sw_inbound *session, sw_message *message)

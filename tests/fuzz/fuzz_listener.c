@@ -1,6 +1,6 @@
 /* What a stranger may send to a listener: from the greeting on, or behind a good greeting, or
- * behind a whole handshake, to a ROUTER or an XPUB, with NULL or CURVE. Messages keep to the bound,
- * nothing comes behind a violation, and nothing stays in a holding. */
+ * behind a whole handshake, to a ROUTER or an XPUB, with NULL, CURVE or both. Messages keep to the
+ * bound, nothing comes behind a violation, and nothing stays in a holding. */
 #include "listen/state.h"
 
 #include <signal.h>
@@ -42,7 +42,7 @@ static void on_lost(void *context, sw_inbound *session)
 
 static sw_listeners *all;
 static sw_loop *loop;
-static sw_listener *listeners[4];
+static sw_listener *listeners[8];
 
 static void open_listeners(void)
 {
@@ -53,9 +53,10 @@ static void open_listeners(void)
     sw_listen_limits_derive(&options.limits, 1000, 100, 100);
     loop = sw_loop_new();
     all = loop == NULL ? NULL : sw_listeners_new(loop, &options);
-    for (int i = 0; i < 4 && all != NULL; i++) {
+    for (int i = 0; i < 8 && all != NULL; i++) {
         const sw_listener_options o = {.type = i & 1 ? SW_SOCKET_XPUB : SW_SOCKET_ROUTER,
-                                       .secret_key = i & 2 ? secret_key : NULL,
+                                       .secret_key = i & 6 ? secret_key : NULL,
+                                       .allows_null = i & 4,
                                        .share = SW_SHARE_LOCAL,
                                        .message_max = MESSAGE_MAX,
                                        .unsent_bytes = 10000,
@@ -100,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (all == NULL)
         open_listeners();
-    sw_listener_adopt(listeners[data[0] & 3], fds[1]);
+    sw_listener_adopt(listeners[(data[0] & 3) | (data[0] >> 2 & 4)], fds[1]);
     if (data[0] & 4)
         shake(fds[0], data[0]);
     size_t half = 1 + (size - 1) / 2; /* in two parts, so that frames are cut */

@@ -79,6 +79,8 @@ static void on_lost(void *context, sw_inbound *session)
 
 static const sw_listener_owner owner = {NULL, admit, on_read, on_lost, NULL};
 
+static bool allows_null; /* the next listener with CURVE takes peers without it, too */
+
 static void start(sw_socket_type type, bool curve, const char *where)
 {
     sw_error error = {0};
@@ -87,7 +89,8 @@ static void start(sw_socket_type type, bool curve, const char *where)
     if (options.limits.handshakes == 0)
         sw_listen_limits_derive(&options.limits, 10000, 256, 1000);
     sw_listener_options o = {.type = type,
-                             .secret_key = curve ? secret_key : NULL,
+                             .secret_key = curve || allows_null ? secret_key : NULL,
+                             .allows_null = allows_null,
                              .is_network = sw_endpoint_is_network(where),
                              .share = SW_SHARE_NETWORK,
                              .message_max = MESSAGE_MAX,
@@ -481,6 +484,110 @@ static void test_own_client(void **state)
     sw_zmtp_close(&zmtp, 0);
 }
 
+/* --- both mechanisms --- */
+
+/* One listener takes peers with CURVE and without. */
+static void test_both(void **state)
+{
+    (void)state;
+    allows_null = true;
+    for (int curve = 0; curve < 2; curve++) {
+        exchange(ipc(), curve == 1, ZMQ_DEALER);
+        exchange(ipc(), curve == 1, ZMQ_REQ);
+        exchange("tcp://127.0.0.1:*", curve == 1, ZMQ_DEALER);
+    }
+    test_own_client(state);
+    stop(state);
+    allows_null = false;
+}
+
+static void test_both_for_events(void **state)
+{
+    (void)state;
+    allows_null = true;
+    test_subscriber(state);
+    test_publisher(state);
+    allows_null = false;
+}
+
+static int connect_raw(void)
+{
+    sw_address address;
+    assert_true(sw_address_parse(endpoint, &address));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address.storage, address.size), 0);
+    return fd;
+}
+
+static const char greeting[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\1CURVE";
+
+/* Bytes that the listener has sent, as many as there are; -1: it has hung up. */
+static ssize_t read_greeting(int fd, char bytes[64])
+{
+    ssize_t size = recv(fd, bytes, 64, MSG_PEEK | MSG_DONTWAIT);
+    return size == 0 ? -1 : size < 0 ? 0 : size;
+}
+
+/* It does not name its mechanism before the peer has: byte by byte or in one piece. */
+static void test_peer_names_it_first(void **state)
+{
+    (void)state;
+    char bytes[64];
+    allows_null = true;
+    start(SW_SOCKET_ROUTER, true, ipc());
+    allows_null = false;
+    int fd = connect_raw();
+    UNTIL(read_greeting(fd, bytes) == 12);
+    for (int i = 0; i < 11; i++) {
+        assert_int_equal(write(fd, greeting + i, 1), 1);
+        turn(0);
+        turn(0);
+    }
+    assert_int_equal(read_greeting(fd, bytes), 12);
+    assert_int_equal(write(fd, greeting + 11, sizeof(greeting) - 11), sizeof(greeting) - 11);
+    UNTIL(read_greeting(fd, bytes) == 64);
+    assert_string_equal(bytes + 12, "CURVE");
+    assert_int_equal(bytes[32], 1);
+    close(fd);
+}
+
+/* A peer that waits for it behind the version has only NULL, as our own client. */
+static void test_peer_that_waits(void **state)
+{
+    (void)state;
+    char bytes[64];
+    allows_null = true;
+    start(SW_SOCKET_ROUTER, true, ipc());
+    allows_null = false;
+    int fd = connect_raw();
+    assert_int_equal(write(fd, greeting, 12), 12);
+    UNTIL(read_greeting(fd, bytes) == 64);
+    assert_string_equal(bytes + 12, "NULL");
+    assert_int_equal(bytes[32], 0);
+    assert_int_equal(write(fd, greeting + 12, 52), 52);
+    UNTIL(sw_listener_get_counters(listener)->handshakes_failed == 1);
+    assert_string_equal(sw_listener_take_failure(listener), "the peer uses another mechanism: CURVE or none");
+    assert_int_equal(asked, 0);
+    close(fd);
+}
+
+/* Neither of the two. */
+static void test_third_mechanism(void **state)
+{
+    (void)state;
+    char plain[64];
+    allows_null = true;
+    start(SW_SOCKET_ROUTER, true, ipc());
+    allows_null = false;
+    memcpy(plain, greeting, sizeof(plain));
+    memcpy(plain + 12, "PLAIN", 5);
+    int fd = connect_raw();
+    assert_int_equal(write(fd, plain, sizeof(plain)), sizeof(plain));
+    UNTIL(sw_listener_get_counters(listener)->handshakes_failed == 1);
+    assert_int_equal(asked, 0);
+    close(fd);
+}
+
 static int prepare(void **state)
 {
     (void)state;
@@ -509,6 +616,11 @@ int main(void)
         cmocka_unit_test_teardown(test_mismatch, stop),
         cmocka_unit_test_teardown(test_wrong_socket, stop),
         cmocka_unit_test_teardown(test_own_client, stop),
+        cmocka_unit_test(test_both),
+        cmocka_unit_test(test_both_for_events),
+        cmocka_unit_test_teardown(test_peer_names_it_first, stop),
+        cmocka_unit_test_teardown(test_peer_that_waits, stop),
+        cmocka_unit_test_teardown(test_third_mechanism, stop),
     };
     return cmocka_run_group_tests(tests, prepare, clean_up);
 }
