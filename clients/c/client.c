@@ -45,6 +45,7 @@ static sw_code take_options(const sw_client_options *given, sw_client_options *o
     if (from.reply_max > 0)
         options->reply_max = from.reply_max < INT32_MAX ? from.reply_max : INT32_MAX;
     options->key_file = from.key_file;
+    options->key_on_ipc = from.key_on_ipc;
     return SW_OK;
 }
 
@@ -84,6 +85,7 @@ static sw_code open_link(sw_client *client, const char *endpoints, sw_error *err
     size_t largest = options->reply_max > MESSAGE_MAX ? options->reply_max : MESSAGE_MAX;
     const sw_link_options link = {.endpoints = endpoints,
                                   .key_file = options->key_file,
+                                  .key_on_ipc = options->key_on_ipc,
                                   .connect_ms = options->connect_ms,
                                   .message_max = largest + SW_HEADER_MAX + SW_COMPACT_PREFIX,
                                   .receive_max =

@@ -1,6 +1,7 @@
 /* Where a client's key comes from, see client_key.h. */
 #include "c/client_key.h"
 #include "base/error.h"
+#include "c/endpoints.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,4 +39,9 @@ void sw_client_key_clear(sw_client_key *key)
 bool sw_client_key_is_set(const sw_client_key *key)
 {
     return key->file.public_key[0] != '\0';
+}
+
+const sw_key_file *sw_client_key_for(const sw_client_key *key, const char *endpoint)
+{
+    return sw_client_key_is_set(key) && (key->on_ipc || sw_endpoint_is_tcp(endpoint)) ? &key->file : NULL;
 }

@@ -35,8 +35,9 @@ sw_code sw_link_init(sw_link *link, const sw_link_options *options, const sw_lin
     *link = (sw_link){.options = *options, .owner = *owner, .epoll = -1};
     link->watched[0].fd = link->watched[1].fd = -1;
     sw_code code = sw_endpoints_parse(&link->endpoints, options->endpoints, "SITEWIRE_ENDPOINT", error);
-    if (code == SW_OK && has_tcp(&link->endpoints))
+    if (code == SW_OK && (options->key_on_ipc || has_tcp(&link->endpoints)))
         code = sw_client_key_find(&link->key, options->key_file, error);
+    link->key.on_ipc = options->key_on_ipc;
     if (code == SW_OK && (link->context = zmq_ctx_new()) == NULL)
         code = sw_fail(error, SW_RESOURCE_EXHAUSTED, "ZeroMQ context: %s", zmq_strerror(zmq_errno()));
     return code;
@@ -118,7 +119,7 @@ bool sw_link_send(sw_link *link, sw_message *message)
 
 static bool is_encrypted(const sw_link *link)
 {
-    return sw_client_key_is_set(&link->key) && sw_endpoint_is_tcp(sw_link_endpoint(link));
+    return sw_client_key_for(&link->key, sw_link_endpoint(link)) != NULL;
 }
 
 static bool refresh_key(sw_link *link)
@@ -182,7 +183,7 @@ static bool open_dealer(sw_link *link)
 {
     /* What waits to be sent has no bound of its own: the number of calls has one. */
     sw_dealer_options options = {.context = link->context,
-                                 .key = is_encrypted(link) ? &link->key.file : NULL,
+                                 .key = sw_client_key_for(&link->key, sw_link_endpoint(link)),
                                  .server = &link->server,
                                  .message_max = link->options.message_max,
                                  .unsent_max = SIZE_MAX,
@@ -250,7 +251,7 @@ static const char *reason_of(int error)
  * public key, which looks the same as a dead network. */
 static void fail_handshake(sw_link *link, sw_zmtp_state how, int64_t now_us)
 {
-    bool encrypted = is_encrypted(link);
+    bool encrypted = sw_client_key_for(&link->key, sw_link_endpoint(link)) != NULL;
     char reason[sizeof(link->reason)] = "the handshake failed (no sitewire broker?)";
     bool refused = false;
     if (how == SW_ZMTP_REFUSED && encrypted) {
@@ -265,7 +266,7 @@ static void fail_handshake(sw_link *link, sw_zmtp_state how, int64_t now_us)
         snprintf(
             reason, sizeof(reason),
             encrypted
-                ? "it is not encrypted (--curve off), but we have a key: set SITEWIRE_KEY=off"
+                ? "it does not use CURVE (--curve off, or no --key), but we have a key: set SITEWIRE_KEY=off"
                 : "it demands a key: set SITEWIRE_KEY to your key file; `sitewire key enroll` makes one");
         refused = true;
     } else if (how == SW_ZMTP_HUNG_UP && encrypted) {

@@ -35,6 +35,7 @@ typedef struct sw_link_owner {
 typedef struct sw_link_options {
     const char *endpoints; /* NULL: $SITEWIRE_ENDPOINT */
     const char *key_file;  /* NULL: the default, see client_key.h */
+    bool key_on_ipc;       /* the key is shown on ipc, too */
     int64_t connect_ms;    /* before an endpoint that does not answer is left */
     size_t message_max;    /* bytes of a message that comes in */
     int receive_max;       /* messages that wait to be read */

@@ -30,7 +30,9 @@ static const sw_option options[] = {
     {"events", 0, SW_OPTION_STRING, &given.events, "", 0, 0, "ENDPOINTS",
      "where they publish events, to hear of work at once; without it, ask each --poll-ms", SW_RESTART},
     {"key", 'k', SW_OPTION_STRING, &given.key, "", 0, 0, "FILE",
-     "the runner's key, for tcp; `sitewire key enroll` makes one", SW_RESTART},
+     "the runner's key, for all endpoints; `sitewire key enroll` makes one; without it, the uid on ipc says "
+     "who claims",
+     SW_RESTART},
     {"enroll", 0, SW_OPTION_STRING, &given.enroll, "", 0, 0, "CODE",
      "makes the key of --key, unless it is there, and enrolls it with this code of `sitewire key invite`; "
      "SITEWIRE_ENROLL hides it from other users",
@@ -218,16 +220,15 @@ static sw_code validate(void *context, sw_error *error)
     return code == SW_OK ? check_user(error) : code;
 }
 
-static bool uses_key(void)
+static bool has_key(void)
 {
-    return *given.key != '\0' &&
-           (strstr(given.endpoint, "tcp://") != NULL || strstr(given.events, "tcp://") != NULL);
+    return *given.key != '\0' && strcmp(given.key, "off") != 0;
 }
 
 static sw_code read_key(sw_key_file *key, sw_error *error)
 {
     memset(key, 0, sizeof(*key));
-    return uses_key() ? sw_key_file_read(given.key, key, error) : SW_OK;
+    return has_key() ? sw_key_file_read(given.key, key, error) : SW_OK;
 }
 
 static void check(void *context, sw_check *check)
@@ -282,8 +283,8 @@ static sw_code start(void *context, sw_error *error)
         sw_loop_fd(p->loop, sw_program_fd(), ZMQ_POLLIN, sw_program_process, NULL) != SW_OK ||
         (p->patience = sw_loop_timer(p->loop, end_jobs, p)) == NULL)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    const sw_client_options client = {.size = sizeof(client),
-                                      .key_file = *given.key == '\0' ? NULL : given.key};
+    const sw_client_options client = {
+        .size = sizeof(client), .key_file = *given.key == '\0' ? NULL : given.key, .key_on_ipc = has_key()};
     sw_code code = enroll(error);
     if (code == SW_OK)
         code = read_key(&p->key, error);

@@ -43,6 +43,9 @@ typedef struct sw_client_options {
      * (mode 0600 or 0400). Default: $SITEWIRE_KEY, or ~/.config/sitewire/key if it exists.
      * "off": no encryption. */
     const char *key_file;
+    /* Shows the key on ipc:// endpoints, too. Otherwise the broker knows a caller there by the uid
+     * of its process. */
+    bool key_on_ipc;
 } sw_client_options;
 
 /* Opens a client. `endpoints` is a comma-separated list in order of preference,

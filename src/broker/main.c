@@ -33,12 +33,12 @@ static const sw_option options[] = {
     {"instance", 'i', SW_OPTION_STRING, &broker_options.instance, NULL, 0, 0, "NAME",
      "unique name of this broker; without it one is made from the process id", SW_RESTART},
     {"curve", 0, SW_OPTION_CHOICE, &broker_options.curve, "on", 0, 0, "on|off",
-     "encryption of tcp; with it, a caller's key says who calls", SW_RESTART},
+     "encryption of tcp, where a caller's key says who calls; on ipc each peer chooses", SW_RESTART},
     {"key", 'k', SW_OPTION_STRING, &broker_options.key, NULL, 0, 0, "FILE",
-     "this broker's key, for tcp; `sitewire key new FILE` makes one", SW_RESTART},
-    {"service-keys", 0, SW_OPTION_STRING, &broker_options.service_keys, NULL, 0, 0, "FOLDER",
-     "certificates of the keys that may serve and publish on tcp, each with the names of its services",
+     "this broker's key, for tcp and for peers on ipc that use theirs; `sitewire key new FILE` makes one",
      SW_RESTART},
+    {"service-keys", 0, SW_OPTION_STRING, &broker_options.service_keys, NULL, 0, 0, "FOLDER",
+     "certificates of the keys that may serve and publish, each with the names of its services", SW_RESTART},
     {"local-users", 0, SW_OPTION_STRING, &broker_options.local_users, NULL, 0, 0, "UID=USER,...",
      "the user that a process on ipc calls as, by its uid; the uid * is any other", SW_RESTART},
     {"local-services", 0, SW_OPTION_STRING, &broker_options.local_services, NULL, 0, 0, "UID=NAME,...",
@@ -163,17 +163,16 @@ static sw_code validate(void *context, sw_error *error)
     return SW_OK;
 }
 
-/* The key file, when it is used. */
 static sw_code read_key(sw_key_file *key, sw_error *error)
 {
     memset(key, 0, sizeof(*key));
-    return uses_tcp() && is_encrypted() ? sw_key_file_read(broker_options.key, key, error) : SW_OK;
+    return is_empty(broker_options.key) ? SW_OK : sw_key_file_read(broker_options.key, key, error);
 }
 
 static sw_code check_service_keys(sw_error *error)
 {
     sw_cert_store *store = NULL;
-    if (!services_use_tcp() || !is_encrypted())
+    if (is_empty(broker_options.key) || is_empty(broker_options.service_keys))
         return SW_OK;
     sw_code code = sw_cert_store_new(broker_options.service_keys, &store, error);
     sw_cert_store_destroy(&store);

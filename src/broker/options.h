@@ -17,7 +17,7 @@ typedef struct sw_broker_options {
     const char *local_services;
     const char *curve;        /* "on" or "off": encryption of tcp; NULL: on */
     const char *key;          /* file with the broker's key */
-    const char *service_keys; /* folder of certificates that may serve and publish on tcp */
+    const char *service_keys; /* folder of certificates that may serve and publish */
     int64_t auth_cache_ms;    /* how long a verdict holds while the user service is away */
     int64_t handshake_ms;     /* time limit of a handshake */
     int64_t message_max;      /* bytes of a message */

@@ -60,7 +60,7 @@ sw_dealer *sw_dealer_open(const char *endpoint, const sw_dealer_options *o)
     sw_dealer *dealer = calloc(1, sizeof(*dealer));
     if (dealer == NULL)
         return NULL;
-    bool encrypted = o->key != NULL && strncmp(endpoint, "tcp://", 6) == 0, good;
+    bool encrypted = o->key != NULL, good;
     if (!encrypted && sw_address_parse(endpoint, &address)) {
         good = (dealer->zmtp = sw_zmtp_connect(&address, o->message_max, o->unsent_max)) != NULL;
     } else if ((good = open_socket(dealer, endpoint, o, encrypted))) {

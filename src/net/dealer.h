@@ -19,7 +19,7 @@ typedef struct sw_dealer sw_dealer;
 
 typedef struct sw_dealer_options {
     void *context;            /* of libzmq */
-    const sw_key_file *key;   /* for tcp; NULL: it is not encrypted */
+    const sw_key_file *key;   /* NULL: it is not encrypted */
     sw_server_choice *server; /* NULL: the first broker key of `key` */
     size_t message_max;       /* bytes of a received frame */
     size_t unsent_max;        /* bytes that may wait to be sent; libzmq counts messages: */

@@ -16,7 +16,7 @@ typedef struct sw_registration {
     void *zmq;
     sw_dispatch *dispatch;
     const char *instance, *version;
-    sw_key_file *key;     /* for tcp; NULL: it is not encrypted */
+    sw_key_file *key;     /* NULL: nothing is encrypted */
     const char *key_file; /* where it is from: each connection reads it again */
     uint32_t capacity;
     int64_t heartbeat_ms;

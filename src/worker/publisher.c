@@ -69,13 +69,12 @@ sw_code sw_publisher_open(sw_publisher *publisher, sw_error *error)
     if (r->key != NULL)
         sw_key_file_refresh(r->key_file, r->key);
     void *socket = publisher->socket = zmq_socket(r->zmq, ZMQ_PUB);
-    bool encrypted = r->key != NULL && strncmp(publisher->endpoint, "tcp://", 6) == 0;
     bool good =
         socket != NULL && set_int(socket, ZMQ_LINGER, LINGER_MS) && set_int(socket, ZMQ_IPV6, 1) &&
         set_int(socket, ZMQ_SNDHWM, HIGH_WATER) && set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) &&
         set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX) && set_int(socket, ZMQ_HEARTBEAT_IVL, 2000) &&
         set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 8000) &&
-        (!encrypted || sw_key_use_as_client(socket, r->key, &publisher->server)) &&
+        (r->key == NULL || sw_key_use_as_client(socket, r->key, &publisher->server)) &&
         (publisher->monitor = sw_monitor_open(r->zmq, socket, EVENTS)) != NULL &&
         sw_loop_fd(r->loop, sw_socket_fd(publisher->monitor), ZMQ_POLLIN, on_monitor, publisher) == SW_OK;
     if (good && zmq_connect(socket, publisher->endpoint) == 0)

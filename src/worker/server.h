@@ -15,7 +15,7 @@ typedef struct sw_server_options {
     const char *version;
     const char *endpoints; /* backends of the brokers, comma-separated: all are connected */
     const char *publish;   /* where brokers accept events, the same way; NULL or "": none */
-    const char *key_file;  /* its key file, for tcp endpoints; NULL or "": tcp is not encrypted */
+    const char *key_file;  /* its key file, for all endpoints; NULL or "": nothing is encrypted */
     uint32_t capacity;     /* calls at once per broker; 0 means 256 */
     int64_t heartbeat_ms;  /* 0 means 500 */
     size_t payload_max;    /* bytes of a request; 0 means 4 MiB */

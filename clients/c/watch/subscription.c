@@ -100,7 +100,7 @@ static bool open_sockets(sw_subscription *subscription)
 {
     const sw_subscription_options *options = &subscription->options;
     const char *endpoint = sw_subscription_endpoint(subscription);
-    bool encrypted = sw_client_key_is_set(options->key) && sw_endpoint_is_tcp(endpoint);
+    bool encrypted = sw_client_key_for(options->key, endpoint) != NULL;
     int64_t message_max = MESSAGE_MAX;
     void *socket = subscription->socket = zmq_socket(options->context, ZMQ_SUB);
     bool good = socket != NULL && set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_RCVHWM, UNREAD_MAX) &&

@@ -307,7 +307,8 @@ static bool has_tcp(const char *endpoints)
     return endpoints != NULL && strstr(endpoints, "tcp://") != NULL;
 }
 
-static sw_code read_key(sw_auth *auth, const sw_broker_options *options, sw_error *error)
+/* What tcp needs. */
+static sw_code check_tcp(sw_auth *auth, const sw_broker_options *options, sw_error *error)
 {
     bool backend = has_tcp(options->backend) || has_tcp(options->publish);
     if (!backend && !has_tcp(options->frontend) && !has_tcp(options->events))
@@ -317,6 +318,7 @@ static sw_code read_key(sw_auth *auth, const sw_broker_options *options, sw_erro
                "--curve off", NULL);
         return SW_OK;
     }
+    auth->is_curve = true;
     if (sw_view_of(options->key).size == 0)
         return sw_fail(error, SW_FAILED_PRECONDITION,
                        "tcp needs this broker's key: give --key FILE (`sitewire key new FILE` makes one), or "
@@ -325,11 +327,26 @@ static sw_code read_key(sw_auth *auth, const sw_broker_options *options, sw_erro
         return sw_fail(
             error, SW_FAILED_PRECONDITION,
             "a backend on tcp needs --service-keys FOLDER: the certificates of the services that may serve");
-    auth->is_curve = true;
-    sw_code code = sw_key_file_read(options->key, &auth->key, error);
+    return SW_OK;
+}
+
+static sw_code read_keys(sw_auth *auth, const sw_broker_options *options, sw_error *error)
+{
+    sw_code code = check_tcp(auth, options, error);
+    if (code != SW_OK || sw_view_of(options->key).size == 0)
+        return code;
+    code = sw_key_file_read(options->key, &auth->key, error);
     if (code == SW_OK)
         sw_key_from_text(auth->key.secret_key, auth->secret_key);
-    return code == SW_OK && backend ? sw_cert_store_new(options->service_keys, &auth->services, error) : code;
+    return code == SW_OK && sw_view_of(options->service_keys).size > 0
+               ? sw_cert_store_new(options->service_keys, &auth->services, error)
+               : code;
+}
+
+const uint8_t *sw_auth_secret_key(const sw_auth *auth, bool is_network)
+{
+    bool has_key = auth->key.secret_key[0] != '\0';
+    return has_key && (auth->is_curve || !is_network) ? auth->secret_key : NULL;
 }
 
 static sw_code read_options(sw_auth *auth, const sw_broker_options *options, sw_error *error)
@@ -341,7 +358,7 @@ static sw_code read_options(sw_auth *auth, const sw_broker_options *options, sw_
     sw_code code = sw_local_users_read(&auth->local_users, options->caller, options->local_users, error);
     if (code == SW_OK)
         code = sw_offers_check(options->local_services, error);
-    return code == SW_OK ? read_key(auth, options, error) : code;
+    return code == SW_OK ? read_keys(auth, options, error) : code;
 }
 
 sw_code sw_auth_open(sw_auth *auth, const sw_auth_owner *owner, const sw_broker_options *options,

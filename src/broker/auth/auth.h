@@ -1,7 +1,7 @@
-/* Who calls, and what they may call. On tcp a caller is identified by its public key, on ipc by
- * its uid; the user service says which user that is. auth.c says who comes in and judges
- * callers, user_query.c asks the user service. Pure functions of time: callers pass `now_us`. Used
- * by the files of io/. */
+/* Who calls, and what they may call. A caller with CURVE is identified by its public key, one on
+ * ipc without it by its uid; the user service says which user that is. auth.c says who comes in and
+ * judges callers, user_query.c asks the user service. Pure functions of time: callers pass
+ * `now_us`. Used by the files of io/. */
 #ifndef SW_BROKER_AUTH_H
 #define SW_BROKER_AUTH_H
 
@@ -27,9 +27,9 @@ typedef struct sw_auth_owner {
 typedef struct sw_auth {
     sw_auth_owner owner;
     const sw_core *core;
-    sw_key_file key; /* the broker's own; empty without CURVE */
+    sw_key_file key; /* the broker's own; empty: nobody can use CURVE */
     uint8_t secret_key[32];
-    bool is_curve; /* tcp is encrypted, and its callers are identified by their keys */
+    bool is_curve; /* tcp demands CURVE */
     int64_t cache_us;
     int64_t now_us; /* of the last sw_auth_idle or reply */
     sw_local_users local_users;
@@ -59,6 +59,9 @@ int64_t sw_auth_next_us(const sw_auth *auth);
 /* The reply to owner.call, or its failure: see user_query.h. */
 void sw_auth_reply(sw_auth *auth, uint64_t call_id, sw_view header, sw_view payload, int64_t now_us);
 void sw_auth_failed(sw_auth *auth, uint64_t call_id, int64_t now_us);
+
+/* The key with which a listener for tcp, or for ipc, offers CURVE; NULL: it does not. */
+const uint8_t *sw_auth_secret_key(const sw_auth *auth, bool is_network);
 
 /* A caller whose handshake is done: finds its identity. With CURVE its key needs a good verdict to
  * come in. Without, it comes in and its calls are judged: the kernel vouches for a local user while

@@ -9,7 +9,7 @@ typedef struct sw_caller {
     sw_waiter waiter; /* while its handshake waits */
     /* What the handshake has shown. */
     bool is_network;       /* tcp; otherwise ipc */
-    bool is_curve;         /* encrypted: `key` identifies the caller */
+    bool is_curve;         /* encrypted: `key` identifies the caller, whatever its uid */
     int64_t uid;           /* of its process; -1 on tcp */
     char key[SW_KEY_SIZE]; /* its public key; "" without CURVE */
     /* What auth.c makes of it. */

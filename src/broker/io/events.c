@@ -93,7 +93,8 @@ sw_listener *sw_events_listener(sw_events *events, bool publishers, bool network
     sw_share client = network ? SW_SHARE_NETWORK : SW_SHARE_LOCAL;
     const sw_listener_options options = {
         .type = publishers ? SW_SOCKET_XSUB : SW_SOCKET_XPUB,
-        .secret_key = network && events->auth->is_curve ? events->auth->secret_key : NULL,
+        .secret_key = sw_auth_secret_key(events->auth, network),
+        .allows_null = !network,
         .is_network = network,
         .share = publishers ? SW_SHARE_SERVICES : client,
         .message_max = publishers ? (size_t)events->options->message_max : REQUEST_MAX,

@@ -110,19 +110,21 @@ static sw_listener_options options_of(const sw_broker *broker, const sw_side *si
     const sw_broker_options *options = broker->options;
     bool is_frontend = side->is_frontend;
     sw_share client = side->is_network ? SW_SHARE_NETWORK : SW_SHARE_LOCAL;
+    bool is_encrypted = side->is_network && broker->auth.is_curve;
     /* At most a worker's capacity is unsent, each call with a CREDIT and a CANCEL. Pings are for
      * peers that surely have libzmq, which answers in a thread of its own; a peer with its own ZMTP
      * may be busy for longer. */
     return (sw_listener_options){
         .type = SW_SOCKET_ROUTER,
-        .secret_key = side->is_curve ? broker->auth.secret_key : NULL,
+        .secret_key = sw_auth_secret_key(&broker->auth, side->is_network),
+        .allows_null = !side->is_network,
         .is_network = side->is_network,
         .share = is_frontend ? client : SW_SHARE_SERVICES,
         .message_max = (size_t)options->message_max,
         .unsent_bytes = is_frontend ? (size_t)options->replies_bytes : SIZE_MAX,
         .unsent_messages = is_frontend ? (size_t)options->replies_max : 4 * (size_t)SW_CAPACITY_MAX,
         .counts_unsent = is_frontend,
-        .heartbeat_ms = side->is_curve ? SW_HEARTBEAT_MS : 0,
+        .heartbeat_ms = is_encrypted ? SW_HEARTBEAT_MS : 0,
         .silence_ms = SW_SILENCE_MS,
     };
 }
@@ -135,11 +137,7 @@ static sw_listener *side_for(const listener_maker *maker, const char *option, bo
     sw_side *side = &broker->sides[2 * is_frontend + network];
     if (side->listener != NULL)
         return side->listener;
-    *side = (sw_side){.name = option,
-                      .owner = broker,
-                      .is_frontend = is_frontend,
-                      .is_network = network,
-                      .is_curve = network && broker->auth.is_curve};
+    *side = (sw_side){.name = option, .owner = broker, .is_frontend = is_frontend, .is_network = network};
     const sw_listener_options options = options_of(broker, side);
     sw_listener_owner owner = *maker->owner;
     owner.context = side;

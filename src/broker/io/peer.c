@@ -21,9 +21,9 @@ sw_peer *sw_peer_new(sw_side *side, sw_inbound *session)
     peer->number = SW_NONE;
     peer->caller.waiter.decide = decide;
     peer->caller.is_network = side->is_network;
-    peer->caller.is_curve = side->is_curve;
+    peer->caller.is_curve = sw_inbound_key(session) != NULL;
     peer->caller.uid = sw_inbound_uid(session);
-    if (sw_inbound_key(session) != NULL)
+    if (peer->caller.is_curve)
         sw_key_to_text(sw_inbound_key(session), peer->caller.key);
     sw_inbound_set_user(session, peer);
     return peer;

@@ -1,6 +1,6 @@
 /* The peers of the broker: clients at its frontend, workers at its backend. Each is one connection.
- * A listener has one mechanism, so the frontend and the backend each have one for ipc and one for
- * tcp: four sides. Used by the files that read from peers and send to them. */
+ * The frontend and the backend each have a listener for ipc, where a peer may come with or without
+ * CURVE, and one for tcp: four sides. Used by the files that read from peers and send to them. */
 #ifndef SW_BROKER_PEER_H
 #define SW_BROKER_PEER_H
 
@@ -13,7 +13,6 @@ typedef struct sw_side {
     void *owner;      /* the caller's; not used here */
     bool is_frontend;
     bool is_network; /* tcp; otherwise ipc */
-    bool is_curve;
     sw_listener *listener;
 } sw_side;
 

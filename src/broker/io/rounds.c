@@ -24,9 +24,9 @@ sw_admission sw_rounds_admit(void *context, sw_inbound *session)
         return SW_ADMISSION_WAIT;
     }
     if (!side->is_frontend)
-        return side->is_curve ? sw_auth_admit_service(&broker->auth, peer->caller.key,
-                                                      sw_inbound_address(session, address))
-                              : SW_ADMISSION_GOOD;
+        return peer->caller.is_curve ? sw_auth_admit_service(&broker->auth, peer->caller.key,
+                                                             sw_inbound_address(session, address))
+                                     : SW_ADMISSION_GOOD;
     sw_admission admission = sw_auth_admit(&broker->auth, &peer->caller, broker->now_us);
     if (sw_auth_is_stranger(&broker->auth, &peer->caller))
         sw_inbound_set_message_max(session, STRANGER_MAX);

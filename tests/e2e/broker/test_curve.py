@@ -194,6 +194,21 @@ class Curve(Base):
             self.assertEqual(self.who(key), (user, key.public))
         self.assertEqual(self.who(), (ADMIN, ""))
 
+    def test_key_on_ipc(self):
+        """A peer on ipc chooses: with CURVE it is its key, without it its uid."""
+        key, stranger = self.enroll("local@a.example"), self.system.key("stranger.key")
+        client = self.system.client(self.system.ipc, key)
+        self.addCleanup(client.close)
+        self.assertEqual(self.who(client=client), ("local@a.example", key.public))
+        self.assertEqual(self.who(), (ADMIN, ""))
+        self.assertEqual(self.answer_to_handshake(stranger, self.system.ipc), 400)
+        self.assertEqual(self.answer_to_handshake(stranger, self.system.backend), 400)
+        self.assertEqual(self.answer_to_handshake(stranger, self.system.events, zmq.SUB), 400)
+        self.assertEqual(self.answer_to_handshake(stranger, self.system.publish, zmq.PUB), 400)
+        self.assertEqual(self.answer_to_handshake(key, self.system.events, zmq.SUB), 200)
+        self.system.sql(f"UPDATE users.key SET revoked_at = now() WHERE public_key = '{key.public}'")
+        self.wait_refused(client, "revoked")
+
     def test_unknown_key(self):
         key = self.system.key("unknown.key")
         self.assert_refused(key, "not enrolled")

@@ -13,7 +13,7 @@ from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 import zmq  # noqa: E402
 
 USERS, REFERENTIAL = "sitewire.user.v1.Users", "sitewire.referential.v1.Referential"
-READY, DISCONNECT = b"\x01", b"\x06"
+READY, HEARTBEAT, DISCONNECT = b"\x01", b"\x05", b"\x06"
 PATIENCE = 10000
 
 
@@ -102,15 +102,25 @@ class Keys(unittest.TestCase):
     def tearDownClass(cls):
         cls.system.stop()
 
-    def connect(self):
+    def connect(self, endpoint=None):
         socket = zmq.Context.instance().socket(zmq.DEALER)
         self.addCleanup(socket.close, 0)
         self.key.use(socket)
-        socket.connect(self.system.tcp_backend)
+        socket.connect(endpoint or self.system.tcp_backend)
         return socket
 
     def test_another_services_name(self):
         socket = self.connect()
+        self.cannot_offer(socket)
+
+    def test_another_services_name_on_ipc(self):
+        """A key on ipc may offer what its certificate names, whatever its uid may."""
+        self.cannot_offer(self.connect(self.system.backend))
+        socket = self.connect(self.system.backend)
+        register(socket, "test.Good")
+        self.assertEqual(answer(socket)[0], HEARTBEAT)
+
+    def cannot_offer(self, socket):
         for name in (USERS, REFERENTIAL):
             register(socket, name)
             command, reason = answer(socket)
@@ -131,13 +141,23 @@ class Keys(unittest.TestCase):
         self.addCleanup(client.close)
         self.assertEqual(client.health("@referential-0"), "SERVING")
 
+    def start_users(self, instance, endpoint, services):
+        key = self.system.key(f"{instance}.key")
+        self.system.let_serve(key, services)
+        return self.system.start(instance, "sitewire-user", "--backend", endpoint, "--key", key.path, "--instance", instance,
+                                 "--database", f"{self.system.postgres.conninfo} user=sitewire_user")
+
     def test_a_service_says_why(self):
-        key = self.system.key("user-2.key")
-        self.system.let_serve(key, "test.*")
-        process = self.system.start("user-2", "sitewire-user", "--backend", self.system.tcp_backend, "--key", key.path,
-                                    "--database", f"{self.system.postgres.conninfo} user=sitewire_user")
+        process = self.start_users("user-2", self.system.tcp_backend, "test.*")
         wait_for(lambda: "registration refused by broker" in process.output(), "it is refused")
         self.assertIn(f"names test.*, not {USERS}", process.output())
+
+    def test_a_service_with_its_key_on_ipc(self):
+        process = self.start_users("user-3", self.system.backend, "test.*")
+        wait_for(lambda: "registration refused by broker" in process.output(), "its uid does not count")
+        self.assertIn(f"names test.*, not {USERS}", process.output())
+        self.start_users("user-4", self.system.backend, USERS)
+        wait_for(lambda: '"worker ready" instance=user-4' in self.system.processes["broker"].output(), "it serves")
         self.system.kill("user-2")
 
 
