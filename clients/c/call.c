@@ -120,7 +120,7 @@ static sw_code prepare(sw_client *client, const sw_call_spec *spec, const sw_cal
     header.destination = sw_view_of(options->destination);
     header.call_id = sw_pending_tag(call);
     header.credit = options->credit;
-    header.elsewhere = false;
+    header.elsewhere = client->link.endpoints.count > 1;
     header.time_left_ms = sw_pending_time_left_ms(call, call->started_us);
     return sw_pending_encode(call, &header, payload, error);
 }

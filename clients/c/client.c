@@ -46,6 +46,7 @@ static sw_code take_options(const sw_client_options *given, sw_client_options *o
         options->reply_max = from.reply_max < INT32_MAX ? from.reply_max : INT32_MAX;
     options->key_file = from.key_file;
     options->key_on_ipc = from.key_on_ipc;
+    options->spread = from.spread;
     return SW_OK;
 }
 
@@ -53,13 +54,16 @@ static sw_code take_options(const sw_client_options *given, sw_client_options *o
 
 static void on_up(void *context)
 {
-    sw_sender_ask_framing(&((sw_client *)context)->sender);
+    sw_client *client = context;
+    sw_sender_ask_framing(&client->sender);
+    sw_mover_up(&client->mover, sw_now_us());
 }
 
 static void on_down(void *context)
 {
     sw_client *client = context;
     sw_sender_reset(&client->sender);
+    sw_mover_down(&client->mover);
     sw_outcome_lost(client);
 }
 
@@ -83,21 +87,25 @@ static sw_code open_link(sw_client *client, const char *endpoints, sw_error *err
 {
     const sw_client_options *options = &client->options;
     size_t largest = options->reply_max > MESSAGE_MAX ? options->reply_max : MESSAGE_MAX;
-    const sw_link_options link = {.endpoints = endpoints,
-                                  .key_file = options->key_file,
-                                  .key_on_ipc = options->key_on_ipc,
-                                  .connect_ms = options->connect_ms,
-                                  .message_max = largest + SW_HEADER_MAX + SW_COMPACT_PREFIX,
-                                  .receive_max =
-                                      options->in_flight_max > 1000 ? (int)options->in_flight_max : 1000,
-                                  .random = &client->random};
+    const sw_link_options link = {
+        .endpoints = endpoints,
+        .key_file = options->key_file,
+        .key_on_ipc = options->key_on_ipc,
+        .spread = options->spread ? 1 + (uint64_t)sw_random_upto(&client->random, INT32_MAX) : 0,
+        .connect_ms = options->connect_ms,
+        .message_max = largest + SW_HEADER_MAX + SW_COMPACT_PREFIX,
+        .receive_max = options->in_flight_max > 1000 ? (int)options->in_flight_max : 1000,
+        .random = &client->random};
     const sw_link_owner owner = {.on_up = on_up,
                                  .on_down = on_down,
                                  .on_unreachable = on_unreachable,
                                  .on_readable = on_readable,
                                  .waits_since = waits_since,
                                  .context = client};
-    return sw_link_init(&client->link, &link, &owner, error);
+    sw_code code = sw_link_init(&client->link, &link, &owner, error);
+    if (code != SW_OK)
+        return code;
+    return sw_mover_init(&client->mover, &client->link, &client->calls, &client->random, error);
 }
 
 /* --- Life --- */
@@ -114,7 +122,7 @@ sw_code sw_client_open(const char *endpoints, const sw_client_options *options, 
     client->epoll = client->timer = -1;
     client->armed_us = SW_NEVER;
     client->last.reply.endpoint = "";
-    client->link.epoll = -1;
+    sw_watched_init(&client->link.watched);
     client->sender = (sw_sender){.link = &client->link, .calls = &client->calls};
     sw_code code = take_options(options, &client->options, error);
     if (code == SW_OK)
@@ -136,6 +144,7 @@ void sw_client_close(sw_client **pointer)
     client->closing = client->busy = true;
     for (sw_pending_call *call; (call = sw_pending_first_due(&client->calls)) != NULL;)
         sw_outcome_fail(client, call, SW_CANCELLED, "the client is being closed");
+    sw_mover_clear(&client->mover);
     sw_link_destroy(&client->link);
     sw_sender_reset(&client->sender);
     sw_pending_clear(&client->calls);
@@ -162,7 +171,8 @@ size_t sw_client_in_flight(const sw_client *client)
 static int64_t next_due(const sw_client *client)
 {
     int64_t link_us = sw_link_due_us(&client->link), call_us = sw_pending_due_us(&client->calls);
-    return call_us < link_us ? call_us : link_us;
+    int64_t mover_us = sw_mover_due_us(&client->mover), due_us = call_us < link_us ? call_us : link_us;
+    return mover_us < due_us ? mover_us : due_us;
 }
 
 /* The timer is set again only for something sooner: one that fires too early costs a single
@@ -201,6 +211,7 @@ int sw_client_fd(sw_client *client)
         return -1;
     }
     sw_link_watch(&client->link, client->epoll);
+    sw_mover_watch(&client->mover, client->epoll);
     int64_t now_us = sw_now_us();
     arm(client, now_us, now_us); /* sees to whatever happened before */
     return client->epoll;
@@ -219,6 +230,7 @@ static bool work(sw_client *client, bool look)
         if (client->link.unread)
             left -= sw_client_receive(client, left);
         sw_outcome_expire(client, now_us);
+        again |= sw_mover_work(&client->mover, now_us);
         sw_sender_flush(&client->sender, now_us);
         /* Callbacks and the flush may have sent, and so swallowed the edge that announces a
          * reply. */
@@ -235,10 +247,10 @@ static bool wait_for_work(sw_client *client, int64_t until_us)
     long timeout_ms = due == SW_NEVER ? -1 : due <= now_us ? 0 : (long)((due - now_us + 999) / 1000);
     /* Nothing is unread, so the descriptors report whatever comes. A signal ends the wait early:
      * nothing is lost. */
-    struct pollfd items[2];
-    nfds_t count = client->link.dealer != NULL ? 2 : 0;
-    if (count > 0)
+    struct pollfd items[4] = {{.fd = -1}, {.fd = -1}};
+    if (client->link.dealer != NULL)
         sw_dealer_poll(client->link.dealer, items);
+    nfds_t count = 2 + sw_mover_poll(&client->mover, items + 2);
     bool any = poll(items, count, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms) > 0;
     client->link.unread = any && items[0].revents != 0;
     return any && items[1].revents != 0;

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "c/link.h"
+#include "c/mover.h"
 #include "c/pending.h"
 #include "c/random.h"
 #include "c/schema_cache.h"
@@ -22,6 +23,7 @@ struct sw_client {
     sw_random random;
     sw_pending_calls calls;
     sw_link link;
+    sw_mover mover;
     sw_sender sender;
     sw_schema_cache schemas;
     bool busy;          /* in sw_client_process, so perhaps in a callback */

@@ -93,6 +93,18 @@ void sw_endpoints_next(sw_endpoints *endpoints)
     endpoints->current = (endpoints->current + 1) % endpoints->count;
 }
 
+/* Fisher and Yates, with the multiplier of PCG. */
+void sw_endpoints_shuffle(sw_endpoints *endpoints, uint64_t seed)
+{
+    for (size_t left = endpoints->count; left > 1; left--) {
+        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+        size_t at = (size_t)(seed >> 33) % left;
+        char *last = endpoints->items[left - 1];
+        endpoints->items[left - 1] = endpoints->items[at];
+        endpoints->items[at] = last;
+    }
+}
+
 bool sw_endpoint_is_tcp(const char *endpoint)
 {
     return strncmp(endpoint, "tcp://", 6) == 0;

@@ -4,6 +4,7 @@
 #define SW_CLIENT_ENDPOINTS_H
 
 #include <sitewire/status.h>
+#include <stdint.h>
 
 /* All zeros is an empty list. */
 typedef struct sw_endpoints {
@@ -23,6 +24,8 @@ void sw_endpoints_clear(sw_endpoints *endpoints);
 const char *sw_endpoints_current(const sw_endpoints *endpoints);
 /* Goes on to the next one, after the last to the first. */
 void sw_endpoints_next(sw_endpoints *endpoints);
+/* Puts them into an order that follows from the seed alone. */
+void sw_endpoints_shuffle(sw_endpoints *endpoints, uint64_t seed);
 /* Whether the text is a tcp:// endpoint, so that CURVE may apply. */
 bool sw_endpoint_is_tcp(const char *endpoint);
 

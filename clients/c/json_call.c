@@ -2,6 +2,7 @@
  * Reflection and from that of every service it knows. Used by the command line and by programs
  * without generated code. */
 #include "c/json_call.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "c/call.h"
 #include "c/client.h"
@@ -71,13 +72,40 @@ static void collect_services(sw_client *client, const Sw__GetSchemaResponse *bro
     }
 }
 
+/* A broker without all of our services has just started, or is cut off from them. */
+static bool names_our_services(const Sw__GetSchemaResponse *broker)
+{
+    static const char *const ours[] = {"sitewire.referential.v1.Referential", "sitewire.user.v1.Users",
+                                       "sitewire.deployment.v1.Deployments"};
+    size_t found = 0;
+    for (size_t i = 0; i < broker->n_services; i++)
+        for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++)
+            found += strcmp(broker->services[i], ours[k]) == 0;
+    return found == sizeof(ours) / sizeof(ours[0]);
+}
+
+/* Asks the brokers of the list in turn for one that has all of our services; otherwise the last one
+ * counts. */
+static sw_code ask_brokers(sw_client *client, Sw__GetSchemaResponse **broker, sw_error *error)
+{
+    sw_code code = ask_schema(client, NULL, broker, error);
+    for (size_t i = 1; i < client->link.endpoints.count && code == SW_OK && !names_our_services(*broker) &&
+                       sw_mover_leave(&client->mover, sw_now_us());
+         i++) {
+        protobuf_c_message_free_unpacked(&(*broker)->base, NULL);
+        *broker = NULL;
+        code = ask_schema(client, NULL, broker, error);
+    }
+    return code;
+}
+
 /* The broker's Reflection names all services, also to callers without any access right. */
 static sw_code fetch_schema(sw_client *client, sw_error *error)
 {
     collection all = {0};
     Sw__GetSchemaResponse *broker = NULL;
     sw_schema *schema = NULL;
-    sw_code code = ask_schema(client, NULL, &broker, error);
+    sw_code code = ask_brokers(client, &broker, error);
     if (code == SW_OK)
         code = add_schema(&all, broker, error);
     if (code == SW_OK)

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #define BACKOFF_FIRST_US 20000   /* pause after the first round without a connection */
 #define BACKOFF_MAX_US   1000000 /* so a broker that comes back is found within about a second */
@@ -32,9 +31,11 @@ static bool has_tcp(const sw_endpoints *endpoints)
 sw_code sw_link_init(sw_link *link, const sw_link_options *options, const sw_link_owner *owner,
                      sw_error *error)
 {
-    *link = (sw_link){.options = *options, .owner = *owner, .epoll = -1};
-    link->watched[0].fd = link->watched[1].fd = -1;
+    *link = (sw_link){.options = *options, .owner = *owner};
+    sw_watched_init(&link->watched);
     sw_code code = sw_endpoints_parse(&link->endpoints, options->endpoints, "SITEWIRE_ENDPOINT", error);
+    if (code == SW_OK && options->spread != 0)
+        sw_endpoints_shuffle(&link->endpoints, options->spread);
     if (code == SW_OK && (options->key_on_ipc || has_tcp(&link->endpoints)))
         code = sw_client_key_find(&link->key, options->key_file, error);
     link->key.on_ipc = options->key_on_ipc;
@@ -74,30 +75,12 @@ void sw_link_heard(sw_link *link)
 
 void sw_link_update_watch(sw_link *link)
 {
-    struct pollfd wanted[2] = {{.fd = -1}, {.fd = -1}};
-    if (link->epoll < 0)
-        return;
-    if (link->dealer != NULL)
-        sw_dealer_poll(link->dealer, wanted);
-    for (int i = 0; i < 2; i++) {
-        struct pollfd *now = &link->watched[i], *next = &wanted[i];
-        struct epoll_event event = {.events = (next->events & POLLIN ? EPOLLIN : 0U) |
-                                              (next->events & POLLOUT ? EPOLLOUT : 0U)};
-        bool same = now->fd == next->fd;
-        if (now->fd >= 0 && !same)
-            epoll_ctl(link->epoll, EPOLL_CTL_DEL, now->fd, &event);
-        if (!same)
-            now->fd = -1;
-        if (next->fd >= 0 && (!same || now->events != next->events) &&
-            epoll_ctl(link->epoll, same ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, next->fd, &event) != 0)
-            continue; /* the next update tries again */
-        *now = *next;
-    }
+    sw_watched_update(&link->watched, link->dealer);
 }
 
 void sw_link_watch(sw_link *link, int epoll)
 {
-    link->epoll = epoll;
+    link->watched.epoll = epoll;
     sw_link_update_watch(link);
 }
 
@@ -179,19 +162,28 @@ static void fail_attempt(sw_link *link, const char *reason, bool refused, int64_
     sw_endpoints_next(&link->endpoints);
 }
 
-static bool open_dealer(sw_link *link)
+sw_dealer *sw_link_open_dealer(sw_link *link, size_t endpoint, sw_server_choice *server)
 {
+    const char *to = link->endpoints.items[endpoint];
     /* What waits to be sent has no bound of its own: the number of calls has one. */
     sw_dealer_options options = {.context = link->context,
-                                 .key = sw_client_key_for(&link->key, sw_link_endpoint(link)),
-                                 .server = &link->server,
+                                 .key = sw_client_key_for(&link->key, to),
+                                 .server = server,
                                  .message_max = link->options.message_max,
                                  .unsent_max = SIZE_MAX,
                                  .receive_max = link->options.receive_max,
                                  .heartbeat_ms = HEARTBEAT_MS,
                                  .silence_ms = SILENCE_MS};
-    link->dealer = sw_dealer_open(sw_link_endpoint(link), &options);
-    return link->dealer != NULL;
+    return sw_dealer_open(to, &options);
+}
+
+static void use_dealer(sw_link *link, int64_t now_us)
+{
+    link->unread = true;
+    link->heard = sw_dealer_heard(link->dealer);
+    link->heard_us = now_us;
+    link->silent_us = link->asked_us = SW_NEVER;
+    sw_link_update_watch(link);
 }
 
 static void begin_attempt(sw_link *link, int64_t now_us)
@@ -201,15 +193,12 @@ static void begin_attempt(sw_link *link, int64_t now_us)
     refresh_key(link);
     link->failures++; /* until the broker sends something */
     link->due_us = now_us + link->options.connect_ms * 1000;
-    if (!open_dealer(link)) {
+    link->dealer = sw_link_open_dealer(link, link->endpoints.current, &link->server);
+    if (link->dealer == NULL) {
         fail_attempt(link, zmq_strerror(zmq_errno()), false, now_us);
         return;
     }
-    link->unread = true;
-    link->heard = 0;
-    link->heard_us = now_us;
-    link->silent_us = link->asked_us = SW_NEVER;
-    sw_link_update_watch(link);
+    use_dealer(link, now_us);
 }
 
 /* --- Loss --- */
@@ -290,6 +279,25 @@ static void come_up(sw_link *link)
     link->due_us = SW_NEVER;
     link->unread = true; /* messages may have come with the end of the handshake */
     link->owner.on_up(link->owner.context);
+}
+
+void sw_link_go_to(sw_link *link, size_t endpoint, const char *reason, int64_t now_us)
+{
+    snprintf(link->reason, sizeof(link->reason), "%s", reason);
+    go_down(link, now_us);
+    link->endpoints.current = endpoint;
+}
+
+void sw_link_adopt(sw_link *link, size_t endpoint, sw_dealer *dealer, const sw_server_choice *server,
+                   int64_t now_us)
+{
+    go_down(link, now_us);
+    link->endpoints.current = endpoint;
+    link->dealer = dealer;
+    link->server = *server;
+    link->failures = 0;
+    use_dealer(link, now_us);
+    come_up(link);
 }
 
 /* Whether another try at the same endpoint may help: the file has another key by now, or trusts a

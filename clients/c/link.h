@@ -10,6 +10,7 @@
 
 #include "c/client_key.h"
 #include "c/endpoints.h"
+#include "c/probe/watched.h"
 #include "c/random.h"
 #include "net/dealer.h"
 
@@ -36,6 +37,7 @@ typedef struct sw_link_options {
     const char *endpoints; /* NULL: $SITEWIRE_ENDPOINT */
     const char *key_file;  /* NULL: the default, see client_key.h */
     bool key_on_ipc;       /* the key is shown on ipc, too */
+    uint64_t spread;       /* shuffles the endpoints; 0: they are in order of preference */
     int64_t connect_ms;    /* before an endpoint that does not answer is left */
     size_t message_max;    /* bytes of a message that comes in */
     int receive_max;       /* messages that wait to be read */
@@ -52,13 +54,13 @@ typedef struct sw_link {
     sw_dealer *dealer; /* NULL unless connecting or up */
     /* messages may wait: the descriptor says so, or libzmq was not asked since it was used */
     bool unread;
-    int epoll;                /* the set that watches the connection, or -1 */
-    struct pollfd watched[2]; /* what that set watches */
-    int64_t due_us;           /* DOWN: when to try; CONNECTING: when to give up */
-    uint32_t failures;        /* attempts in a row without a message from the broker */
-    uint32_t refusals;        /* of these, the last ones for which a key was the cause */
-    int64_t looked_us;        /* when events were last asked for */
-    uint64_t heard;           /* signs of life of the peer that were counted, as of heard_us */
+    bool held;          /* the connection will be replaced: no further calls are sent over it */
+    sw_watched watched; /* the connection, in the set of sw_link_watch */
+    int64_t due_us;     /* DOWN: when to try; CONNECTING: when to give up */
+    uint32_t failures;  /* attempts in a row without a message from the broker */
+    uint32_t refusals;  /* of these, the last ones for which a key was the cause */
+    int64_t looked_us;  /* when events were last asked for */
+    uint64_t heard;     /* signs of life of the peer that were counted, as of heard_us */
     int64_t heard_us;
     int64_t silent_us; /* since when the peer owes a sign of life; SW_NEVER: it owes none */
     int64_t asked_us;  /* when it was sent a ping for that; SW_NEVER: not yet */
@@ -85,6 +87,15 @@ bool sw_link_work(sw_link *link, bool look, int64_t now_us);
 void sw_link_resume(sw_link *link, int64_t now_us);
 /* When sw_link_work must be called at the latest; SW_NEVER: not before something happens. */
 int64_t sw_link_due_us(const sw_link *link);
+
+/* Opens a connection to an endpoint as the link itself does; NULL with an errno. The caller owns
+ * it. `server` outlives it. */
+sw_dealer *sw_link_open_dealer(sw_link *link, size_t endpoint, sw_server_choice *server);
+/* Leaves the connection, and goes to another endpoint. */
+void sw_link_go_to(sw_link *link, size_t endpoint, const char *reason, int64_t now_us);
+/* Replaces the connection by one that is up, and now belongs to the link. */
+void sw_link_adopt(sw_link *link, size_t endpoint, sw_dealer *dealer, const sw_server_choice *server,
+                   int64_t now_us);
 
 /* Sends, and consumes the message in any case. False if it did not leave. */
 bool sw_link_send(sw_link *link, sw_message *message);

@@ -106,7 +106,7 @@ static bool take_trailers(sw_client *client, const sw_reply_header *header, sw_r
 }
 
 typedef struct facts {
-    bool not_run, retry;
+    bool not_run, retry, elsewhere;
     int64_t delay_us;
 } facts;
 
@@ -116,6 +116,8 @@ static facts facts_of(const sw_reply_header *header)
     for (size_t i = 0; i < header->detail_count; i++) {
         if (header->details[i].kind == SW_DETAIL_EXECUTION) {
             found.not_run = !header->details[i].may_have_run;
+        } else if (header->details[i].kind == SW_DETAIL_ELSEWHERE) {
+            found.elsewhere = true;
         } else if (header->details[i].kind == SW_DETAIL_RETRY) {
             found.retry = true;
             found.delay_us = (int64_t)header->details[i].delay_ms * 1000;
@@ -159,6 +161,37 @@ static bool try_again(sw_client *client, sw_pending_call *call, uint32_t code, c
     return true;
 }
 
+/* The broker cannot serve the call: it leaves over the next connection, or after a pause if all
+ * endpoints were tried. That is no failure of the call: it goes on until its deadline. False if it
+ * ends now. */
+static bool go_elsewhere(sw_client *client, sw_pending_call *call, uint32_t code)
+{
+    int64_t now_us = sw_now_us();
+    call->unknown = code == SW_UNIMPLEMENTED ? call->unknown + 1 : 0;
+    if (call->cancelled || call->delivered || call->unknown >= client->link.endpoints.count)
+        return false;
+    if (sw_mover_leave(&client->mover, now_us)) {
+        sw_pending_move(&client->calls, call, SW_PENDING_WAITING);
+        return true;
+    }
+    int64_t resume = now_us + SW_MOVER_PAUSE_US + sw_random_upto(&client->random, SW_MOVER_PAUSE_US / 2);
+    if (call->failures_max == 0 || resume + TRY_LEAST_US >= call->deadline_us)
+        return false;
+    sw_pending_move(&client->calls, call, SW_PENDING_BACKOFF);
+    sw_pending_schedule(&client->calls, call, resume);
+    return true;
+}
+
+/* Whether the call goes on after a failure. */
+static bool goes_on(sw_client *client, sw_pending_call *call, uint32_t code, const facts *found)
+{
+    if (found->elsewhere && client->link.endpoints.count > 1)
+        return go_elsewhere(client, call, code);
+    if (found->elsewhere && code == SW_UNAVAILABLE)
+        sw_mover_leave(&client->mover, sw_now_us()); /* the only endpoint may be a balancer */
+    return try_again(client, call, code, found);
+}
+
 static void add_times(sw_error *error, const sw_pending_call *call, const sw_timing *timing)
 {
     size_t length = strlen(error->message);
@@ -177,7 +210,7 @@ static void reply_failure(sw_client *client, sw_pending_call *call, const sw_rep
     /* The key was replaced in its file, and this call did not run. */
     if (code == SW_UNAUTHENTICATED && sw_link_renew(&client->link, sw_now_us()))
         code = SW_UNAVAILABLE;
-    if (try_again(client, call, code, &found))
+    if (goes_on(client, call, code, &found))
         return;
     sw_error error;
     sw_error_from_reply_header(header, &error);
@@ -217,6 +250,7 @@ static void reply_success(sw_client *client, sw_pending_call *call, sw_view payl
         reply->payload = text;
         reply->payload_size = strlen(text);
     }
+    sw_mover_served(&client->mover, call);
     if (!reply->final) {
         call->delivered = true;
         if (call->credit > 0)

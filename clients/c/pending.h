@@ -28,6 +28,7 @@ typedef struct sw_pending_call {
     /* failed tries, and rounds of the endpoint list without a connection */
     uint32_t failures;
     uint32_t failures_max; /* after so many it fails for good */
+    uint32_t unknown;      /* endpoints in a row whose broker does not know its service */
     uint32_t credit;       /* of a stream: messages granted and not yet received */
     bool streams, delivered, cancelled, has_payload;
     bool credited;     /* credit was granted after it was encoded */

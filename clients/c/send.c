@@ -109,7 +109,8 @@ static bool send_call(sw_sender *sender, sw_pending_call *call, int64_t now_us)
 void sw_sender_flush(sw_sender *sender, int64_t now_us)
 {
     sw_pending_call *next = sender->calls->waiting.first;
-    for (sw_pending_call *call; sender->link->state == SW_LINK_UP && (call = next) != NULL;) {
+    bool sends = sender->link->state == SW_LINK_UP && !sender->link->held;
+    for (sw_pending_call *call; sends && (call = next) != NULL;) {
         next = call->next;
         if (call->cancelled)
             continue; /* it ends soon */

@@ -46,10 +46,14 @@ typedef struct sw_client_options {
     /* Shows the key on ipc:// endpoints, too. Otherwise the broker knows a caller there by the uid
      * of its process. */
     bool key_on_ipc;
+    /* Clients are spread over the endpoints: each has an order of its own, at random. Otherwise the
+     * list is in order of preference. */
+    bool spread;
 } sw_client_options;
 
 /* Opens a client. `endpoints` is a comma-separated list in order of preference,
- * `tcp://HOST:PORT` or `ipc://PATH`; NULL means $SITEWIRE_ENDPOINT. `options` may be NULL.
+ * `tcp://HOST:PORT` or `ipc://PATH`; NULL means $SITEWIRE_ENDPOINT. The client uses the first one
+ * that serves, and goes back to it when it serves again. `options` may be NULL.
  * Connects in the background and does not wait: calls find out that an endpoint does not answer
  * (UNAVAILABLE), or that a broker refuses the key (UNAUTHENTICATED). INVALID_ARGUMENT: an option
  * or an endpoint is malformed. FAILED_PRECONDITION: the key file cannot be used; the message

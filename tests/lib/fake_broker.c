@@ -115,6 +115,23 @@ void fake_fail(fake_broker *fake, const fake_request *to, sw_code code, int may_
     fake_send(fake, to, true, &header, "", 0);
 }
 
+void fake_elsewhere(fake_broker *fake, const fake_request *to, sw_code code)
+{
+    sw_reply_header header = {.code = code, .message = SW_VIEW("no worker here"), .detail_count = 2};
+    header.details[0] = (sw_detail){.kind = SW_DETAIL_EXECUTION};
+    header.details[1] = (sw_detail){.kind = SW_DETAIL_ELSEWHERE};
+    fake_send(fake, to, true, &header, "", 0);
+}
+
+static void answer_look(fake_broker *fake, const fake_request *request, sw_view service, sw_view name)
+{
+    const sw_view answer[] = {SW_VIEW(SW_MDP_CLIENT), SW_VIEW("\3"), service,
+                              fake->lacks ? SW_VIEW("404") : SW_VIEW("200")};
+    fake->looks++;
+    snprintf(fake->looked_for, sizeof(fake->looked_for), "%.*s", (int)name.size, name.data);
+    fake_raw(fake, request, answer, 4);
+}
+
 static bool take(fake_broker *fake, fake_request *request, const sw_message *message, sw_view first)
 {
     sw_view identity = sw_message_view(message, 0), header, payload;
@@ -142,6 +159,10 @@ static bool take(fake_broker *fake, fake_request *request, const sw_message *mes
             fake->asked++;
             if (fake->framing != FAKE_SILENT)
                 fake_raw(fake, request, answer, fake->framing == FAKE_COMPACT ? 5 : 4);
+            return false;
+        }
+        if (strcmp(request->service, SW_MMI_SERVICE) == 0) {
+            answer_look(fake, request, service, sw_message_view(message, 4));
             return false;
         }
         request->command = (uint8_t)sw_message_view(message, 2).data[0];

@@ -12,7 +12,10 @@ typedef struct fake_broker {
     void *context, *socket;
     char folder[64], endpoint[128];
     fake_framing framing;
-    int asked;       /* how often the framing was asked for */
+    int asked;  /* how often the framing was asked for */
+    bool lacks; /* its answer to mmi.service is 404 */
+    int looks;  /* how often that was asked */
+    char looked_for[256];
     sw_message held; /* the batch that is being read */
     sw_view rest;    /* what is left of it */
 } fake_broker;
@@ -44,6 +47,8 @@ void fake_send(fake_broker *fake, const fake_request *to, bool final, const sw_r
 void fake_reply(fake_broker *fake, const fake_request *to, const void *payload, size_t size);
 /* Replies with a failure. may_have_run < 0, retry_ms < 0: without that detail. */
 void fake_fail(fake_broker *fake, const fake_request *to, sw_code code, int may_have_run, int retry_ms);
+/* Says that another broker may serve the call. */
+void fake_elsewhere(fake_broker *fake, const fake_request *to, sw_code code);
 /* Sends these frames after the identity. */
 void fake_raw(fake_broker *fake, const fake_request *to, const sw_view *frames, int count);
 

@@ -8,8 +8,8 @@ from common import Finding, includes, our_c, resolve
 ABOVE_BASE = {"include/sitewire", "src/base", "proto"}
 ABOVE_WIRE = ABOVE_BASE | {"src/wire"}
 ABOVE_NET = ABOVE_WIRE | {"src/net"}
-ABOVE_CLIENT = ABOVE_NET | {"clients/c/json", "clients/c", "clients/c/watch"}
-ABOVE_RUN = ABOVE_BASE | {"src/program", "src/net", "clients/c/json", "clients/c", "clients/cli/run"}
+ABOVE_CLIENT = ABOVE_NET | {"clients/c/json", "clients/c/probe", "clients/c", "clients/c/watch"}
+ABOVE_RUN = ABOVE_BASE | {"src/program", "src/net", "clients/c/json", "clients/c/probe", "clients/c", "clients/cli/run"}
 ABOVE_SCHEMA = ABOVE_RUN | {"clients/cli/term", "clients/cli/schema"}
 ABOVE_REGISTRY = ABOVE_SCHEMA | {"clients/cli/registry"}
 MAY = {
@@ -32,8 +32,9 @@ MAY = {
     "src/store": ABOVE_NET | {"src/rpc", "src/worker", "src/store/pg", "src/store/bind"},
     "src/service": ABOVE_NET | {"src/program", "src/rpc", "src/worker", "src/store", "src/store/pg", "src/store/bind"},
     "clients/c/json": ABOVE_WIRE,
-    "clients/c": ABOVE_NET | {"clients/c/json"},
-    "clients/c/watch": ABOVE_NET | {"clients/c/json", "clients/c"},
+    "clients/c/probe": ABOVE_NET,
+    "clients/c": ABOVE_NET | {"clients/c/json", "clients/c/probe"},
+    "clients/c/watch": ABOVE_NET | {"clients/c/json", "clients/c/probe", "clients/c"},
     "clients/cli/run": ABOVE_RUN,
     "clients/cli/term": {"include/sitewire", "src/base", "clients/cli/run"},
     "clients/cli/schema": ABOVE_SCHEMA,
