@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define STATUS_LATER    300     /* in an ERROR: "temporary error", see ZeroMQ RFC 27 */
+#define STATUS_REFUSED  400     /* in an ERROR, see ZeroMQ RFC 27; others pass */
 #define RECONNECT_NEVER 3600000 /* ms; libzmq would send what was meant for the lost peer */
 
 struct sw_dealer {
@@ -46,6 +46,7 @@ static bool open_socket(sw_dealer *dealer, const char *endpoint, const sw_dealer
            set(socket, ZMQ_SNDHWM, o->send_max) && set(socket, ZMQ_RCVHWM, o->receive_max) &&
            set(socket, ZMQ_RECONNECT_IVL, RECONNECT_NEVER) &&
            set(socket, ZMQ_HEARTBEAT_IVL, o->heartbeat_ms) &&
+           (o->connect_ms == 0 || set(socket, ZMQ_CONNECT_TIMEOUT, o->connect_ms)) &&
            (o->silence_ms == 0 || set(socket, ZMQ_HEARTBEAT_TIMEOUT, o->silence_ms)) &&
            set(socket, ZMQ_IPV6, o->ipv6_names || strchr(endpoint, '[') != NULL) &&
            zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &message_max, sizeof(message_max)) == 0 &&
@@ -148,7 +149,7 @@ static sw_zmtp_state state_of(const sw_dealer *dealer, int event, int32_t value)
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
         return SW_ZMTP_HUNG_UP;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-        return value == STATUS_LATER ? SW_ZMTP_LATER : SW_ZMTP_REFUSED;
+        return value == STATUS_REFUSED ? SW_ZMTP_REFUSED : SW_ZMTP_LATER;
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
         return value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ? SW_ZMTP_MISMATCH : SW_ZMTP_STRANGER;
     default:

@@ -24,6 +24,7 @@ typedef struct sw_dealer_options {
     size_t message_max;       /* bytes of a received frame */
     size_t unsent_max;        /* bytes that may wait to be sent; libzmq counts messages: */
     int send_max, receive_max;
+    int connect_ms;               /* for libzmq: for the peer's machine to answer; 0: the system's */
     int heartbeat_ms, silence_ms; /* for libzmq's own heartbeats, 0: none */
     bool ipv6_names;              /* host names may stand for IPv6 addresses */
 } sw_dealer_options;

@@ -226,7 +226,7 @@ static void take_ready(sw_zmtp *zmtp)
     sw_view body = sw_zmtp_body(zmtp);
     size_t head = strlen("\5READY");
     if (sw_zmtp_is_command(zmtp, "ERROR"))
-        sw_zmtp_end(zmtp, sw_view_equal(body, SW_VIEW("\5ERROR\003300")) ? SW_ZMTP_LATER : SW_ZMTP_REFUSED);
+        sw_zmtp_end(zmtp, sw_view_equal(body, SW_VIEW("\5ERROR\003400")) ? SW_ZMTP_REFUSED : SW_ZMTP_LATER);
     else if (!sw_zmtp_is_command(zmtp, "READY") || !is_router((sw_view){body.data + head, body.size - head}))
         sw_zmtp_violated(zmtp);
     else

@@ -10,15 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BACKOFF_FIRST_MS 250
-#define BACKOFF_MAX_MS   5000
+#define BACKOFF_FIRST_MS 125
+#define BACKOFF_MAX_MS   500   /* so a broker that comes back is found within about half a second */
+#define REFUSED_MAX_MS   5000  /* for a broker that refuses us */
 #define TICKS            2     /* ticks in a heartbeat interval */
 #define SILENT_INTERVALS 4     /* heartbeat intervals after which a silent broker counts as lost */
 #define HIGH_WATER       16384 /* messages in each direction */
 #define MESSAGE_MAX      (64UL * 1024 * 1024)
 #define UNSENT_MAX       65536 /* bytes that wait in the dealer; exchange.c keeps the rest */
 #define LEAVE_MS         1000  /* for the last messages to be sent */
-#define ATTEMPT_MS       30000 /* for the handshake */
+#define CONNECT_MS       1000  /* for the peer's machine to answer */
+#define ATTEMPT_MS       5000  /* for the handshake, from the start of the attempt */
 #define REASON_MAX       512   /* bytes of a broker's reason, with NUL */
 
 static void tell(const sw_connection *connection, const char *event)
@@ -28,9 +30,10 @@ static void tell(const sw_connection *connection, const char *event)
         r->on_event(r->context, event, connection->endpoint, "");
 }
 
-void sw_connection_refused(const sw_connection *connection, sw_view reason)
+void sw_connection_refused(sw_connection *connection, sw_view reason)
 {
     const sw_registration *r = connection->registration;
+    connection->refused = true;
     char text[REASON_MAX];
     size_t size = sw_utf8_cut(reason.data, reason.size, sizeof(text) - 1);
     memcpy(text, reason.data, size);
@@ -59,32 +62,45 @@ static void register_worker(sw_connection *connection)
     connection->up = true;
     sw_server_choice_worked(&connection->server);
     connection->heard = connection->sent = true;
+    connection->hung_up = false;
     connection->silent_ticks = 0;
     sw_connection_command(connection, SW_MDP_WORKER_READY);
     start_tick(connection);
     tell(connection, "broker connected");
 }
 
-static void try_again(sw_connection *connection)
+static void try_again(sw_connection *connection, bool refused)
 {
+    int64_t most_ms = refused ? REFUSED_MAX_MS : BACKOFF_MAX_MS;
     if (connection->registration->draining)
         return;
+    if (connection->backoff_ms > most_ms)
+        connection->backoff_ms = most_ms;
     sw_timer_start(connection->timer, sw_now_ms() + connection->backoff_ms);
     connection->backoff_ms = connection->backoff_ms == 0 ? BACKOFF_FIRST_MS : connection->backoff_ms * 2;
-    if (connection->backoff_ms > BACKOFF_MAX_MS)
-        connection->backoff_ms = BACKOFF_MAX_MS;
 }
 
-/* Refused: a wrong key on either side, or another security mechanism. The broker's log has the
- * reason. */
+/* A broker that restarts behind a balancer looks like one with another key: both hang up. So it is
+ * tried like one that is away, and reported once. */
+static void report_hang_up(sw_connection *connection)
+{
+    if (!connection->hung_up)
+        tell(connection, "broker hung up in the handshake");
+    connection->hung_up = true;
+}
+
+/* Refused: our key, or another security mechanism. The broker's log has the reason. */
 static void fail_attempt(sw_connection *connection, sw_zmtp_state how)
 {
+    bool refused = how == SW_ZMTP_REFUSED || how == SW_ZMTP_MISMATCH || how == SW_ZMTP_STRANGER;
     close_socket(connection, 0);
     if (how == SW_ZMTP_HUNG_UP && sw_server_choice_failed(&connection->server))
         connection->backoff_ms = 0;
-    else if (how != SW_ZMTP_UNREACHABLE && how != SW_ZMTP_LOST)
+    else if (how == SW_ZMTP_HUNG_UP || how == SW_ZMTP_LATER)
+        report_hang_up(connection);
+    else if (refused)
         tell(connection, "handshake refused by broker");
-    try_again(connection);
+    try_again(connection, refused);
 }
 
 static void handle_events(sw_connection *connection)
@@ -132,8 +148,9 @@ sw_code sw_connection_open(sw_connection *connection, sw_error *error)
                                  .unsent_max = UNSENT_MAX,
                                  .send_max = HIGH_WATER,
                                  .receive_max = HIGH_WATER,
+                                 .connect_ms = CONNECT_MS,
                                  .ipv6_names = true};
-    connection->complained = connection->overrun = false;
+    connection->complained = connection->overrun = connection->is_late = false;
     if (r->key != NULL)
         sw_key_file_refresh(r->key_file, r->key);
     connection->dealer = sw_dealer_open(connection->endpoint, &options);
@@ -143,7 +160,7 @@ sw_code sw_connection_open(sw_connection *connection, sw_error *error)
                        "endpoint %s: %s; an endpoint looks like ipc:///path or tcp://host:port",
                        connection->endpoint, zmq_strerror(zmq_errno()));
     }
-    sw_timer_start(connection->timer, sw_now_ms() + ATTEMPT_MS);
+    sw_timer_start(connection->timer, sw_now_ms() + CONNECT_MS);
     sw_code code = sw_dealer_watch(connection->dealer, r->loop, false, on_ready, connection);
     if (code != SW_OK) {
         close_socket(connection, 0);
@@ -159,8 +176,22 @@ void sw_connection_lost(sw_connection *connection)
     sw_timer_stop(connection->timer);
     r->brokers_lost++;
     tell(connection, "broker lost");
-    try_again(connection);
+    try_again(connection, connection->refused);
+    connection->refused = false;
     sw_dispatch_abandon(r->dispatch, &connection->transport);
+}
+
+/* A machine that does not answer at all is left soon: the kernel would ask it less and less often.
+ * libzmq watches that for its own connections. */
+static void end_attempt(sw_connection *connection)
+{
+    sw_dealer *dealer = connection->dealer;
+    if (connection->is_late || (sw_dealer_is_driven(dealer) && sw_dealer_heard(dealer) == 0)) {
+        fail_attempt(connection, SW_ZMTP_UNREACHABLE);
+        return;
+    }
+    connection->is_late = true;
+    sw_timer_start(connection->timer, sw_now_ms() + ATTEMPT_MS - CONNECT_MS);
 }
 
 static void on_timer(void *context)
@@ -172,7 +203,7 @@ static void on_timer(void *context)
         return;
     }
     if (!connection->up) {
-        fail_attempt(connection, SW_ZMTP_UNREACHABLE);
+        end_attempt(connection);
         return;
     }
     connection->silent_ticks = connection->heard ? 0 : connection->silent_ticks + 1;

@@ -44,6 +44,9 @@ struct sw_connection {
     bool heard, sent;   /* since the last tick */
     int silent_ticks;   /* without a message from the broker */
     int64_t backoff_ms; /* wait before the next attempt */
+    bool is_late;       /* the attempt has lasted for a second */
+    bool hung_up;       /* it was reported that the broker hangs up */
+    bool refused;       /* the broker refuses the registration */
     sw_server_choice server;
     bool overrun;        /* a reply was lost: the next tick ends the connection */
     bool complained;     /* a malformed message of this connection was reported */
@@ -64,7 +67,7 @@ sw_code sw_connection_open(sw_connection *connection, sw_error *error);
 /* The broker is gone: cancels its calls, and opens a new socket after the backoff. */
 void sw_connection_lost(sw_connection *connection);
 /* Reports why the broker refuses the registration. */
-void sw_connection_refused(const sw_connection *connection, sw_view reason);
+void sw_connection_refused(sw_connection *connection, sw_view reason);
 /* Asks the broker for no new calls. */
 void sw_connection_drain(sw_connection *connection);
 /* While draining: nothing is left to send, and no call can come any more. */

@@ -12,6 +12,7 @@
 #define RECONNECT_MS  100
 #define RECONNECT_MAX 1000
 #define AGAIN_MS      2000 /* from a refusal to the next attempt */
+#define SOON_MS       500  /* the same if the broker hung up, as one that restarts may do */
 #define LINGER_MS     1000
 
 #define EVENTS                                                                                               \
@@ -41,9 +42,10 @@ static void fail(sw_publisher *publisher, int event)
 {
     const sw_registration *r = publisher->registration;
     close_socket(publisher);
-    bool again = event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL && sw_server_choice_failed(&publisher->server);
-    sw_timer_start(publisher->timer, sw_now_ms() + (again ? 0 : AGAIN_MS));
-    if (!again && r->on_event != NULL)
+    bool hung_up = event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
+    bool again = hung_up && sw_server_choice_failed(&publisher->server);
+    sw_timer_start(publisher->timer, sw_now_ms() + (again ? 0 : hung_up ? SOON_MS : AGAIN_MS));
+    if (!hung_up && r->on_event != NULL)
         r->on_event(r->context, "publisher refused by broker", publisher->endpoint, "");
 }
 

@@ -24,8 +24,8 @@ typedef struct sw_server_options {
     const void *schema;
     size_t schema_size;
     /* For the program's log, or NULL: `event` is "broker connected", "broker lost", "handshake
-     * refused by broker", "registration refused by broker" or, once per connection, "malformed
-     * message". `reason` is the broker's, or "". */
+     * refused by broker", "broker hung up in the handshake", "registration refused by broker" or,
+     * once per connection, "malformed message". `reason` is the broker's, or "". */
     void (*on_event)(void *context, const char *event, const char *endpoint, const char *reason);
     void *context;
 } sw_server_options;

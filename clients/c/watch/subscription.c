@@ -12,7 +12,7 @@
 
 #define BACKOFF_FIRST_US 20000
 #define BACKOFF_MAX_US   1000000
-#define STATUS_LATER     300 /* of an ERROR in the handshake: temporary */
+#define STATUS_REFUSED   400 /* of an ERROR in the handshake; others pass */
 #define RECONNECT_NEVER  3600000
 #define HEARTBEAT_MS     1000
 #define SILENCE_MS       5000
@@ -167,8 +167,8 @@ static bool handle(sw_subscription *subscription, int event, int32_t value, int6
         return true;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         fail(subscription,
-             value == STATUS_LATER ? "the broker cannot check who we are now"
-                                   : "the broker refuses our key, or knows no user for this process",
+             value == STATUS_REFUSED ? "the broker refuses our key, or knows no user for this process"
+                                     : "the broker cannot check who we are now",
              now_us);
         return false;
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:

@@ -529,7 +529,7 @@ class Others(Base):
         service = self.system.start("referential-9", "sitewire-referential", "--backend", f"tcp://127.0.0.1:{port}",
                                     "--key", self.system.service_key.path, "--database",
                                     self.system.postgres.conninfo + " user=sitewire_referential")
-        wait_for(lambda: "handshake refused by broker" in service.output(), "it says so")
+        wait_for(lambda: "broker hung up in the handshake" in service.output(), "it says so")
         self.assertFalse(router.poll(300), "it says nothing to that broker")
         router.close()
         self.system.kill("referential-9")

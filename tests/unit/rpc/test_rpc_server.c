@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -33,7 +35,7 @@ typedef struct {
     size_t worker_size;
     sw_message message; /* the last one received, without the routing id's frame */
     sw_view rest;       /* of a batch in it that is being read */
-    unsigned connected, lost, malformed;
+    unsigned connected, lost, malformed, hung_up;
 } fixture;
 
 static void on_event(void *context, const char *event, const char *endpoint, const char *reason)
@@ -44,6 +46,8 @@ static void on_event(void *context, const char *event, const char *endpoint, con
     f->connected += strcmp(event, "broker connected") == 0;
     f->lost += strcmp(event, "broker lost") == 0;
     f->malformed += strcmp(event, "malformed message") == 0;
+    f->hung_up += strcmp(event, "broker hung up in the handshake") == 0;
+    assert_string_not_equal(event, "handshake refused by broker");
 }
 
 static void open_broker(fixture *f)
@@ -457,6 +461,41 @@ static void test_restart(void **state)
     receive_reply(f, SW_COMPACT_FINAL, 1, SW_OK);
 }
 
+/* Listens where the broker was, and hangs up on everybody, like a balancer without a broker. */
+static int open_balancer(const fixture *f)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, f->endpoint + strlen("ipc://"));
+    unlink(address.sun_path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 10), 0);
+    return fd;
+}
+
+/* However long a broker was away, the worker tries twice a second: with pauses that double, so many
+ * attempts would take minutes. A hang-up is not reported as a refusal, and only once. */
+static void test_long_outage(void **state)
+{
+    fixture *f = *state;
+    expect_ready(f, 7);
+    zmq_close(f->router);
+    f->router = NULL;
+    int balancer = open_balancer(f), attempts = 0;
+    for (int64_t until = sw_now_ms() + PATIENCE_MS; attempts < 14 && sw_now_ms() < until; turn(f)) {
+        int fd = accept(balancer, NULL, NULL);
+        if (fd < 0)
+            continue;
+        attempts++;
+        close(fd);
+    }
+    assert_int_equal(attempts, 14);
+    assert_int_equal(f->hung_up, 1);
+    close(balancer);
+    open_broker(f);
+    expect_ready(f, 7);
+}
+
 static void test_drain(void **state)
 {
     fixture *f = *state;
@@ -570,13 +609,21 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_compact),     TEST(test_broken_in_a_batch),
-        TEST(test_mdp),         TEST(test_stream),
-        TEST(test_cancel),      TEST(test_malformed),
-        TEST(test_heartbeat),   TEST(test_restart),
-        TEST(test_drain),       TEST(test_dismissed),
-        TEST(test_slow_broker), TEST(test_drain_timeout),
-        TEST(test_bad_options), cmocka_unit_test_setup_teardown(test_full, setup_unhurried, teardown),
+        TEST(test_compact),
+        TEST(test_broken_in_a_batch),
+        TEST(test_mdp),
+        TEST(test_stream),
+        TEST(test_cancel),
+        TEST(test_malformed),
+        TEST(test_heartbeat),
+        TEST(test_restart),
+        TEST(test_long_outage),
+        TEST(test_drain),
+        TEST(test_dismissed),
+        TEST(test_slow_broker),
+        TEST(test_drain_timeout),
+        TEST(test_bad_options),
+        cmocka_unit_test_setup_teardown(test_full, setup_unhurried, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
