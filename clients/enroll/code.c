@@ -1,5 +1,6 @@
-/* The bytes of a one-time code (code.h), in base64url behind a prefix: the broker's key, the secret
- * key, the endpoints, and four bytes of a checksum, so that half a code is not taken for one. */
+/* The bytes of a one-time code (code.h), in base64url behind a prefix: the broker's key, the one
+ * that replaces it (zeros if none does), the secret key, the endpoints, and four bytes of a
+ * checksum, so that half a code is not taken for one. */
 #include "enroll/code.h"
 
 #include "base/error.h"
@@ -11,7 +12,8 @@
 #define PREFIX    "swc1-"
 #define KEY       32
 #define CHECK     4
-#define BYTES_MAX (2 * KEY + SW_CODE_ENDPOINTS + CHECK)
+#define KEYS      (3 * KEY)
+#define BYTES_MAX (KEYS + SW_CODE_ENDPOINTS + CHECK)
 #define VARIANT   sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
 static void checksum(const uint8_t *bytes, size_t size, uint8_t check[CHECK])
@@ -24,13 +26,16 @@ static void checksum(const uint8_t *bytes, size_t size, uint8_t check[CHECK])
 sw_code sw_code_write(const sw_code_content *content, char text[SW_CODE_SIZE], sw_error *error)
 {
     uint8_t bytes[BYTES_MAX];
-    size_t length = strlen(content->endpoints), size = 2 * KEY + length;
+    size_t length = strlen(content->endpoints), size = KEYS + length;
     if (length == 0)
         return sw_fail(error, SW_INVALID_ARGUMENT, "a code needs an endpoint");
+    memset(bytes + KEY, 0, KEY);
     if (!sw_key_from_text(content->key.server_key, bytes) ||
-        !sw_key_from_text(content->key.secret_key, bytes + KEY))
+        (content->key.next_server_key[0] != '\0' &&
+         !sw_key_from_text(content->key.next_server_key, bytes + KEY)) ||
+        !sw_key_from_text(content->key.secret_key, bytes + 2 * KEY))
         return sw_fail(error, SW_INVALID_ARGUMENT, "a code needs the broker's key and a key pair");
-    memcpy(bytes + 2 * KEY, content->endpoints, length);
+    memcpy(bytes + KEYS, content->endpoints, length);
     checksum(bytes, size, bytes + size);
     strcpy(text, PREFIX);
     sodium_bin2base64(text + strlen(PREFIX), SW_CODE_SIZE - strlen(PREFIX), bytes, size + CHECK, VARIANT);
@@ -41,15 +46,18 @@ sw_code sw_code_write(const sw_code_content *content, char text[SW_CODE_SIZE], s
 static bool read_bytes(const uint8_t *bytes, size_t size, sw_code_content *content)
 {
     uint8_t check[CHECK];
-    if (size <= 2 * KEY + CHECK || size > 2 * KEY + CHECK + SW_CODE_ENDPOINTS - 1)
+    static const uint8_t none[KEY];
+    if (size <= KEYS + CHECK || size > KEYS + CHECK + SW_CODE_ENDPOINTS - 1)
         return false;
     size -= CHECK;
     checksum(bytes, size, check);
-    if (memcmp(check, bytes + size, CHECK) != 0 || memchr(bytes + 2 * KEY, '\0', size - 2 * KEY) != NULL)
+    if (memcmp(check, bytes + size, CHECK) != 0 || memchr(bytes + KEYS, '\0', size - KEYS) != NULL)
         return false;
     sw_key_to_text(bytes, content->key.server_key);
-    sw_key_to_text(bytes + KEY, content->key.secret_key);
-    memcpy(content->endpoints, bytes + 2 * KEY, size - 2 * KEY);
+    if (memcmp(bytes + KEY, none, KEY) != 0)
+        sw_key_to_text(bytes + KEY, content->key.next_server_key);
+    sw_key_to_text(bytes + 2 * KEY, content->key.secret_key);
+    memcpy(content->endpoints, bytes + KEYS, size - KEYS);
     return zmq_curve_public(content->key.public_key, content->key.secret_key) == 0;
 }
 

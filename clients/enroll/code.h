@@ -1,6 +1,6 @@
 /* One-time codes: text that lets a new machine enroll a key. `sitewire key invite` prints one,
  * `sitewire key accept` and `sitewire-runner --enroll` use it. A code holds endpoints, the broker's
- * key and the secret half of a temporary pair, so it is a secret until it is used. */
+ * keys and the secret half of a temporary pair, so it is a secret until it is used. */
 #ifndef SW_ENROLL_CODE_H
 #define SW_ENROLL_CODE_H
 
@@ -11,7 +11,7 @@
 
 typedef struct sw_code_content {
     char endpoints[SW_CODE_ENDPOINTS]; /* where the new machine connects: tcp, comma-separated */
-    sw_key_file key;                   /* the temporary pair, with the broker's key; wipe it */
+    sw_key_file key; /* the temporary pair, with the one or two keys of the broker; wipe it */
 } sw_code_content;
 
 /* Text of letters, digits, - and _, which no shell and no terminal breaks. INVALID_ARGUMENT if the

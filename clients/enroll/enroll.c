@@ -109,6 +109,7 @@ static sw_code take_key(const sw_code_content *content, const char *path, const 
         return code;
     code = sw_cert_make(key, error);
     memcpy(key->server_key, content->key.server_key, SW_KEY_SIZE);
+    memcpy(key->next_server_key, content->key.next_server_key, SW_KEY_SIZE);
     snprintf(key->label, sizeof(key->label), "%s", label != NULL ? label : "");
     return code == SW_OK ? sw_cert_write(path, key, error) : code;
 }

@@ -73,7 +73,7 @@ typedef struct state {
     sw_client *client;
     sw_runner *runner;
     sw_timer *patience;
-    sw_key_file key; /* as it was read at the start */
+    sw_key_file key; /* as it was read last */
     bool ready;
     char refusal[SW_ERROR_MESSAGE_SIZE]; /* why claims are refused, as logged last */
 } state;

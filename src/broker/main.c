@@ -106,7 +106,7 @@ static const sw_option options[] = {
 typedef struct {
     sw_loop *loop;
     sw_broker *broker;
-    sw_key_file key; /* as it was read at the start */
+    sw_key_file key; /* in use */
 } state;
 
 /* --- settings --- */
@@ -218,13 +218,16 @@ static void on_stop(void *context, const char *name, int count)
 /* The folder of service keys is read at each handshake anyway; here its mistakes are reported. */
 static sw_code reload(void *context, sw_error *error)
 {
-    const state *s = context;
+    state *s = context;
     sw_key_file key;
     sw_code code = read_key(&key, error);
     if (code == SW_OK)
         code = check_service_keys(error);
-    if (code == SW_OK && strcmp(key.secret_key, s->key.secret_key) != 0)
-        sw_log(SW_LOG_WARNING, "key changed, restart to use it", "file", broker_options.key, NULL);
+    if (code == SW_OK && strcmp(key.secret_key, s->key.secret_key) != 0) {
+        sw_broker_set_key(s->broker, &key);
+        s->key = key;
+        sw_log(SW_LOG_INFO, "key changed", "file", broker_options.key, "key", key.public_key, NULL);
+    }
     sw_key_file_wipe(&key);
     return code;
 }

@@ -89,7 +89,7 @@ typedef struct state {
     sw_timer *patience;
     sw_slow_log slow;
     sw_refusal_book *refusals;
-    sw_key_file key; /* as it was read at the start */
+    sw_key_file key; /* as it was read last */
     bool serving, ready, registered;
     bool checking;    /* --check-config: nothing is served */
     sw_error failure; /* why the loop ended */

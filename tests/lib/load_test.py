@@ -9,11 +9,13 @@ from sitewire_test import BUILD, Process, clean_environment, wait_for
 
 
 class FaultLoad(Process):
-    """One client process: `slots` rows, each with one call under way. `name` begins their codes."""
+    """One client process: `slots` rows, each with one call under way. `name` begins their codes;
+    `key` is the path of its key file."""
 
-    def __init__(self, folder, endpoints, name, slots=10, timeout_ms=10000):
+    def __init__(self, folder, endpoints, name, slots=10, timeout_ms=10000, key=None):
         super().__init__(folder, name, [os.path.join(BUILD, "tests", "fault-load"), endpoints, name, str(slots),
-                                        str(timeout_ms)], clean_environment(), stdin=subprocess.PIPE)
+                                        str(timeout_ms)], clean_environment() | ({"SITEWIRE_KEY": key} if key else {}),
+                         stdin=subprocess.PIPE)
 
     def acknowledged(self):
         """How many writes were acknowledged, in hundreds."""

@@ -43,7 +43,7 @@ static const sw_flag audit_flags[] = {
     {.name = NULL}};
 
 static const sw_flag key_flags[] = {
-    {"file", 0, "FILE", "the key file to make, enroll or rotate (default: that of --key)"},
+    {"file", 0, "FILE", "the key file to make, enroll or change (default: that of --key)"},
     {"user", 0, "E-MAIL", "enroll: the user of the key (default: you)"},
     {"label", 0, "TEXT", "new, enroll, public: a name for people (default: this host's name)"},
     {"expires", 0, "TIME", "enroll, rotate: 2027-12-31, or 90d from now; invite: 1h"},
@@ -53,6 +53,7 @@ static const sw_flag key_flags[] = {
     {"at", 0, "ENDPOINTS", "invite: where the new machine connects (default: tcp as in use)"},
     {"overlap", 0, "DURATION", "rotate: how long the old key still works (default: 1h)"},
     {"siblings", 0, NULL, "revoke: also the other valid keys of that user"},
+    {"only", 0, NULL, "trust: no other key of the broker"},
     {"filter", 0, "'FIELD OP VALUE'", "list: only keys that match; may be repeated"},
     FIELDS_FLAG,
     CSV_FLAG,
@@ -162,7 +163,7 @@ const sw_command sw_system_commands[] = {
      "sitewire migrate --database 'host=/run/postgresql dbname=sitewire'\n",
      false},
     {"key", sw_cmd_key, "Make and manage keys, which identify you to brokers on tcp.",
-     "new | enroll | invite | accept CODE | list | rotate | revoke KEY | public KEY FILE",
+     "new | enroll | invite | accept | list | rotate | revoke | trust | public KEY FILE",
      key_flags,
      "A key is a pair. The secret key is made here, stays in a file that only you can read (mode\n"
      "0600), and is never sent. The public key is enrolled for a user; calls with that key are\n"
@@ -182,6 +183,8 @@ const sw_command sw_system_commands[] = {
      "  revoke   makes KEY and the keys that it has enrolled invalid within a second, permanently;\n"
      "           KEY is a public key, a key file or a label. Shows your other keys, and revokes\n"
      "           them, too, if you say so\n"
+     "  trust    makes the file trust KEY, too, as the broker's key, while that is replaced; --only\n"
+     "           trusts just that. Prints the broker's keys that the file trusts\n"
      "  public   writes the public key of KEY (a key file or a public key) to FILE as a\n"
      "           certificate: in the folder of a broker's --service-keys it lets a service in,\n"
      "           which may offer what --services names\n"

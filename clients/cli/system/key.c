@@ -49,27 +49,33 @@ static sw_code make_folders(const char *path, sw_error *error)
     return SW_OK;
 }
 
-/* Finds the broker's public key: from --server-key, from DIR/env, or from the key in use. */
-static sw_code find_server_key(const sw_cli *cli, char server_key[SW_KEY_SIZE], sw_error *error)
+static sw_code no_server_key(sw_error *error)
+{
+    return sw_fail(error, SW_INVALID_ARGUMENT,
+                   "name the broker that the key is for: give --server-key KEY, the broker's public key; "
+                   "DIR/env of `sitewire up` sets it as SITEWIRE_SERVER_KEY");
+}
+
+/* Finds the broker's public key: from --server-key, from DIR/env, or from the key in use, which may
+ * have two. */
+static sw_code find_server_keys(const sw_cli *cli, sw_key_file *key, sw_error *error)
 {
     const char *given = sw_args_value(&cli->args, "server-key");
     const char *used = cli->key_file != NULL ? cli->key_file : getenv("SITEWIRE_KEY");
-    sw_key_file in_use;
+    sw_key_file in_use = {0};
     if (given == NULL)
         given = getenv("SITEWIRE_SERVER_KEY");
     if ((given == NULL || *given == '\0') && used != NULL && sw_key_file_read(used, &in_use, NULL) == SW_OK) {
-        memcpy(server_key, in_use.server_key, SW_KEY_SIZE);
+        memcpy(key->server_key, in_use.server_key, SW_KEY_SIZE);
+        memcpy(key->next_server_key, in_use.next_server_key, SW_KEY_SIZE);
         sw_key_file_wipe(&in_use);
-        given = server_key;
+        return key->server_key[0] != '\0' ? SW_OK : no_server_key(error);
     }
     if (given == NULL || *given == '\0')
-        return sw_fail(error, SW_INVALID_ARGUMENT,
-                       "name the broker that the key is for: give --server-key KEY, the broker's public key; "
-                       "DIR/env of `sitewire up` sets it as SITEWIRE_SERVER_KEY");
+        return no_server_key(error);
     if (!sw_key_is_valid(given))
         return sw_fail(error, SW_INVALID_ARGUMENT, "--server-key: a public key has 40 characters of Z85");
-    if (given != server_key)
-        snprintf(server_key, SW_KEY_SIZE, "%s", given);
+    snprintf(key->server_key, SW_KEY_SIZE, "%s", given);
     return SW_OK;
 }
 
@@ -80,13 +86,14 @@ static void default_label(char label[SW_KEY_LABEL_SIZE])
     snprintf(label, SW_KEY_LABEL_SIZE, "%s", host);
 }
 
-/* Makes a key and writes its file. */
-static sw_code make_file(const sw_cli *cli, const char *path, const char *server_key, sw_key_file *key,
+/* Makes a key for the brokers of `servers`, and writes its file. */
+static sw_code make_file(const sw_cli *cli, const char *path, const sw_key_file *servers, sw_key_file *key,
                          sw_error *error)
 {
     const char *label = sw_args_value(&cli->args, "label");
     sw_code code = sw_cert_make(key, error);
-    snprintf(key->server_key, sizeof(key->server_key), "%s", server_key);
+    memcpy(key->server_key, servers->server_key, SW_KEY_SIZE);
+    memcpy(key->next_server_key, servers->next_server_key, SW_KEY_SIZE);
     if (label == NULL)
         default_label(key->label);
     else if (snprintf(key->label, sizeof(key->label), "%s", label) >= (int)sizeof(key->label))
@@ -110,19 +117,19 @@ static sw_code who_am_i(sw_cli *cli, json_t **email, sw_error *error)
 
 static sw_code key_new(sw_cli *cli, sw_error *error)
 {
-    char path[PATH_MAX], server_key[SW_KEY_SIZE] = "";
-    sw_key_file key;
+    char path[PATH_MAX];
+    sw_key_file key = {0}, servers = {0};
     if (cli->args.word_count > 2)
         return sw_cli_usage(cli, error, "key new takes one FILE");
     sw_code code = file_path(cli, path, error);
     if (cli->args.word_count == 2)
         snprintf(path, sizeof(path), "%s", cli->args.words[1]);
     /* A broker's own key file names no broker, so it need not be known. */
-    if (code == SW_OK && find_server_key(cli, server_key, error) != SW_OK &&
+    if (code == SW_OK && find_server_keys(cli, &servers, error) != SW_OK &&
         sw_args_has(&cli->args, "server-key"))
         code = error->code;
     if (code == SW_OK)
-        code = make_file(cli, path, server_key, &key, error);
+        code = make_file(cli, path, &servers, &key, error);
     if (code == SW_OK && cli->json)
         printf("{\"public_key\":\"%s\"}\n", key.public_key); /* Z85 needs no escaping */
     else if (code == SW_OK) {
@@ -162,7 +169,7 @@ static sw_code key_public(sw_cli *cli, sw_error *error)
 static sw_code key_to_enroll(sw_cli *cli, const char *path, sw_key_file *key, bool *made, sw_error *error)
 {
     const char *given = sw_args_value(&cli->args, "public-key");
-    char server_key[SW_KEY_SIZE];
+    sw_key_file servers = {0};
     memset(key, 0, sizeof(*key));
     if (given != NULL && !sw_key_is_valid(given))
         return sw_fail(error, SW_INVALID_ARGUMENT, "--public-key: a public key has 40 characters of Z85");
@@ -173,9 +180,9 @@ static sw_code key_to_enroll(sw_cli *cli, const char *path, sw_key_file *key, bo
     sw_code code = sw_key_file_read(path, key, error);
     if (code != SW_NOT_FOUND)
         return code;
-    code = find_server_key(cli, server_key, error);
+    code = find_server_keys(cli, &servers, error);
     if (code == SW_OK)
-        code = make_file(cli, path, server_key, key, error);
+        code = make_file(cli, path, &servers, key, error);
     *made = code == SW_OK;
     return code;
 }
@@ -301,17 +308,17 @@ static void reachable_endpoints(const sw_cli *cli, char to[SW_CODE_ENDPOINTS])
 
 static sw_code fill_code(const sw_cli *cli, sw_code_content *content, sw_error *error)
 {
-    char server_key[SW_KEY_SIZE];
+    sw_key_file servers = {0};
     reachable_endpoints(cli, content->endpoints);
     if (*content->endpoints == '\0')
         return sw_fail(
             error, SW_INVALID_ARGUMENT,
             "where does the new machine connect? Give --at tcp://HOST:PORT, the broker's frontend");
-    sw_code code = find_server_key(cli, server_key, error);
+    sw_code code = find_server_keys(cli, &servers, error);
     if (code == SW_OK)
         code = sw_cert_make(&content->key, error);
-    if (code == SW_OK)
-        memcpy(content->key.server_key, server_key, SW_KEY_SIZE);
+    memcpy(content->key.server_key, servers.server_key, SW_KEY_SIZE);
+    memcpy(content->key.next_server_key, servers.next_server_key, SW_KEY_SIZE);
     return code;
 }
 
@@ -475,6 +482,54 @@ static sw_code key_rotate(sw_cli *cli, sw_error *error)
     return code;
 }
 
+/* --- The broker's keys --- */
+
+/* `key trust`: another key of the broker is trusted beside the one in the file, or --only that. */
+static void add_server_key(sw_key_file *key, const char *server_key, bool only)
+{
+    bool is_first = only || key->server_key[0] == '\0' || strcmp(key->server_key, server_key) == 0;
+    snprintf(is_first ? key->server_key : key->next_server_key, SW_KEY_SIZE, "%s", server_key);
+    if (only)
+        key->next_server_key[0] = '\0';
+}
+
+/* Writes a new file and puts it in the place of the old one, so that readers see a whole one. */
+static sw_code replace_file(const char *path, const sw_key_file *key, sw_error *error)
+{
+    char fresh[PATH_MAX + 8];
+    snprintf(fresh, sizeof(fresh), "%s.trust", path);
+    unlink(fresh); /* of a run that was killed */
+    sw_code code = sw_cert_write(fresh, key, error);
+    if (code == SW_OK && rename(fresh, path) != 0)
+        code = sw_fail(error, SW_FAILED_PRECONDITION, "cannot rename %s: %s", fresh, strerror(errno));
+    if (code != SW_OK)
+        unlink(fresh);
+    return code;
+}
+
+static sw_code key_trust(sw_cli *cli, sw_error *error)
+{
+    char path[PATH_MAX];
+    sw_key_file key = {0};
+    if (cli->args.word_count != 2)
+        return sw_cli_usage(cli, error, "key trust takes one KEY, a public key of the broker");
+    if (!sw_key_is_valid(cli->args.words[1]))
+        return sw_fail(error, SW_INVALID_ARGUMENT, "KEY: a public key has 40 characters of Z85");
+    sw_code code = file_path(cli, path, error);
+    if (code == SW_OK)
+        code = sw_key_file_read(path, &key, error);
+    if (code == SW_OK) {
+        add_server_key(&key, cli->args.words[1], sw_args_has(&cli->args, "only"));
+        code = replace_file(path, &key, error);
+    }
+    if (code == SW_OK && cli->json)
+        printf("{\"server_key\":\"%s\",\"next_server_key\":\"%s\"}\n", key.server_key, key.next_server_key);
+    else if (code == SW_OK)
+        printf("%s\n%s%s", key.server_key, key.next_server_key, key.next_server_key[0] != '\0' ? "\n" : "");
+    sw_key_file_wipe(&key);
+    return code;
+}
+
 sw_code sw_cmd_key(sw_cli *cli, sw_error *error)
 {
     static const struct {
@@ -483,7 +538,7 @@ sw_code sw_cmd_key(sw_cli *cli, sw_error *error)
         bool takes_word;
     } verbs[] = {{"accept", key_accept, true}, {"enroll", key_enroll, false}, {"invite", key_invite, true},
                  {"list", key_list, true},     {"new", key_new, true},        {"public", key_public, true},
-                 {"revoke", key_revoke, true}, {"rotate", key_rotate, false}};
+                 {"revoke", key_revoke, true}, {"rotate", key_rotate, false}, {"trust", key_trust, true}};
     const sw_args *args = &cli->args;
     for (size_t i = 0; args->word_count > 0 && i < sizeof(verbs) / sizeof(*verbs); i++)
         if (strcmp(verbs[i].word, args->words[0]) == 0) {
@@ -492,5 +547,5 @@ sw_code sw_cmd_key(sw_cli *cli, sw_error *error)
             return verbs[i].run(cli, error);
         }
     return sw_cli_usage(cli, error,
-                        "which one? key accept, enroll, invite, list, new, public, revoke or rotate");
+                        "which one? key accept, enroll, invite, list, new, public, revoke, rotate or trust");
 }

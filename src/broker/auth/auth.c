@@ -335,9 +335,11 @@ static sw_code read_keys(sw_auth *auth, const sw_broker_options *options, sw_err
     sw_code code = check_tcp(auth, options, error);
     if (code != SW_OK || sw_view_of(options->key).size == 0)
         return code;
-    code = sw_key_file_read(options->key, &auth->key, error);
+    sw_key_file key;
+    code = sw_key_file_read(options->key, &key, error);
     if (code == SW_OK)
-        sw_key_from_text(auth->key.secret_key, auth->secret_key);
+        sw_auth_set_key(auth, &key);
+    sw_key_file_wipe(&key);
     return code == SW_OK && sw_view_of(options->service_keys).size > 0
                ? sw_cert_store_new(options->service_keys, &auth->services, error)
                : code;
@@ -373,6 +375,12 @@ sw_code sw_auth_open(sw_auth *auth, const sw_auth_owner *owner, const sw_broker_
     sw_code code = read_options(auth, options, error);
     auth->offers.keys = auth->services;
     return code;
+}
+
+void sw_auth_set_key(sw_auth *auth, const sw_key_file *key)
+{
+    auth->key = *key;
+    sw_key_from_text(key->secret_key, auth->secret_key);
 }
 
 void sw_auth_close(sw_auth *auth)

@@ -49,6 +49,8 @@ typedef struct sw_auth {
  * seeds hashes; the options must outlive the auth. */
 sw_code sw_auth_open(sw_auth *auth, const sw_auth_owner *owner, const sw_broker_options *options,
                      const sw_core *core, uint64_t secret, sw_error *error);
+/* Handshakes from now on use that key. */
+void sw_auth_set_key(sw_auth *auth, const sw_key_file *key);
 /* After all connections are closed. Accepts what open left half-built, and an auth of zeros. */
 void sw_auth_close(sw_auth *auth);
 /* Once per round: asks the user service about what is due, cuts off the refused, forgets the

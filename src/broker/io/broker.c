@@ -173,6 +173,11 @@ void sw_broker_destroy(sw_broker **broker)
     *broker = NULL;
 }
 
+void sw_broker_set_key(sw_broker *broker, const sw_key_file *key)
+{
+    sw_auth_set_key(&broker->auth, key);
+}
+
 const char *sw_broker_instance(const sw_broker *broker)
 {
     return broker->instance;

@@ -3,6 +3,7 @@
 #define SW_BROKER_BROKER_H
 
 #include "broker/options.h"
+#include "net/keyfile.h"
 #include "net/loop.h"
 
 typedef struct sw_broker sw_broker;
@@ -15,6 +16,8 @@ void sw_broker_destroy(sw_broker **broker);
 /* Accepts no new calls. The loop is stopped once no call is in flight or the time is over (0:
  * options->drain_ms). */
 void sw_broker_drain(sw_broker *broker, int64_t time_ms);
+/* A key that replaces the broker's own: handshakes from now on use it. Connections stay. */
+void sw_broker_set_key(sw_broker *broker, const sw_key_file *key);
 /* The broker's unique name, valid as long as the broker. */
 const char *sw_broker_instance(const sw_broker *broker);
 
