@@ -32,18 +32,19 @@ WITH argument AS MATERIALIZED (
     UNION ALL
     SELECT d.environment, 'Domain', d.fqdn, '', 'present'
     FROM argument, referential.website_deployed w JOIN referential.domain d USING (website, docroot, environment)
-    WHERE w.docroot = :docroot
+    WHERE :all AND w.docroot = :docroot
     UNION ALL
     SELECT environment, 'Server', server, '', 'present'
-    FROM argument, referential.docroot_environment_server WHERE docroot_environment_server.docroot = :docroot
+    FROM argument, referential.docroot_environment_server
+    WHERE :all AND docroot_environment_server.docroot = :docroot
     UNION ALL
     SELECT environment, 'Certificate', certificate, '', 'present'
     FROM argument, referential.docroot_environment_certificate
-    WHERE docroot_environment_certificate.docroot = :docroot
+    WHERE :all AND docroot_environment_certificate.docroot = :docroot
     UNION ALL
     SELECT environment, 'LoadBalancer', load_balancer, '', 'present'
     FROM argument, referential.docroot_environment_load_balancer
-    WHERE docroot_environment_load_balancer.docroot = :docroot
+    WHERE :all AND docroot_environment_load_balancer.docroot = :docroot
 ), left_side AS (
     SELECT * FROM fact WHERE environment = :environment
 ), right_side AS (

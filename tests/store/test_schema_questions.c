@@ -174,9 +174,13 @@ static void test_impact_is_complete(void **state)
 static void test_compare(void **state)
 {
     (void)state;
+    assert_string_equal(db_rows(conn, ASK("CompareEnvironments", "docroot='d1'", "environment='dev'",
+                                          "other_environment='prod'")),
+                        "DocrootEnvironment|d1|cms_version|8.9.2|8.9.1\n"
+                        "Website|isover.fr|website_version|2.0|1.9\nWebsite|weber.fr||absent|present");
     assert_string_equal(
-        db_rows(conn,
-                ASK("CompareEnvironments", "docroot='d1'", "environment='dev'", "other_environment='prod'")),
+        db_rows(conn, ASK("CompareEnvironments", "docroot='d1'", "environment='dev'",
+                          "other_environment='prod'", "all=true")),
         "DocrootEnvironment|d1|cms_version|8.9.2|8.9.1\nCertificate|c2||absent|present\n"
         "Domain|dev.isover.fr||present|absent\nDomain|weber.fr||absent|present\n"
         "Domain|www.isover.fr||absent|present\nServer|web1||absent|present\nServer|web2||present|absent\n"

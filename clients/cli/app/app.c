@@ -58,7 +58,9 @@ static void print_error(const sw_cli *cli, const sw_error *error)
             message != NULL ? message : "");
     free(message);
     print_part("field", error->field);
-    print_part("resource", error->resource);
+    const char *key = strchr(error->resource, '/');
+    if (key == NULL || strstr(error->message, key + 1) == NULL) /* a long key is printed once */
+        print_part("resource", error->resource);
     /* Messages of our own already say what to do, unless nobody answered. */
     bool silent = error->code == SW_UNAVAILABLE || error->code == SW_DEADLINE_EXCEEDED;
     const char *hint = !error->local || (silent && cli->client != NULL) ? remedy(error->code) : NULL;

@@ -24,6 +24,11 @@ static const sw_flag delete_flags[] = {
 
 static const sw_flag rename_flags[] = {REVISION_FLAG, DRY_RUN_FLAG, {.name = NULL}};
 
+static const sw_flag diff_flags[] = {
+    {"all", 0, NULL, "compare domains, servers, certificates and load balancers, too"},
+    FIELDS_FLAG,
+    CSV_FLAG,
+    {.name = NULL}};
 static const sw_flag answer_flags[] = {FIELDS_FLAG, CSV_FLAG, {.name = NULL}};
 
 static const sw_flag impact_flags[] = {
@@ -162,9 +167,12 @@ const sw_command sw_registry_commands[] = {
      "sitewire impact hosting-provider ovh --depth 1\n",
      false},
     {"diff", sw_cmd_question, "Show how two environments of a docroot differ.",
-     "DOCROOT ENVIRONMENT OTHER", answer_flags, "",
+     "DOCROOT ENVIRONMENT OTHER", diff_flags,
+     "Compares settings, and websites and their versions.\n",
      "# does prod differ from uat?\n"
-     "sitewire diff main uat prod\n",
+     "sitewire diff main uat prod\n"
+     "# does it have the same servers?\n"
+     "sitewire diff main uat prod --all\n",
      false},
     {"expiring", sw_cmd_question, "Show certificates and domains that expire soon, and their websites.",
      "[DAYS]", answer_flags,

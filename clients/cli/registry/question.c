@@ -43,7 +43,9 @@ static const question questions[] = {
      "CompareEnvironments",
      {"docroot", "environment", "other_environment"},
      .least = 3,
-     .nothing = "the two environments have the same content"},
+     .flag = "all",
+     .flag_field = "all",
+     .nothing = "the two environments are alike in what was compared (see --all)"},
     {"expiring", "ListExpirations", {"within_days"}, .nothing = "nothing expires by then"},
     {.command = "whoami", .method = "WhoAmI"},
     {"explain",
@@ -113,7 +115,9 @@ static sw_code build(sw_cli *cli, const sw_schema *schema, const question *q, co
         }
     }
     if (code == SW_OK && q->flag != NULL && sw_args_has(args, q->flag))
-        code = set(schema, q, method, q->flag_field, sw_args_value(args, q->flag), request, error);
+        code =
+            set(schema, q, method, q->flag_field,
+                sw_args_value(args, q->flag) != NULL ? sw_args_value(args, q->flag) : "true", request, error);
     return code;
 }
 

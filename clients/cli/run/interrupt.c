@@ -41,4 +41,5 @@ void sw_cli_catch_signals(void)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_DFL); /* whatever the caller ignores: a reader that has enough ends the command */
 }

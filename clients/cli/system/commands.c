@@ -14,6 +14,7 @@ static const sw_flag status_flags[] = {
     {.name = NULL}};
 
 static const sw_flag health_flags[] = {{"wait", 0, "TIME", "wait up to TIME until the services can serve"},
+                                       {"nagios", 0, NULL, "answer a monitor: one line, exit status 0, 2 or 3"},
                                        {.name = NULL}};
 
 static const sw_flag drain_flags[] = {
@@ -87,11 +88,15 @@ const sw_command sw_system_commands[] = {
      "sitewire status --watch --interval 5s\n",
      false},
     {"health", sw_cmd_health, "Check whether the services can serve.", "[SERVICE | @INSTANCE]", health_flags,
-     "The exit status is 0 if all can serve, else that of the first failure.\n",
+     "The exit status is 0 if all can serve, else that of the first failure. With --nagios it is\n"
+     "that of plugins for Nagios, Icinga and their kind: 0 if all can serve, 2 if something cannot,\n"
+     "3 if that cannot be found out (a wrong key, for example).\n",
      "# before a script continues\n"
      "sitewire health --wait 30s\n"
      "# one service\n"
-     "sitewire health Referential\n",
+     "sitewire health Referential\n"
+     "# as a check of a monitor\n"
+     "sitewire --timeout 5s health --nagios\n",
      false},
     {"drain", sw_cmd_drain, "Take a process out of service without failing a call.", "@INSTANCE | broker",
      drain_flags, "The process takes no new calls, finishes those that it has, and ends.\n",

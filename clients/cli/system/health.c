@@ -5,6 +5,7 @@
 #include "cli/system/commands.h"
 #include "cli/term/grid.h"
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define POLL_MS  200
@@ -49,8 +50,19 @@ static sw_code check_until(sw_cli *cli, const char *service, int64_t deadline_ms
     }
 }
 
-static void report(sw_cli *cli, sw_grid *table, const char *name, const char *text, bool good)
+/* What was checked so far. */
+typedef struct survey {
+    sw_grid *table;
+    unsigned count, good;
+    char trouble[SW_ERROR_MESSAGE_SIZE + 160]; /* the first failure */
+} survey;
+
+static void report(sw_cli *cli, survey *all, const char *name, const char *text, bool good)
 {
+    all->count++;
+    all->good += good;
+    if (!good && all->trouble[0] == '\0')
+        snprintf(all->trouble, sizeof(all->trouble), "%s: %s", name, text);
     if (cli->json) {
         json_t *line = json_pack("{s:s,s:b,s:s}", "service", name, "serving", good, "status", text);
         json_dumpf(line, stdout, JSON_COMPACT);
@@ -58,8 +70,30 @@ static void report(sw_cli *cli, sw_grid *table, const char *name, const char *te
         json_decref(line);
         return;
     }
-    sw_grid_add(table, name);
-    sw_grid_add(table, text);
+    sw_grid_add(all->table, name);
+    sw_grid_add(all->table, text);
+}
+
+/* The statuses of plugins for Nagios, Icinga and their kind (Monitoring Plugins Development
+ * Guidelines). */
+enum { NAGIOS_OK, NAGIOS_CRITICAL = 2, NAGIOS_UNKNOWN };
+
+/* Prints one line as a plugin does; '|' separates its figures. Returns the exit status. UNKNOWN: the
+ * check itself could not be made. */
+static int report_to_monitor(survey *all, sw_code code, const sw_error *error)
+{
+    static const char *const names[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
+    bool is_unknown =
+        code == SW_UNAUTHENTICATED || code == SW_PERMISSION_DENIED || code == SW_INVALID_ARGUMENT;
+    int status = code == SW_OK ? NAGIOS_OK : is_unknown ? NAGIOS_UNKNOWN : NAGIOS_CRITICAL;
+    const char *trouble = all->trouble[0] != '\0' ? all->trouble : error->message;
+    char *safe = sw_text_safe(code == SW_OK ? "all can serve" : trouble, false);
+    for (char *at = safe; at != NULL && *at != '\0'; at++)
+        *at = *at == '|' || *at == '\n' ? '/' : *at;
+    printf("SITEWIRE %s - %s | checked=%u serving=%u\n", names[status], safe != NULL ? safe : "", all->count,
+           all->good);
+    free(safe);
+    return status;
 }
 
 static bool is_of_a_worker(const char *service)
@@ -101,47 +135,65 @@ static const char *full_name(sw_cli *cli, const char *name)
     return service != NULL ? service->name : name;
 }
 
+/* The broker, and every service that it knows. */
+static sw_code check_all(sw_cli *cli, survey *all, int64_t deadline_ms, sw_error *error)
+{
+    char text[SW_ERROR_MESSAGE_SIZE + 32];
+    json_t *services = NULL, *item;
+    size_t index;
+    sw_code code = check_until(cli, NULL, deadline_ms, text, sizeof(text));
+    report(cli, all, "broker", text, code == SW_OK);
+    if (code == SW_OK)
+        code = known_services(cli, deadline_ms, &services, error);
+    json_array_foreach(services, index, item)
+    {
+        const char *name = json_string_value(item);
+        if (!is_of_a_worker(name))
+            continue;
+        sw_code outcome = check_until(cli, name, deadline_ms, text, sizeof(text));
+        report(cli, all, name, text, outcome == SW_OK);
+        code = code == SW_OK ? outcome : code;
+    }
+    json_decref(services);
+    return code;
+}
+
+static sw_code check_one(sw_cli *cli, survey *all, int64_t deadline_ms)
+{
+    char text[SW_ERROR_MESSAGE_SIZE + 32];
+    const char *name = full_name(cli, cli->args.words[0]);
+    sw_code code = check_until(cli, name, deadline_ms, text, sizeof(text));
+    report(cli, all, name, text, code == SW_OK);
+    return code;
+}
+
 sw_code sw_cmd_health(sw_cli *cli, sw_error *error)
 {
     static const sw_grid_column columns[] = {{"service", false, true}, {"status", false, true}};
     int64_t wait_ms;
-    char text[SW_ERROR_MESSAGE_SIZE + 32];
     sw_client *client;
+    bool for_monitor = sw_args_has(&cli->args, "nagios");
     sw_code code = sw_args_duration_ms(&cli->args, "wait", 0, 0, &wait_ms, error);
     if (code == SW_OK && cli->args.word_count > 1)
         code = sw_cli_usage(cli, error, "health takes at most one SERVICE");
-    if (code == SW_OK)
-        code = sw_cli_client(cli, &client, error);
+    if (code == SW_OK && for_monitor && cli->json)
+        code =
+            sw_cli_usage(cli, error, "--nagios and --json are two forms of the same output; give only one");
     if (code != SW_OK)
         return code;
+    survey all = {.table = sw_grid_new(columns, 2)};
     int64_t deadline_ms = sw_now_ms() + wait_ms;
-    sw_grid *table = sw_grid_new(columns, 2);
-    json_t *services = NULL, *item;
-    size_t index;
-    const char *one = cli->args.word_count == 1 ? cli->args.words[0] : NULL;
-    if (one == NULL) {
-        code = check_until(cli, NULL, deadline_ms, text, sizeof(text));
-        report(cli, table, "broker", text, code == SW_OK);
-        if (code == SW_OK)
-            code = known_services(cli, deadline_ms, &services, error);
-        json_array_foreach(services, index, item)
-        {
-            const char *name = json_string_value(item);
-            if (!is_of_a_worker(name))
-                continue;
-            sw_code outcome = check_until(cli, name, deadline_ms, text, sizeof(text));
-            report(cli, table, name, text, outcome == SW_OK);
-            code = code == SW_OK ? outcome : code;
-        }
-    } else {
-        const char *name = full_name(cli, one);
-        code = check_until(cli, name, deadline_ms, text, sizeof(text));
-        report(cli, table, name, text, code == SW_OK);
+    code = sw_cli_client(cli, &client, error);
+    if (code == SW_OK)
+        code = cli->args.word_count == 1 ? check_one(cli, &all, deadline_ms)
+                                         : check_all(cli, &all, deadline_ms, error);
+    if (for_monitor) {
+        code = (sw_code)report_to_monitor(&all, code, error);
+        *error = (sw_error){.code = code};
+    } else if (!cli->json && all.count > 0) {
+        sw_grid_print(all.table, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
     }
-    if (!cli->json)
-        sw_grid_print(table, stdout, sw_terminal_width(cli->out_terminal), cli->out_color, NULL);
-    sw_grid_destroy(&table);
-    json_decref(services);
+    sw_grid_destroy(&all.table);
     if (code != SW_OK && error->message[0] == '\0')
         error->code = code; /* the table has reported it */
     return code;

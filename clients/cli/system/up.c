@@ -493,6 +493,7 @@ static void close_up(up *u)
 
 sw_code sw_cmd_up(sw_cli *cli, sw_error *error)
 {
+    signal(SIGPIPE, SIG_IGN); /* the system goes on when nobody reads what it prints */
     const char *data = sw_args_value(&cli->args, "data");
     if (data == NULL)
         data = getenv("SITEWIRE_DATA");

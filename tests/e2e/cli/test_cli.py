@@ -97,7 +97,7 @@ class Cli(unittest.TestCase):
         self.assertEqual(self.run_cli(*some, "--csv").stdout.splitlines()[:2], ["name,home_directory", "Alpha Énergie,"])
         self.fails(INVALID, *some[:-1], "nmae", error="INVALID_ARGUMENT: Website has no field 'nmae'; did you mean name")
         self.fails(INVALID, "list", "websites", "--fields", "", error="INVALID_ARGUMENT: --fields is empty")
-        self.fails(NOT_FOUND, "get", "website", "nope", error="NOT_FOUND: .*nope", lines=["resource: Website/nope"])
+        self.fails(NOT_FOUND, "get", "website", "nope", error="NOT_FOUND: .*nope")
         self.fails(INVALID, "get", "webstie", "x", error="INVALID_ARGUMENT: .*did you mean website")
         self.fails(INVALID, "get", "docroot-environment", "main", error=".*DOCROOT/ENVIRONMENT")
         self.assertEqual(self.run_cli("get", "docroot-environment", "main", "dev", "x", status=INVALID).stdout, "")
@@ -211,6 +211,42 @@ class Cli(unittest.TestCase):
         made = self.json("create", "website", "stdin.example", "name=@-", "--dry-run", stdin="Read")[0]
         self.assertEqual(made["name"], "Read")
 
+    # --- monitors, pipes, long keys ---
+
+    def test_health_for_monitors(self):
+        good = self.system.cli("health", "--nagios")
+        self.assertEqual(good.returncode, 0, good.stderr)
+        self.assertRegex(good.stdout, r"\ASITEWIRE OK - all can serve \| checked=[0-9]+ serving=[0-9]+\n\Z")
+        for words, env, status, text in (
+                (("Nowhere",), {}, 2, "SITEWIRE CRITICAL - Nowhere: "),
+                ((), {"SITEWIRE_ENDPOINT": "ipc:///nowhere"}, 2, "SITEWIRE CRITICAL - broker: "),
+                (("a", "b"), {}, 3, "")):
+            done = self.system.cli("--timeout", "1s", "health", "--nagios", *words, env=env)
+            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+            self.assertTrue(done.stdout.startswith(text), done.stdout)
+            self.assertEqual(done.stdout.count("\n"), 1 if text else 0)
+
+    def test_a_reader_that_leaves_ends_the_command(self):
+        """Also if the caller ignores SIGPIPE, as cron and Python do for their children."""
+        ignore = lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # noqa: E731
+        for words in (("list", "websites", "--json"), ("watch", "--after", "0:0")):
+            reader, writer = os.pipe()
+            os.close(reader)
+            with subprocess.Popen([SITEWIRE, *words], stdout=writer, stderr=subprocess.PIPE, text=True, preexec_fn=ignore,
+                                  restore_signals=False, env=self.system.env()) as child:
+                os.close(writer)
+                if words[0] == "watch":  # which has nothing to print
+                    child.terminate()
+                said = child.communicate(timeout=60)[1]
+            self.assertNotIn("temporarily unavailable", said)
+            if words[0] == "list":
+                self.assertEqual((child.returncode, said), (-signal.SIGPIPE, ""))
+
+    def test_a_long_key_is_printed_once(self):
+        key = "x" * 300
+        for words in (("get", "website", key), ("update", "website", key, "name=x"), ("delete", "website", key)):
+            self.assertEqual(self.system.cli(*words).stderr.count(key), 1, words)
+
     # --- questions, methods, descriptions ---
 
     def test_questions(self):
@@ -221,6 +257,8 @@ class Cli(unittest.TestCase):
         self.assertIn("www.alpha.example", keys)
         self.assertEqual({row["depth"] for row in self.json("impact", "cms", "drupal7", "--depth", "1")}, {1})
         self.assertRegex(self.run_cli("diff", "main", "dev", "prod").stdout, r"cms_version +7\.99 +7\.98")
+        self.assertNotIn("www.alpha.example", self.run_cli("diff", "main", "dev", "prod").stdout)
+        self.assertIn("www.alpha.example", self.run_cli("diff", "main", "dev", "prod", "--all").stdout)
         self.assertEqual(self.json("expiring", "1")[0]["key"], "www.alpha.example")
         self.fails(INVALID, "diff", "main", error=".*DOCROOT ENVIRONMENT OTHER",
                    lines=["hint: see `sitewire diff --help`"])
