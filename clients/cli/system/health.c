@@ -78,8 +78,8 @@ static void report(sw_cli *cli, survey *all, const char *name, const char *text,
  * Guidelines). */
 enum { NAGIOS_OK, NAGIOS_CRITICAL = 2, NAGIOS_UNKNOWN };
 
-/* Prints one line as a plugin does; '|' separates its figures. Returns the exit status. UNKNOWN: the
- * check itself could not be made. */
+/* Prints one line as a plugin does; '|' separates its figures. Returns the exit status. UNKNOWN:
+ * the check itself could not be made. */
 static int report_to_monitor(survey *all, sw_code code, const sw_error *error)
 {
     static const char *const names[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
