@@ -13,9 +13,10 @@ static const sw_flag status_flags[] = {
     {"interval", 0, "TIME", "of --watch, at least 10ms (default: 2s)"},
     {.name = NULL}};
 
-static const sw_flag health_flags[] = {{"wait", 0, "TIME", "wait up to TIME until the services can serve"},
-                                       {"nagios", 0, NULL, "answer a monitor: one line, exit status 0, 2 or 3"},
-                                       {.name = NULL}};
+static const sw_flag health_flags[] = {
+    {"wait", 0, "TIME", "wait up to TIME until the services can serve"},
+    {"nagios", 0, NULL, "answer a monitor: one line, exit status 0, 2 or 3"},
+    {.name = NULL}};
 
 static const sw_flag drain_flags[] = {
     {"grace", 0, "TIME", "time for calls in flight (default: as the program is configured, 30s)"},
