@@ -40,10 +40,10 @@ static const sw_option options[] = {
     {"service-keys", 0, SW_OPTION_STRING, &broker_options.service_keys, NULL, 0, 0, "FOLDER",
      "certificates of the keys that may serve and publish, each with the names of its services", SW_RESTART},
     {"local-users", 0, SW_OPTION_STRING, &broker_options.local_users, NULL, 0, 0, "UID=USER,...",
-     "the user that a process on ipc calls as, by its uid; the uid * is any other", SW_RESTART},
+     "the user that a process on ipc calls as, by its uid or user name; * is any other", SW_RESTART},
     {"local-services", 0, SW_OPTION_STRING, &broker_options.local_services, NULL, 0, 0, "UID=NAME,...",
-     "the services that a process on ipc may offer without a key, by its uid: names, prefix.*, or * for all "
-     "but sitewire.*",
+     "the services that a process on ipc may offer without a key, by its uid or user name: names, prefix.*, "
+     "or * for all but sitewire.*",
      SW_RESTART},
     {"caller", 0, SW_OPTION_STRING, &broker_options.caller, NULL, 0, 0, "USER",
      "the user that everybody without encryption calls as; for tests", SW_RESTART},
@@ -185,6 +185,7 @@ static void check(void *context, sw_check *check)
     sw_error error;
     sw_key_file key;
     sw_local_users users = {0};
+    sw_offers offers = {0};
     sw_networks trusted;
     sw_check_endpoints(check, "frontend", broker_options.frontend, true);
     sw_check_endpoints(check, "backend", broker_options.backend, true);
@@ -197,8 +198,9 @@ static void check(void *context, sw_check *check)
         sw_check_report(check, "service-keys", &error);
     if (sw_local_users_read(&users, broker_options.caller, broker_options.local_users, &error) != SW_OK)
         sw_check_report(check, strstr(error.message, "--caller") != NULL ? "caller" : "local-users", &error);
-    if (sw_offers_check(broker_options.local_services, &error) != SW_OK)
+    if (sw_offers_read(&offers, broker_options.local_services, &error) != SW_OK)
         sw_check_report(check, "local-services", &error);
+    sw_offers_clear(&offers);
     if (sw_networks_parse(&trusted, broker_options.trusted_addresses, &error) != SW_OK)
         sw_check_report(check, "trusted-addresses", &error);
 }

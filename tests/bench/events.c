@@ -14,7 +14,7 @@
 #include <string.h>
 #include <zmq.h>
 
-#define TOPIC       "deployment/state/website:bench/"
+#define TOPIC       "test.bench/state/website:bench/"
 #define PROJECT     "website:bench"
 #define SIZE        200 /* bytes of an event */
 #define PATIENCE_MS 60000

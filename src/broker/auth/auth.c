@@ -192,19 +192,42 @@ void sw_auth_hand_over(const sw_auth *auth, const sw_caller *caller, sw_handover
     }
 }
 
-/* --- workers --- */
+/* --- workers and publishers --- */
+
+/* A key, or the uid of a process without one. */
+static void name_of(const sw_caller *caller, char who[SW_KEY_SIZE])
+{
+    if (caller->key[0] != '\0')
+        memcpy(who, caller->key, SW_KEY_SIZE);
+    else
+        snprintf(who, SW_KEY_SIZE, "uid %lld", (long long)caller->uid);
+}
 
 bool sw_auth_may_offer(sw_auth *auth, const sw_caller *worker, sw_view service, sw_error *error)
 {
     char who[SW_KEY_SIZE];
     if (sw_offers_judge(&auth->offers, worker, service, error) == SW_OK)
         return true;
-    if (worker->key[0] != '\0')
-        memcpy(who, worker->key, SW_KEY_SIZE);
-    else
-        snprintf(who, sizeof(who), "uid %lld", (long long)worker->uid);
+    name_of(worker, who);
     auth->offers.refused++;
     sw_refusals_connection(&auth->refusals, "registration refused", sw_view_of(who), "", error->message);
+    return false;
+}
+
+char *sw_auth_names_of(sw_auth *auth, const char *key)
+{
+    bool has = auth->services != NULL && sw_cert_store_find(auth->services, key, NULL) == SW_OK;
+    return strdup(has ? sw_cert_store_services(auth->services, key) : "");
+}
+
+bool sw_auth_may_publish(sw_auth *auth, const sw_caller *publisher, const char *names, sw_view package)
+{
+    char who[SW_KEY_SIZE];
+    sw_error error;
+    if (sw_offers_judge_package(&auth->offers, publisher, names, package, &error) == SW_OK)
+        return true;
+    name_of(publisher, who);
+    sw_refusals_event(who, error.message);
     return false;
 }
 
@@ -356,10 +379,9 @@ static sw_code read_options(sw_auth *auth, const sw_broker_options *options, sw_
     const char *curve = options->curve;
     if (curve != NULL && strcmp(curve, "on") != 0 && strcmp(curve, "off") != 0)
         return sw_fail(error, SW_INVALID_ARGUMENT, "--curve is on or off, not `%s`", curve);
-    auth->offers.local = options->local_services;
     sw_code code = sw_local_users_read(&auth->local_users, options->caller, options->local_users, error);
     if (code == SW_OK)
-        code = sw_offers_check(options->local_services, error);
+        code = sw_offers_read(&auth->offers, options->local_services, error);
     return code == SW_OK ? read_keys(auth, options, error) : code;
 }
 
@@ -385,6 +407,7 @@ void sw_auth_set_key(sw_auth *auth, const sw_key_file *key)
 
 void sw_auth_close(sw_auth *auth)
 {
+    sw_offers_clear(&auth->offers);
     sw_cert_store_destroy(&auth->services);
     sw_identities_clear(&auth->identities);
     sw_key_file_wipe(&auth->key);

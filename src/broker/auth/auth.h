@@ -76,6 +76,11 @@ sw_admission sw_auth_admit_subscriber(sw_auth *auth, sw_waiter *waiter, sw_view 
 /* The same for a service or a publisher with CURVE, whose key must be in --service-keys. `address`
  * is for the log. */
 sw_admission sw_auth_admit_service(sw_auth *auth, const char *key, const char *address);
+/* The names of services in the certificate of a key, for the caller to free; NULL when out of
+ * memory. "" without a certificate. */
+char *sw_auth_names_of(sw_auth *auth, const char *key);
+/* Whether a publisher may publish events of a package; `names` as above. If not, logs that. */
+bool sw_auth_may_publish(sw_auth *auth, const sw_caller *publisher, const char *names, sw_view package);
 /* Whether nothing that it sends may cost more than a stranger's. */
 bool sw_auth_is_stranger(const sw_auth *auth, const sw_caller *caller);
 /* Whether the user service is being asked about the caller and nothing is known: its calls wait. A

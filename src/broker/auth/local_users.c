@@ -2,19 +2,17 @@
 #include "broker/auth/local_users.h"
 
 #include "base/error.h"
-#include <stdlib.h>
+#include "broker/auth/uid.h"
 #include <string.h>
 
 static sw_code read_one(sw_local_user *local, const char *text, size_t size, sw_error *error)
 {
     size_t name = strcspn(text, "=");
-    char *end = NULL;
-    bool any = name == 1 && text[0] == '*';
-    local->uid = any ? -1 : strtoll(text, &end, 10);
     if (name + 1 >= size || size - name - 1 > SW_USER_MAX || text[name + 1] == '@' ||
-        (!any && (end != text + name || local->uid < 0 || local->uid > UINT32_MAX)))
+        !sw_uid_read((sw_view){text, name}, &local->uid))
         return sw_fail(error, SW_INVALID_ARGUMENT,
-                       "--local-users: expected UID=E-MAIL or *=E-MAIL, comma-separated, not `%.*s`",
+                       "--local-users: expected UID=E-MAIL, comma-separated; UID is a uid, a user of this "
+                       "machine, or * for any other, not `%.*s`",
                        (int)(size < 100 ? size : 100), text);
     memcpy(local->user, text + name + 1, size - name - 1);
     return SW_OK;

@@ -8,7 +8,7 @@
 #define SW_LOCAL_USERS_MAX 64
 
 typedef struct sw_local_user {
-    int64_t uid; /* -1: any other */
+    int64_t uid; /* or SW_UID_ANY */
     char user[SW_USER_MAX + 1];
 } sw_local_user;
 

@@ -2,6 +2,9 @@
 #include "broker/auth/offers.h"
 
 #include "base/error.h"
+#include "broker/auth/uid.h"
+#include "broker/core/core.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,76 +39,124 @@ static bool covers(sw_view name, sw_view service)
     return sw_view_equal(name, service);
 }
 
-bool sw_names_cover(sw_view names, sw_view service)
+/* Whether a name covers a service, or events of a package. */
+typedef bool covers_fn(sw_view name, sw_view what);
+
+static bool any_covers(sw_view names, sw_view what, covers_fn *fn)
 {
     for (sw_view name; next_part(&names, ", ", &name);)
-        if (covers(name, service))
+        if (fn(name, what))
             return true;
     return false;
 }
 
-/* --- --local-services --- */
-
-/* A part of the list: a name, which may have a uid before it. */
-typedef struct {
-    bool has_uid;
-    int64_t uid; /* -1: any other */
-    sw_view name;
-} entry;
-
-/* False if the part is malformed. */
-static bool read_entry(sw_view part, entry *e)
+bool sw_names_cover(sw_view names, sw_view service)
 {
-    const char *equals = memchr(part.data, '=', part.size);
-    *e = (entry){.has_uid = equals != NULL, .uid = -1, .name = part};
-    if (equals != NULL) {
-        size_t size = (size_t)(equals - part.data);
-        char *end = NULL;
-        bool any = size == 1 && *part.data == '*';
-        if (!any)
-            e->uid = strtoll(part.data, &end, 10);
-        if (!any && (*part.data < '0' || *part.data > '9' || end != equals || e->uid > UINT32_MAX))
-            return false;
-        e->name = (sw_view){equals + 1, part.size - size - 1};
-    }
-    const char *star = memchr(e->name.data, '*', e->name.size);
-    bool star_is_last = star == NULL || star == e->name.data + e->name.size - 1;
-    bool star_is_whole = star == NULL || e->name.size == 1 || star[-1] == '.';
-    return e->name.size > 0 && star_is_last && star_is_whole &&
-           memchr(e->name.data, '=', e->name.size) == NULL;
+    return any_covers(names, service, covers);
 }
 
-sw_code sw_offers_check(const char *text, sw_error *error)
+/* --- packages of events --- */
+
+/* What the names of the services in a package begin with; false if it is too long. */
+static bool services_of(sw_view package, char prefix[SW_NAME_MAX + 1])
 {
-    sw_view rest = sw_view_of(text), part;
+    bool is_own = memchr(package.data, '.', package.size) == NULL;
+    int size = package.size == 0 || package.size > SW_NAME_MAX
+                   ? 0
+                   : snprintf(prefix, SW_NAME_MAX + 1, "%s%.*s.", is_own ? OWN : "", (int)package.size,
+                              package.data);
+    return size > 0 && size <= SW_NAME_MAX;
+}
+
+static bool covers_package(sw_view name, sw_view package)
+{
+    char text[SW_NAME_MAX + 1];
+    if (!services_of(package, text))
+        return false;
+    sw_view prefix = sw_view_of(text);
+    if (sw_view_equal(name, SW_VIEW("*")))
+        return !begins(prefix, SW_VIEW(OWN));
+    bool is_wild = name.size > 2 && memcmp(name.data + name.size - 2, ".*", 2) == 0;
+    sw_view named = {name.data, is_wild ? name.size - 1 : name.size};
+    return begins(named, prefix) || (is_wild && begins(prefix, named));
+}
+
+bool sw_names_cover_package(sw_view names, sw_view package)
+{
+    return any_covers(names, package, covers_package);
+}
+
+/* --- --local-services --- */
+
+static bool is_name(sw_view name)
+{
+    const char *star = memchr(name.data, '*', name.size);
+    bool star_is_last = star == NULL || star == name.data + name.size - 1;
+    bool star_is_whole = star == NULL || name.size == 1 || star[-1] == '.';
+    return name.size > 0 && star_is_last && star_is_whole && memchr(name.data, '=', name.size) == NULL;
+}
+
+/* Reads a part of the list: a name, which may have a uid before it. `uid`: of the part before;
+ * changed if this part has one. False if the part is malformed. */
+static bool read_offer(sw_view part, bool *has_uid, int64_t *uid, sw_view *name)
+{
+    const char *equals = memchr(part.data, '=', part.size);
+    *name = part;
+    if (equals != NULL) {
+        size_t size = (size_t)(equals - part.data);
+        if (!sw_uid_read((sw_view){part.data, size}, uid))
+            return false;
+        *has_uid = true;
+        *name = (sw_view){equals + 1, part.size - size - 1};
+    }
+    return *has_uid && is_name(*name);
+}
+
+static bool add(sw_offers *offers, int64_t uid, sw_view name)
+{
+    sw_local_offer *local = realloc(offers->local, (offers->local_count + 1) * sizeof(*local));
+    if (local == NULL)
+        return false;
+    local[offers->local_count++] = (sw_local_offer){uid, name};
+    offers->local = local;
+    return true;
+}
+
+sw_code sw_offers_read(sw_offers *offers, const char *text, sw_error *error)
+{
+    sw_view rest = sw_view_of(text), part, name;
     bool has_uid = false;
+    int64_t uid = SW_UID_ANY;
     while (next_part(&rest, ",", &part)) {
-        entry e;
-        bool good = read_entry(part, &e);
-        has_uid = has_uid || e.has_uid;
-        if (!good || !has_uid)
+        if (!read_offer(part, &has_uid, &uid, &name))
             return sw_fail(error, SW_INVALID_ARGUMENT,
-                           "--local-services: expected UID=NAME,NAME,...; a name is that of a service, "
-                           "`prefix.*`, or `*` for all outside sitewire.*, not `%.*s`",
+                           "--local-services: expected UID=NAME,NAME,...; UID is a uid, a user of this "
+                           "machine, or * for any other; a name is that of a service, `prefix.*`, or `*` for "
+                           "all outside sitewire.*, not `%.*s`",
                            (int)(part.size < 100 ? part.size : 100), part.data);
+        if (!add(offers, uid, name))
+            return sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for --local-services");
     }
     return SW_OK;
 }
 
-/* An entry of the uid itself hides those of the uid *. */
-static bool uid_may_offer(const char *list, int64_t uid, sw_view service)
+void sw_offers_clear(sw_offers *offers)
 {
-    sw_view rest = sw_view_of(list), part;
+    free(offers->local);
+    offers->local = NULL;
+    offers->local_count = 0;
+}
+
+/* An entry of the uid itself hides those of the uid *. */
+static bool uid_may(const sw_offers *offers, int64_t uid, sw_view what, covers_fn *fn)
+{
     bool named = false, own = false, any = false;
-    int64_t of = -1;
-    while (next_part(&rest, ",", &part)) {
-        entry e;
-        if (!read_entry(part, &e))
-            return false;
-        of = e.has_uid ? e.uid : of;
-        named = named || of == uid;
-        own = own || (of == uid && covers(e.name, service));
-        any = any || (of == -1 && covers(e.name, service));
+    for (size_t i = 0; i < offers->local_count; i++) {
+        const sw_local_offer *each = &offers->local[i];
+        bool is_own = each->uid == uid, covered = fn(each->name, what);
+        named = named || is_own;
+        own = own || (is_own && covered);
+        any = any || (each->uid == SW_UID_ANY && covered);
     }
     return named ? own : any;
 }
@@ -139,10 +190,26 @@ sw_code sw_offers_judge(const sw_offers *offers, const sw_caller *worker, sw_vie
         return judge_key(offers, worker, service, error);
     if (worker->is_network) /* --curve off, for tests: nothing says who it is */
         return SW_OK;
-    if (uid_may_offer(offers->local, worker->uid, service))
+    if (uid_may(offers, worker->uid, service, covers))
         return SW_OK;
     return sw_fail(error, SW_PERMISSION_DENIED,
                    "uid %lld may not offer %.*s on ipc: the broker's option --local-services says which "
                    "services a uid may offer",
                    (long long)worker->uid, shown(service), service.data);
+}
+
+sw_code sw_offers_judge_package(const sw_offers *offers, const sw_caller *publisher, const char *names,
+                                sw_view package, sw_error *error)
+{
+    if (publisher->is_network && !publisher->is_curve) /* --curve off, for tests */
+        return SW_OK;
+    if (publisher->is_curve && sw_names_cover_package(sw_view_of(names), package))
+        return SW_OK;
+    if (!publisher->is_curve && uid_may(offers, publisher->uid, package, covers_package))
+        return SW_OK;
+    return sw_fail(error, SW_PERMISSION_DENIED,
+                   "it may offer no service of the package `%.*s`, so it may not publish its events: see %s",
+                   shown(package), package.data,
+                   publisher->is_curve ? "the certificate of its key in --service-keys"
+                                       : "the broker's option --local-services");
 }

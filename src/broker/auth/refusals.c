@@ -26,6 +26,11 @@ void sw_refusals_subscription(const sw_identity *identity, sw_view topic)
                    identity->user, "topic", text, "reason", "it names nothing that the user may read", NULL);
 }
 
+void sw_refusals_event(const char *who, const char *reason)
+{
+    sw_log_limited(SW_LOG_WARNING, "event refused", "publisher", who, "reason", reason, NULL);
+}
+
 void sw_refusals_accepted(const sw_identity *identity)
 {
     sw_log_limited(SW_LOG_INFO, "caller known", kind_of(identity), identity->name, "user", identity->user,

@@ -14,6 +14,8 @@ void sw_refusals_connection(sw_refusals *refusals, const char *event, sw_view ke
                             const char *reason);
 /* Logs a subscription to something that the user may not read. */
 void sw_refusals_subscription(const sw_identity *identity, sw_view topic);
+/* Logs an event that its publisher may not publish; `who`: its key or uid. */
+void sw_refusals_event(const char *who, const char *reason);
 /* Logs an identity that the user service has accepted. */
 void sw_refusals_accepted(const sw_identity *identity);
 

@@ -93,6 +93,7 @@ static bool add_counters(sw_broker *broker)
         {"handshakes_failed", &broker->handshakes_failed},
         {"workers_lost", &core->workers_lost},
         {"events", &broker->events.forwarded},
+        {"events_refused", &broker->events.refused},
         {"connections_turned_away", &broker->connections_turned_away},
         {"subscribers_cut_ipc", &broker->events.subscribers.cut[0]},
         {"subscribers_cut_tcp", &broker->events.subscribers.cut[1]},

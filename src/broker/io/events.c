@@ -4,31 +4,91 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/keyfile.h"
+#include <stdlib.h>
+#include <string.h>
 
 #define REQUEST_MAX 1024 /* bytes of a subscription, as a message */
 
 /* --- publishers --- */
 
-/* On ipc, the file mode says who may publish; without encryption, anybody on tcp who reaches it. */
+/* What is known of a publisher. Events of one package follow each other, so the last judgement is
+ * kept. */
+typedef struct publisher {
+    sw_caller caller;
+    char *names; /* of services, in its certificate */
+    char package[SW_NAME_MAX + 1];
+    size_t package_size;
+    bool may_publish;
+} publisher;
+
+static void free_publisher(publisher *p)
+{
+    if (p != NULL)
+        free(p->names);
+    free(p);
+}
+
+static publisher *new_publisher(sw_events *events, sw_inbound *session)
+{
+    char address[SW_ADDRESS_TEXT_SIZE];
+    publisher *p = calloc(1, sizeof(*p));
+    const uint8_t *key = sw_inbound_key(session);
+    if (p == NULL)
+        return NULL;
+    p->caller.uid = sw_inbound_uid(session);
+    p->caller.is_network = sw_inbound_address(session, address)[0] != '\0';
+    p->caller.is_curve = key != NULL;
+    if (key != NULL)
+        sw_key_to_text(key, p->caller.key);
+    p->names = sw_auth_names_of(events->auth, p->caller.key);
+    if (p->names != NULL)
+        return p;
+    free_publisher(p);
+    return NULL;
+}
+
+/* On ipc, the file mode says who may connect; without encryption, anybody on tcp who reaches it. */
 static sw_admission admit_publisher(void *context, sw_inbound *session)
 {
     sw_events *events = context;
-    char key[SW_KEY_SIZE], address[SW_ADDRESS_TEXT_SIZE];
-    if (sw_inbound_key(session) == NULL)
-        return SW_ADMISSION_GOOD;
-    sw_key_to_text(sw_inbound_key(session), key);
-    return sw_auth_admit_service(events->auth, key, sw_inbound_address(session, address));
+    char address[SW_ADDRESS_TEXT_SIZE];
+    publisher *p = new_publisher(events, session);
+    if (p == NULL) { /* as in rounds.c */
+        sw_inbound_end(session);
+        return SW_ADMISSION_WAIT;
+    }
+    sw_inbound_set_user(session, p);
+    return p->caller.is_curve
+               ? sw_auth_admit_service(events->auth, p->caller.key, sw_inbound_address(session, address))
+               : SW_ADMISSION_GOOD;
+}
+
+/* The package is the first part of the topic. */
+static bool may_publish(sw_events *events, publisher *p, sw_view topic)
+{
+    const char *slash = memchr(topic.data, '/', topic.size);
+    sw_view package = {topic.data, slash != NULL ? (size_t)(slash - topic.data) : 0};
+    bool is_last = p->package_size > 0 && sw_view_equal(package, (sw_view){p->package, p->package_size});
+    if (is_last && p->may_publish)
+        return true;
+    p->may_publish = sw_auth_may_publish(events->auth, &p->caller, p->names, package);
+    p->package_size = package.size < sizeof(p->package) ? package.size : 0;
+    memcpy(p->package, package.data, p->package_size);
+    return p->may_publish;
 }
 
 static void read_publisher(void *context, sw_inbound *session)
 {
     sw_events *events = context;
+    publisher *p = sw_inbound_user(session);
     sw_message message;
     int64_t now_us = sw_now_us();
     while (sw_inbound_next(session, &message) != SW_ARRIVAL_NONE) {
-        if (!message.overflow)
+        bool may = may_publish(events, p, sw_message_view(&message, 0));
+        if (may && !message.overflow)
             sw_subscribers_send(&events->subscribers, &message, now_us);
-        events->forwarded++;
+        events->forwarded += may;
+        events->refused += !may;
         sw_message_close(&message);
     }
 }
@@ -36,7 +96,7 @@ static void read_publisher(void *context, sw_inbound *session)
 static void lose_publisher(void *context, sw_inbound *session)
 {
     (void)context;
-    (void)session;
+    free_publisher(sw_inbound_user(session));
 }
 
 /* --- subscribers --- */

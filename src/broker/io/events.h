@@ -20,7 +20,7 @@ typedef struct sw_events {
     /* [0] ipc, [1] tcp; NULL when not in use. */
     sw_listener *publishers[2], *subscriber_listeners[2];
     sw_subscribers subscribers;
-    uint64_t forwarded; /* events, for Stats */
+    uint64_t forwarded, refused; /* events, for Stats */
 } sw_events;
 
 /* Everything is borrowed. `secret` seeds hashes. */

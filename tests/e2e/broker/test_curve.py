@@ -591,13 +591,13 @@ class Others(Base):
         subscriber.subscribe(b"")
 
         def publish():
-            false.send(b"false")
-            publisher.send(b"good")
+            false.send(b"deployment/false/")
+            publisher.send(b"deployment/good/")
             return subscriber.poll(20)
 
         wait_for(publish, "an event comes")
         while subscriber.poll(100):
-            self.assertEqual(subscriber.recv(), b"good")
+            self.assertEqual(subscriber.recv(), b"deployment/good/")
         self.assertFalse(strange.poll(0))
         self.assertEqual(broker.output().count("service refused"), 1)
         for each, _ in sockets:

@@ -2,6 +2,7 @@
 """Who may offer which service: a process with a service's key, or with a uid on ipc, registers the
 names that it was given, and nothing else reaches it."""
 import os
+import pwd
 import sys
 import unittest
 
@@ -80,6 +81,33 @@ class LocalWorkers(unittest.TestCase):
     def test_the_brokers_own_name(self):
         self.assertIn("that of this broker", self.refused("test.Good", instance="broker-1"))
         self.assertNotIn("test.Good", self.names())
+
+
+class Publishers(unittest.TestCase):
+    """Whoever may offer no service of a package may not publish its events."""
+
+    def setUp(self):
+        self.user = pwd.getpwuid(os.getuid()).pw_name
+        self.broker = Broker("--local-services", f"{self.user}=acme.shop.v1.Orders")
+        self.addCleanup(self.broker.close)
+
+    def test_packages_of_events(self):
+        socket = self.broker.socket(self.broker.publish, zmq.PUB)
+
+        def publish():  # a PUB drops what it sends before the broker has subscribed
+            for topic in (b"deployment/state/website:x/", b"acme.shop/order/website:x/", b"acme/x/y/", b"nothing"):
+                socket.send_multipart([topic, b"body"])
+            return self.broker.counter("events") >= 10
+
+        wait_for(publish, "the broker passes on what it may")
+        wait_for(lambda: self.broker.counter("events_refused") == 3 * self.broker.counter("events"), "and refuses the rest")
+        self.assertIn("the package `deployment`", self.broker.lines())
+
+    def test_a_worker_by_the_users_name(self):
+        socket = self.broker.socket(self.broker.back)
+        register(socket, "acme.shop.v1.Orders")
+        wait_for(lambda: "acme.shop.v1.Orders" in {name for each in self.broker.stats().instances for name in each.services},
+                 "it is registered")
 
 
 class WithoutTheOption(unittest.TestCase):

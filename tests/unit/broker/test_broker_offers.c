@@ -41,7 +41,9 @@ static void test_names(void **state)
 static bool is_good(const char *text)
 {
     sw_error error = {0};
-    sw_code code = sw_offers_check(text, &error);
+    sw_offers offers = {0};
+    sw_code code = sw_offers_read(&offers, text, &error);
+    sw_offers_clear(&offers);
     if (code != SW_OK)
         assert_non_null(strstr(error.message, "--local-services"));
     return code == SW_OK;
@@ -62,10 +64,12 @@ static void test_option(void **state)
 
 static bool uid_may(const char *list, int64_t uid, const char *service)
 {
-    const sw_offers offers = {.local = list};
+    sw_offers offers = {0};
     const sw_caller worker = {.uid = uid};
     sw_error error = {0};
+    assert_int_equal(sw_offers_read(&offers, list, &error), SW_OK);
     sw_code code = sw_offers_judge(&offers, &worker, sw_view_of(service), &error);
+    sw_offers_clear(&offers);
     if (code != SW_OK) {
         assert_int_equal(code, SW_PERMISSION_DENIED);
         assert_non_null(strstr(error.message, "--local-services"));
@@ -88,6 +92,75 @@ static void test_uids(void **state)
     assert_false(uid_may("1000=a.B", -1, "a.B"));
     assert_false(uid_may(NULL, 1000, "a.B"));
     assert_false(uid_may("", 0, "a.B"));
+}
+
+/* A user's name is as good as its uid. */
+static void test_user_names(void **state)
+{
+    (void)state;
+    assert_true(uid_may("root=a.B,nobody=c.D", 0, "a.B"));
+    assert_false(uid_may("root=a.B,nobody=c.D", 0, "c.D"));
+    assert_true(uid_may("root=a.B,*=c.D", 7, "c.D"));
+    assert_false(is_good("no-such-user-here=a.B"));
+    assert_false(is_good("roo=a.B"));
+}
+
+/* --- packages of events --- */
+
+static bool covers_package(const char *names, const char *package)
+{
+    return sw_names_cover_package(sw_view_of(names), sw_view_of(package));
+}
+
+static void test_packages(void **state)
+{
+    (void)state;
+    char longest[300];
+    memset(longest, 'a', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    assert_true(covers_package("sitewire.deployment.v1.Deployments", "deployment"));
+    assert_true(covers_package("a.B sitewire.deployment.*", "deployment"));
+    assert_true(covers_package("sitewire.deployment.v1.*", "deployment"));
+    assert_true(covers_package("sitewire.*", "deployment"));
+    assert_true(covers_package("sitewire.deployment.v1.Deployments", "sitewire.deployment"));
+    assert_false(covers_package("sitewire.user.v1.Users", "deployment"));
+    assert_false(covers_package("sitewire.deployments.v1.X", "deployment"));
+    assert_false(covers_package("sitewire.deployment", "deployment"));
+    assert_false(covers_package("*", "deployment"));
+    assert_false(covers_package("*", "sitewire.deployment"));
+    assert_false(covers_package("deployment.v1.Deployments", "deployment")); /* a stranger's package */
+    assert_false(covers_package("deployment.*", "deployment"));
+    assert_true(covers_package("*", "acme.shop"));
+    assert_true(covers_package("acme.*", "acme.shop"));
+    assert_true(covers_package("acme.shop.v1.Orders", "acme.shop"));
+    assert_false(covers_package("acme.shops.v1.Orders", "acme.shop"));
+    assert_false(covers_package("acme.*", "acmes.shop"));
+    assert_false(covers_package("*", ""));
+    assert_false(covers_package("", "acme.shop"));
+    assert_false(covers_package("*", longest));
+}
+
+static sw_code publishes(const sw_offers *offers, const sw_caller *publisher, const char *names)
+{
+    sw_error error = {0};
+    sw_code code = sw_offers_judge_package(offers, publisher, names, SW_VIEW("deployment"), &error);
+    assert_int_equal(code != SW_OK, strstr(error.message, "`deployment`") != NULL);
+    return code;
+}
+
+static void test_publishers(void **state)
+{
+    (void)state;
+    sw_offers offers = {0};
+    const sw_caller key = {.is_curve = true, .is_network = true, .uid = -1}, local = {.uid = 0},
+                    other = {.uid = 7}, plain = {.is_network = true, .uid = -1};
+    assert_int_equal(sw_offers_read(&offers, "root=sitewire.*,*=*", NULL), SW_OK);
+    assert_int_equal(publishes(&offers, &key, "sitewire.deployment.v1.Deployments"), SW_OK);
+    assert_int_equal(publishes(&offers, &key, "sitewire.user.v1.Users"), SW_PERMISSION_DENIED);
+    assert_int_equal(publishes(&offers, &local, ""), SW_OK);
+    assert_int_equal(publishes(&offers, &other, "sitewire.*"), SW_PERMISSION_DENIED);
+    assert_int_equal(publishes(&offers, &plain, ""), SW_OK); /* --curve off */
+    sw_offers_clear(&offers);
 }
 
 /* --- certificates --- */
@@ -155,18 +228,19 @@ static void test_certificates(void **state)
 static void test_without_certificates(void **state)
 {
     (void)state;
-    const fixture f = {.offers = {.local = "*=*"}};
+    fixture f = {0};
+    assert_int_equal(sw_offers_read(&f.offers, "*=*", NULL), SW_OK);
     assert_false(key_may(&f, KEY, "a.B"));
+    sw_offers_clear(&f.offers);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_option),
-        cmocka_unit_test(test_uids),
-        cmocka_unit_test(test_certificates),
-        cmocka_unit_test(test_without_certificates),
+        cmocka_unit_test(test_names),        cmocka_unit_test(test_option),
+        cmocka_unit_test(test_uids),         cmocka_unit_test(test_user_names),
+        cmocka_unit_test(test_packages),     cmocka_unit_test(test_publishers),
+        cmocka_unit_test(test_certificates), cmocka_unit_test(test_without_certificates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
