@@ -212,3 +212,30 @@ BEGIN
     SELECT i."user", i.expires_at INTO "for", invite.expires_at FROM users.invitation i
     WHERE i.hash = sha256(convert_to(public_key, 'UTF8'));
 END $$;
+
+-- --- The runner of `sitewire up` ---
+
+-- Makes sure that the runner that `sitewire up --runner` starts has a user, with this key. A new
+-- user gets the role Runner on everything; what admins change or delete afterwards stays so. True
+-- if the user was made. For the owner of the database.
+CREATE OR REPLACE FUNCTION users.admit_runner(public_key text) RETURNS boolean LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    robot CONSTANT text := 'runner@localhost';
+    is_new boolean;
+BEGIN
+    PERFORM set_config('sitewire.reason', 'sitewire up --runner', true);
+    INSERT INTO users."user" (email, kind) VALUES (robot, 'ROBOT') ON CONFLICT (email) DO NOTHING;
+    is_new := FOUND;
+    IF is_new THEN
+        INSERT INTO users."grant" (code, role, "user", everything)
+        VALUES ('up-runner', 'Runner', robot, true) ON CONFLICT (code) DO NOTHING;
+    ELSIF EXISTS (SELECT FROM users."user" u WHERE u.email = robot AND (u.kind <> 'ROBOT' OR u.is_admin)) THEN
+        PERFORM sitewire.fail('SW006', 'user', format('%s is to be a robot that is no admin: the runner of `sitewire up` has its key',
+                                                      robot));
+    END IF;
+    INSERT INTO users.key (public_key, "user", label)
+    SELECT admit_runner.public_key, robot, 'sitewire up' WHERE NOT EXISTS (
+        SELECT FROM users.key k WHERE k.public_key = admit_runner.public_key);
+    RETURN is_new;
+END $$;

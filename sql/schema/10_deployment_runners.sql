@@ -1,15 +1,12 @@
 -- The methods of sitewire.deployment.v1 for runners, with the same rules as those of
 -- 09_deployment_requests.sql. A runner holds a deployment by a lease and a fence.
 
--- What a user lacks to run a deployment: `run` on all that it concerns; NULL if nothing. An admin
--- lacks nothing: the runner of `sitewire up` connects as one.
+-- What a user lacks to run a deployment: `run` on all that it concerns, in its environment; NULL if
+-- nothing. Admins do not have it by themselves.
 CREATE OR REPLACE FUNCTION deployment.lacks_to_run(email text, d deployment.deployment) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     project text;
 BEGIN
-    IF EXISTS (SELECT FROM users."user" u WHERE u.email = lacks_to_run.email AND u.is_admin AND u.active) THEN
-        RETURN NULL;
-    END IF;
     FOREACH project IN ARRAY deployment.projects_of(d) LOOP
         IF 'run' <> ALL (users.permissions_of(email, project, d.environment)) THEN
             RETURN format('run on %s', deployment.name_for_caller(project));
@@ -69,14 +66,17 @@ BEGIN
     RETURN c;
 END $$;
 
--- The first deployment that is due. Aborts deployments before it that must not run any more.
+-- The first deployment that is due and that the caller may run. Aborts deployments before it that
+-- must not run any more.
 CREATE OR REPLACE FUNCTION deployment.claim_next(by_runner text, in_environments text[], in_docroots text[], of_projects text[],
                                       for_ms integer)
 RETURNS SETOF deployment.claim LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     d deployment.deployment;
     until timestamptz := deployment.lease_of(for_ms);
-    serves text[]; -- NULL: everything
+    everything boolean;
+    serves text[];    -- projects on which it has `run` everywhere
+    serves_in text[]; -- and those with an environment, `project environment`
     asked text := ROW(by_runner, in_environments, in_docroots, of_projects, for_ms)::text;
     me text := deployment.caller();
     known jsonb := deployment.earlier('ClaimDeployment', asked);
@@ -84,10 +84,14 @@ BEGIN
     IF NOT sitewire.is_code(coalesce(by_runner, '')) THEN
         PERFORM sitewire.fail('SW002', 'runner', 'the name of a runner is 1 to 128 characters of A-Z a-z 0-9 . _ : -');
     END IF;
-    IF NOT users.is_admin() THEN
-        serves := (SELECT coalesce(array_agg(DISTINCT p.project), '{}') FROM users.permission p WHERE 'run' = ANY (p.permissions));
+    everything := users.reaches_everything(me, 'run');
+    IF NOT everything THEN
+        SELECT coalesce(array_agg(r.project) FILTER (WHERE r.environment IS NULL), '{}'),
+               coalesce(array_agg(r.project || ' ' || r.environment) FILTER (WHERE r.environment IS NOT NULL), '{}')
+        INTO serves, serves_in FROM users.reach(me, 'run') r;
     END IF;
-    IF serves = '{}' OR coalesce(cardinality(of_projects), 0) > 0 AND NOT of_projects <@ serves THEN
+    IF NOT everything AND (serves || serves_in = '{}' OR NOT of_projects <@ (
+           serves || ARRAY(SELECT split_part(s, ' ', 1) FROM unnest(serves_in) s))) THEN
         PERFORM sitewire.fail('SW005', 'projects', format('a runner needs run on the projects that it serves, which %s does not have: '
                                                           'an admin can give it the role Runner', me));
     END IF;
@@ -106,8 +110,8 @@ BEGIN
           AND (coalesce(cardinality(in_environments), 0) = 0 OR x.environment = ANY (in_environments))
           AND (coalesce(cardinality(in_docroots), 0) = 0 OR x.docroot = ANY (in_docroots))
           AND (coalesce(cardinality(of_projects), 0) = 0 OR x.project = ANY (of_projects))
-          AND (serves IS NULL OR x.project = ANY (serves))
-          AND (serves IS NULL OR x.type <> 'CORE' OR deployment.lacks_to_run(me, x) IS NULL)
+          AND (everything OR x.project = ANY (serves) OR x.project || ' ' || x.environment = ANY (serves_in))
+          AND (everything OR x.type <> 'CORE' OR deployment.lacks_to_run(me, x) IS NULL)
           -- Only the first of a target can run. A hash excludes, at little cost, all deployments
           -- that wait for a running one.
           AND (x.docroot, x.environment) NOT IN (SELECT r.docroot, r.environment FROM deployment.deployment r

@@ -68,6 +68,7 @@ class Growth(unittest.TestCase):
     def prepare(cls):
         system = cls.system
         system.sql("INSERT INTO referential.environment (code, protected) VALUES ('dev', false)")
+        system.sql("INSERT INTO users.\"grant\" (code, role, \"user\", everything) VALUES ('runs', 'Runner', 'admin@localhost', true)")
         cls.few, cls.many, cls.all = (system.client(key=system.enroll(email)) for email in (USER, MANY, ALL))
         for service in ("referential", "user", "deployment"):
             for setting, value in (("log_min_duration", 0), ("log_analyze", "on"), ("log_buffers", "on"), ("log_timing", "off"),

@@ -5,7 +5,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
-from deployment_test import (ABORTED, DeploymentTest, FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND,
+from deployment_test import (ADMIN, ABORTED, DeploymentTest, FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND,
                              PERMISSION_DENIED)  # noqa: E402
 from sitewire_test import wait_for  # noqa: E402
 from sitewire.deployment.v1 import deployment_pb2 as pb  # noqa: E402
@@ -14,7 +14,7 @@ from sitewire.deployment.v1 import deployment_pb2 as pb  # noqa: E402
 class Claims(DeploymentTest):
     def test_who_may_claim(self):
         self.request()
-        for by in ("owner@x.org", "ext@x.org", "reader@x.org", "stranger@x.org"):
+        for by in (ADMIN, "owner@x.org", "ext@x.org", "reader@x.org", "stranger@x.org"):
             self.refused(PERMISSION_DENIED, "needs run", "ClaimDeployment", by=by, runner="r")
         self.refused(PERMISSION_DENIED, "needs run", "ClaimDeployment", "projects", by="runner@x.org", runner="r",
                      projects=[self.project, "website:elsewhere"])
@@ -34,6 +34,47 @@ class Claims(DeploymentTest):
             self.refused(PERMISSION_DENIED, "does not have any more", method, **held, **fields)
         self.refused(PERMISSION_DENIED, "any more", "ClaimDeployment", by="runner@x.org", request_id=self.w, runner="r1",
                      docroots=[self.w])
+
+    def grant(self, **fields):
+        """Instead of its right: the role Runner by a grant."""
+        names, values = ", ".join(fields), ", ".join(f"'{value}'" for value in fields.values())
+        self.sql(f"""DELETE FROM users.access_right WHERE project LIKE '%:{self.w}%' AND "user" = 'runner@x.org';
+                     DELETE FROM users."grant" WHERE code = '{self.w}';
+                     INSERT INTO users."grant" (code, role, "user", {names}) VALUES ('{self.w}', 'Runner', 'runner@x.org', {values})""")
+        self.addCleanup(self.sql, f"DELETE FROM users.\"grant\" WHERE code = '{self.w}'")
+
+    def test_run_in_one_environment(self):
+        """A grant for one environment claims and reports there only."""
+        self.grant(environment="prod", docroot=self.w)
+        self.request(commands=[{"shell": "true"}])
+        self.assertFalse(self.claim().HasField("deployment"))
+        self.assertFalse(self.claim(projects=[self.project], environments=["dev"]).HasField("deployment"))
+        self.grant(environment="dev", docroot=self.w)
+        claim = self.claim(projects=[self.project])
+        self.assertEqual(claim.deployment.environment, "dev")
+        held = {"by": "runner@x.org", "id": claim.deployment.id, "fence": claim.fence}
+        self.call("RenewLease", **held)
+        self.grant(environment="prod", docroot=self.w)
+        self.refused(PERMISSION_DENIED, "does not have any more", "RenewLease", **held)
+
+    def test_explanations(self):
+        """What explain and who-can say of a grant in one environment, and of admins."""
+        self.grant(environment="dev", docroot=self.w)
+        row = {"dev": f"{self.w}/{self.w}/dev", "prod": f"{self.w}/{self.w}/prod"}
+        for by, environment, answer in (("runner@x.org", "dev", "yes"), ("runner@x.org", "prod", "no"), (ADMIN, "dev", "no")):
+            done = self.system.cli("explain", "run", "website-deployed", row[environment], "--as", by)
+            self.assertEqual(done.stdout.split()[-1:], [answer], (environment, by, done.stdout, done.stderr))
+        done = self.system.cli("who-can", "run", "website-deployed", row["dev"])
+        self.assertIn(f"Grant {self.w}", done.stdout, done.stderr)
+        self.assertNotIn(ADMIN, done.stdout)
+        self.assertNotIn("runner@x.org", self.system.cli("who-can", "run", "website-deployed", row["prod"]).stdout)
+
+    def test_an_admin_with_the_role(self):
+        self.request()
+        self.sql(f"INSERT INTO users.access_right VALUES ('{self.project}', '{ADMIN}', 'Runner')")
+        self.addCleanup(self.sql, f"DELETE FROM users.access_right WHERE \"user\" = '{ADMIN}'")
+        claim = self.claim(ADMIN)
+        self.assertEqual(self.finish(claim, by=ADMIN).status, "DONE")
 
     def test_fences(self):
         self.request(commands=[{"shell": "true"}])

@@ -407,7 +407,7 @@ class Rights(unittest.TestCase):
             self.over()
             self.plan()
             return [SITE]
-        self.check("ClaimDeployment", "..ddddd", runner="r", projects=fresh)
+        self.check("ClaimDeployment", "d.ddddd", runner="r", projects=fresh)
         held = {"id": lambda _: fresh_claim().deployment.id, "fence": lambda _: self.claim.fence}
 
         def fresh_claim():
