@@ -237,3 +237,20 @@ sw_code sw_cluster_start(sw_cluster *cluster, sw_error *error)
         return code;
     return await_server(cluster, error);
 }
+
+sw_code sw_cluster_ask(const sw_cluster *cluster, const char *sql, const char *parameter, bool *answer,
+                       sw_error *error)
+{
+    PGconn *connection = PQconnectdb(cluster->conninfo);
+    PGresult *result = PQexecParams(connection, sql, 1, NULL, &parameter, NULL, NULL, 0);
+    const char *why = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    sw_code code = SW_OK;
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        code = sw_fail(error, SW_FAILED_PRECONDITION, "PostgreSQL: %s",
+                       why != NULL ? why : PQerrorMessage(connection));
+    else
+        *answer = strcmp(PQgetvalue(result, 0, 0), "t") == 0;
+    PQclear(result);
+    PQfinish(connection);
+    return code;
+}

@@ -31,4 +31,9 @@ sw_code sw_cluster_start(sw_cluster *cluster, sw_error *error);
 /* True if it accepts connections now. */
 bool sw_cluster_ready(const sw_cluster *cluster);
 
+/* Runs a statement with one parameter and a boolean as its result, as the owner of the database.
+ * FAILED_PRECONDITION with what PostgreSQL says. */
+sw_code sw_cluster_ask(const sw_cluster *cluster, const char *sql, const char *parameter, bool *answer,
+                       sw_error *error);
+
 #endif

@@ -155,7 +155,7 @@ const sw_command sw_system_commands[] = {
      "\n"
      "With --runner it also runs deployments. The commands for docroot D, environment E run in\n"
      "FOLDER/D/E, which must exist, as --runner-user (default: nobody if root starts it, else\n"
-     "the user who starts it).\n",
+     "the user who starts it). The runner is the robot runner@localhost with the role Runner.\n",
      "# a system in a folder, until Ctrl-C\n"
      "sitewire up --data ~/sitewire\n"
      "# reachable over tcp as well\n"

@@ -123,7 +123,8 @@ static bool runner_changes_user(const up *u)
 static void prepare_broker(up *u)
 {
     snprintf(u->local_users, sizeof(u->local_users), "%u=" ADMIN ",0=" ADMIN, (unsigned)u->place.account.uid);
-    snprintf(u->local_services, sizeof(u->local_services), "%u=*,sitewire.*", (unsigned)u->place.account.uid);
+    /* Our services have keys. A program without one must not pose as one of them. */
+    snprintf(u->local_services, sizeof(u->local_services), "%u=*", (unsigned)u->place.account.uid);
     const char *arguments[SW_CHILD_ARGUMENTS] = {u->paths[0],
                                                  "--frontend",
                                                  u->endpoints.frontend.all,
@@ -159,7 +160,7 @@ static void prepare_broker(up *u)
     sw_up_config_pass(&u->config, u->broker.arguments, SW_CHILD_ARGUMENTS);
 }
 
-/* The runner connects as the local admin. It is started once the services can be asked for work. */
+/* Its key makes it a user of its own. It is started once the services can be asked for work. */
 static void prepare_runner(up *u)
 {
     const char *arguments[] = {u->paths[1 + SERVICES],
@@ -421,12 +422,29 @@ static sw_code prepare(up *u, sw_error *error)
     return code == SW_OK && is_roots ? sw_up_place_become(&u->place, u->keeps_change_user, error) : code;
 }
 
+/* The runner is a user by its key: runner@localhost, whom the database gets to know here. */
+static sw_code admit_runner(const up *u, sw_error *error)
+{
+    sw_key_file key;
+    bool is_new = false;
+    sw_code code = sw_key_file_read(u->runner_key, &key, error);
+    if (code == SW_OK)
+        code = sw_cluster_ask(&u->cluster, "SELECT users.admit_runner($1)", key.public_key, &is_new, error);
+    if (is_new)
+        sw_log(SW_LOG_INFO, "runner admitted", "user", "runner@localhost", "role", "Runner", "grant",
+               "up-runner", NULL);
+    sw_key_file_wipe(&key);
+    return code;
+}
+
 static sw_code run(up *u, sw_error *error)
 {
     sw_code code;
     bool stopped = false;
     if ((code = sw_cluster_start(&u->cluster, error)) != SW_OK ||
         (code = sw_migrate_apply(u->cluster.conninfo, false, log_migration, NULL, error)) != SW_OK)
+        return code;
+    if (*u->docroots != '\0' && (code = admit_runner(u, error)) != SW_OK)
         return code;
     prepare_children(u);
     if ((code = sw_child_start(&u->broker, error)) != SW_OK)

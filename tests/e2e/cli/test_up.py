@@ -14,6 +14,17 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from sitewire_test import SITEWIRE, Client, Key, children, free_port, is_alive, make_folder, wait_for  # noqa: E402
 from up_test import SERVICE, Up  # noqa: E402
 
+# A worker without a key, as plain as it can be: prints what the broker answers to its READY.
+ROGUE = """
+import sys, zmq
+socket = zmq.Context().socket(zmq.DEALER)
+socket.connect(sys.argv[1])
+socket.send_multipart([b"MDPW02", b"\\x01", sys.argv[2].encode()])
+assert socket.poll(60000)
+print(socket.recv_multipart()[1][0])
+"""
+HEARTBEAT, DISCONNECT = 5, 6
+
 
 class TestUp(unittest.TestCase):
     def setUp(self):
@@ -88,6 +99,43 @@ class TestUp(unittest.TestCase):
         self.assertEqual(children(up.pid)["sitewire-runner"], pids)
         self.assertEqual(up.end(), 0)
         self.assert_ended(pids)
+
+    def cli(self, up, *words):
+        return subprocess.run([SITEWIRE, *words], env=up.env(), capture_output=True, text=True, timeout=120, check=False)
+
+    def test_rogue_of_the_same_user(self):
+        """A process of the user that runs the system poses as no service of sitewire."""
+        up = self.up()
+        backend = up.setting("SITEWIRE_BACKEND")
+        user = os.stat(backend.removeprefix("ipc://")).st_uid
+        for service, answer in (("sitewire.user.v1.Users", DISCONNECT), (SERVICE, DISCONNECT), ("sitewire.new", DISCONNECT),
+                                ("test.Own", HEARTBEAT)):
+            done = subprocess.run([sys.executable, "-c", ROGUE, backend, service], user=user, cwd="/", capture_output=True,
+                                  text=True, timeout=120, check=False)
+            self.assertEqual(done.stdout.strip(), str(answer), service + done.stderr)
+        up.wait_serving()
+
+    def test_runner_is_a_robot(self):
+        up = self.up("--runner", os.path.join(self.data, "docroots"))
+        for line in ("create environment dev", "create cms drupal", "create website w", "create docroot d",
+                     "create docroot-environment d/dev cms=drupal", "create website-deployed w/d/dev website_version=1"):
+            made = self.cli(up, *line.split())
+            self.assertEqual(made.returncode, 0, made.stderr)
+        os.makedirs(os.path.join(self.data, "docroots", "d", "dev"))
+        deploy = ("deploy", "w", "--env", "dev", "--version", "2", "--run", "true", "--wait")
+        done = self.cli(up, *deploy)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        made = json.loads(self.cli(up, "get", "deployment", "1", "--json").stdout)
+        self.assertEqual((made["status"], made["runner_user"]), ("DONE", "runner@localhost"))
+        robot = json.loads(self.cli(up, "get", "user", "runner@localhost", "--json").stdout)
+        self.assertEqual((robot["kind"], robot.get("is_admin", False)), ("ROBOT", False))
+        claim = self.cli(up, "call", "Deployments/ClaimDeployment", '{"runner": "r"}')
+        self.assertEqual(claim.returncode, 7, claim.stdout + claim.stderr)
+        # What an admin takes from it stays taken.
+        self.assertEqual(self.cli(up, "delete", "grant", "up-runner", "--yes").returncode, 0)
+        self.assertEqual(up.end(), 0)
+        up = self.up("--runner", os.path.join(self.data, "docroots"))
+        self.assertEqual(self.cli(up, "get", "grant", "up-runner").returncode, 5)
 
     def test_kill_of_parts(self):
         up = self.up()
