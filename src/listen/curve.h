@@ -8,23 +8,11 @@
 #define SW_LISTEN_CURVE_H
 
 #include "base/view.h"
-#include <stdbool.h>
-#include <stdint.h>
-
-#define SW_CURVE_KEY          32
-#define SW_CURVE_HELLO        200  /* bytes of a HELLO */
-#define SW_CURVE_WELCOME      168  /* bytes of a WELCOME */
-#define SW_CURVE_INITIATE     257  /* bytes of an INITIATE without metadata */
-#define SW_CURVE_INITIATE_MAX 1024 /* bytes of an INITIATE */
-#define SW_CURVE_READY        30   /* bytes of a READY without metadata */
-#define SW_CURVE_OVERHEAD     33   /* bytes that a MESSAGE adds to its payload */
-
-enum { SW_CURVE_MORE = 1, SW_CURVE_COMMAND = 2 }; /* flags in a MESSAGE */
+#include "net/curve_box.h"
 
 typedef struct sw_curve {
-    uint8_t secret[SW_CURVE_KEY]; /* until INITIATE: encrypts the cookie; then what both sides share */
+    sw_curve_box box;             /* until INITIATE its secret encrypts the cookie */
     uint8_t client[SW_CURVE_KEY]; /* the client's key, once INITIATE has proved it */
-    uint64_t sent, heard;         /* nonces of the last command each way */
 } sw_curve;
 
 /* Answers a HELLO. False if it is malformed or not encrypted for this key. */

@@ -206,6 +206,7 @@ static void on_greeting(sw_inbound *session)
     if (session->step == SW_STEP_ENDED)
         return;
     if (memcmp(name, session->is_curve ? curve_name : null_name, LINE_SIZE) != 0) {
+        sw_output_write(session); /* so that the peer sees ours */
         sw_handshake_fail(session, "the peer uses another mechanism: CURVE or none");
         return;
     }

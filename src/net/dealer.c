@@ -55,6 +55,24 @@ static bool open_socket(sw_dealer *dealer, const char *endpoint, const sw_dealer
            zmq_connect(socket, endpoint) == 0;
 }
 
+/* Our own ZMTP. On tcp with CURVE, libzmq's thread answers the broker's pings while a program that
+ * calls is busy elsewhere. */
+static bool open_zmtp(sw_dealer *dealer, const sw_address *address, const sw_dealer_options *o)
+{
+    sw_curve_keys keys;
+    bool good = true;
+    dealer->zmtp = sw_zmtp_connect(address, o->message_max, o->unsent_max);
+    if (dealer->zmtp == NULL || o->key == NULL)
+        return dealer->zmtp != NULL;
+    good = sw_key_from_text(o->key->public_key, keys.public_key) &&
+           sw_key_from_text(o->key->secret_key, keys.secret_key) &&
+           sw_key_from_text(sw_key_server(o->key, o->server), keys.server);
+    errno = good ? ENOMEM : EINVAL;
+    good = good && sw_zmtp_encrypt(dealer->zmtp, &keys);
+    explicit_bzero(&keys, sizeof(keys));
+    return good;
+}
+
 sw_dealer *sw_dealer_open(const char *endpoint, const sw_dealer_options *o)
 {
     sw_address address;
@@ -62,8 +80,9 @@ sw_dealer *sw_dealer_open(const char *endpoint, const sw_dealer_options *o)
     if (dealer == NULL)
         return NULL;
     bool encrypted = o->key != NULL, good;
-    if (!encrypted && sw_address_parse(endpoint, &address)) {
-        good = (dealer->zmtp = sw_zmtp_connect(&address, o->message_max, o->unsent_max)) != NULL;
+    bool is_ipc = strncmp(endpoint, "ipc://", 6) == 0;
+    if ((!encrypted || is_ipc) && sw_address_parse(endpoint, &address)) {
+        good = open_zmtp(dealer, &address, o);
     } else if ((good = open_socket(dealer, endpoint, o, encrypted))) {
         dealer->fd = sw_socket_fd(dealer->socket);
         dealer->monitor_fd = sw_socket_fd(dealer->monitor);

@@ -2,9 +2,9 @@
  * successor gets a new dealer, so that it never receives what was meant for the one before. Used by
  * the worker and the client.
  *
- * Without encryption, zmtp.h speaks the protocol in the caller's thread, which takes about half the
- * time of libzmq for a message. CURVE, and host names, which must be resolved, are left to libzmq
- * and its thread. Callers need not know which it is, except for what sw_dealer_is_driven says. One
+ * On ipc, and on tcp without encryption, zmtp.h speaks the protocol in the caller's thread, which
+ * takes about half the time of libzmq for a message. CURVE on tcp, and host names, which must be
+ * resolved, are left to libzmq and its thread. Callers need not know which it is, except for what sw_dealer_is_driven says. One
  * thread. */
 #ifndef SW_NET_DEALER_H
 #define SW_NET_DEALER_H

@@ -147,12 +147,17 @@ static bool set(void *socket, int option, const char *key)
     return zmq_setsockopt(socket, option, key, SW_KEY_SIZE) == 0;
 }
 
-bool sw_key_use_as_client(void *socket, const sw_key_file *file, sw_server_choice *choice)
+const char *sw_key_server(const sw_key_file *file, sw_server_choice *choice)
 {
     bool is_double = file->next_server_key[0] != '\0', second = choice != NULL && choice->second && is_double;
     if (choice != NULL)
         choice->is_double = is_double;
-    return set(socket, ZMQ_CURVE_SERVERKEY, second ? file->next_server_key : file->server_key) &&
+    return second ? file->next_server_key : file->server_key;
+}
+
+bool sw_key_use_as_client(void *socket, const sw_key_file *file, sw_server_choice *choice)
+{
+    return set(socket, ZMQ_CURVE_SERVERKEY, sw_key_server(file, choice)) &&
            set(socket, ZMQ_CURVE_PUBLICKEY, file->public_key) &&
            set(socket, ZMQ_CURVE_SECRETKEY, file->secret_key);
 }

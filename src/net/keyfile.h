@@ -64,6 +64,9 @@ bool sw_key_from_text(const char *text, uint8_t bytes[32]);
 /* 32 bytes as text. */
 void sw_key_to_text(const void *bytes, char text[SW_KEY_SIZE]);
 
+/* The broker key of a file that a connection uses; NULL stands for the first choice. */
+const char *sw_key_server(const sw_key_file *file, sw_server_choice *choice);
+
 /* Turns CURVE on before the socket connects or binds: as a client of the chosen broker key (NULL:
  * the first), or as a server
  * whose ZAP requests carry `domain`. While nobody handles those, libzmq lets everybody in: the

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -79,6 +80,14 @@ sw_zmtp *sw_zmtp_connect(const sw_address *address, size_t message_max, size_t u
     return zmtp;
 }
 
+bool sw_zmtp_encrypt(sw_zmtp *zmtp, const sw_curve_keys *keys)
+{
+    if (sodium_init() < 0 || (zmtp->curve = calloc(1, sizeof(*zmtp->curve))) == NULL)
+        return false;
+    zmtp->curve->keys = *keys;
+    return true;
+}
+
 /* Reads at the end: a TCP socket that is closed with unread bytes resets the connection, and what
  * it sent may be lost. */
 static void linger(sw_zmtp *zmtp, int64_t end_ms)
@@ -106,6 +115,9 @@ void sw_zmtp_close(sw_zmtp **pointer, int linger_ms)
     sw_message_close(&zmtp->message);
     if (zmtp->in_frame)
         zmq_msg_close(&zmtp->frame);
+    if (zmtp->curve != NULL)
+        explicit_bzero(zmtp->curve, sizeof(*zmtp->curve));
+    free(zmtp->curve);
     free(zmtp->in);
     free(zmtp->out);
     free(zmtp);
@@ -135,11 +147,16 @@ uint64_t sw_zmtp_heard(const sw_zmtp *zmtp)
 
 /* --- The handshake --- */
 
-/* "Version Negotiation": 3.1. Our mechanism is sent only after the peer has named its own: a peer
- * with another one would hang up without an explanation. */
+static const char *mechanism_of(const sw_zmtp *zmtp)
+{
+    return zmtp->curve != NULL ? "CURVE" : "NULL";
+}
+
+/* "Version Negotiation": 3.1. */
 static void greet(sw_zmtp *zmtp, size_t from, size_t to)
 {
-    uint8_t greeting[GREETING] = {0xff, [9] = 0x7f, [10] = 3, [11] = 1, 'N', 'U', 'L', 'L'};
+    uint8_t greeting[GREETING] = {0xff, [9] = 0x7f, [10] = 3, [11] = 1};
+    memcpy(greeting + MECHANISM, mechanism_of(zmtp), strlen(mechanism_of(zmtp)));
     struct iovec part = {greeting + from, to - from};
     sw_zmtp_write(zmtp, &part, 1);
 }
@@ -172,14 +189,31 @@ static bool finish_connect(sw_zmtp *zmtp)
     }
     zmtp->connected = true;
     zmtp->heard++;
-    greet(zmtp, 0, MECHANISM);
+    /* NULL is named only after the peer has named its mechanism: a peer with another one would hang
+     * up without an explanation. CURVE is named first: the broker may wait for it. */
+    greet(zmtp, 0, zmtp->curve != NULL ? GREETING : MECHANISM);
     return true;
+}
+
+/* "Metadata". The last length ends with the NUL of the text. */
+static const char ready[] = "\5READY\13Socket-Type\0\0\0\6DEALER\10Identity\0\0\0";
+
+static void introduce(sw_zmtp *zmtp)
+{
+    uint8_t hello[SW_CURVE_HELLO];
+    if (zmtp->curve == NULL) {
+        greet(zmtp, MECHANISM, GREETING);
+        sw_zmtp_command(zmtp, ready, sizeof(ready));
+    } else if (sw_curve_client_hello(zmtp->curve, hello)) {
+        sw_zmtp_command(zmtp, hello, sizeof(hello));
+    } else {
+        sw_zmtp_end(zmtp, SW_ZMTP_HUNG_UP); /* the same as a key that is not the broker's */
+    }
 }
 
 static bool take_greeting(sw_zmtp *zmtp)
 {
-    /* The last length ends with the NUL of the text. */
-    static const char ready[] = "\5READY\13Socket-Type\0\0\0\6DEALER\10Identity\0\0\0";
+    char mechanism[20] = {0};
     const uint8_t *at = sw_zmtp_need(zmtp, 1);
     if (at != NULL && at[0] != 0xff)
         return sw_zmtp_violated(zmtp);
@@ -187,14 +221,14 @@ static bool take_greeting(sw_zmtp *zmtp)
         return sw_zmtp_violated(zmtp);
     if ((at = sw_zmtp_need(zmtp, GREETING)) == NULL)
         return false;
-    if (memcmp(at + MECHANISM, (const char[20]){"NULL"}, 20) != 0) {
+    memcpy(mechanism, mechanism_of(zmtp), strlen(mechanism_of(zmtp)));
+    if (memcmp(at + MECHANISM, mechanism, sizeof(mechanism)) != 0) {
         sw_zmtp_end(zmtp, SW_ZMTP_MISMATCH);
         return false;
     }
     zmtp->in_begin += GREETING;
     zmtp->greeted = true;
-    greet(zmtp, MECHANISM, GREETING);
-    sw_zmtp_command(zmtp, ready, sizeof(ready));
+    introduce(zmtp);
     return true;
 }
 
@@ -219,19 +253,65 @@ static bool is_router(sw_view rest)
     return false;
 }
 
-static void take_ready(sw_zmtp *zmtp)
+/* Our properties with CURVE. The Identity says that we try again after an ERROR; a ROUTER of libzmq
+ * wants it to be unique. */
+static size_t write_metadata(uint8_t to[64])
+{
+    static const char name[] = "sitewire-", digits[] = "0123456789abcdef";
+    const size_t head = strlen("\5READY"), size = sizeof(ready) - head, random = 16;
+    memcpy(to, ready + head, size);
+    memcpy(to + size, name, strlen(name));
+    randombytes_buf(to + size + strlen(name), random);
+    for (size_t i = size + strlen(name); i < size + strlen(name) + random; i++)
+        to[i] = (uint8_t)digits[to[i] & 15];
+    to[size - 1] = (uint8_t)(strlen(name) + random);
+    return size + strlen(name) + random;
+}
+
+static void take_welcome(sw_zmtp *zmtp, sw_view body)
+{
+    uint8_t metadata[64], initiate[SW_CURVE_INITIATE_MAX];
+    size_t size = write_metadata(metadata);
+    if (!sw_zmtp_is_command(zmtp, "WELCOME")) {
+        sw_zmtp_violated(zmtp);
+    } else if (!sw_curve_client_welcome(zmtp->curve, body, (sw_view){(const char *)metadata, size},
+                                        initiate)) {
+        sw_zmtp_end(zmtp, SW_ZMTP_HUNG_UP); /* it is not the broker that we trust */
+    } else {
+        zmtp->welcomed = true;
+        sw_zmtp_command(zmtp, initiate, SW_CURVE_INITIATE + size);
+    }
+}
+
+/* Whether it is the READY of a broker. */
+static bool is_ready(sw_zmtp *zmtp, sw_view body)
+{
+    uint8_t metadata[SW_ZMTP_COMMAND_MAX];
+    size_t head = strlen("\5READY");
+    if (!sw_zmtp_is_command(zmtp, "READY"))
+        return false;
+    if (zmtp->curve == NULL)
+        return is_router((sw_view){body.data + head, body.size - head});
+    return sw_curve_client_ready(zmtp->curve, body, metadata) &&
+           is_router((sw_view){(const char *)metadata, body.size - SW_CURVE_READY});
+}
+
+/* True if there was a command of the handshake. */
+static bool take_command(sw_zmtp *zmtp)
 {
     if (!sw_zmtp_next_frame(zmtp))
-        return;
+        return false;
     sw_view body = sw_zmtp_body(zmtp);
-    size_t head = strlen("\5READY");
     if (sw_zmtp_is_command(zmtp, "ERROR"))
         sw_zmtp_end(zmtp, sw_view_equal(body, SW_VIEW("\5ERROR\003400")) ? SW_ZMTP_REFUSED : SW_ZMTP_LATER);
-    else if (!sw_zmtp_is_command(zmtp, "READY") || !is_router((sw_view){body.data + head, body.size - head}))
-        sw_zmtp_violated(zmtp);
-    else
+    else if (zmtp->curve != NULL && !zmtp->welcomed)
+        take_welcome(zmtp, body);
+    else if (is_ready(zmtp, body))
         zmtp->state = SW_ZMTP_UP;
+    else
+        sw_zmtp_violated(zmtp);
     zmq_msg_close(&zmtp->frame);
+    return true;
 }
 
 sw_zmtp_state sw_zmtp_work(sw_zmtp *zmtp)
@@ -241,6 +321,7 @@ sw_zmtp_state sw_zmtp_work(sw_zmtp *zmtp)
         sw_zmtp_flush(zmtp);
     if (zmtp->state == SW_ZMTP_CONNECTING && (zmtp->connected || finish_connect(zmtp)) &&
         (zmtp->greeted || take_greeting(zmtp)))
-        take_ready(zmtp);
+        while (zmtp->state == SW_ZMTP_CONNECTING && take_command(zmtp))
+            continue;
     return zmtp->state;
 }

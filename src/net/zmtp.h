@@ -1,4 +1,4 @@
-/* A DEALER's connection that speaks ZMTP 3.1 (ZeroMQ RFC 37) with the NULL mechanism over a stream
+/* A DEALER's connection that speaks ZMTP 3.1 (ZeroMQ RFC 37) with NULL or CURVE over a stream
  * socket of our own. libzmq works in a thread of its own; here the thread that waits for the
  * descriptor does the work, which saves two changes of thread for each message. Used by dealer.c,
  * which decides when libzmq is used. */
@@ -6,6 +6,7 @@
 #define SW_NET_ZMTP_H
 
 #include "net/address.h"
+#include "net/curve_client.h"
 #include "net/zmtp_state.h"
 #include "wire/frame.h"
 
@@ -17,6 +18,8 @@ typedef struct sw_zmtp sw_zmtp;
 sw_zmtp *sw_zmtp_connect(const sw_address *address, size_t message_max, size_t unsent_max);
 /* The same on a connected socket, which now belongs to the connection, also on failure. */
 sw_zmtp *sw_zmtp_adopt(int fd, size_t message_max, size_t unsent_max);
+/* Before any work: uses CURVE with these keys. False when out of memory. */
+bool sw_zmtp_encrypt(sw_zmtp *zmtp, const sw_curve_keys *keys);
 /* Waits up to linger_ms for unsent bytes. Does nothing for NULL. */
 void sw_zmtp_close(sw_zmtp **zmtp, int linger_ms);
 

@@ -6,17 +6,19 @@
 #include "net/zmtp.h"
 #include <sys/uio.h>
 
-#define SW_ZMTP_IN_SIZE 65536 /* bytes read at once; a longer frame bypasses the buffer */
+#define SW_ZMTP_IN_SIZE     65536 /* bytes read at once; a longer frame bypasses the buffer */
+#define SW_ZMTP_COMMAND_MAX 1024  /* bytes of a command: READY with its properties is the longest */
 
 enum { SW_ZMTP_MORE = 1, SW_ZMTP_LONG = 2, SW_ZMTP_COMMAND = 4 }; /* flags of a frame: "Framing" */
 
 struct sw_zmtp {
     int fd, error;
     sw_zmtp_state state;
-    bool connected, greeted; /* steps before UP */
-    bool may_read;           /* nothing was read since the descriptor was ready */
-    bool ended;              /* nothing more is read: the peer ended, or broke the protocol */
-    uint64_t heard;          /* signs of life */
+    bool connected, greeted, welcomed; /* steps before UP; the last one with CURVE */
+    sw_curve_client *curve;            /* NULL: the mechanism is NULL */
+    bool may_read;                     /* nothing was read since the descriptor was ready */
+    bool ended;                        /* nothing more is read: the peer ended, or broke the protocol */
+    uint64_t heard;                    /* signs of life */
     size_t message_max, unsent_max;
     uint8_t *in;
     size_t in_begin, in_end;
@@ -38,6 +40,7 @@ void sw_zmtp_end_by(sw_zmtp *zmtp, int error);
 /* --- zmtp_frames.c --- */
 /* Sends, and keeps what the socket does not accept. */
 void sw_zmtp_write(sw_zmtp *zmtp, struct iovec *parts, size_t count);
+/* A command, encrypted once the connection is up with CURVE. */
 void sw_zmtp_command(sw_zmtp *zmtp, const void *body, size_t size);
 /* Sends what was kept. */
 void sw_zmtp_flush(sw_zmtp *zmtp);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD_MAX    9     /* bytes before the body of a frame */
-#define COMMAND_MAX 1024  /* bytes of a command: READY with its properties is the longest */
-#define KEPT_ROOM   65536 /* bytes; a larger buffer is freed once it is empty */
+#define HEAD_MAX   9     /* bytes before the body of a frame */
+#define KEPT_ROOM  65536 /* bytes; a larger buffer is freed once it is empty */
+#define SEALED_MAX 8192  /* bytes of an encrypted message that are put together on the stack */
 
 /* --- Out --- */
 
@@ -106,9 +106,52 @@ static size_t write_head(uint8_t *head, uint8_t flags, size_t size)
     return HEAD_MAX;
 }
 
+/* --- Out, encrypted: libzmq sends and expects a MESSAGE as a frame without flags --- */
+
+/* Writes one frame; returns its bytes. */
+static size_t seal(sw_zmtp *zmtp, uint8_t flags, const void *data, size_t size, uint8_t *to)
+{
+    size_t head = write_head(to, 0, SW_CURVE_OVERHEAD + size);
+    if (size > 0)
+        memcpy(to + head + SW_CURVE_OVERHEAD, data, size);
+    sw_curve_seal_as(&zmtp->curve->box, SW_CURVE_BY_CLIENT, flags, to + head, size);
+    return head + SW_CURVE_OVERHEAD + size;
+}
+
+static void write_sealed(sw_zmtp *zmtp, uint8_t *bytes, size_t size)
+{
+    struct iovec part = {bytes, size};
+    sw_zmtp_write(zmtp, &part, 1);
+}
+
+/* All frames in one piece. Without memory the connection ends, and the message is lost with it. */
+static void send_sealed(sw_zmtp *zmtp, const sw_message *message)
+{
+    uint8_t few[SEALED_MAX], *bytes = few;
+    size_t room = 0, used = 0;
+    for (int i = 0; i < message->count; i++)
+        room += HEAD_MAX + SW_CURVE_OVERHEAD + sw_message_view(message, i).size;
+    if (room > sizeof(few) && (bytes = malloc(room)) == NULL) {
+        shutdown(zmtp->fd, SHUT_RDWR);
+        sw_zmtp_end_by(zmtp, ENOMEM);
+        return;
+    }
+    for (int i = 0; i < message->count; i++) {
+        sw_view frame = sw_message_view(message, i);
+        used += seal(zmtp, i + 1 < message->count ? SW_CURVE_MORE : 0, frame.data, frame.size, bytes + used);
+    }
+    write_sealed(zmtp, bytes, used);
+    if (bytes != few)
+        free(bytes);
+}
+
 void sw_zmtp_command(sw_zmtp *zmtp, const void *body, size_t size)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[HEAD_MAX], sealed[HEAD_MAX + SW_CURVE_OVERHEAD + SW_ZMTP_COMMAND_MAX];
+    if (zmtp->curve != NULL && zmtp->state == SW_ZMTP_UP) {
+        write_sealed(zmtp, sealed, seal(zmtp, SW_CURVE_COMMAND, body, size, sealed));
+        return;
+    }
     struct iovec parts[] = {{head, write_head(head, SW_ZMTP_COMMAND, size)}, {(void *)body, size}};
     sw_zmtp_write(zmtp, parts, 2);
 }
@@ -121,6 +164,11 @@ int sw_zmtp_send(sw_zmtp *zmtp, sw_message *message)
         sw_zmtp_flush(zmtp);
     if (zmtp->out_end - zmtp->out_begin > zmtp->unsent_max)
         return EAGAIN;
+    if (zmtp->curve != NULL) {
+        send_sealed(zmtp, message);
+        sw_message_close(message);
+        return 0;
+    }
     uint8_t heads[SW_FRAMES_MAX + 2][HEAD_MAX];
     struct iovec parts[2 * (SW_FRAMES_MAX + 2)];
     size_t count = 0;
@@ -210,6 +258,11 @@ bool sw_zmtp_ran_short(sw_zmtp *zmtp)
     return false;
 }
 
+static size_t frame_max(const sw_zmtp *zmtp)
+{
+    return zmtp->message_max + (zmtp->curve != NULL ? SW_CURVE_OVERHEAD : 0);
+}
+
 static bool begin_frame(sw_zmtp *zmtp)
 {
     const uint8_t *at = sw_zmtp_need(zmtp, 2);
@@ -222,7 +275,8 @@ static bool begin_frame(sw_zmtp *zmtp)
     zmtp->flags = at[0];
     bool is_command = (at[0] & SW_ZMTP_COMMAND) != 0;
     if ((at[0] & ~(SW_ZMTP_MORE | SW_ZMTP_LONG | SW_ZMTP_COMMAND)) != 0 ||
-        (is_command && (at[0] & SW_ZMTP_MORE) != 0) || size > (is_command ? COMMAND_MAX : zmtp->message_max))
+        (is_command && (at[0] & SW_ZMTP_MORE) != 0) ||
+        size > (is_command ? SW_ZMTP_COMMAND_MAX : frame_max(zmtp)))
         return sw_zmtp_violated(zmtp);
     if (zmq_msg_init_size(&zmtp->frame, (size_t)size) != 0)
         return sw_zmtp_ran_short(zmtp);
@@ -268,6 +322,29 @@ sw_view sw_zmtp_body(const sw_zmtp *zmtp)
     return (sw_view){zmq_msg_data(frame), zmq_msg_size(frame)};
 }
 
+/* Replaces the frame by what it holds, and its flags by those in it. False: the connection has
+ * ended. */
+static bool open_frame(sw_zmtp *zmtp)
+{
+    uint8_t *data = zmq_msg_data(&zmtp->frame), flags;
+    size_t size = zmq_msg_size(&zmtp->frame);
+    zmq_msg_t plain;
+    bool good = zmtp->flags == 0 || zmtp->flags == SW_ZMTP_LONG;
+    if (!good || !sw_curve_open_as(&zmtp->curve->box, SW_CURVE_BY_SERVER, data, size, &flags)) {
+        zmq_msg_close(&zmtp->frame);
+        return sw_zmtp_violated(zmtp);
+    }
+    if (zmq_msg_init_size(&plain, size - SW_CURVE_OVERHEAD) != 0) {
+        zmq_msg_close(&zmtp->frame);
+        return sw_zmtp_ran_short(zmtp);
+    }
+    memcpy(zmq_msg_data(&plain), data + SW_CURVE_OVERHEAD, size - SW_CURVE_OVERHEAD);
+    zmq_msg_move(&zmtp->frame, &plain);
+    zmtp->flags = (uint8_t)((flags & SW_CURVE_MORE ? SW_ZMTP_MORE : 0) |
+                            (flags & SW_CURVE_COMMAND ? SW_ZMTP_COMMAND : 0));
+    return true;
+}
+
 bool sw_zmtp_is_command(const sw_zmtp *zmtp, const char *name)
 {
     sw_view body = sw_zmtp_body(zmtp);
@@ -297,7 +374,7 @@ int sw_zmtp_recv(sw_zmtp *zmtp, sw_message *message)
     message->overflow = false;
     if (zmtp->state == SW_ZMTP_CONNECTING)
         return EAGAIN;
-    while (sw_zmtp_next_frame(zmtp)) {
+    while (sw_zmtp_next_frame(zmtp) && (zmtp->curve == NULL || open_frame(zmtp))) {
         if (zmtp->flags & SW_ZMTP_COMMAND) {
             on_command(zmtp);
             zmq_msg_close(&zmtp->frame);

@@ -62,14 +62,14 @@ static size_t make_initiate(const uint8_t welcome[128], uint8_t *initiate)
 
 static void try_hello(const uint8_t *data, size_t size)
 {
-    sw_curve curve = {{0}};
+    sw_curve curve = {.client = {0}};
     uint8_t welcome[SW_CURVE_WELCOME];
     sw_curve_hello(&curve, server_secret, (sw_view){(const char *)data, size}, welcome);
 }
 
 static void try_rest(bool message, const uint8_t *data, size_t size)
 {
-    sw_curve curve = {{0}};
+    sw_curve curve = {.client = {0}};
     uint8_t hello[SW_CURVE_HELLO], welcome[SW_CURVE_WELCOME], plain[128], metadata[SW_CURVE_INITIATE_MAX];
     uint8_t initiate[SW_CURVE_INITIATE_MAX], flags;
     size_t metadata_size;

@@ -33,7 +33,7 @@ static sw_admission answer;
 static bool echoes;
 static int asked, lost, arrived;
 static sw_inbound *last;
-static uint8_t last_key[32];
+static uint8_t last_key[32], own_key[32];
 static char topics[256];
 
 static sw_admission admit(void *context, sw_inbound *session)
@@ -459,14 +459,27 @@ static void test_wrong_socket(void **state)
 
 /* --- our own client --- */
 
-static void test_own_client(void **state)
+static sw_zmtp *connect_own(bool curve)
 {
-    (void)state;
     sw_address address;
-    sw_message message = {.count = 0};
-    start(SW_SOCKET_ROUTER, false, ipc());
+    sw_curve_keys keys;
+    char public_key[41], secret[41];
     assert_true(sw_address_parse(endpoint, &address));
     sw_zmtp *zmtp = sw_zmtp_connect(&address, MESSAGE_MAX, SIZE_MAX);
+    if (!curve)
+        return zmtp;
+    zmq_curve_keypair(public_key, secret);
+    assert_true(sw_key_from_text(public_key, keys.public_key) && sw_key_from_text(secret, keys.secret_key) &&
+                sw_key_from_text(server_public, keys.server) && sw_zmtp_encrypt(zmtp, &keys));
+    memcpy(own_key, keys.public_key, sizeof(own_key));
+    return zmtp;
+}
+
+static void exchange_own(bool curve)
+{
+    sw_message message = {.count = 0};
+    start(SW_SOCKET_ROUTER, curve, ipc());
+    sw_zmtp *zmtp = connect_own(curve);
     UNTIL(sw_zmtp_work(zmtp) != SW_ZMTP_CONNECTING);
     assert_int_equal(sw_zmtp_now(zmtp), SW_ZMTP_UP);
     zmtp_add_pattern(&message, 5000000, 1);
@@ -482,6 +495,43 @@ static void test_own_client(void **state)
     UNTIL(lost == 1);
     UNTIL(sw_zmtp_work(zmtp) == SW_ZMTP_UP && sw_zmtp_recv(zmtp, &message) == EPIPE);
     sw_zmtp_close(&zmtp, 0);
+    stop(NULL);
+}
+
+static void test_own_client(void **state)
+{
+    (void)state;
+    exchange_own(false);
+    exchange_own(true);
+    assert_memory_equal(last_key, own_key, sizeof(own_key));
+}
+
+static void check_own_refusal(sw_admission how, sw_zmtp_state state)
+{
+    start(SW_SOCKET_ROUTER, true, ipc());
+    answer = how;
+    sw_zmtp *zmtp = connect_own(true);
+    UNTIL(sw_zmtp_work(zmtp) != SW_ZMTP_CONNECTING);
+    assert_int_equal(sw_zmtp_now(zmtp), state);
+    sw_zmtp_close(&zmtp, 0);
+    stop(NULL);
+}
+
+static void test_own_client_is_refused(void **state)
+{
+    (void)state;
+    check_own_refusal(SW_ADMISSION_REFUSED, SW_ZMTP_REFUSED);
+    check_own_refusal(SW_ADMISSION_LATER, SW_ZMTP_LATER);
+    server_public[0] ^= 1; /* another broker's key */
+    check_own_refusal(SW_ADMISSION_GOOD, SW_ZMTP_HUNG_UP);
+    assert_int_equal(asked, 0);
+    server_public[0] ^= 1;
+    start(SW_SOCKET_ROUTER, false, ipc());
+    sw_zmtp *zmtp = connect_own(true);
+    UNTIL(sw_zmtp_work(zmtp) != SW_ZMTP_CONNECTING);
+    assert_int_equal(sw_zmtp_now(zmtp), SW_ZMTP_MISMATCH);
+    sw_zmtp_close(&zmtp, 0);
+    stop(NULL);
 }
 
 /* --- both mechanisms --- */
@@ -497,7 +547,6 @@ static void test_both(void **state)
         exchange("tcp://127.0.0.1:*", curve == 1, ZMQ_DEALER);
     }
     test_own_client(state);
-    stop(state);
     allows_null = false;
 }
 
@@ -615,7 +664,8 @@ int main(void)
         cmocka_unit_test_teardown(test_admitted_later, stop),
         cmocka_unit_test_teardown(test_mismatch, stop),
         cmocka_unit_test_teardown(test_wrong_socket, stop),
-        cmocka_unit_test_teardown(test_own_client, stop),
+        cmocka_unit_test(test_own_client),
+        cmocka_unit_test(test_own_client_is_refused),
         cmocka_unit_test(test_both),
         cmocka_unit_test(test_both_for_events),
         cmocka_unit_test_teardown(test_peer_names_it_first, stop),

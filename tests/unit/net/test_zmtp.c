@@ -19,7 +19,7 @@ static char folder[] = "/tmp/sw-zmtp-XXXXXX";
 
 typedef struct peer {
     void *context, *socket;
-    char endpoint[128];
+    char endpoint[128], public_key[41];
 } peer;
 
 static void open_peer(peer *p, int type, const char *endpoint, bool curve)
@@ -28,8 +28,8 @@ static void open_peer(peer *p, int type, const char *endpoint, bool curve)
     p->context = zmq_ctx_new();
     p->socket = zmq_socket(p->context, type);
     if (curve) {
-        char public_key[41], secret_key[41];
-        zmq_curve_keypair(public_key, secret_key);
+        char secret_key[41];
+        zmq_curve_keypair(p->public_key, secret_key);
         zmq_setsockopt(p->socket, ZMQ_CURVE_SERVER, &(int){1}, sizeof(int));
         zmq_setsockopt(p->socket, ZMQ_CURVE_SECRETKEY, secret_key, sizeof(secret_key));
     }
@@ -63,6 +63,17 @@ static sw_zmtp *connect_to(const char *endpoint)
     return zmtp;
 }
 
+static void use_key(sw_zmtp *zmtp, const peer *p)
+{
+    char public_key[41], secret_key[41];
+    sw_curve_keys keys;
+    zmq_curve_keypair(public_key, secret_key);
+    assert_non_null(zmq_z85_decode(keys.public_key, public_key));
+    assert_non_null(zmq_z85_decode(keys.secret_key, secret_key));
+    assert_non_null(zmq_z85_decode(keys.server, p->public_key));
+    assert_true(sw_zmtp_encrypt(zmtp, &keys));
+}
+
 static void check_pattern(const sw_message *message, int index, size_t size, int seed)
 {
     sw_view view = sw_message_view(message, index);
@@ -82,13 +93,15 @@ static void echo(const peer *p)
     assert_int_equal(sw_message_send(p->socket, &message), 0);
 }
 
-static void exchange(const char *endpoint)
+static void exchange(const char *endpoint, bool curve)
 {
     static const size_t sizes[] = {0, 1, 32, 33, 255, 256, 65527, 65536, 65537, 200000, 5000000};
     const int count = sizeof(sizes) / sizeof(sizes[0]);
     peer p;
-    open_peer(&p, ZMQ_ROUTER, endpoint, false);
+    open_peer(&p, ZMQ_ROUTER, endpoint, curve);
     sw_zmtp *zmtp = connect_to(p.endpoint);
+    if (curve)
+        use_key(zmtp, &p);
     assert_int_equal(zmtp_decided(zmtp), SW_ZMTP_UP);
     for (int round = 0; round < 2; round++) { /* each size alone, then all in one message */
         for (int i = 0; i < (round == 0 ? count : 1); i++) {
@@ -119,11 +132,13 @@ static void exchange(const char *endpoint)
 static void test_exchange(void **state)
 {
     (void)state;
-    exchange(ipc());
-    exchange("tcp://127.0.0.1:*");
     char name[64];
     snprintf(name, sizeof(name), "ipc://@sw-zmtp-%d", (int)getpid());
-    exchange(name);
+    for (int curve = 0; curve < 2; curve++) {
+        exchange(ipc(), curve == 1);
+        exchange("tcp://127.0.0.1:*", curve == 1);
+        exchange(name, curve == 1);
+    }
 }
 
 static void test_what_the_peer_is(void **state)
