@@ -4,8 +4,8 @@
  *
  * On ipc, and on tcp without encryption, zmtp.h speaks the protocol in the caller's thread, which
  * takes about half the time of libzmq for a message. CURVE on tcp, and host names, which must be
- * resolved, are left to libzmq and its thread. Callers need not know which it is, except for what sw_dealer_is_driven says. One
- * thread. */
+ * resolved, are left to libzmq and its thread. Callers need not know which it is, except for what
+ * sw_dealer_is_driven says. One thread. */
 #ifndef SW_NET_DEALER_H
 #define SW_NET_DEALER_H
 

@@ -1,5 +1,5 @@
-/* A server's CURVE commands, wrong in any way: WELCOME, READY and MESSAGE. The first byte says which
- * of them is fuzzed, behind those before it, which are good ones of our own server. */
+/* A server's CURVE commands, wrong in any way: WELCOME, READY and MESSAGE. The first byte says
+ * which of them is fuzzed, behind those before it, which are good ones of our own server. */
 #include "listen/curve.h"
 #include "net/curve_client.h"
 
