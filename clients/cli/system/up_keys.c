@@ -17,10 +17,34 @@ static sw_code path(char to[PATH_MAX], const char *folder, const char *name, sw_
     return length < PATH_MAX ? SW_OK : sw_fail(error, SW_INVALID_ARGUMENT, "the path %s is too long", folder);
 }
 
+/* Puts a new file in the place of the old one, so that readers see a whole one. */
+static sw_code replace_key(const char *name, const sw_key_file *key, sw_error *error)
+{
+    char fresh[PATH_MAX + 8];
+    snprintf(fresh, sizeof(fresh), "%s.new", name);
+    unlink(fresh); /* of a run that was killed */
+    sw_code code = sw_cert_write(fresh, key, error);
+    return code != SW_OK || rename(fresh, name) == 0
+               ? code
+               : sw_fail(error, SW_FAILED_PRECONDITION, "cannot rename %s: %s", fresh, strerror(errno));
+}
+
+/* The broker's key was changed while nothing ran: our programs trust the new one. */
+static sw_code trust(const char *name, const char *server_key, sw_key_file *key, sw_error *error)
+{
+    if (strcmp(key->server_key, server_key) == 0 || strcmp(key->next_server_key, server_key) == 0)
+        return SW_OK;
+    snprintf(key->server_key, sizeof(key->server_key), "%s", server_key);
+    key->next_server_key[0] = '\0';
+    return replace_key(name, key, error);
+}
+
 static sw_code ensure_key(const char *name, const char *label, const char *server_key, sw_key_file *key,
                           sw_error *error)
 {
     sw_code code = sw_key_file_read(name, key, error);
+    if (code == SW_OK)
+        return trust(name, server_key, key, error);
     if (code != SW_NOT_FOUND)
         return code;
     code = sw_cert_make(key, error);

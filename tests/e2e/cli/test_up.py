@@ -137,6 +137,18 @@ class TestUp(unittest.TestCase):
         up = self.up("--runner", os.path.join(self.data, "docroots"))
         self.assertEqual(self.cli(up, "get", "grant", "up-runner").returncode, 5)
 
+    def test_another_key_of_the_broker(self):
+        """Its programs trust the key that the broker has when they start."""
+        self.assertEqual(self.up().end(), 0)
+        path = f"{self.data}/keys/broker.key"
+        user = os.stat(path)
+        os.remove(path)
+        Key(path)
+        os.chown(path, user.st_uid, user.st_gid)
+        up = self.up()
+        up.wait_serving()
+        self.assertEqual(up.end(), 0)
+
     def test_kill_of_parts(self):
         up = self.up()
         for name in ("sitewire-broker", "sitewire-referential", "postgres"):
