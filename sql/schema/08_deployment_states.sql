@@ -2,6 +2,45 @@
 -- deployment.transition, also at psql. The triggers `follow` write the events and update the
 -- registry.
 
+-- --- Leases ---
+
+-- A lease ends by the clock of the server that gave it. After a failover or a restart, that clock
+-- says nothing: so no lease lapses until the sweep has given all of them their full time again
+-- (deployment.renew_all), by the clock of the server that runs now.
+
+-- Names the running server: no two have started at the same microsecond.
+CREATE OR REPLACE FUNCTION deployment.this_server() RETURNS bytea LANGUAGE sql STABLE AS $$
+    SELECT convert_to(extract(epoch FROM pg_postmaster_start_time())::text, 'UTF8')
+$$;
+
+-- Whether a lease has run out.
+CREATE OR REPLACE FUNCTION deployment.lapsed(until timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN until < clock_timestamp()
+           AND NOT EXISTS (SELECT FROM sitewire.stored_setting s
+                           WHERE s.name = 'lease_server' AND s.value <> deployment.this_server());
+END $$;
+
+-- A lease is as long as when it was given, at that row's updated_at.
+CREATE OR REPLACE FUNCTION deployment.renew_all() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    known bytea;
+BEGIN
+    SELECT s.value INTO known FROM sitewire.stored_setting s WHERE s.name = 'lease_server';
+    IF known = deployment.this_server() THEN
+        RETURN;
+    END IF;
+    INSERT INTO sitewire.stored_setting (name, value) VALUES ('lease_server', deployment.this_server()) ON CONFLICT DO NOTHING;
+    SELECT s.value INTO known FROM sitewire.stored_setting s WHERE s.name = 'lease_server' FOR UPDATE;
+    IF known = deployment.this_server() THEN
+        RETURN; -- the first server, or another instance was faster
+    END IF;
+    UPDATE deployment.deployment x
+    SET lease_until = clock_timestamp() + greatest(least(x.lease_until - x.updated_at, interval '10 min'), interval '1 s')
+    WHERE x.status = 'IN_PROGRESS';
+    UPDATE sitewire.stored_setting SET value = deployment.this_server() WHERE name = 'lease_server';
+END $$;
+
 -- --- States ---
 
 -- A request does not change. The users who approved, ran or aborted a deployment are set only by
@@ -36,7 +75,7 @@ DECLARE
     approvals record;
 BEGIN
     IF old.status = 'IN_PROGRESS' THEN
-        IF d.on_lost_lease <> 'RETRY' OR old.lease_until >= clock_timestamp() THEN
+        IF d.on_lost_lease <> 'RETRY' OR NOT deployment.lapsed(old.lease_until) THEN
             PERFORM sitewire.fail('SW006', 'status', 'a deployment that is IN_PROGRESS can be claimed again only if its '
                                                      'request says RETRY and its lease has run out');
         END IF;
@@ -92,7 +131,7 @@ BEGIN
         ORDER BY c.number LIMIT 1;
         IF FOUND THEN
             PERFORM sitewire.fail('SW006', 'outcome', format('command %s of deployment %s has not succeeded', left_over, d.id));
-        ELSIF old.lease_until < clock_timestamp() THEN
+        ELSIF deployment.lapsed(old.lease_until) THEN
             PERFORM sitewire.fail('SW007', 'fence', format('the lease of deployment %s ran out', d.id));
         END IF;
     END IF;
@@ -151,7 +190,7 @@ BEGIN
           (OLD.fence, OLD.runner, OLD.started_at, OLD.accepted_at, OLD.replaces) OR NEW.queue IS DISTINCT FROM OLD.queue
           OR NEW.plan_hash <> OLD.plan_hash AND OLD.status <> 'REQUESTED' THEN
         PERFORM sitewire.fail('SW006', 'status', 'these fields are set only by a change of status');
-    ELSIF NEW.lease_until IS DISTINCT FROM OLD.lease_until AND OLD.lease_until < clock_timestamp() THEN
+    ELSIF NEW.lease_until IS DISTINCT FROM OLD.lease_until AND deployment.lapsed(OLD.lease_until) THEN
         PERFORM sitewire.fail('SW007', 'fence', format('the lease of deployment %s ran out', OLD.id));
     END IF;
     RETURN NEW;
@@ -167,7 +206,7 @@ BEGIN
         PERFORM deployment.announce_output(NEW);
         UPDATE deployment.deployment_command_result r
         SET finished_at = clock_timestamp(), failure = CASE
-            WHEN OLD.lease_until < clock_timestamp() THEN format('the runner %s was lost', OLD.runner)
+            WHEN deployment.lapsed(OLD.lease_until) THEN format('the runner %s was lost', OLD.runner)
             ELSE format('unfinished when the deployment was %s', NEW.status) END
         WHERE r.deployment = NEW.id AND r.finished_at IS NULL;
     END IF;
@@ -228,7 +267,7 @@ BEGIN
         RETURN OLD;
     END IF;
     held := EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment AND d.status = 'IN_PROGRESS'
-                    AND d.fence = NEW.fence AND d.lease_until >= clock_timestamp());
+                    AND d.fence = NEW.fence AND NOT deployment.lapsed(d.lease_until));
     IF TG_OP = 'UPDATE' THEN
         IF to_jsonb(OLD)->'finished_at' IS DISTINCT FROM 'null'::jsonb
            OR (NEW.deployment, NEW.command, NEW.attempt, NEW.started_at, NEW.fence, NEW.runner) IS DISTINCT FROM
@@ -286,7 +325,7 @@ BEGIN
         END IF;
     END IF;
     IF grows AND NOT EXISTS (SELECT FROM deployment.deployment d WHERE d.id = NEW.deployment
-                             AND d.status = 'IN_PROGRESS' AND d.fence = NEW.fence AND d.lease_until >= clock_timestamp()) THEN
+                             AND d.status = 'IN_PROGRESS' AND d.fence = NEW.fence AND NOT deployment.lapsed(d.lease_until)) THEN
         PERFORM sitewire.fail('SW007', 'fence', format('deployment %s is not held with fence %s', NEW.deployment, NEW.fence));
     END IF;
     RETURN NEW;

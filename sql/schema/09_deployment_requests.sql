@@ -21,7 +21,9 @@ BEGIN
         PERFORM sitewire.fail('SW002', 'request_id', format('it has %s bytes; at most 128', octet_length(given)));
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('request ' || given, 0));
-    SELECT * INTO r FROM sitewire.request x WHERE x.request_id = given;
+    -- The lock makes this transaction write, so its commit waits for a synchronous standby, which
+    -- then has the earlier one, too.
+    SELECT * INTO r FROM sitewire.request x WHERE x.request_id = given FOR NO KEY UPDATE;
     IF FOUND AND (r.method, r.caller, r.request_hash) IS DISTINCT FROM
                  (earlier.method, users.me(), sha256(convert_to(asked, 'UTF8'))) THEN
         PERFORM sitewire.fail('SW002', 'request_id', 'this request_id was used for a different request: use a new one for each '

@@ -201,6 +201,9 @@ BEGIN
         END IF;
     END LOOP;
     IF ends_at > began_at THEN
+        IF l.announce_at > clock_timestamp() + interval '2 s' THEN -- by the clock of another server
+            l.announce_at := '-infinity';
+        END IF;
         IF l.announce_at <= clock_timestamp() + interval '1 s' THEN
             PERFORM deployment.announce(d.project, l, l.announced, ends_at);
             l.announced := ends_at;

@@ -30,7 +30,7 @@ BEGIN
     ELSIF d.status <> 'IN_PROGRESS' THEN
         PERFORM sitewire.fail('SW007', 'fence', format('deployment %s is %s%s: it accepts nothing from runners any more', d.id, d.status,
                                                        coalesce(' (' || nullif(d.failure, '') || ')', '')));
-    ELSIF d.lease_until < clock_timestamp() THEN
+    ELSIF deployment.lapsed(d.lease_until) THEN
         PERFORM sitewire.fail('SW007', 'fence', format('the lease of deployment %s ran out', d.id));
     END IF;
     lacks := deployment.lacks_to_run(d.runner_user, d);
@@ -98,7 +98,7 @@ BEGIN
     IF known IS NOT NULL THEN
         SELECT * INTO d FROM deployment.deployment x
         WHERE x.id = (known->>'id')::bigint AND x.fence = (known->>'fence')::bigint AND x.status = 'IN_PROGRESS'
-          AND x.lease_until >= clock_timestamp() AND deployment.lacks_to_run(me, x) IS NULL;
+          AND NOT deployment.lapsed(x.lease_until) AND deployment.lacks_to_run(me, x) IS NULL;
         IF FOUND THEN
             RETURN NEXT deployment.claim_of(d, for_ms);
         END IF;
@@ -256,8 +256,9 @@ DECLARE
     lost_max bigint := 5; -- a deployment that brings down its runners is given up
 BEGIN
     PERFORM set_config('sitewire.user', '@lease', true);
+    PERFORM deployment.renew_all();
     PERFORM deployment.announce_rests();
-    FOR d IN SELECT * FROM deployment.deployment x WHERE x.status = 'IN_PROGRESS' AND x.lease_until < clock_timestamp()
+    FOR d IN SELECT * FROM deployment.deployment x WHERE x.status = 'IN_PROGRESS' AND deployment.lapsed(x.lease_until)
              ORDER BY x.id FOR NO KEY UPDATE SKIP LOCKED LOOP
         IF d.abort_requested_at IS NULL AND d.on_lost_lease = 'RETRY' AND d.fence < lost_max THEN
             UPDATE deployment.deployment x SET status = 'ACCEPTED', runner = '', runner_user = NULL WHERE x.id = d.id;

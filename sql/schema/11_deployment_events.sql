@@ -7,7 +7,8 @@ CREATE OR REPLACE FUNCTION deployment.relay_key() RETURNS bigint LANGUAGE sql IM
 $$;
 
 -- Numbers up to `most` events and returns them; they are published after the commit. Once a second
--- it also returns the last event of each project with recent events, as kind `head`. The last row
+-- it also returns the last event of each project with recent events, as kind `head`; at first those
+-- of the last 1,000 events, whatever the clock says. The last row
 -- has no position; its project_sequence is 1 if more events wait, otherwise 0. Without any row,
 -- another session is relaying; this one has notified it, if it was woken itself.
 --
@@ -29,8 +30,13 @@ DECLARE
     last deployment.relay;
     running xid8 := pg_snapshot_xmin(pg_current_snapshot());
     moved bigint;
+    fresh boolean; -- this session begins to relay
 BEGIN
     SELECT * INTO last FROM deployment.relay;
+    IF last.until > clock_timestamp() + interval '3 s' THEN -- by the clock of another server
+        last.holder := 0;
+        last.until := NULL;
+    END IF;
     IF NOT mine OR last.holder <> pg_backend_pid() AND last.until > clock_timestamp()
                    AND EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = last.holder) THEN
         IF woken THEN
@@ -38,7 +44,8 @@ BEGIN
         END IF;
         RETURN;
     END IF;
-    IF last.holder <> pg_backend_pid() THEN
+    fresh := last.holder <> pg_backend_pid();
+    IF fresh THEN
         -- After a restore from a dump, the stored transaction numbers are from another cluster.
         UPDATE deployment.outbox SET transaction = '0' WHERE transaction >= pg_snapshot_xmax(pg_current_snapshot());
         last.since := '0';
@@ -67,9 +74,11 @@ BEGIN
     )
     SELECT * FROM numbered n ORDER BY n.position;
     GET DIAGNOSTICS moved = ROW_COUNT;
-    IF last.holder <> pg_backend_pid() OR last.until < clock_timestamp() + interval '2200 ms' THEN
+    IF fresh OR last.until < clock_timestamp() + interval '2200 ms' THEN
         RETURN QUERY SELECT h.position, h.project, h.project_sequence, NULL::bigint, 'head', h.at, NULL, NULL::bigint
-                     FROM deployment.event_head h WHERE h.at > clock_timestamp() - interval '10 s' ORDER BY h.position;
+                     FROM deployment.event_head h
+                     WHERE h.at > clock_timestamp() - interval '10 s' AND h.at < clock_timestamp() + interval '10 s'
+                        OR fresh AND h.position > last.position - 1000 ORDER BY h.position;
         last.until := clock_timestamp() + interval '3 s';
     ELSIF moved = 0 THEN
         last.until := NULL;

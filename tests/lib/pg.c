@@ -19,9 +19,12 @@ static struct {
     char folder[64], bin[256], conninfo[160];
     pid_t owner; /* the process that started it: a forked child must not end it */
     pid_t postmaster, standby, pooler;
-    bool copied; /* for the standby */
+    const char *clock; /* of servers to come, for libfaketime; or NULL */
+    bool copied;       /* for the standby */
     char pooler_conninfo[32];
 } fixture;
+
+static const char faketime[] = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
 /* The folder of the newest installed PostgreSQL, as Debian lays it out; else whatever PATH has. */
 static void find_programs(void)
@@ -71,6 +74,11 @@ static pid_t start(const char *program, char **arguments)
     dup2(in, 0);
     dup2(out, 1);
     dup2(out, 2);
+    if (fixture.clock != NULL && strcmp(program, "postgres") == 0) {
+        setenv("LD_PRELOAD", faketime, 1);
+        setenv("FAKETIME", fixture.clock, 1);
+        setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1", 1);
+    }
     arguments[0] = path; /* PostgreSQL's programs find each other by it */
     execvp(path, arguments);
     _exit(127);
@@ -239,6 +247,25 @@ bool pg_fixture_stop_standby(void)
 {
     end_server(&fixture.standby, SIGINT);
     return true;
+}
+
+bool pg_fixture_promote(void)
+{
+    return RUN("pg_ctl", "promote", "-w", "-s", "-D", "standby");
+}
+
+bool pg_fixture_set_clock(const char *offset)
+{
+    fixture.clock = offset;
+    return access(faketime, R_OK) == 0;
+}
+
+char *pg_fixture_on_both(const char *conninfo)
+{
+    char *text = NULL;
+    int size = asprintf(&text, "%s host=%s,%s port=%s,%s", conninfo, fixture.folder, fixture.folder,
+                        main_port, standby_port);
+    return size < 0 ? NULL : text;
 }
 
 char *pg_fixture_on_standby(const char *conninfo)
