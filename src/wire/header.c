@@ -84,6 +84,8 @@ size_t sw_handover_encode(const sw_handover *handover, uint8_t *to, size_t capac
     put_number(&w, 2, handover->queue_us);
     put_number(&w, 3, handover->time_left_ms);
     put_text(&w, 4, handover->key);
+    put_number(&w, 5, handover->database);
+    put_number(&w, 6, handover->timeline);
     return w.used;
 }
 
@@ -238,6 +240,12 @@ bool sw_handover_decode(const void *from, size_t size, sw_handover *handover)
             break;
         case 4:
             good = sw_pb_text(&f, &handover->key);
+            break;
+        case 5:
+            good = sw_pb_u64(&f, &handover->database);
+            break;
+        case 6:
+            good = sw_pb_u32(&f, &handover->timeline);
             break;
         default:
             break;

@@ -28,6 +28,8 @@ typedef struct sw_call_header {
 typedef struct sw_handover {
     sw_view caller, key;
     uint32_t queue_us, time_left_ms;
+    uint64_t database; /* 0, unless the worker uses an older timeline of it than this one: */
+    uint32_t timeline;
 } sw_handover;
 
 typedef struct sw_timing {

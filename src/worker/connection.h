@@ -7,6 +7,7 @@
 #include "net/dealer.h"
 #include "rpc/transport.h"
 #include "wire/batch.h"
+#include "worker/database.h"
 
 typedef struct sw_connection sw_connection;
 
@@ -20,9 +21,12 @@ typedef struct sw_registration {
     const char *key_file; /* where it is from: each connection reads it again */
     uint32_t capacity;
     int64_t heartbeat_ms;
+    bool reserve; /* gets calls only while a service has no other worker */
+    sw_worker_database database;
     bool draining; /* registered with a capacity of 0; lost connections stay closed */
     uint64_t malformed_frames, brokers_lost, replies_kept;
     void (*on_event)(void *context, const char *event, const char *endpoint, const char *reason);
+    void (*on_timeline)(void *context, uint64_t database, uint32_t timeline); /* or NULL */
     void *context;
 } sw_registration;
 

@@ -28,9 +28,12 @@ static bool serve(sw_connection *connection, const sw_route *route, sw_view head
 {
     sw_incoming incoming = {
         .transport = &connection->transport, .route = *route, .header = header, .payload = payload};
+    const sw_registration *r = connection->registration;
     if (!sw_handover_decode(handover.data, handover.size, &incoming.handover))
         return false;
-    sw_dispatch_call(connection->registration->dispatch, &incoming);
+    if (incoming.handover.timeline > 0 && r->on_timeline != NULL)
+        r->on_timeline(r->context, incoming.handover.database, incoming.handover.timeline);
+    sw_dispatch_call(r->dispatch, &incoming);
     return true;
 }
 
@@ -242,12 +245,17 @@ static bool add_hello(const sw_registration *r, sw_message *message)
 {
     const char *const *services;
     Sw__WorkerHello hello = SW__WORKER_HELLO__INIT;
+    Sw__Database database;
     hello.n_services = sw_dispatch_services(r->dispatch, &services);
     hello.services = (char **)services;
     hello.instance = (char *)r->instance;
     hello.version = (char *)r->version;
     hello.has_capacity = hello.has_compact = hello.compact = true;
     hello.capacity = r->draining ? 0 : r->capacity;
+    hello.has_reserve = true;
+    hello.reserve = r->reserve;
+    sw_worker_database_fill(&r->database, &database);
+    hello.database = r->database.system == 0 ? NULL : &database;
     zmq_msg_t frame;
     if (!sw_message_add(message, services[0], strlen(services[0])) ||
         zmq_msg_init_size(&frame, sw__worker_hello__get_packed_size(&hello)) != 0)

@@ -38,6 +38,7 @@ struct sw_server {
     int64_t deadline_ms;      /* what it is set to */
     sw_timer *drain_timer;    /* checks whether the drain is done */
     int64_t drain_until_ms;
+    void (*stats)(void *context, sw_arena *arena, Sw__GetStatsResponse *reply);
     bool counter_missing; /* there was no memory for it */
     bool serving;
     char reason[REASON_SIZE];
@@ -65,17 +66,22 @@ static bool answer_health(void *context, const char *service, Sw__HealthCheckRes
                             : SW__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING;
     if (server->registration.draining)
         reply->reason = (char *)"draining";
-    else if (!serving)
+    else
         reply->reason = (char *)server->reason;
     return is_offered(server, service);
 }
 
 static void add_stats(void *context, sw_arena *arena, Sw__GetStatsResponse *reply)
 {
-    (void)arena;
     const sw_server *server = context;
+    const sw_registration *r = &server->registration;
     reply->has_draining = true;
-    reply->draining = server->registration.draining;
+    reply->draining = r->draining;
+    reply->database = r->database.system == 0 ? NULL : sw_arena_alloc(arena, sizeof(*reply->database));
+    if (reply->database != NULL)
+        sw_worker_database_fill(&r->database, reply->database);
+    if (server->stats != NULL)
+        server->stats(r->context, arena, reply);
 }
 
 static uint32_t begin_drain(void *context, uint32_t timeout_ms)
@@ -227,6 +233,7 @@ static sw_code make(sw_server *server, const sw_server_options *options, sw_erro
         .capacity = options->capacity == 0 ? CAPACITY_DEFAULT : options->capacity,
         .heartbeat_ms = options->heartbeat_ms <= 0 ? HEARTBEAT_DEFAULT : options->heartbeat_ms,
         .on_event = options->on_event,
+        .on_timeline = options->on_timeline,
         .context = options->context,
     };
     if (server->dispatch == NULL || server->instance == NULL || server->version == NULL ||
@@ -262,6 +269,7 @@ sw_code sw_server_new(sw_loop *loop, const sw_server_options *options, sw_server
     (*server)->loop = loop;
     (*server)->drain_ms = options->drain_ms <= 0 ? DRAIN_DEFAULT : options->drain_ms;
     (*server)->deadline_ms = SW_NEVER;
+    (*server)->stats = options->stats;
     (*server)->serving = true;
     sw_code code = make(*server, options, error);
     if (code != SW_OK)
@@ -325,6 +333,18 @@ void sw_server_set_serving(sw_server *server, bool serving, const char *reason)
     server->serving = serving;
     snprintf(server->reason, sizeof(server->reason), "%s", reason == NULL ? "" : reason);
     sw_builtin_changed(server->builtin);
+}
+
+void sw_server_set_database(sw_server *server, const sw_worker_database *database)
+{
+    sw_registration *r = &server->registration;
+    bool reserve = !server->serving || !database->writable;
+    bool same = r->reserve == reserve && memcmp(&r->database, database, sizeof(*database)) == 0;
+    r->reserve = reserve;
+    r->database = *database;
+    for (size_t i = 0; i < server->connection_count && !same && !r->draining; i++)
+        if (server->connections[i]->up)
+            sw_connection_command(server->connections[i], SW_MDP_WORKER_READY);
 }
 
 void sw_server_add_counter(sw_server *server, const char *name, const uint64_t *value)

@@ -6,6 +6,7 @@
 #include "net/loop.h"
 #include "rpc/dispatch.h"
 #include "wire/frame.h"
+#include "worker/database.h"
 
 typedef struct sw_server sw_server;
 
@@ -27,6 +28,11 @@ typedef struct sw_server_options {
      * refused by broker", "broker hung up in the handshake", "registration refused by broker" or,
      * once per connection, "malformed message". `reason` is the broker's, or "". */
     void (*on_event)(void *context, const char *event, const char *endpoint, const char *reason);
+    /* Before a call: a broker knows a newer timeline of the database than this process has named. Or
+     * NULL. */
+    void (*on_timeline)(void *context, uint64_t database, uint32_t timeline);
+    /* Adds to the reply of Stats what only the program knows. Or NULL. */
+    void (*stats)(void *context, sw_arena *arena, Sw__GetStatsResponse *reply);
     void *context;
 } sw_server_options;
 
@@ -43,8 +49,11 @@ const char *sw_server_instance(const sw_server *server);
 sw_code sw_server_start(sw_server *server, sw_error *error);
 
 /* Whether calls can be served. A service that is not serving stays registered, and Health reports
- * it with the reason. */
+ * it with the reason. One that serves with limits gives a reason, too. */
 void sw_server_set_serving(sw_server *server, bool serving, const char *reason);
+/* The database that is used. Brokers prefer other processes if this one cannot change it, or does
+ * not serve. Call it after sw_server_set_serving. */
+void sw_server_set_database(sw_server *server, const sw_worker_database *database);
 /* A named counter shown by Stats; the pointer is read when asked. Without memory for it, the server
  * does not start. */
 void sw_server_add_counter(sw_server *server, const char *name, const uint64_t *value);

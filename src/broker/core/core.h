@@ -105,6 +105,9 @@ typedef struct sw_action {
      * call's place: they never exceed the most calls that there were at once. */
     uint64_t route;
     uint32_t worker; /* REQUEST: the worker's number */
+    /* REQUEST: not 0 if the worker uses an older timeline of its database than this one */
+    uint64_t database;
+    uint32_t timeline;
     /* as the client named it; valid until the next sw_core_tick, or as long as `body` */
     sw_view service;
 } sw_action;
@@ -128,6 +131,9 @@ typedef struct sw_core_hello {
     bool local; /* the broker itself, with its own services */
     sw_view instance, version;
     uint32_t capacity; /* 0: takes no new calls (draining) */
+    bool reserve;      /* gets calls only while a service has no other worker */
+    uint64_t database; /* that it uses; 0: none, or not known */
+    uint32_t timeline; /* of that database */
     size_t service_count;
     sw_view services[SW_HELLO_SERVICES + 1];
 } sw_core_hello;
@@ -214,7 +220,7 @@ typedef struct sw_core_worker_view {
     const char *services[SW_HELLO_SERVICES + 1];
     size_t service_count;
     uint32_t capacity, in_flight;
-    bool rpc, local;
+    bool rpc, local, reserve;
     uint64_t calls;
 } sw_core_worker_view;
 /* Walk through all with *at from 0; false at the end. Instances (`@name`) are not among the

@@ -12,6 +12,10 @@ void sw_core_call_hand_over(sw_core *core, uint32_t index, uint32_t number, int6
     action->call_id = call->call_id;
     action->route = sw_core_call_route(core, index);
     action->worker = number;
+    if (worker->behind) {
+        action->database = worker->database;
+        action->timeline = sw_core_database_newest(core, worker);
+    }
     action->queue_us = waited_us > UINT32_MAX ? UINT32_MAX : (uint32_t)waited_us;
     action->time_left_ms = left_ms < 1 ? 1 : (uint32_t)left_ms;
     call->body = NULL;
@@ -66,7 +70,8 @@ void sw_core_worker_dispatch(sw_core *core, uint32_t number, int64_t now_us)
     for (uint32_t idle = 0; idle < worker->service_count && has_room(worker); idle++) {
         uint32_t service = worker->services[worker->cursor % worker->service_count];
         worker->cursor = (worker->cursor + 1) % worker->service_count;
-        if (hand_next(core, service, number, now_us))
+        if (!sw_core_service_spares(core, sw_core_service_at(core, service), worker) &&
+            hand_next(core, service, number, now_us))
             idle = UINT32_MAX; /* 0 in the next turn: look at all of them again */
     }
 }

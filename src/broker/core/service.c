@@ -74,12 +74,18 @@ void sw_core_service_leave(sw_core *core, uint32_t index, uint32_t number)
 uint32_t sw_core_service_pick(sw_core *core, sw_core_service *service)
 {
     const sw_core_worker *best = NULL;
+    bool others = false; /* there are workers that are not in reserve */
     uint32_t found = SW_NONE, at = service->cursor;
     for (uint32_t i = 0; i < service->worker_count; i++, at++) {
         if (at >= service->worker_count)
             at = 0;
         const sw_core_worker *worker = sw_core_worker_at(core, service->workers[at]);
-        if (worker->state != SW_WORKER_READY || worker->in_flight >= worker->capacity)
+        bool reserve = sw_core_worker_is_reserve(worker);
+        if (worker->state == SW_WORKER_READY && !reserve && !others) {
+            others = true;
+            best = NULL;
+        }
+        if ((reserve && others) || worker->state != SW_WORKER_READY || worker->in_flight >= worker->capacity)
             continue;
         /* Compares shares without division. On a tie the first one after the cursor wins, so
          * ties go round. */
@@ -87,7 +93,7 @@ uint32_t sw_core_service_pick(sw_core *core, sw_core_service *service)
             (uint64_t)worker->in_flight * best->capacity < (uint64_t)best->in_flight * worker->capacity) {
             best = worker;
             found = at;
-            if (worker->in_flight == 0)
+            if (worker->in_flight == 0 && !reserve)
                 break;
         }
     }
@@ -95,6 +101,16 @@ uint32_t sw_core_service_pick(sw_core *core, sw_core_service *service)
         return SW_NONE;
     service->cursor = found + 1;
     return service->workers[found];
+}
+
+bool sw_core_service_spares(const sw_core *core, const sw_core_service *service, const sw_core_worker *worker)
+{
+    for (uint32_t i = 0; i < service->worker_count && sw_core_worker_is_reserve(worker); i++) {
+        const sw_core_worker *other = sw_core_worker_at(core, service->workers[i]);
+        if (other->state == SW_WORKER_READY && !sw_core_worker_is_reserve(other))
+            return true;
+    }
+    return false;
 }
 
 bool sw_core_service_is_live(const sw_core *core, const sw_core_service *service)

@@ -75,6 +75,10 @@ typedef struct sw_core_worker {
     uint32_t service_count;
     uint8_t state;
     bool rpc, compact, local;
+    bool reserve;      /* said so in its hello */
+    bool behind;       /* uses an older timeline of its database than another worker has */
+    uint32_t timeline; /* of `database` */
+    uint64_t database; /* or 0 */
     char instance[SW_INSTANCE_MAX + 1];
     char version[SW_VERSION_MAX + 1];
 } sw_core_worker;
@@ -95,6 +99,15 @@ typedef struct sw_core_service {
     char name[SW_NAME_MAX + 1];
 } sw_core_service;
 
+#define SW_CORE_DATABASES 16 /* remembered; the one that was new first goes first */
+
+/* The newest timeline of a database that a worker has named. It is remembered when that worker is
+ * gone: the server that it replaced must not be written to even then. */
+typedef struct sw_core_database {
+    uint64_t database;
+    uint32_t timeline;
+} sw_core_database;
+
 typedef struct sw_actions {
     sw_action *items;
     size_t first, count, room;
@@ -109,6 +122,8 @@ struct sw_core {
     uint64_t queued_bytes, epoch;
     sw_slab calls, queues, clients, workers, services;
     sw_hash_table call_ids, service_names;
+    sw_core_database databases[SW_CORE_DATABASES];
+    uint32_t database_next; /* to be replaced next */
     sw_wheel wheel;
     sw_actions to_clients, to_workers;
     sw_core_counters counters;
@@ -125,6 +140,10 @@ static inline sw_core_client *sw_core_client_at(const sw_core *core, uint32_t in
 static inline sw_core_worker *sw_core_worker_at(const sw_core *core, uint32_t index)
 {
     return sw_slab_at(&core->workers, index);
+}
+static inline bool sw_core_worker_is_reserve(const sw_core_worker *worker)
+{
+    return worker->reserve || worker->behind;
 }
 static inline sw_core_service *sw_core_service_at(const sw_core *core, uint32_t index)
 {
@@ -184,8 +203,12 @@ uint32_t sw_core_service_find(const sw_core *core, sw_view name);
 uint32_t sw_core_service_find_or_add(sw_core *core, sw_view name, bool worker);
 bool sw_core_service_join(sw_core *core, uint32_t service, uint32_t worker);
 void sw_core_service_leave(sw_core *core, uint32_t service, uint32_t worker);
-/* The worker that uses the lowest share of its capacity; SW_NONE if all are full. */
+/* The worker that uses the lowest share of its capacity; SW_NONE if all are full. One in reserve
+ * counts only if no other takes calls. */
 uint32_t sw_core_service_pick(sw_core *core, sw_core_service *service);
+/* Whether this worker has to leave calls to others, which are not in reserve. */
+bool sw_core_service_spares(const sw_core *core, const sw_core_service *service,
+                            const sw_core_worker *worker);
 /* Whether it has a worker that takes calls, even if that is full now. */
 bool sw_core_service_is_live(const sw_core *core, const sw_core_service *service);
 /* The answer for a service that no worker has offered since the start. Our own services exist, so
@@ -208,6 +231,13 @@ void sw_core_call_hand_over(sw_core *core, uint32_t index, uint32_t worker, int6
 void sw_core_service_dispatch(sw_core *core, uint32_t service, int64_t now_us);
 /* The same for all services of a worker that has room again. */
 void sw_core_worker_dispatch(sw_core *core, uint32_t worker, int64_t now_us);
+
+/* --- database.c --- */
+
+/* Notes which database a worker uses, and which workers are behind. */
+void sw_core_database_note(sw_core *core, sw_core_worker *worker, uint64_t database, uint32_t timeline);
+/* The newest timeline of a worker's database. */
+uint32_t sw_core_database_newest(const sw_core *core, const sw_core_worker *worker);
 
 /* --- worker.c --- */
 

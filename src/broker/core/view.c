@@ -56,6 +56,7 @@ static void look_at_worker(const sw_core *core, const sw_core_worker *worker, sw
         .in_flight = worker->in_flight,
         .rpc = worker->rpc,
         .local = worker->local,
+        .reserve = sw_core_worker_is_reserve(worker),
         .calls = worker->total,
     };
     for (uint32_t i = 0; i < worker->service_count; i++) {

@@ -128,6 +128,8 @@ static bool apply_hello(sw_core *core, uint32_t number, const sw_core_hello *hel
     worker->compact = hello->rpc && hello->compact;
     worker->local = hello->local;
     worker->capacity = hello->rpc ? hello->capacity : 1;
+    worker->reserve = hello->rpc && hello->reserve;
+    sw_core_database_note(core, worker, hello->rpc ? hello->database : 0, hello->timeline);
     copy(worker->instance, sizeof(worker->instance), hello->instance);
     copy(worker->version, sizeof(worker->version), hello->version);
     for (size_t i = 0; i < hello->service_count; i++)

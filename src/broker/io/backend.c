@@ -120,6 +120,9 @@ static const char *read_ready(sw_broker *broker, sw_peer *peer, const sw_message
     hello.version = sw_view_of(sent->version);
     hello.capacity = sent->capacity;
     hello.compact = sent->compact;
+    hello.reserve = sent->reserve;
+    hello.database = sent->database == NULL ? 0 : sent->database->system;
+    hello.timeline = sent->database == NULL ? 0 : sent->database->timeline;
     bool good = true;
     for (size_t i = 0; i < sent->n_services; i++)
         good = good && add_service(&hello, sw_view_of(sent->services[i]));

@@ -77,7 +77,10 @@ static void fill_handover(const sw_broker *broker, const sw_action *action, sw_h
 {
     const sw_caller *caller =
         action->caller == &broker->auth ? NULL : &((const sw_peer *)action->caller)->caller;
-    *handover = (sw_handover){.queue_us = action->queue_us, .time_left_ms = action->time_left_ms};
+    *handover = (sw_handover){.queue_us = action->queue_us,
+                              .time_left_ms = action->time_left_ms,
+                              .database = action->database,
+                              .timeline = action->timeline};
     sw_auth_hand_over(&broker->auth, caller, handover, broker->now_us);
 }
 

@@ -105,6 +105,8 @@ static void add_instances(const sw_core *core, sw_arena *arena, Sw__GetStatsResp
         stats->in_flight = view.in_flight;
         stats->draining = view.capacity == 0;
         stats->calls = view.calls;
+        stats->has_reserve = 1;
+        stats->reserve = view.reserve;
         reply->instances[reply->n_instances++] = stats;
     }
 }

@@ -54,8 +54,12 @@ static void call_header_is_what_protobuf_reads(void **state)
 static void handover_is_what_protobuf_reads(void **state)
 {
     (void)state;
-    sw_handover handover = {SW_VIEW("ann@a.example"), SW_VIEW("rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"), 3,
-                            4},
+    sw_handover handover = {SW_VIEW("ann@a.example"),
+                            SW_VIEW("rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"),
+                            3,
+                            4,
+                            0xfedcba9876543210,
+                            5},
                 back;
     uint8_t bytes[256];
     size_t size = sw_handover_encode(&handover, bytes, sizeof(bytes));
@@ -64,10 +68,12 @@ static void handover_is_what_protobuf_reads(void **state)
     assert_string_equal(read->caller, "ann@a.example");
     assert_string_equal(read->key, "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7");
     assert_int_equal(read->time_left_ms, 4);
+    assert_true(read->database == handover.database && read->timeline == 5);
     sw__handover__free_unpacked(read, NULL);
     assert_true(sw_handover_decode(bytes, size, &back));
     assert_true(sw_view_equal(back.key, handover.key));
     assert_true(sw_view_equal(back.caller, handover.caller));
+    assert_true(back.database == handover.database && back.timeline == 5);
 }
 
 static void reply_header_carries_details(void **state)
