@@ -67,6 +67,7 @@ const sw_service sw_service_deployment = {
     .resources = resources,
     .queries = queries,
     .periodic = "SELECT deployment.sweep()",
+    .periodic_name = "ending lost deployments",
     .relays = true,
     .schema_minimum = 31,
 };

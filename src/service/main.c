@@ -6,6 +6,7 @@
 #include "net/keyfile.h"
 #include "program/program.h"
 #include "rpc/slow_log.h"
+#include "service/background.h"
 #include "service/refusals.h"
 #include "service/relay.h"
 #include "service/seal_head.h"
@@ -169,13 +170,31 @@ static void on_serving(void *context, bool serving, const char *reason)
         finish_check(p, serving, reason);
         return;
     }
+    sw_database database = sw_store_database(p->store);
     sw_server_set_serving(p->server, serving, reason);
-    sw_log_limited(serving ? SW_LOG_INFO : SW_LOG_WARNING, serving ? "serving" : "not serving", "reason",
-                   reason == NULL ? "" : reason, NULL);
+    sw_server_set_database(p->server, &(sw_worker_database){.system = database.system,
+                                                            .timeline = database.timeline,
+                                                            .standby = database.standby,
+                                                            .writable = database.writable});
+    sw_log_limited(serving && *reason == '\0' ? SW_LOG_INFO : SW_LOG_WARNING,
+                   !serving          ? "not serving"
+                   : *reason == '\0' ? "serving"
+                                     : "serving with limits",
+                   "reason", reason, NULL);
     p->serving = serving;
     if (serving)
         register_service(p);
     check_ready(p);
+}
+
+static void on_timeline(void *context, uint64_t database, uint32_t timeline)
+{
+    sw_store_note_timeline(((state *)context)->store, database, timeline);
+}
+
+static void add_stats(void *context, sw_arena *arena, Sw__GetStatsResponse *reply)
+{
+    sw_background_add_stats(((state *)context)->store, arena, reply);
 }
 
 static void on_broker(void *context, const char *event, const char *endpoint, const char *reason)
@@ -201,6 +220,8 @@ static sw_code open_server(state *p, sw_error *error)
                                       .schema = sw_schema,
                                       .schema_size = sw_schema_size,
                                       .on_event = on_broker,
+                                      .on_timeline = on_timeline,
+                                      .stats = add_stats,
                                       .context = p};
     return sw_server_new(p->loop, &server, &p->server, error);
 }
@@ -248,6 +269,8 @@ static sw_code open_parts(state *p, sw_error *error)
     if (code == SW_OK)
         code = open_store(p, error);
     if (code == SW_OK)
+        sw_server_add_counter(p->server, "database_connects", sw_store_connects(p->store));
+    if (code == SW_OK)
         code = sw_store_add(p->store, sw_server_dispatch(p->server), p->service->resources,
                             p->service->queries, error);
     return code == SW_OK ? sw_dispatch_check(sw_server_dispatch(p->server), error) : code;
@@ -265,7 +288,8 @@ static sw_code open_refusals(state *p, sw_error *error)
 
 static sw_code open_periodic(state *p, sw_error *error)
 {
-    const sw_periodic periodic = {.sql = p->service->periodic, .every_ms = PERIOD_MS};
+    const sw_periodic periodic = {
+        .name = p->service->periodic_name, .sql = p->service->periodic, .every_ms = PERIOD_MS};
     sw_code code = periodic.sql == NULL ? SW_OK : sw_store_add_periodic(p->store, &periodic, error);
     if (code == SW_OK)
         code = open_refusals(p, error);

@@ -112,7 +112,8 @@ static int64_t written(void *context, const PGresult *result)
 sw_code sw_refusal_book_open(sw_refusal_book *book, const char *process, sw_dispatch *dispatch,
                              sw_store *store, sw_error *error)
 {
-    const sw_periodic periodic = {.sql = "SELECT users.record_refusals($1::text::jsonb)",
+    const sw_periodic periodic = {.name = "recording refusals",
+                                  .sql = "SELECT users.record_refusals($1::text::jsonb)",
                                   .every_ms = PERIOD_MS,
                                   .argument = take,
                                   .on_result = written,

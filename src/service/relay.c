@@ -69,7 +69,8 @@ static int64_t on_result(void *context, const PGresult *rows)
 
 sw_code sw_relay_start(sw_store *store, sw_server *server, sw_error *error)
 {
-    const sw_periodic periodic = {.sql = "SELECT * FROM deployment.relay(false, " BATCH ")",
+    const sw_periodic periodic = {.name = "publishing events",
+                                  .sql = "SELECT * FROM deployment.relay(false, " BATCH ")",
                                   .sql_on_change = "SELECT * FROM deployment.relay(true, " BATCH ")",
                                   .channel = "deployment_outbox",
                                   .every_ms = EVERY_MS,

@@ -107,7 +107,11 @@ static int64_t take(void *context, const PGresult *result)
 
 sw_code sw_seal_head_open(sw_seal_head *head, sw_loop *loop, sw_store *store, sw_error *error)
 {
-    const sw_periodic periodic = {.sql = sql, .every_ms = FIRST_MS, .on_result = take, .context = head};
+    const sw_periodic periodic = {.name = "keeping the head of history",
+                                  .sql = sql,
+                                  .every_ms = FIRST_MS,
+                                  .on_result = take,
+                                  .context = head};
     head->timer = sw_loop_timer(loop, look, head);
     if (head->timer == NULL)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");

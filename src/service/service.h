@@ -14,6 +14,7 @@ typedef struct sw_service {
     const sw_query *queries;      /* ended by a NULL service */
     bool secrets;                 /* has --secret-key; the hooks of its queries get a sw_vault */
     const char *periodic;         /* a statement that it runs each second, or NULL */
+    const char *periodic_name;    /* what that does, for people */
     bool seals;                   /* it seals history, and keeps the head of the chain (seal_head.h) */
     bool relays;                  /* it publishes the events in deployment.outbox (relay.h) */
     int schema_minimum;           /* oldest schema version it works with; the newest is this build's own */

@@ -63,6 +63,7 @@ const sw_service sw_service_user = {
     .resources = resources,
     .queries = queries,
     .periodic = "SELECT users.seal_changes()",
+    .periodic_name = "sealing history",
     .seals = true,
     .schema_minimum = 31,
 };

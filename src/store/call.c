@@ -68,6 +68,12 @@ static void fail(sw_store_call *call, const sw_error *error)
     free_call(call);
 }
 
+static const char *no_writes(const sw_store *store)
+{
+    const char *why = sw_pool_no_writes(store->pool);
+    return why ? why : "the database takes no changes; try again";
+}
+
 static void fail_unavailable(sw_store_call *call)
 {
     sw_error error;
@@ -80,8 +86,9 @@ static void fail_unavailable(sw_store_call *call)
         sw_fail(&error, SW_UNAVAILABLE, "%s",
                 call->work.refusal == SW_REFUSED_STANDBY
                     ? "changes wait for a standby of the database, so this one was not started; try again"
-                : call->store->ready ? "the database cannot be reached; try again"
-                                     : call->store->reason);
+                : call->work.refusal == SW_REFUSED_CHANGE ? no_writes(call->store)
+                : call->store->ready                      ? "the database cannot be reached; try again"
+                                                          : call->store->reason);
     error.retry_safe = !call->lost;
     fail(call, &error);
 }

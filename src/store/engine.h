@@ -99,6 +99,7 @@ struct sw_store {
     bool ready; /* the schema fits, and its catalog has been read */
     bool closing;
     bool serving, reported;
+    sw_database database;  /* as reported last */
     char reason[512];      /* why it is not ready */
     char last_reason[512]; /* why it does not serve */
     uint8_t page_key[SW_PAGE_KEY];
@@ -120,6 +121,8 @@ void sw_store_calls_unpark(sw_store *store);
 
 /* serving.c: reports whether the store can serve, and why not, if that has changed */
 void sw_store_report(sw_store *store);
+/* Whether a lane for changes is up. */
+bool sw_store_can_write(const sw_store *store);
 
 /* standard_read.c, standard_write.c, query.c: the main statement of a call */
 sw_code sw_read_build(sw_store_call *call, sw_error *error);
@@ -151,6 +154,8 @@ void sw_fault_referrers(const sw_foreign_key *foreign_key, const PGresult *keys,
 bool sw_referrers_build(const sw_store_call *call, const sw_foreign_key *foreign_key, sw_sql *sql);
 
 /* periodic.c */
+/* Names the background work that fails, and why; "" if none does. */
+void sw_periodic_explain(const struct sw_periodic_run *all, char *text, size_t size);
 void sw_periodic_destroy_all(struct sw_periodic_run **all);
 /* Something has changed: by a call of this store, or as a NOTIFY reports. */
 void sw_periodic_wake_all(struct sw_periodic_run *periodic, bool by_us);

@@ -17,8 +17,8 @@ typedef struct sw_store sw_store;
 #define SW_STORE_WAITING    "the database cannot be reached yet; try again"
 
 typedef struct sw_store_options {
-    /* libpq's, several hosts too; NULL or "" means PG*. TCP keepalives and tcp_user_timeout are
-     * shorter by default. */
+    /* libpq's, several hosts too; NULL or "" means PG*. By default TCP keepalives and
+     * tcp_user_timeout are short, and one of several hosts must be the primary. */
     const char *conninfo;
     int read_lanes;       /* connections for reads of a row by its key; 0 means 2 */
     int list_lanes;       /* connections for all other reads; 0 means 4 */
@@ -27,6 +27,8 @@ typedef struct sw_store_options {
     int lists;            /* the same: waiting in all; 0 means 128 */
     int schema_minimum;   /* schema versions that this program works with */
     int schema_maximum;
+    /* `reason`: why it does not serve, or what it cannot do although it serves; "" if all is well.
+     * Called when that changes, or sw_store_database. */
     void (*on_serving)(void *context, bool serving, const char *reason);
     void *context;
     void *hook_context; /* of the hooks of queries */
@@ -88,8 +90,11 @@ sw_code sw_store_add(sw_store *store, sw_dispatch *dispatch, const sw_resource *
 
 /* A statement that the store runs periodically while it serves, on behalf of nobody. Runs do not
  * overlap. A run that fails is not repeated before the next one is due. Texts live as long as the
- * store. */
+ * store. One that fails twice in a row, or does not end within SW_PERIODIC_STALL_MS, is reported by
+ * on_serving and sw_store_each_work until it succeeds. */
+#define SW_PERIODIC_STALL_MS 30000
 typedef struct sw_periodic {
+    const char *name; /* for people, such as `sealing` */
     const char *sql;
     int64_t every_ms;
     const char *sql_on_change; /* runs as soon as a call of this store has changed something; or NULL */
@@ -102,6 +107,33 @@ typedef struct sw_periodic {
     int64_t (*on_result)(void *context, const PGresult *result);
     void *context;
 } sw_periodic;
+
+/* How a periodic statement fares. Texts live until the next run. */
+typedef struct sw_work_view {
+    const char *name;
+    uint64_t runs, failures; /* ended, of them failed */
+    bool failing;
+    const char *error;    /* of the last failure, while it fails; else "" */
+    int64_t succeeded_us; /* on the wall clock; 0: never */
+} sw_work_view;
+
+/* Walks through them with *at from NULL; false at the end. */
+bool sw_store_each_work(const sw_store *store, const void **at, sw_work_view *view);
+
+/* The database server that is used: the one for changes, else the one for reads. */
+typedef struct sw_database {
+    uint64_t system;   /* system identifier of PostgreSQL; 0: not connected */
+    uint32_t timeline; /* higher after each promotion */
+    bool standby;
+    bool writable; /* changes can be served */
+} sw_database;
+
+sw_database sw_store_database(const sw_store *store);
+/* Another program has seen this timeline of a database: the store does not write to an older one
+ * any more. */
+void sw_store_note_timeline(sw_store *store, uint64_t system, uint32_t timeline);
+/* How often it has connected to PostgreSQL; lives as long as the store. */
+const uint64_t *sw_store_connects(const sw_store *store);
 
 /* Call before sw_store_start. */
 sw_code sw_store_add_periodic(sw_store *store, const sw_periodic *periodic, sw_error *error);

@@ -125,6 +125,12 @@ void test_store_open_bare(test_store *test, const char *name, const sw_query *qu
     start_store(test);
 }
 
+void test_store_join(test_store *test, const char *conninfo)
+{
+    *test = (test_store){.transport = {on_send}, .through = test->through, .conninfo = strdup(conninfo)};
+    start_store(test);
+}
+
 void test_store_migrate(test_store *test)
 {
     sw_error error;

@@ -46,6 +46,8 @@ extern const sw_resource test_resources[];
 void test_store_open(test_store *test, const char *name, const sw_query *queries);
 /* The same without migrating and without waiting until it serves. */
 void test_store_open_bare(test_store *test, const char *name, const sw_query *queries);
+/* A store on a database that another one has made. It need not serve yet. */
+void test_store_join(test_store *test, const char *conninfo);
 /* A new store on the same database, which looks at the schema as it is now. */
 void test_store_restart(test_store *test);
 void test_store_close(test_store *test);

@@ -524,7 +524,7 @@ static void short_timeouts(void **state)
         assert_int_equal(getsockopt(i, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &int_size), 0);
         assert_int_equal(getsockopt(i, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, &int_size), 0);
         assert_int_equal(idle, 7); /* the conninfo has the last word */
-        assert_int_equal(user_ms, 15000);
+        assert_int_equal(user_ms, 5000);
     }
     assert_true(lanes > 0);
     sw_store_destroy(&store);

@@ -179,8 +179,11 @@ static void make_to_start(void)
                                       .schema_minimum = 1,
                                       .schema_maximum = sw_migrate_latest(),
                                       .on_serving = on_serving};
-    const sw_periodic periodic = {
-        .sql = "SELECT 'idle'", .every_ms = 10, .sql_on_change = "SELECT 'changed'", .on_result = on_result};
+    const sw_periodic periodic = {.name = "testing",
+                                  .sql = "SELECT 'idle'",
+                                  .every_ms = 10,
+                                  .sql_on_change = "SELECT 'changed'",
+                                  .on_result = on_result};
     new_loop();
     sw_heap_pause();
     assert_int_equal(sw_store_new(test.loop, &options, &test.store, &error), SW_OK);

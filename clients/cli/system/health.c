@@ -11,7 +11,7 @@
 #define POLL_MS  200
 #define CHECK_MS 2000 /* time limit of one check without --timeout */
 
-/* Makes one check; `text` gets SERVING, or the reason why not. */
+/* Makes one check; `text` gets SERVING, with its limits, or the reason why not. */
 static sw_code check(sw_cli *cli, const char *service, json_t **reply, char *text, size_t size)
 {
     sw_call_options options = {.size = sizeof(options),
@@ -30,7 +30,8 @@ static sw_code check(sw_cli *cli, const char *service, json_t **reply, char *tex
                  reason != NULL && *reason ? ": " : "", reason != NULL ? reason : "");
         code = SW_UNAVAILABLE;
     } else {
-        snprintf(text, size, "SERVING");
+        snprintf(text, size, "SERVING%s%s", reason != NULL && *reason ? ", but " : "",
+                 reason != NULL ? reason : "");
     }
     if (reply != NULL)
         *reply = answer;

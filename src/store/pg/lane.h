@@ -7,7 +7,8 @@
 #ifndef SW_STORE_LANE_H
 #define SW_STORE_LANE_H
 
-#include "net/loop.h"
+#include "net/resolver.h"
+#include "store/pg/places.h"
 #include "store/pg/statement.h"
 
 typedef enum {
@@ -22,6 +23,14 @@ typedef enum {
 
 typedef struct sw_lane sw_lane;
 typedef struct sw_work sw_work;
+
+/* The server that a lane is connected to, as of then. A promotion begins a new timeline, with a
+ * higher number. */
+typedef struct sw_server_state {
+    uint64_t system; /* of the database cluster, the same for its standbys; 0: not known */
+    uint32_t timeline;
+    bool standby;
+} sw_server_state;
 
 /* Called when work has ended. `result` is lent. It is NULL if there was no answer, or if the commit
  * was not confirmed; then `work->sent` says whether the statement may have run. For a mutation it
@@ -45,7 +54,8 @@ enum {
 typedef enum {
     SW_NOT_REFUSED,
     SW_REFUSED_STANDBY, /* each lane for changes waits for a synchronous standby */
-    SW_REFUSED_CROWD    /* too many lists wait, and this caller has the most */
+    SW_REFUSED_CROWD,   /* too many lists wait, and this caller has the most */
+    SW_REFUSED_CHANGE   /* no server takes changes (sw_pool_no_writes) */
 } sw_refusal;
 
 /* One statement to run. Its owner keeps it, and what its values point to, until `done`. */
@@ -76,6 +86,9 @@ struct sw_work {
 };
 
 typedef struct sw_lane_events {
+    /* Before a lane comes up: why it must not use this server, such as a standby for changes; NULL
+     * if it may. */
+    const char *(*on_greeted)(void *context, const sw_lane *lane, const sw_server_state *server);
     void (*on_up)(void *context, sw_lane *lane);
     void (*on_down)(void *context, sw_lane *lane, const char *reason);
     /* The work did not run. Send it again: before waiting work or, if it is blocked, after it. */
@@ -87,13 +100,23 @@ typedef struct sw_lane_events {
 
 #define SW_LANE_SHARED_MS 10000 /* a lane whose session was not its own stays down as long */
 
-/* `enter` is the statement that calls sitewire.enter. It and `conninfo` live as long as the
- * lane. */
-sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, const char *conninfo, const sw_statement *enter,
-                     const sw_lane_events *events);
+/* `enter` is the statement that calls sitewire.enter. It, `places` and the resolver live as long as
+ * the lane. Lanes with different numbers begin with different servers after a loss. */
+sw_lane *sw_lane_new(sw_loop *loop, sw_lane_kind kind, int number, sw_resolver *resolver,
+                     const sw_places *places, const sw_statement *enter, const sw_lane_events *events);
 /* Ends work in flight without a result. */
 void sw_lane_destroy(sw_lane **lane);
 void sw_lane_connect(sw_lane *lane);
+/* Another lane has just connected to places->first: this one connects there at once, instead of
+ * waiting or trying elsewhere. Ignored if it is connected or about to be. */
+void sw_lane_hurry(sw_lane *lane);
+/* Ends the connection, for this reason, and connects again. */
+void sw_lane_leave(sw_lane *lane, const char *reason);
+sw_lane_kind sw_lane_get_kind(const sw_lane *lane);
+/* Of places->items: where it is connected. */
+int sw_lane_place(const sw_lane *lane);
+/* The server; `system` is 0 unless the lane is up. */
+sw_server_state sw_lane_server(const sw_lane *lane);
 /* Call before sw_lane_connect. `channel` is an identifier; LISTEN runs on each connection. */
 void sw_lane_listen(sw_lane *lane, const char *channel);
 

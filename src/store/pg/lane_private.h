@@ -7,10 +7,16 @@
 
 #define LANE_SLOTS 1024 /* messages in flight that have an answer, a power of two */
 
-#define SW_LANE_WHERE 3  /* host, hostaddr, port */
-#define SW_LANE_TOKEN 33 /* 16 bytes in hexadecimal, and a NUL */
+#define SW_LANE_REASON 512 /* why no server of the last round was usable */
+#define SW_LANE_TOKEN  33  /* 16 bytes in hexadecimal, and a NUL */
 
-typedef enum { LANE_DOWN, LANE_CONNECTING, LANE_UP } lane_state;
+typedef enum {
+    LANE_DOWN,
+    LANE_RESOLVING,  /* the name of the server */
+    LANE_CONNECTING, /* libpq is */
+    LANE_GREETING,   /* the session begins, and the server says what it is */
+    LANE_UP
+} lane_state;
 typedef enum {
     SLOT_PLAIN,
     SLOT_SETTINGS, /* the first statement of a session */
@@ -46,10 +52,18 @@ typedef struct sw_prepared {
 struct sw_lane {
     sw_loop *loop;
     sw_lane_kind kind;
-    const char *conninfo;
+    int number;
+    sw_resolver *resolver;
+    const sw_places *places;
+    int place;   /* that it uses, or tries */
+    int left;    /* places that this round has not tried */
+    bool astray; /* the next round begins with the place of its number */
+    sw_lookup *lookup;
+    sw_addresses addresses; /* of the place's name; none: the place has no name */
+    int address;
+    int64_t patience_ms; /* for each attempt */
+    char reason[SW_LANE_REASON];
     char listen[80]; /* the statement, or "" */
-    char *where
-        [SW_LANE_WHERE]; /* instead of the conninfo's hosts, once one of several did not answer; or NULL */
     sw_lane_events events;
     sw_timer *timer;
     PGconn *connection;
@@ -60,6 +74,7 @@ struct sw_lane {
     char token[SW_LANE_TOKEN]; /* of this connection, in the session's setting sitewire.lane */
     bool is_known;             /* `session` is */
     sw_session session;
+    sw_server_state server;
     bool waiting;       /* for a synchronous standby */
     bool unconfirmed;   /* the wait for it was ended, in the transaction that ends next */
     int64_t busy_since; /* when the transaction that runs now was sent, or could begin */

@@ -14,6 +14,7 @@
  * queue. So nothing else waits for long for a row that another session has locked. */
 #include "base/clock.h"
 #include "store/pg/lane_private.h"
+#include "store/pg/sql.h"
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,14 @@ static const char check_text[] =
     "SELECT 1 / (current_setting('sitewire.lane', true) IS NOT DISTINCT FROM $1)::integer";
 static const char settings_text[] =
     "SELECT pg_backend_pid(), (SELECT backend_start FROM pg_stat_get_activity(pg_backend_pid())), "
+    "(SELECT system_identifier FROM pg_control_system()), CASE WHEN pg_is_in_recovery() "
+    "THEN (SELECT greatest(c.timeline_id, r.min_recovery_end_timeline) FROM pg_control_checkpoint() c, "
+    "pg_control_recovery() r) "
+    "ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer END, "
+    "pg_is_in_recovery(), "
+    /* a session whose host is dead ends within half a minute */
+    "set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), "
+    "set_config('tcp_keepalives_count', '4', false), set_config('tcp_user_timeout', '30s', false), "
     "set_config('sitewire.lane', $1, false), set_config('default_transaction_read_only', $2, false), "
     "set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
     "set_config('jit', 'off', false), set_config('search_path', 'pg_catalog, pg_temp', false), "
@@ -393,16 +402,25 @@ static void take_other(sw_lane *lane, PGresult *result)
         PQclear(result);
 }
 
-/* `pg_backend_pid(), backend_start, ...` */
+enum { OF_PROCESS, OF_START, OF_SYSTEM, OF_TIMELINE, OF_STANDBY, OF_COUNT };
+
+/* The first columns of settings_text. */
 static void take_settings(sw_lane *lane, PGresult *result)
 {
+    static const int sizes[OF_COUNT] = {4, 8, 8, 4, 1};
     sw_session *session = &lane->session;
-    lane->broken |= PQresultStatus(result) != PGRES_TUPLES_OK;
-    lane->is_known = !lane->broken && PQgetlength(result, 0, 0) == sizeof(session->process_id) &&
-                     PQgetlength(result, 0, 1) == sizeof(session->started_at);
-    if (lane->is_known) {
-        memcpy(session->process_id, PQgetvalue(result, 0, 0), sizeof(session->process_id));
-        memcpy(session->started_at, PQgetvalue(result, 0, 1), sizeof(session->started_at));
+    bool good = PQresultStatus(result) == PGRES_TUPLES_OK;
+    for (int i = 0; i < OF_COUNT && good; i++)
+        good = PQgetlength(result, 0, i) == sizes[i];
+    lane->is_known = good;
+    lane->broken |= !good;
+    if (good) {
+        memcpy(session->process_id, PQgetvalue(result, 0, OF_PROCESS), sizeof(session->process_id));
+        memcpy(session->started_at, PQgetvalue(result, 0, OF_START), sizeof(session->started_at));
+        lane->server =
+            (sw_server_state){.system = sw_get_be(PQgetvalue(result, 0, OF_SYSTEM), 8),
+                              .timeline = (uint32_t)sw_get_be(PQgetvalue(result, 0, OF_TIMELINE), 4),
+                              .standby = *PQgetvalue(result, 0, OF_STANDBY) != 0};
     }
     PQclear(result);
 }

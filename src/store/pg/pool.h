@@ -41,5 +41,14 @@ bool sw_pool_drop(sw_pool *pool, sw_work *work);
 bool sw_pool_is_up(const sw_pool *pool, sw_lane_kind kind);
 /* Why the last lane went down, or "". */
 const char *sw_pool_reason(const sw_pool *pool);
+/* Why no lane may write, although the database can be read: it is a standby, or was replaced; NULL
+ * if nothing is known against writing. */
+const char *sw_pool_no_writes(const sw_pool *pool);
+/* The server that changes go to or, without one, that reads go to; `system` is 0 if there is none. */
+sw_server_state sw_pool_server(const sw_pool *pool);
+/* Somebody has seen this timeline of a database. Lanes on an older one of it write no more. */
+void sw_pool_note_timeline(sw_pool *pool, uint64_t system, uint32_t timeline);
+/* How often a lane has connected; lives as long as the pool. */
+const uint64_t *sw_pool_connects(const sw_pool *pool);
 
 #endif
