@@ -16,15 +16,15 @@
 #define HOST_SIZE 256 /* a name of DNS has at most 253 bytes */
 
 typedef struct task {
-    struct task *next;      /* in the mailbox */
-    struct task *next_open; /* in the resolver; the loop's thread alone */
-    sw_lookup *waiting;     /* the same */
+    struct task *next;       /* in the mailbox */
+    struct task *next_open;  /* in the resolver; the loop's thread alone */
+    sw_name_lookup *waiting; /* the same */
     char host[HOST_SIZE];
     sw_addresses found;
 } task;
 
-struct sw_lookup {
-    sw_lookup *next;
+struct sw_name_lookup {
+    sw_name_lookup *next;
     task *job;
     sw_resolver_fn *fn;
     void *context;
@@ -154,9 +154,9 @@ static task *find_task(const sw_resolver *resolver, const char *host)
     return found;
 }
 
-sw_lookup *sw_resolver_start(sw_resolver *resolver, const char *host, sw_resolver_fn *fn, void *context)
+sw_name_lookup *sw_resolver_start(sw_resolver *resolver, const char *host, sw_resolver_fn *fn, void *context)
 {
-    sw_lookup *lookup = strlen(host) < HOST_SIZE ? malloc(sizeof(*lookup)) : NULL;
+    sw_name_lookup *lookup = strlen(host) < HOST_SIZE ? malloc(sizeof(*lookup)) : NULL;
     if (lookup == NULL)
         return NULL;
     task *shared = find_task(resolver, host);
@@ -166,16 +166,16 @@ sw_lookup *sw_resolver_start(sw_resolver *resolver, const char *host, sw_resolve
         free(lookup);
         return NULL;
     }
-    *lookup = (sw_lookup){.next = shared->waiting, .job = shared, .fn = fn, .context = context};
+    *lookup = (sw_name_lookup){.next = shared->waiting, .job = shared, .fn = fn, .context = context};
     shared->waiting = lookup;
     return lookup;
 }
 
-void sw_lookup_cancel(sw_lookup **lookup)
+void sw_name_lookup_cancel(sw_name_lookup **lookup)
 {
     if (*lookup == NULL)
         return;
-    sw_lookup **at = &(*lookup)->job->waiting;
+    sw_name_lookup **at = &(*lookup)->job->waiting;
     while (*at != *lookup)
         at = &(*at)->next;
     *at = (*lookup)->next;
@@ -192,11 +192,12 @@ static void close_task(sw_resolver *resolver, const task *done)
     resolver->count--;
 }
 
-/* A callback may start or cancel lookups: the task is closed already, and its list is taken from. */
+/* A callback may start or cancel lookups: the task is closed already, and its list is taken
+ * from. */
 static void finish(sw_resolver *resolver, task *done)
 {
     close_task(resolver, done);
-    for (sw_lookup *each; (each = done->waiting) != NULL;) {
+    for (sw_name_lookup *each; (each = done->waiting) != NULL;) {
         sw_resolver_fn *fn = each->fn;
         void *context = each->context;
         done->waiting = each->next;
@@ -244,7 +245,7 @@ sw_resolver *sw_resolver_new(sw_loop *loop)
 
 static void drop_lookups(task *of)
 {
-    for (sw_lookup *each; (each = of->waiting) != NULL;) {
+    for (sw_name_lookup *each; (each = of->waiting) != NULL;) {
         of->waiting = each->next;
         free(each);
     }

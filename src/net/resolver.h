@@ -8,7 +8,7 @@
 #include "net/loop.h"
 
 typedef struct sw_resolver sw_resolver;
-typedef struct sw_lookup sw_lookup;
+typedef struct sw_name_lookup sw_name_lookup;
 
 #define SW_ADDRESSES_MAX    8  /* of one name; further ones are ignored */
 #define SW_ADDRESS_SIZE     64 /* bytes of one in text, with its NUL */
@@ -30,8 +30,8 @@ sw_resolver *sw_resolver_new(sw_loop *loop);
 void sw_resolver_destroy(sw_resolver **resolver);
 /* Calls fn from the loop, never from within this function. Lookups of one name share a thread. NULL
  * without memory, or if SW_RESOLVER_THREADS names are being looked up. */
-sw_lookup *sw_resolver_start(sw_resolver *resolver, const char *host, sw_resolver_fn *fn, void *context);
+sw_name_lookup *sw_resolver_start(sw_resolver *resolver, const char *host, sw_resolver_fn *fn, void *context);
 /* fn will not be called. Call it only before fn is called; NULL is ignored. */
-void sw_lookup_cancel(sw_lookup **lookup);
+void sw_name_lookup_cancel(sw_name_lookup **lookup);
 
 #endif

@@ -90,6 +90,7 @@ struct sw_store {
     sw_pool *pool;
     int schema_minimum, schema_maximum;
     void (*on_serving)(void *context, bool serving, const char *reason);
+    void (*report)(sw_store *store); /* sw_store_report, for files below serving.c */
     void *context;
     void *hook_context;
     sw_store_method **methods;
@@ -121,8 +122,6 @@ void sw_store_calls_unpark(sw_store *store);
 
 /* serving.c: reports whether the store can serve, and why not, if that has changed */
 void sw_store_report(sw_store *store);
-/* Whether a lane for changes is up. */
-bool sw_store_can_write(const sw_store *store);
 
 /* standard_read.c, standard_write.c, query.c: the main statement of a call */
 sw_code sw_read_build(sw_store_call *call, sw_error *error);

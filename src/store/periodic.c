@@ -33,7 +33,7 @@ static void start(sw_periodic_run *run);
 static void set_failing(sw_periodic_run *run, bool failing)
 {
     run->failing = failing;
-    sw_store_report(run->store);
+    run->store->report(run->store);
 }
 
 static void note_failure(sw_periodic_run *run, const PGresult *result)
@@ -140,7 +140,8 @@ static void start(sw_periodic_run *run)
     sw_sql_init(&sql, run->arena);
     sw_sql_add(&sql, run->changed ? run->statement.sql_on_change : run->statement.sql);
     run->work = (sw_work){.done = done};
-    run->running = run->store->serving && sw_store_can_write(run->store) && bind_argument(run, &sql) &&
+    run->running = run->store->serving && sw_pool_is_up(run->store->pool, SW_LANE_WRITE) &&
+                   bind_argument(run, &sql) &&
                    sw_pool_submit(run->store->pool, &run->work, SW_LANE_CONTROL, &sql, &error) == SW_OK;
     if (!run->running) { /* the next run learns of the change or the NOTIFY */
         sw_timer_start(run->timer, sw_now_ms() + run->statement.every_ms);

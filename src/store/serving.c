@@ -15,7 +15,7 @@ static bool can_read(const sw_store *store)
     return up;
 }
 
-bool sw_store_can_write(const sw_store *store)
+static bool can_write(const sw_store *store)
 {
     return sw_pool_is_up(store->pool, SW_LANE_WRITE);
 }
@@ -46,7 +46,7 @@ sw_database sw_store_database(const sw_store *store)
     return (sw_database){.system = server.system,
                          .timeline = server.timeline,
                          .standby = server.standby,
-                         .writable = sw_store_can_write(store)};
+                         .writable = can_write(store)};
 }
 
 static bool is_same(const sw_database *one, const sw_database *other)
@@ -57,7 +57,7 @@ static bool is_same(const sw_database *one, const sw_database *other)
 
 void sw_store_report(sw_store *store)
 {
-    bool writes = sw_store_can_write(store);
+    bool writes = can_write(store);
     bool up = can_read(store) && (writes || sw_pool_no_writes(store->pool));
     bool serving = store->ready && up;
     char reason[sizeof(store->reason)] = "";

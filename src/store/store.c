@@ -42,6 +42,7 @@ sw_code sw_store_new(sw_loop *loop, const sw_store_options *options, sw_store **
     store->schema_minimum = options->schema_minimum;
     store->schema_maximum = options->schema_maximum;
     store->on_serving = options->on_serving;
+    store->report = sw_store_report;
     store->context = options->context;
     store->hook_context = options->hook_context;
     store->parked_last = &store->parked;

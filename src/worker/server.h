@@ -28,8 +28,8 @@ typedef struct sw_server_options {
      * refused by broker", "broker hung up in the handshake", "registration refused by broker" or,
      * once per connection, "malformed message". `reason` is the broker's, or "". */
     void (*on_event)(void *context, const char *event, const char *endpoint, const char *reason);
-    /* Before a call: a broker knows a newer timeline of the database than this process has named. Or
-     * NULL. */
+    /* Before a call: a broker knows a newer timeline of the database than this process has named.
+     * Or NULL. */
     void (*on_timeline)(void *context, uint64_t database, uint32_t timeline);
     /* Adds to the reply of Stats what only the program knows. Or NULL. */
     void (*stats)(void *context, sw_arena *arena, Sw__GetStatsResponse *reply);

@@ -24,8 +24,8 @@ bool pg_fixture_start_standby(void);
 bool pg_fixture_stop_standby(void);
 /* Ends the wait for a standby, and makes it a server of its own, on a new timeline. */
 bool pg_fixture_promote(void);
-/* The clock of servers that start from now on: "+2h", or NULL for the true one. False if libfaketime
- * is not installed. */
+/* The clock of servers that start from now on: "+2h", or NULL for the true one. False if
+ * libfaketime is not installed. */
 bool pg_fixture_set_clock(const char *offset);
 /* Adds both servers to a conninfo, in this order. The caller frees it. */
 char *pg_fixture_on_both(const char *conninfo);

@@ -1,5 +1,5 @@
-/* A DNS server that takes questions and never answers, for this process and its children: they get a
- * network and a configuration of their own. Used by tests that look up names. */
+/* A DNS server that takes questions and never answers, for this process and its children: they get
+ * a network and a configuration of their own. Used by tests that look up names. */
 #ifndef SW_TESTS_SILENT_DNS_H
 #define SW_TESTS_SILENT_DNS_H
 

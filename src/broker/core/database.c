@@ -1,6 +1,6 @@
-/* Which timeline of their database the workers use. After a failover, a worker may still be connected
- * to the server that was replaced: it gets calls only if nobody else can serve them, and learns
- * with each that it must not write. */
+/* Which timeline of their database the workers use. After a failover, a worker may still be
+ * connected to the server that was replaced: it gets calls only if nobody else can serve them, and
+ * learns with each that it must not write. */
 #include "broker/core/state.h"
 
 static sw_core_database *find(sw_core *core, uint64_t database)

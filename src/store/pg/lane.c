@@ -73,7 +73,7 @@ static bool watch(sw_lane *lane, int fd, short events)
 static void close_connection(sw_lane *lane)
 {
     watch(lane, -1, 0);
-    sw_lookup_cancel(&lane->lookup);
+    sw_name_lookup_cancel(&lane->lookup);
     PQfinish(lane->connection);
     lane->connection = NULL;
     lane->state = LANE_DOWN;

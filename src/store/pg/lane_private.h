@@ -58,7 +58,7 @@ struct sw_lane {
     int place;   /* that it uses, or tries */
     int left;    /* places that this round has not tried */
     bool astray; /* the next round begins with the place of its number */
-    sw_lookup *lookup;
+    sw_name_lookup *lookup;
     sw_addresses addresses; /* of the place's name; none: the place has no name */
     int address;
     int64_t patience_ms; /* for each attempt */

@@ -44,7 +44,8 @@ const char *sw_pool_reason(const sw_pool *pool);
 /* Why no lane may write, although the database can be read: it is a standby, or was replaced; NULL
  * if nothing is known against writing. */
 const char *sw_pool_no_writes(const sw_pool *pool);
-/* The server that changes go to or, without one, that reads go to; `system` is 0 if there is none. */
+/* The server that changes go to or, without one, that reads go to; `system` is 0 if there is
+ * none. */
 sw_server_state sw_pool_server(const sw_pool *pool);
 /* Somebody has seen this timeline of a database. Lanes on an older one of it write no more. */
 void sw_pool_note_timeline(sw_pool *pool, uint64_t system, uint32_t timeline);

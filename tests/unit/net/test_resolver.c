@@ -68,14 +68,14 @@ static void answers_and_failures(void **state)
 static void those_who_cancel_hear_nothing(void **state)
 {
     (void)state;
-    sw_lookup *one = sw_resolver_start(resolver, "127.0.0.1", take, &found);
-    sw_lookup *other = sw_resolver_start(resolver, "127.0.0.1", take, &found);
+    sw_name_lookup *one = sw_resolver_start(resolver, "127.0.0.1", take, &found);
+    sw_name_lookup *other = sw_resolver_start(resolver, "127.0.0.1", take, &found);
     look_up("127.0.0.1");
-    sw_lookup_cancel(&one);
+    sw_name_lookup_cancel(&one);
     assert_null(one);
     wait_answers(2); /* of the other two */
     other = NULL;
-    sw_lookup_cancel(&other);
+    sw_name_lookup_cancel(&other);
 }
 
 static void another_round(void *context, const sw_addresses *addresses)
