@@ -10,6 +10,7 @@ void sw_inbound_end(sw_inbound *session)
     if (session->step == SW_STEP_ENDED)
         return;
     session->step = SW_STEP_ENDED;
+    all->open[session->listener->options.share]--;
     sw_due_leave(session);
     sw_loop_remove_fd(all->loop, session->fd);
     shutdown(session->fd, SHUT_RDWR);

@@ -109,6 +109,8 @@ static void on_ready(void *context, short ready)
         sw_handshake_work(session);
     else if (session->step == SW_STEP_ASKED)
         sw_handshake_fail(session, "it sent something before it was admitted");
+    else if (session->step == SW_STEP_LEAVING) /* a refused peer has nothing to say */
+        sw_inbound_end(session);
     if (session->step == SW_STEP_UP)
         listener->owner.read(listener->owner.context, session);
     all->reading = NULL;
@@ -164,16 +166,19 @@ static void turn_away(sw_inbound *session, const char *why)
     sw_handshake_fail(session, why);
 }
 
-/* When too many handshakes are unfinished, the oldest makes room: it is the least likely to
- * finish. */
+/* When there are too many connections, or too many unfinished handshakes, the oldest one that is
+ * unfinished makes room: it is the least likely to finish. So strangers cannot keep out others of
+ * their share. */
 static void begin_handshake(sw_inbound *session)
 {
     sw_listeners *all = session->listener->all;
     sw_share share = session->listener->options.share;
+    const sw_listen_limits *limits = &all->options.limits;
     sw_due_queue *handshakes = &all->handshakes[share];
-    bool is_full = all->open[share] > all->options.limits.shares[share];
-    if (handshakes->count >= all->options.limits.handshakes)
+    if (handshakes->count >= limits->handshakes ||
+        (handshakes->count > 0 && all->open[share] > limits->shares[share]))
         turn_away(handshakes->first, "too many handshakes were unfinished");
+    bool is_full = all->open[share] > limits->shares[share];
     sw_due_push(handshakes, session, sw_now_ms() + all->options.handshake_ms);
     if (is_full)
         turn_away(session, "there are too many connections (ulimit -n, LimitNOFILE)");
@@ -190,6 +195,7 @@ static void link_connection(sw_listener *listener, sw_inbound *session)
         listener->connections->previous = session;
     listener->connections = session;
     listener->all->open[listener->options.share]++;
+    listener->all->unfreed++;
 }
 
 void sw_listener_adopt(sw_listener *listener, int fd)
@@ -257,7 +263,7 @@ static void free_connection(sw_inbound *session)
     *(session->previous == NULL ? &listener->connections : &session->previous->next) = session->next;
     if (session->next != NULL)
         session->next->previous = session->previous;
-    all->open[listener->options.share]--;
+    all->unfreed--;
     sw_unsent_clear(&session->unsent, &all->pieces);
     sw_frame_reader_clear(&session->reader);
     if (session->by_name != NULL)
@@ -323,10 +329,7 @@ sw_listeners *sw_listeners_new(sw_loop *loop, const sw_listeners_options *option
 
 uint32_t sw_listeners_count(const sw_listeners *all)
 {
-    uint32_t count = 0;
-    for (int i = 0; i < SW_SHARES; i++)
-        count += all->open[i];
-    return count;
+    return all->unfreed;
 }
 
 sw_listener *sw_listener_new(sw_listeners *all, const sw_listener_options *options,

@@ -145,7 +145,7 @@ void sw_output_count(sw_inbound *session)
         return;
     size_t bytes = session->partial_bytes + sw_frame_reader_held(&session->reader);
     if (session->listener->options.counts_unsent)
-        bytes += session->unsent.bytes;
+        bytes += session->unsent.held;
     holding->bytes += bytes - session->counted;
     session->counted = bytes;
 }

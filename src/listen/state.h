@@ -99,7 +99,8 @@ struct sw_listeners {
     sw_listener *listeners;
     sw_holdings holdings;
     sw_piece_pool pieces;
-    uint32_t open[SW_SHARES];
+    uint32_t open[SW_SHARES]; /* connections that have not ended */
+    uint32_t unfreed;         /* with those that have */
     sw_due_queue handshakes[SW_SHARES];
     sw_inbound *dirty, *ended;
     sw_inbound *reading; /* whose bytes are at `at` */

@@ -62,8 +62,14 @@ void sw_piece_pool_clear(sw_piece_pool *pool)
 
 /* --- appending --- */
 
+static size_t memory_of(const sw_piece *piece)
+{
+    return sizeof(*piece) + (piece->is_frame ? piece->end : PIECE_ROOM);
+}
+
 static void append(sw_unsent *unsent, sw_piece *piece)
 {
+    unsent->held += memory_of(piece);
     piece->next = NULL;
     piece->messages = 0;
     *(unsent->last == NULL ? &unsent->first : &unsent->last->next) = piece;
@@ -125,6 +131,7 @@ static void remove_first(sw_unsent *unsent, sw_piece_pool *pool)
     if (unsent->first == NULL)
         unsent->last = NULL;
     unsent->messages -= first->messages;
+    unsent->held -= memory_of(first);
     give(pool, first);
 }
 

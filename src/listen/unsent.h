@@ -21,6 +21,7 @@ typedef struct sw_piece_pool {
 typedef struct sw_unsent {
     sw_piece *first, *last;
     size_t bytes;    /* that are not written yet */
+    size_t held;     /* bytes of memory, which a piece keeps until it is written as a whole */
     size_t messages; /* whose last bytes are in a piece that is not written yet */
 } sw_unsent;
 

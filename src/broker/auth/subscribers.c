@@ -164,7 +164,7 @@ static bool has_room(sw_subscribers *all, sw_subscriber *subscriber, size_t size
     const sw_quota *quota = subscriber->quota;
     return quota != NULL && quota->subscriptions < options->user_subscriptions &&
            quota->bytes + cost <= (size_t)options->user_subscription_bytes &&
-           all->topics.count < options->subscriptions &&
+           all->topics.count < (uint64_t)options->subscriptions &&
            all->topics.bytes + cost <= (size_t)options->subscription_bytes;
 }
 

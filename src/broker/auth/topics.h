@@ -26,7 +26,7 @@ typedef struct sw_topics {
     sw_hash_table table;    /* of texts */
     sw_hash_table pairs;    /* of entries, by text and owner */
     uint64_t secret;
-    uint32_t count;                     /* entries, including those of owners that have left */
+    uint64_t count;                     /* entries, including those of owners that have left */
     size_t bytes;                       /* of memory that they take, at most */
     uint32_t lengths[SW_TOPIC_MAX + 1]; /* texts of each length */
     sw_topic_owner *first_left, *last_left;

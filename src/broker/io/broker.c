@@ -94,6 +94,7 @@ static bool add_counters(sw_broker *broker)
         {"workers_lost", &core->workers_lost},
         {"events", &broker->events.forwarded},
         {"events_refused", &broker->events.refused},
+        {"subscriptions", &broker->events.subscribers.topics.count},
         {"connections_turned_away", &broker->connections_turned_away},
         {"subscribers_cut_ipc", &broker->events.subscribers.cut[0]},
         {"subscribers_cut_tcp", &broker->events.subscribers.cut[1]},

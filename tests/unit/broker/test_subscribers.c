@@ -361,7 +361,7 @@ static void many_that_leave(void **state)
         turns(2);
         bool more = true;
         for (int rounds = 0; more; rounds++) {
-            uint32_t count = subscribers->topics.count;
+            uint64_t count = subscribers->topics.count;
             more = sw_subscribers_sweep(subscribers);
             assert_true(count - subscribers->topics.count <= STEPS);
             assert_true(subscribers->swept <= STEPS);

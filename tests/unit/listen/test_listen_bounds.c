@@ -169,6 +169,22 @@ static void test_stranger(void **state)
     assert_int_equal(sw_listeners_count(all), 0);
 }
 
+/* What a refused peer sends is not read on, however long its connection could stay. */
+static void test_refused_stranger(void **state)
+{
+    (void)state;
+    sw_listeners_options options = {0};
+    start(&options);
+    answer = SW_ADMISSION_REFUSED;
+    int fds[2] = {connect_up(), connect_up()};
+    assert_int_equal(sw_listeners_count(all), 2); /* until it has read why */
+    assert_true(pour(fds[0], 5 * MIB) < MIB);
+    turns(3);
+    assert_int_equal(sw_listeners_count(all), 1);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* An unfinished handshake costs a few hundred bytes, whatever part of it has come. */
 static void test_cost_of_handshakes(void **state)
 {
@@ -329,7 +345,8 @@ static void test_unsent(void **state)
     assert_int_equal(session->unsent.bytes, listener->options.unsent_bytes); /* at the bound */
     assert_int_equal(send_bytes(session, 0), 0);
     assert_int_equal(send_bytes(session, 0), EAGAIN); /* above */
-    assert_int_equal(session->by_name->bytes, session->unsent.bytes);
+    assert_true(session->by_name->bytes >= session->unsent.bytes);
+    assert_int_equal(session->by_name->bytes, session->unsent.held);
     size_t read = 0; /* what it reads then comes whole */
     for (ssize_t got; (got = raw_read(fd, bytes, sizeof(bytes))) > 0; read += (size_t)got)
         turn();
@@ -354,6 +371,33 @@ static void test_unsent_messages(void **state)
     assert_int_equal(error, EAGAIN);
     assert_true(session->unsent.messages >= 1000);
     close(fd);
+}
+
+/* Memory counts, not bytes: a frame that is written in part is still there as a whole, and heads
+ * between large frames have pieces of their own. */
+static void test_memory_of_unsent(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {5000, 100000};
+    for (size_t i = 0; i < 2; i++) {
+        sw_listeners_options options = {.connection_bytes = 4 * MIB};
+        start(&options);
+        listener->options.unsent_bytes = listener->options.unsent_messages = SIZE_MAX;
+        int fds[30];
+        size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+        for (int k = 0; k < 30; k++) {
+            fds[k] = connect_up();
+            while (send_bytes(last, sizes[i]) == 0)
+                continue;
+        }
+        size_t held = mallinfo2().uordblks + mallinfo2().hblkhd - before;
+        assert_true(last->by_name->bytes >= 3 * MIB);
+        assert_true(held <= 4 * MIB + 30 * (sizes[i] + 20000)); /* one message each, and the rest of it */
+        assert_true(last->by_name->bytes + 30 * 20000 >= held);
+        for (int k = 0; k < 30; k++)
+            close(fds[k]);
+        stop(NULL);
+    }
 }
 
 /* --- time and connections --- */
@@ -418,6 +462,34 @@ static void test_share(void **state)
         close(fds[i]);
 }
 
+/* A share that is full of unfinished handshakes is open for the next one: the oldest makes room. */
+static void test_full_of_handshakes(void **state)
+{
+    (void)state;
+    int fds[5];
+    sw_listeners_options options = {.limits = {.shares = {4, 4, 4}, .handshakes = 10}};
+    start(&options);
+    fds[0] = connect_up();
+    for (int i = 1; i < 5; i++) {
+        fds[i] = raw_connect(listener);
+        turn();
+    }
+    assert_false(raw_is_closed(fds[0]));
+    assert_true(raw_is_closed(fds[1]));
+    assert_false(raw_is_closed(fds[2]));
+    int good = connect_up();
+    assert_true(sw_inbound_is_up(last));
+    assert_true(raw_is_closed(fds[2]));
+    assert_false(raw_is_closed(fds[3]));
+    assert_int_equal(sw_listeners_count(all), 4);
+    assert_int_equal(all->open[SW_SHARE_LOCAL], 4);
+    close(good);
+    for (int i = 0; i < 5; i++)
+        close(fds[i]);
+    turns(3);
+    assert_int_equal(all->open[SW_SHARE_LOCAL], 0);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -463,6 +535,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_stranger, stop),
+        cmocka_unit_test_teardown(test_refused_stranger, stop),
         cmocka_unit_test_teardown(test_cost_of_handshakes, stop),
         cmocka_unit_test_teardown(test_message_bound, stop),
         cmocka_unit_test_teardown(test_holding, stop),
@@ -470,9 +543,11 @@ int main(void)
         cmocka_unit_test_teardown(test_holding_of_services, stop),
         cmocka_unit_test_teardown(test_unsent, stop),
         cmocka_unit_test_teardown(test_unsent_messages, stop),
+        cmocka_unit_test(test_memory_of_unsent),
         cmocka_unit_test_teardown(test_deadline, stop),
         cmocka_unit_test_teardown(test_crowd, stop),
         cmocka_unit_test_teardown(test_share, stop),
+        cmocka_unit_test_teardown(test_full_of_handshakes, stop),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_networks),
     };
