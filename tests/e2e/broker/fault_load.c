@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #define METHOD(name) "/sitewire.referential.v1.Referential/" name
-#define ROUNDING_MS  2 /* the library's clock and ours round differently */
+#define ROUNDING_MS  2   /* the library's clock and ours round differently */
+#define GAP_MS       200 /* without an acknowledged write: worth a line */
 
 typedef struct load load;
 
@@ -36,6 +37,7 @@ struct load {
     uint64_t acked, reads, failed, late, lost, doubled, wrong, verified;
     uint64_t codes[SW_CODE_COUNT];
     int64_t longest_ms;
+    int64_t acked_ms; /* when a write was acknowledged last; 0: none was */
 };
 
 static int64_t now_ms(void)
@@ -96,6 +98,17 @@ static void turn(load *l, int timeout_ms)
     sw_client_process(l->client, timeout_ms);
 }
 
+/* A line for each pause of all writes: from when to when, on the monotonic clock, so that a test
+ * can tell which fault it belongs to. */
+static void note_ack(load *l)
+{
+    int64_t now = now_ms();
+    if (l->acked_ms != 0 && now - l->acked_ms >= GAP_MS)
+        fprintf(stderr, "gap %lld %lld\n", (long long)l->acked_ms, (long long)now);
+    l->acked_ms = now;
+    l->acked++;
+}
+
 /* What the row says must lie between what was acknowledged and what was tried. */
 static void check(slot *s, const Sw__Website *row, bool acknowledged)
 {
@@ -135,7 +148,7 @@ static void answered(const sw_reply *reply, void *context)
         } else {
             if (s->step == UPDATE)
                 check(s, row, true);
-            l->acked++;
+            note_ack(l);
             s->acknowledged = s->sequence;
             s->revision = row->revision;
             s->unknown = 0;

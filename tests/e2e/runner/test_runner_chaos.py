@@ -2,7 +2,6 @@
 """Hundreds of deployments while runners, services, broker and PostgreSQL are killed, stopped and
 restarted at random; what must hold of each of them is checked at the end. SITEWIRE_SEED=N repeats a
 run's choices, SITEWIRE_DEPLOYMENTS=N makes it longer."""
-import json
 import os
 import pwd
 import random
@@ -11,6 +10,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
+from deployment_checks import DeploymentChecks  # noqa: E402
 from deployment_test import FAILED_PRECONDITION  # noqa: E402
 from runner_test import OVER, RunnerTest  # noqa: E402
 from sitewire_test import Failed, wait_for  # noqa: E402
@@ -24,7 +24,7 @@ FAULT_EVERY = 12  # deployments that end between two faults
 ALONE = "flock -n -E 99 lock sh -c '%s'; code=$?; test $code != 99 || echo $SITEWIRE_DEPLOYMENT >>../../overlaps; exit $code"
 
 
-class Chaos(RunnerTest):
+class Chaos(DeploymentChecks, RunnerTest):
     def setUp(self):
         super().setUp()
         self.random = random.Random(SEED)
@@ -146,29 +146,15 @@ class Chaos(RunnerTest):
         print(count, file=sys.stderr)
         self.assertGreater(count["DONE"], DEPLOYMENTS // 4)
         self.assertFalse(os.path.exists(os.path.join(self.root, "overlaps")), "two at once on a docroot environment")
-        self.assertEqual(self.sql("SELECT * FROM deployment.deployment_command_result WHERE finished_at IS NULL"), [])
-        # One after the other on each docroot environment.
-        self.assertEqual(self.sql("""SELECT a.id, b.id FROM deployment.deployment a JOIN deployment.deployment b
-                                     ON a.docroot = b.docroot AND a.id < b.id AND a.started_at IS NOT NULL AND b.started_at IS NOT NULL
-                                     AND a.finished_at > b.started_at"""), [])
-        self.check_registry()
+        self.check_in_order()
+        self.check_registry(self.docroots, "0")
         self.check_output(rows)
         self.check_events(watch)
-
-    def check_registry(self):
-        """What is deployed is what the last one that is DONE says."""
-        for docroot in self.docroots:
-            last = self.sql(f"SELECT version FROM deployment.deployment WHERE docroot = '{docroot}' AND status = 'DONE' "
-                            "ORDER BY finished_at DESC LIMIT 1")
-            found = self.sql(f"SELECT website_version FROM referential.website_deployed WHERE docroot = '{docroot}'")
-            self.assertEqual(found, last or [["0"]], docroot)
 
     def check_output(self, rows):
         """Without gaps; of what is DONE, the attempts that succeeded wrote what they should,
         once."""
-        self.assertEqual(self.sql("""SELECT deployment FROM (SELECT deployment, "offset", lag("offset" + octet_length(bytes), 1, 0::bigint)
-                                     OVER (PARTITION BY deployment ORDER BY "offset") AS wanted FROM deployment.deployment_log) x
-                                     WHERE "offset" <> wanted"""), [])
+        self.check_output_whole()
         for number, (_, version, output) in self.expected.items():
             _, status, stored, failure, _ = rows[number]
             self.assertEqual(stored, version)
@@ -181,25 +167,6 @@ class Chaos(RunnerTest):
                 got = self.sql("SELECT encode(string_agg(bytes, '' ORDER BY \"offset\"), 'hex') FROM deployment.deployment_log "
                                f"WHERE deployment = {number} AND command = {command} AND attempt = {best[0][0]} AND stream = 'stdout'")
                 self.assertEqual(bytes.fromhex(got[0][0]), wanted, f"{number}: {failure}")
-
-    def check_events(self, watch):
-        """Gapless in each project; the watcher heard each once, in order."""
-        wait_for(lambda: self.again(lambda: self.sql("SELECT count(*) FROM deployment.outbox"))[0][0] == "0", "the relay")
-        self.assertEqual(self.sql("""SELECT project FROM (SELECT project, project_sequence, row_number() OVER (PARTITION BY project
-                                     ORDER BY position) AS wanted FROM deployment.event) x WHERE project_sequence <> wanted"""), [])
-        wanted = [int(row[0]) for row in self.sql("SELECT position FROM deployment.event ORDER BY position")]
-
-        def heard():
-            return [int(json.loads(line)["position"]) for line in watch.output().splitlines() if line.startswith("{") and line.endswith("}")]
-        wait_for(lambda: len(heard()) >= len(wanted), "the watcher")
-        self.assertEqual(sorted(heard()), wanted)
-        by_project = {}
-        for line in watch.output().splitlines():
-            if line.startswith("{"):
-                event = json.loads(line)
-                by_project.setdefault(event["project"], []).append(int(event["project_sequence"]))
-        for project, sequence in by_project.items():
-            self.assertEqual(sequence, list(range(1, len(sequence) + 1)), project)
 
 
 if __name__ == "__main__":
