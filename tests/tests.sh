@@ -1,7 +1,9 @@
 # shellcheck shell=bash disable=SC2154
-# `./dev test`, `sanitize`, `growth`, `fuzz`, `soak`, `mutate` and `bench`; sourced by dev.
+# `./dev test`, `sanitize`, `growth`, `cluster`, `fuzz`, `soak`, `mutate` and `bench`; sourced by
+# dev.
 
 fuzz_packages=(clang libclang-rt-14-dev)
+cluster_packages=(etcd-server iproute2 iptables openssl patroni python3-etcd util-linux)
 
 # run_tests FOLDER RESULTS [CTEST OPTION...]: the tests of a build; what they print that matters,
 # and the totals.
@@ -21,7 +23,7 @@ cmd_test() {
     if (($#)); then
         run_tests build named -R "$(IFS='|' && echo "$*")"
     else
-        run_tests build test -LE growth
+        run_tests build test -LE 'growth|cluster'
     fi
 }
 
@@ -30,6 +32,18 @@ cmd_growth() {
     need "${build_packages[@]}" "${test_packages[@]}"
     cmd_build
     run_tests build growth -L growth
+}
+
+# cluster [NAME...]: a data centre of network namespaces, and what breaks in it; prints the figures
+cmd_cluster() {
+    need "${build_packages[@]}" "${test_packages[@]}" "${cluster_packages[@]}"
+    cmd_build
+    rm -rf "$cache/cluster"
+    local tests=(-L cluster) failed=0
+    (($#)) && tests=(-R "^cluster/.*($(IFS='|' && echo "$*"))")
+    run_tests build cluster "${tests[@]}" || failed=1
+    cat "$cache"/cluster/*.txt 2>/dev/null || true
+    return $failed
 }
 
 # sanitize [asan|tsan [NAME...]]: unit and store tests, by default under both
