@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The network of hosts itself: two runs side by side do not see each other, faults do what they say,
-and a run that is killed leaves nothing behind."""
+"""The network of hosts itself: two runs side by side do not see each other, faults do what they
+say, and a run that is killed leaves nothing behind."""
 import os
 import subprocess
 import sys
