@@ -127,12 +127,12 @@ class Host:
         return {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
                 "NO_COLOR": "1", "SITEWIRE_LAB_AREA": AREA}
 
-    def try_sh(self, script, timeout=120, **env):
+    def try_sh(self, script, timeout=300, **env):
         """Runs a shell script as root; a CompletedProcess with text."""
         return subprocess.run(self.command("bash", "-l", "-e", "-o", "pipefail", "-c", script), env=self.env() | env, cwd="/",
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
 
-    def sh(self, script, timeout=120, **env):
+    def sh(self, script, timeout=300, **env):
         """What the script prints; fails if the script does."""
         done = self.try_sh(script, timeout, **env)
         if done.returncode != 0:

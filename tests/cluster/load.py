@@ -92,7 +92,7 @@ class Load(DeploymentChecks):
     """Two clients that write, two watchers, and deployments on the runners. A test gives itself,
     for its assertions."""
 
-    def __init__(self, test, slots=8, timeout_ms=10000, endpoints=ENDPOINTS["SITEWIRE_ENDPOINT"]):
+    def __init__(self, test, slots=4, timeout_ms=10000, endpoints=ENDPOINTS["SITEWIRE_ENDPOINT"]):
         self.centre, self.sql, self.assertEqual = test.centre, test.centre.sql, test.assertEqual
         self.name = f"load{next(numbers)}"
         desk = self.centre.host("desk")
@@ -142,7 +142,7 @@ class Load(DeploymentChecks):
         requests.end()
         self.assertEqual((requests.is_alive(), requests.failed), (False, None))
         mine = f"FROM deployment.deployment WHERE project LIKE 'website:{self.name}-%'"
-        wait_for(lambda: not self.sql(f"SELECT 1 {mine} AND status NOT IN ('DONE', 'FAILED', 'ABORTED')"), "all deployments end", 120)
+        wait_for(lambda: not self.sql(f"SELECT 1 {mine} AND status NOT IN ('DONE', 'FAILED', 'ABORTED')"), "all deployments end", 300)
         rows = {int(row[0]): (row[1], row[2]) for row in self.sql(f"SELECT id, docroot, version {mine}")}
         self.assertEqual(rows, requests.asked)
         self.assertEqual(self.sql(f"SELECT id, status, failure {mine} AND status <> 'DONE'"), [])
@@ -153,8 +153,9 @@ class Load(DeploymentChecks):
     def check_chain(self):
         """All changes are sealed, and the chain of history is whole."""
         wait_for(lambda: self.sql("""SELECT 1 WHERE (SELECT max(id) FROM users.change) = (SELECT max(change) FROM users.seal)"""),
-                 "all changes are sealed", 60)
-        self.centre.host(self.centre.primary).sh("cd / && runuser -u postgres -- sitewire audit verify --database dbname=sitewire")
+                 "all changes are sealed", 300)
+        self.centre.host(self.centre.primary).sh("cd / && runuser -u postgres -- sitewire audit verify --database dbname=sitewire",
+                                                   timeout=600)
 
 
 def end(process):

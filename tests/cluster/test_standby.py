@@ -22,7 +22,7 @@ class Standby(CentreTest):
         standby = self.centre.host(self.centre.standby)
         standby.drop_from(self.centre.host(self.centre.primary))
         begun = now_ms()
-        wait_for(lambda: int(self.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")[0][0]) >= 8,
+        wait_for(lambda: int(self.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")[0][0]) >= 4,
                  "changes wait for the standby")
         self.centre.desk("sitewire get website hello.example")
         wait_for(lambda: now_ms() - begun > 15000, "a time longer than a call's")

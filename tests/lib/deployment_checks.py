@@ -38,7 +38,7 @@ class DeploymentChecks:
         self.assertEqual(self.sql("""SELECT project FROM (SELECT project, project_sequence, row_number() OVER (PARTITION BY project
                                      ORDER BY position) AS wanted FROM deployment.event) x WHERE project_sequence <> wanted"""), [])
         wanted = [int(row[0]) for row in self.sql("SELECT position FROM deployment.event ORDER BY position")]
-        wait_for(lambda: len(heard(watch)) >= len(wanted), "the watcher", 60)
+        wait_for(lambda: len(heard(watch)) >= len(wanted), "the watcher", 120)
         self.assertEqual(sorted(int(event["position"]) for event in heard(watch)), wanted)
         by_project = {}
         for event in heard(watch):

@@ -29,7 +29,7 @@ class FaultLoad(Process):
     def wait_for_progress(self, writes=300):
         """Until so many more writes were acknowledged, in hundreds."""
         wanted = self.acknowledged() + writes
-        wait_for(lambda: not self.running() or self.acknowledged() >= wanted, f"progress of {self.name}", 60)
+        wait_for(lambda: not self.running() or self.acknowledged() >= wanted, f"progress of {self.name}", 120)
         if not self.running():
             raise AssertionError("the load ended: " + self.complaints())
 
