@@ -31,8 +31,7 @@ def prepare(b):
                   SELECT 'bench' || g, 'bench', 'bench' FROM generate_series(0, {DOCROOTS - 1}) g;
               INSERT INTO referential.website_deployed (website, docroot, environment, website_version)
                   SELECT 'bench' || g, 'bench' || g, 'bench', '1' FROM generate_series(0, {DOCROOTS - 1}) g;
-              INSERT INTO users.access_right (project, "user", role)
-                  SELECT 'website:bench' || g, 'admin@localhost', 'Runner' FROM generate_series(0, {DOCROOTS - 1}) g;
+              INSERT INTO users."grant" (code, role, "user", everything) VALUES ('bench', 'Runner', 'admin@localhost', true);
               UPDATE deployment.output_limit SET deployment_bytes = 1::bigint << 50, project_day_bytes = 1::bigint << 50;
               CREATE SCHEMA bench;
               CREATE TABLE bench.job (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, runner text, status text DEFAULT 'ACCEPTED');
