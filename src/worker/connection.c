@@ -49,6 +49,7 @@ static void close_socket(sw_connection *connection, int linger_ms)
     if (connection->dealer != NULL)
         sw_dealer_unwatch(connection->dealer, connection->registration->loop);
     sw_dealer_close(&connection->dealer, linger_ms);
+    sw_broker_name_cancel(&connection->name);
     connection->up = connection->ready_due = false;
 }
 
@@ -138,7 +139,7 @@ void sw_connection_watch(sw_connection *connection)
                         on_ready, connection);
 }
 
-sw_code sw_connection_open(sw_connection *connection, sw_error *error)
+static sw_code open_dealer(sw_connection *connection, const char *endpoint, sw_error *error)
 {
     const sw_registration *r = connection->registration;
     sw_dealer_options options = {.context = r->zmq,
@@ -153,7 +154,7 @@ sw_code sw_connection_open(sw_connection *connection, sw_error *error)
     connection->complained = connection->overrun = connection->is_late = false;
     if (r->key != NULL)
         sw_key_file_refresh(r->key_file, r->key);
-    connection->dealer = sw_dealer_open(connection->endpoint, &options);
+    connection->dealer = sw_dealer_open(endpoint, &options);
     if (connection->dealer == NULL) {
         bool is_wrong = zmq_errno() != EMFILE && zmq_errno() != ENFILE && zmq_errno() != ENOMEM;
         return sw_fail(error, is_wrong ? SW_INVALID_ARGUMENT : SW_RESOURCE_EXHAUSTED,
@@ -167,6 +168,27 @@ sw_code sw_connection_open(sw_connection *connection, sw_error *error)
         return sw_fail(error, code, "cannot watch the socket for %s", connection->endpoint);
     }
     return SW_OK;
+}
+
+/* sw_broker_name_fn */
+static void on_named(void *context, const char *endpoint)
+{
+    sw_connection *connection = context;
+    if (endpoint == NULL)
+        fail_attempt(connection, SW_ZMTP_UNREACHABLE);
+    else if (open_dealer(connection, endpoint, NULL) != SW_OK)
+        sw_timer_start(connection->timer, sw_now_ms() + BACKOFF_MAX_MS);
+}
+
+sw_code sw_connection_open(sw_connection *connection, sw_error *error)
+{
+    const sw_registration *r = connection->registration;
+    if (!sw_broker_name_is(connection->endpoint))
+        return open_dealer(connection, connection->endpoint, error);
+    sw_timer_start(connection->timer, sw_now_ms() + ATTEMPT_MS);
+    return sw_broker_name_start(&connection->name, r->resolver, connection->endpoint, on_named, connection)
+               ? SW_OK
+               : sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory to look up %s", connection->endpoint);
 }
 
 void sw_connection_lost(sw_connection *connection)
@@ -197,6 +219,10 @@ static void end_attempt(sw_connection *connection)
 static void on_timer(void *context)
 {
     sw_connection *connection = context;
+    if (connection->name.lookup != NULL) {
+        fail_attempt(connection, SW_ZMTP_UNREACHABLE);
+        return;
+    }
     if (connection->dealer == NULL) {
         if (sw_connection_open(connection, NULL) != SW_OK) /* no descriptors left: tries later */
             sw_timer_start(connection->timer, sw_now_ms() + BACKOFF_MAX_MS);

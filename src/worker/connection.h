@@ -7,6 +7,7 @@
 #include "net/dealer.h"
 #include "rpc/transport.h"
 #include "wire/batch.h"
+#include "worker/broker_name.h"
 #include "worker/database.h"
 
 typedef struct sw_connection sw_connection;
@@ -14,6 +15,7 @@ typedef struct sw_connection sw_connection;
 /* Shared by all connections of a server, which owns it. */
 typedef struct sw_registration {
     sw_loop *loop;
+    sw_resolver *resolver;
     void *zmq;
     sw_dispatch *dispatch;
     const char *instance, *version;
@@ -41,16 +43,17 @@ struct sw_connection {
     sw_transport transport; /* first: dispatch knows the connection by it */
     sw_registration *registration;
     char *endpoint;
-    sw_dealer *dealer;  /* NULL between two attempts */
-    sw_timer *timer;    /* ticks while connected; otherwise for the next attempt or its end */
-    bool up;            /* connected, and READY is sent */
-    bool ready_due;     /* there was no memory for READY: the next tick sends it */
-    bool heard, sent;   /* since the last tick */
-    int silent_ticks;   /* without a message from the broker */
-    int64_t backoff_ms; /* wait before the next attempt */
-    bool is_late;       /* the attempt has lasted for a second */
-    bool hung_up;       /* it was reported that the broker hangs up */
-    bool refused;       /* the broker refuses the registration */
+    sw_broker_name name; /* while it is looked up */
+    sw_dealer *dealer;   /* NULL between two attempts */
+    sw_timer *timer;     /* ticks while connected; otherwise for the next attempt or its end */
+    bool up;             /* connected, and READY is sent */
+    bool ready_due;      /* there was no memory for READY: the next tick sends it */
+    bool heard, sent;    /* since the last tick */
+    int silent_ticks;    /* without a message from the broker */
+    int64_t backoff_ms;  /* wait before the next attempt */
+    bool is_late;        /* the attempt has lasted for a second */
+    bool hung_up;        /* it was reported that the broker hangs up */
+    bool refused;        /* the broker refuses the registration */
     sw_server_choice server;
     bool overrun;        /* a reply was lost: the next tick ends the connection */
     bool complained;     /* a malformed message of this connection was reported */

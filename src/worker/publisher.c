@@ -18,10 +18,13 @@
 #define EVENTS                                                                                               \
     (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                                  \
      ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+/* With a name, each attempt looks it up again. */
+#define NAMED_EVENTS (EVENTS | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED)
 
 struct sw_publisher {
     sw_registration *registration;
     char *endpoint;
+    sw_broker_name name; /* while it is looked up */
     sw_server_choice server;
     void *socket, *monitor;
     sw_timer *timer; /* opens a new socket */
@@ -35,6 +38,7 @@ static void close_socket(sw_publisher *publisher)
     }
     if (publisher->socket != NULL)
         zmq_close(publisher->socket);
+    sw_broker_name_cancel(&publisher->name);
     publisher->socket = NULL;
 }
 
@@ -49,6 +53,13 @@ static void fail(sw_publisher *publisher, int event)
         r->on_event(r->context, "publisher refused by broker", publisher->endpoint, "");
 }
 
+/* The address may be another one now. */
+static void open_again(sw_publisher *publisher)
+{
+    close_socket(publisher);
+    sw_timer_start(publisher->timer, sw_now_ms() + RECONNECT_MAX);
+}
+
 static void on_monitor(void *context, short events)
 {
     (void)events;
@@ -56,6 +67,8 @@ static void on_monitor(void *context, short events)
     for (int event; publisher->monitor != NULL && (event = sw_monitor_next(publisher->monitor, NULL)) != 0;)
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
             sw_server_choice_worked(&publisher->server);
+        else if ((event & EVENTS) == 0)
+            open_again(publisher);
         else
             fail(publisher, event);
 }
@@ -65,7 +78,7 @@ static bool set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
 }
 
-sw_code sw_publisher_open(sw_publisher *publisher, sw_error *error)
+static sw_code open_socket(sw_publisher *publisher, const char *endpoint, sw_error *error)
 {
     const sw_registration *r = publisher->registration;
     if (r->key != NULL)
@@ -77,15 +90,34 @@ sw_code sw_publisher_open(sw_publisher *publisher, sw_error *error)
         set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX) && set_int(socket, ZMQ_HEARTBEAT_IVL, 2000) &&
         set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 8000) &&
         (r->key == NULL || sw_key_use_as_client(socket, r->key, &publisher->server)) &&
-        (publisher->monitor = sw_monitor_open(r->zmq, socket, EVENTS)) != NULL &&
+        (publisher->monitor = sw_monitor_open(
+             r->zmq, socket, endpoint != publisher->endpoint ? NAMED_EVENTS : EVENTS)) != NULL &&
         sw_loop_fd(r->loop, sw_socket_fd(publisher->monitor), ZMQ_POLLIN, on_monitor, publisher) == SW_OK;
-    if (good && zmq_connect(socket, publisher->endpoint) == 0)
+    if (good && zmq_connect(socket, endpoint) == 0)
         return SW_OK;
     sw_code code = sw_fail(error, good ? SW_INVALID_ARGUMENT : SW_RESOURCE_EXHAUSTED,
                            "events to %s: %s; an endpoint looks like ipc:///path or tcp://host:port",
                            publisher->endpoint, zmq_strerror(zmq_errno()));
     close_socket(publisher);
     return code;
+}
+
+/* sw_broker_name_fn */
+static void on_named(void *context, const char *endpoint)
+{
+    sw_publisher *publisher = context;
+    if (endpoint == NULL || open_socket(publisher, endpoint, NULL) != SW_OK)
+        sw_timer_start(publisher->timer, sw_now_ms() + AGAIN_MS);
+}
+
+sw_code sw_publisher_open(sw_publisher *publisher, sw_error *error)
+{
+    const sw_registration *r = publisher->registration;
+    if (!sw_broker_name_is(publisher->endpoint))
+        return open_socket(publisher, publisher->endpoint, error);
+    return sw_broker_name_start(&publisher->name, r->resolver, publisher->endpoint, on_named, publisher)
+               ? SW_OK
+               : sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory to look up %s", publisher->endpoint);
 }
 
 static void on_timer(void *context)

@@ -226,6 +226,7 @@ static sw_code make(sw_server *server, const sw_server_options *options, sw_erro
     server->drain_timer = sw_loop_timer(server->loop, look_at_drain, server);
     server->registration = (sw_registration){
         .loop = server->loop,
+        .resolver = sw_resolver_new(server->loop),
         .zmq = zmq_ctx_new(),
         .dispatch = server->dispatch,
         .instance = server->instance,
@@ -238,7 +239,7 @@ static sw_code make(sw_server *server, const sw_server_options *options, sw_erro
     };
     if (server->dispatch == NULL || server->instance == NULL || server->version == NULL ||
         server->deadline_timer == NULL || server->drain_timer == NULL || server->registration.zmq == NULL ||
-        sw_loop_idle(server->loop, on_idle, server) != SW_OK)
+        server->registration.resolver == NULL || sw_loop_idle(server->loop, on_idle, server) != SW_OK)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for the server");
     if (server->registration.capacity > CAPACITY_MAX)
         return sw_fail(error, SW_INVALID_ARGUMENT, "capacity %u: at most %d", server->registration.capacity,
@@ -287,6 +288,7 @@ void sw_server_destroy(sw_server **server)
     for (size_t i = 0; i < s->publisher_count; i++)
         sw_publisher_destroy(&s->publishers[i]);
     sw_loop_idle_remove(s->loop, on_idle, s);
+    sw_resolver_destroy(&s->registration.resolver);
     sw_timer_destroy(&s->deadline_timer);
     sw_timer_destroy(&s->drain_timer);
     sw_dispatch_destroy(&s->dispatch);
