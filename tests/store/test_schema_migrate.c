@@ -1,6 +1,7 @@
 /* Migrations and schema files: apply, dry run, status, what is refused, and many migrators at
  * once. */
 #include "db.h"
+#include "pg.h"
 #include "store/pg/migration.h"
 #include <setjmp.h>
 #include <signal.h>
@@ -366,12 +367,69 @@ static void test_other_owner(void **state)
     free(conninfo);
 }
 
+/* What was waited for; the first time, ends the wait. */
+typedef struct blocked {
+    char text[600];
+    PGconn *holder;
+} blocked;
+
+static void release(const sw_migration_state *state, void *context)
+{
+    blocked *w = context;
+    if (!state->waits_for || *w->text)
+        return;
+    snprintf(w->text, sizeof(w->text), "%s", state->waits_for);
+    if (w->holder)
+        db_run(w->holder, "COMMIT");
+    else
+        assert_true(pg_fixture_start_standby());
+}
+
+/* Another session has locked a table that the migration changes. */
+static void test_locked_table(void **state)
+{
+    (void)state;
+    char *conninfo = db_create("locked"), expected[96];
+    sw_error error;
+    run(conninfo, "CREATE TABLE gate (x int)");
+    blocked w = {.holder = db_open(conninfo)};
+    db_run(w.holder, "SET application_name = 'report'; BEGIN; LOCK TABLE gate");
+    snprintf(expected, sizeof(expected),
+             "locks of server process %d (postgres, report, in a transaction since ", PQbackendPID(w.holder));
+    assert_int_equal(sw_migration_set_apply(&gated_set, conninfo, false, release, &w, &error), SW_OK);
+    if (!strstr(w.text, expected))
+        fail_msg("%s", w.text);
+    PQfinish(w.holder);
+    free(conninfo);
+}
+
+/* The commit waits for a standby that is away. */
+static void test_absent_standby(void **state)
+{
+    (void)state;
+    char *conninfo = db_create("absent");
+    sw_error error;
+    blocked w = {.holder = NULL};
+    run(conninfo, "CREATE TABLE gate (x int)");
+    assert_true(pg_fixture_start_standby());
+    assert_true(pg_fixture_stop_standby());
+    assert_int_equal(sw_migration_set_apply(&gated_set, conninfo, false, release, &w, &error), SW_OK);
+    assert_string_equal(w.text,
+                        "a synchronous standby to confirm the commit (synchronous_standby_names = '*')");
+    pg_fixture_sql("ALTER SYSTEM RESET synchronous_standby_names");
+    pg_fixture_sql("SELECT pg_reload_conf()");
+    free(conninfo);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_apply),  cmocka_unit_test(test_refused), cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_unfit),  cmocka_unit_test(test_files),   cmocka_unit_test(test_concurrent),
-        cmocka_unit_test(test_killed), cmocka_unit_test(test_waiting), cmocka_unit_test(test_other_owner),
+        cmocka_unit_test(test_apply),          cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_broken),         cmocka_unit_test(test_unfit),
+        cmocka_unit_test(test_files),          cmocka_unit_test(test_concurrent),
+        cmocka_unit_test(test_killed),         cmocka_unit_test(test_waiting),
+        cmocka_unit_test(test_other_owner),    cmocka_unit_test(test_locked_table),
+        cmocka_unit_test(test_absent_standby),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

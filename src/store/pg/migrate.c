@@ -2,6 +2,8 @@
  * tests. */
 #include "base/error.h"
 #include "store/pg/migration.h"
+#include "store/pg/patient.h"
+#include "store/pg/places.h"
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,7 @@
 
 typedef struct migrator {
     const sw_migration_set *set;
+    const char *conninfo;
     PGconn *conn;
     PGresult *applied; /* version, name, checksum, compatible, applied_at; by version */
     PGresult *files;   /* name, checksum, applied_at; by name */
@@ -132,11 +135,19 @@ static sw_code failed(const migrator *m, const PGresult *result, const source *t
                    line, message, remedy);
 }
 
+static void say_what_it_waits_for(void *context, const char *what)
+{
+    const migrator *m = context;
+    if (m->fn)
+        m->fn(&(sw_migration_state){.waits_for = what}, m->context);
+}
+
 /* Runs one or more statements. *result, if asked for, is that of the last one; the caller clears
  * it. */
 static sw_code run(const migrator *m, const char *sql, const source *text, PGresult **result)
 {
-    PGresult *r = PQexec(m->conn, sql);
+    const sw_patient patient = {m->conn, m->conninfo, say_what_it_waits_for, (void *)m};
+    PGresult *r = sw_patient_exec(&patient, sql);
     ExecStatusType status = PQresultStatus(r);
     sw_code code = SW_OK;
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
@@ -178,6 +189,19 @@ static sw_code check_conninfo(const migrator *m, const char *conninfo)
     return code;
 }
 
+/* Of several servers, finds the primary. One that is silent does not hold it up for long. */
+static PGconn *connect_primary(const char *conninfo)
+{
+    sw_places places;
+    bool several = sw_places_init(&places, conninfo) && places.count > 1;
+    sw_places_clear(&places);
+    const char *const keys[] = {"connect_timeout",           "target_session_attrs", "dbname",
+                                "fallback_application_name", "client_encoding",      NULL};
+    const char *const values[] = {
+        several ? "5" : "30", several ? "read-write" : "any", conninfo, "sitewire-migrate", "UTF8", NULL};
+    return PQconnectdbParams(keys, values, 1);
+}
+
 static sw_code open_database(migrator *m, const char *conninfo)
 {
     bool given = conninfo && *conninfo;
@@ -185,10 +209,8 @@ static sw_code open_database(migrator *m, const char *conninfo)
     if (readable != SW_OK) {
         return readable;
     }
-    const char *const keys[] = {"fallback_application_name", "client_encoding", given ? "dbname" : NULL,
-                                NULL};
-    const char *const values[] = {"sitewire-migrate", "UTF8", given ? conninfo : NULL, NULL};
-    m->conn = PQconnectdbParams(keys, values, 1);
+    m->conninfo = given ? conninfo : "";
+    m->conn = connect_primary(m->conninfo);
     if (!m->conn || PQstatus(m->conn) != CONNECTION_OK) {
         return unreachable(m);
     }

@@ -29,7 +29,7 @@ typedef struct sw_migration_state {
     const char *name; /* `0021_resources`, `schema/03_rights`; lives during the callback */
     bool applied;
     char applied_at[40];   /* ISO 8601, or "" */
-    const char *waits_for; /* not NULL: no migration, but what it waits for before it begins */
+    const char *waits_for; /* not NULL: no migration, but what it waits for */
     const char *notice;    /* not NULL: no migration, but what an admin has to do after one */
 } sw_migration_state;
 
