@@ -106,6 +106,7 @@ static void start_store(test_store *test)
     if (sw_store_new(test->loop, &options, &test->store, &error) != SW_OK ||
         sw_store_add(test->store, test->dispatch, test->resources ? test->resources : test_resources,
                      test->queries, &error) != SW_OK ||
+        (test->periodic && sw_store_add_periodic(test->store, test->periodic, &error) != SW_OK) ||
         sw_store_start(test->store, &error) != SW_OK)
         fail_msg("store: %s", error.message);
 }
@@ -116,6 +117,7 @@ void test_store_open_bare(test_store *test, const char *name, const sw_query *qu
                          .hook_context = test->hook_context,
                          .resources = test->resources,
                          .through = test->through,
+                         .periodic = test->periodic,
                          .queries = queries};
     test->conninfo = db_create(name);
     test->conn = db_open(test->conninfo);

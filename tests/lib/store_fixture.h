@@ -31,6 +31,7 @@ typedef struct test_store {
     const sw_resource *resources; /* the same; NULL: test_resources */
     const char *through;          /* the same: added to the conninfo of the store, or NULL */
     const sw_query *queries;
+    const sw_periodic *periodic; /* set before it is opened; or NULL */
     const char *caller;          /* of the calls to come; NULL: the seeded admin */
     char service_conninfo[1024]; /* of the role that the service logs in as */
     bool serving, told;

@@ -113,6 +113,31 @@ static void somebody_cancels(void **state)
     assert_true(repeated.replayed);
 }
 
+/* The methods of deployments answer a repeated request from its record, too. */
+static void a_repeated_deployment(void **state)
+{
+    (void)state;
+    PGconn *other = db_open(test.conninfo);
+    db_run(test.conn, "INSERT INTO sitewire.request (request_id, method, request_hash, caller, reply) VALUES "
+                      "('again', '/a.B/C', sha256('x'), 'admin@localhost', '{\"id\": 1, \"fence\": 0}')");
+    db_run(
+        other,
+        "SELECT set_config('sitewire.request_id', 'again', false), "
+        "set_config('sitewire.user', 'admin@localhost', false), set_config('sitewire.admin', 'on', false)");
+    assert_true(pg_fixture_stop_standby());
+    assert_int_equal(PQsendQuery(other, "SELECT deployment.earlier('/a.B/C', 'x')"), 1);
+    int64_t until = sw_now_ms() + 30000;
+    while (strcmp(db_rows(test.conn, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"),
+                  "1") != 0)
+        assert_true(sw_now_ms() < until);
+    assert_true(pg_fixture_start_standby());
+    PGresult *result = PQgetResult(other);
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    assert_string_equal(PQgetvalue(result, 0, 0), "{\"id\": 1, \"fence\": 0}");
+    PQclear(result);
+    PQfinish(other);
+}
+
 /* Each lane waits: further changes fail at once, and have not run; reads go on. */
 static void all_lanes_wait(void **state)
 {
@@ -170,6 +195,7 @@ static int close_store(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_late_commit), cmocka_unit_test(somebody_cancels),
+                                       cmocka_unit_test(a_repeated_deployment),
                                        cmocka_unit_test(all_lanes_wait)};
     return cmocka_run_group_tests_name("standby", tests, open_store, close_store);
 }
