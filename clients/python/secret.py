@@ -49,11 +49,12 @@ def read_secret(client, target):
 def main(arguments):
     if len(arguments) != 4 or arguments[0] not in ("set", "read"):
         return print(__doc__)
-    client, target = Client(), dict(zip(("type", "key", "field"), arguments[1:]))
-    if arguments[0] == "set":
-        print("sealed with", set_secret(client, target, sys.stdin.buffer.read().removesuffix(b"\n")).key_id)
-    else:
-        sys.stdout.buffer.write(read_secret(client, target) + b"\n")
+    target = dict(zip(("type", "key", "field"), arguments[1:]))
+    with Client() as client:
+        if arguments[0] == "set":
+            print("sealed with", set_secret(client, target, sys.stdin.buffer.read().removesuffix(b"\n")).key_id)
+        else:
+            sys.stdout.buffer.write(read_secret(client, target) + b"\n")
     return None
 
 

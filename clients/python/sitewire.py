@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A client for sitewire in Python, written from docs/protocol.md alone: plain MDP framing, one call
-at a time.
+"""A client for sitewire in Python, written from docs/protocol.md alone: MDP framing, one call at a
+time. Runs with protobuf 3.20 and later.
 
     sitewire.py METHOD [JSON]      any method: Referential/GetWebsite '{"code": "x"}'
     sitewire.py websites [PREFIX]  the codes of all websites, page by page
@@ -13,6 +13,7 @@ import glob
 import hashlib
 import itertools
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -20,11 +21,13 @@ import time
 import uuid
 
 import zmq
+import zmq.utils.monitor
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
 CODES = ("OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED "
          "RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS "
          "UNAUTHENTICATED").split()
+UNAVAILABLE, FINAL, CANCEL, CREDIT = 14, b"\x03", 0x10, 0x11
 RPC, HERE = "sitewire.rpc.v1.", os.path.dirname(os.path.abspath(__file__))
 
 
@@ -35,7 +38,7 @@ def load_protos():
     root = next((folder for folder in folders if os.path.isdir(os.path.join(folder, "sitewire"))), None) or sys.exit(
         "error: no .proto files; set SITEWIRE_PROTO to the folder that holds sitewire/")
     files = sorted(glob.glob(os.path.join(root, "sitewire", "*", "v1", "*.proto")))
-    digest = hashlib.sha256(b"".join(open(file, "rb").read() for file in files)).hexdigest()[:16]
+    digest = hashlib.sha256(b"".join(pathlib.Path(file).read_bytes() for file in files)).hexdigest()[:16]
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     cache = os.path.join(base, f"sitewire-python-{digest}.pb")
     if not os.path.exists(cache):
@@ -48,23 +51,29 @@ def load_protos():
 
 
 class Failure(Exception):
-    """A call that failed, with its code and message."""
+    """A call that failed: code, message, the Details of the reply, and its trailers as a dict."""
 
-    def __init__(self, code, message):
+    def __init__(self, code, message, details=(), trailers=()):
         super().__init__(f"{CODES[code] if code < len(CODES) else code}: {message}")
-        self.code = code
+        self.code, self.details, self.trailers = code, list(details), {each.key: each.value for each in trailers}
+
+    def pause(self):
+        """Seconds to wait before the call is sent again; None if that does not help."""
+        asked = [each.retry.delay_ms / 1000 for each in self.details if each.HasField("retry")]
+        return max(asked, default=0.2) if self.code == UNAVAILABLE else None
 
 
 class Client:
-    """A connection to one broker."""
+    """A connection to one broker, to be used in a `with`."""
 
     def __init__(self, endpoint=None):
         pool, self.services = descriptor_pool.DescriptorPool(), {}
         for file in load_protos().file:
-            pool.Add(file)
+            pool.AddSerializedFile(file.SerializeToString())
             for name in (f"{file.package}.{service.name}" for service in file.service):
                 self.services[name] = pool.FindServiceByName(name)
-        make = message_factory.MessageFactory(pool).GetPrototype
+        make = getattr(message_factory, "GetMessageClass", None)  # since protobuf 4.22
+        make = make or message_factory.MessageFactory(pool).GetPrototype
         self.type = lambda name: make(pool.FindMessageTypeByName(name))
         self.CallHeader, self.ReplyHeader = self.type(RPC + "CallHeader"), self.type(RPC + "ReplyHeader")
         self.socket, self.ids = zmq.Context.instance().socket(zmq.DEALER), itertools.count(1)
@@ -79,8 +88,16 @@ class Client:
             for name in ("public", "secret", "server"):  # CURVE: RFC 26
                 value = keys.get(name) or sys.exit(f"error: {path} has no {name}-key")
                 setattr(self.socket, f"curve_{name}key", value.encode())
-        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED)
         self.socket.connect(self.endpoint)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.disable_monitor()
+        self.monitor.close()
+        self.socket.close()
 
     def method(self, name):
         """The descriptor of `Service/Method`, with or without the package."""
@@ -90,32 +107,67 @@ class Client:
                 return descriptor.methods_by_name[method]
         raise Failure(12, f"no method {name}; write Service/Method, such as Referential/GetWebsite")
 
-    def stream(self, name, request, timeout=30.0, credit=0):
-        """Yields the messages of a stream, or the only reply. `request` is a message or a dict."""
+    def stream(self, name, request, timeout=30.0, credit=0, request_id=None):
+        """Yields the messages of a stream, or the only reply. `request` is a message or a dict. Whoever
+        leaves the stream early cancels it. The trailers are in self.trailers afterwards."""
         service = (method := self.method(name)).containing_service.full_name
         if isinstance(request, dict):
             request = json_format.ParseDict(request, self.type(method.input_type.full_name)())
         header = self.CallHeader(method=f"/{service}/{method.name}", call_id=next(self.ids), credit=credit,
-                                     time_left_ms=int(timeout * 1000), request_id=str(uuid.uuid4()))
-        end = time.monotonic() + timeout
+                                 time_left_ms=int(timeout * 1000), request_id=request_id or str(uuid.uuid4()))
+        end, ended, self.trailers = time.monotonic() + timeout, False, {}
+        self.events()  # those of the time between calls
         self.send(1, service, header, request.SerializeToString())
-        while ready := zmq.select([self.socket, self.monitor], [], [], max(0, end - time.monotonic()))[0]:
-            if self.monitor in ready:  # ERROR in the handshake: libzmq gives up
-                raise Failure(16, f"{self.endpoint} refuses the key: not enrolled, revoked, expired, or its user is inactive")
-            reply = self.ReplyHeader.FromString((frames := self.socket.recv_multipart())[3])
-            if frames[0] != b"MDPC02" or reply.call_id != header.call_id:
-                continue  # a late reply to a call that timed out
-            if reply.code:
-                raise Failure(reply.code, reply.message)
-            if not ((final := frames[1] == b"\x03") and credit):  # the end of a stream carries no message
-                yield self.type(method.output_type.full_name).FromString(frames[4])
-            if final:
-                return
-            self.send(0x11, service, self.CallHeader(call_id=header.call_id, method=header.method, credit=1))
-        raise Failure(4, f"no reply within {timeout:g} s from {self.endpoint}: is a broker there, and does it know the key?")
+        try:
+            while not ended:
+                command, reply, *payload = self.receive(header.call_id, end)
+                if ended := command == FINAL:
+                    self.trailers = {each.key: each.value for each in reply.trailers}
+                if reply.code:
+                    raise Failure(reply.code, reply.message, reply.details, reply.trailers)
+                if not (ended and credit):  # the end of a stream carries no message
+                    yield self.type(method.output_type.full_name).FromString(payload[0])
+                if not ended:
+                    self.send(CREDIT, service, self.CallHeader(call_id=header.call_id, method=header.method, credit=1))
+        finally:
+            if not ended:
+                self.send(CANCEL, service, self.CallHeader(call_id=header.call_id, method=header.method))
 
-    def call(self, name, request, timeout=30.0):
-        return next(self.stream(name, request, timeout))
+    def receive(self, call_id, end):
+        """The next reply to a call: command, ReplyHeader, payload."""
+        while ready := zmq.select([self.socket, self.monitor], [], [], max(0, end - time.monotonic()))[0]:
+            if self.socket in ready:
+                frames = self.socket.recv_multipart()
+                reply = self.ReplyHeader.FromString(frames[3])
+                if frames[0] == b"MDPC02" and reply.call_id == call_id:
+                    return frames[1], reply, *frames[4:]
+                continue  # a late reply to a call that was given up
+            events = self.events()
+            if zmq.EVENT_HANDSHAKE_FAILED_AUTH in events:  # ERROR in the handshake: libzmq gives up
+                raise Failure(16, f"{self.endpoint} refuses the key: not enrolled, revoked, expired, or its user is inactive")
+            if zmq.EVENT_DISCONNECTED in events:  # libzmq connects again, but this reply will not come
+                raise Failure(UNAVAILABLE, f"the connection to {self.endpoint} was lost: a change may have taken effect")
+        raise Failure(4, f"no reply in time from {self.endpoint}: is a broker there, and does it know the key?")
+
+    def events(self):
+        """What happened to the connection since the last time."""
+        found = set()
+        while self.monitor.poll(0):
+            found.add(zmq.utils.monitor.recv_monitor_message(self.monitor)["event"])
+        return found
+
+    def call(self, name, request, timeout=30.0, request_id=None):
+        """The reply. While the system is UNAVAILABLE, the call is sent again, with the same request_id,
+        so that a change happens once. Give your own to go on with a change after a restart."""
+        request_id, end = request_id or str(uuid.uuid4()), time.monotonic() + timeout
+        while True:
+            try:
+                return next(self.stream(name, request, end - time.monotonic(), request_id=request_id))
+            except Failure as failure:
+                pause = failure.pause()
+                if pause is None or time.monotonic() + pause >= end:
+                    raise
+            time.sleep(pause)
 
     def send(self, command, service, header, *payload):
         self.socket.send_multipart([b"MDPC02", bytes([command]), service.encode(), header.SerializeToString(), *payload])
@@ -132,13 +184,17 @@ class Client:
 def main(arguments):
     if not arguments or arguments[0] in ("-h", "--help"):
         return print(__doc__)
-    client, command, rest = Client(), arguments[0], "".join(arguments[1:2])
+    with Client() as client:
+        return run(client, arguments[0], "".join(arguments[1:2]))
+
+
+def run(client, command, rest):
     if command == "websites":
         for website in client.websites(rest):
             print(website.code, flush=True)
     elif command == "watch":
         for health in client.stream("Health/Watch", {"service": rest}, timeout=86400, credit=1):
-            print(json_format.MessageToJson(health, indent=None, including_default_value_fields=True), flush=True)
+            print(json_format.MessageToJson(health, indent=None), flush=True)
     else:
         request = json_format.Parse(rest or "{}", client.type(client.method(command).input_type.full_name)())
         print(json_format.MessageToJson(client.call(command, request), preserving_proto_field_name=True))

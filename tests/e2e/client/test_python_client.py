@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
@@ -61,7 +62,7 @@ class PythonClient(unittest.TestCase):
 
     def test_size(self):
         with open(os.path.join(ROOT, "clients/python/sitewire.py"), encoding="utf-8") as file:
-            self.assertLess(len(file.readlines()), 155)
+            self.assertLess(len(file.readlines()), 215)
 
     def test_calls(self):
         done = self.python("Health/Check")
@@ -96,6 +97,49 @@ class PythonClient(unittest.TestCase):
                               env=self.system.env() | {"XDG_CACHE_HOME": self.system.folder, "SITEWIRE_ENDPOINT": ""},
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.stderr, "error: SITEWIRE_ENDPOINT is not set\n")
+
+    def script(self, text):
+        done = subprocess.run(["/usr/bin/python3", "-W", "error", "-c", "from sitewire import *\nwith Client() as client:\n" + textwrap.indent(text, "    ")],
+                              env=self.system.env() | {"XDG_CACHE_HOME": self.system.folder, "PYTHONPATH":
+                                                       os.path.join(ROOT, "clients/python")},
+                              capture_output=True, text=True, timeout=120, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def test_a_stream_that_is_left_is_cancelled(self):
+        """The limit of calls in flight would be reached otherwise."""
+        self.script("for _ in range(300):\n    next(client.stream('Health/Watch', {}, credit=1))\n"
+                    "client.call('Health/Check', {})")
+
+    def test_request_id(self):
+        """A change that is sent again with its request_id happens once."""
+        out = self.script("for _ in range(2):\n"
+                          "    request = {'website': {'code': 'once.com'}}\n"
+                          "    print(client.call('Referential/CreateWebsite', request, request_id='py-once').revision)")
+        self.assertEqual(out.split(), ["1", "1"])
+
+    def test_details(self):
+        out = self.script("try:\n    client.call('Referential/CreateWebsite', {'website': {'code': 'a b'}})\n"
+                          "except Failure as failure:\n"
+                          "    print(failure.code, failure.details[0].field_violation.field)")
+        self.assertEqual(out.split(), ["3", "website.code"])
+
+    def test_a_lost_connection(self):
+        """A call of a minute ends at once when the broker is killed; the next one reaches the new one."""
+        with subprocess.Popen(["/usr/bin/python3", "-u", "-c", "from sitewire import *\nclient = Client()\n"
+                               "try:\n    for _ in client.stream('Health/Watch', {}, timeout=60, credit=1):\n"
+                               "        print('watching')\n"
+                               "except Failure as failure:\n    print(failure.code)\n"
+                               "print(client.call('Health/Check', {}).status)"],
+                              env=self.system.env() | {"XDG_CACHE_HOME": self.system.folder,
+                                                       "PYTHONPATH": os.path.join(ROOT, "clients/python")},
+                              stdout=subprocess.PIPE, text=True) as child:
+            self.assertEqual(child.stdout.readline(), "watching\n")
+            self.system.kill("broker")
+            self.assertEqual(child.stdout.readline(), "14\n")
+            self.system.start_broker()
+            self.assertEqual(child.stdout.readline(), "1\n")
+        self.system.wait_ready()
 
     def test_watch(self):
         with subprocess.Popen(["/usr/bin/python3", os.path.join(ROOT, "clients/python/sitewire.py"), "watch"],
