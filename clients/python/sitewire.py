@@ -7,8 +7,9 @@ time. Runs with protobuf 3.20 and later.
     sitewire.py watch [SERVICE]    prints the health of the broker, or of a service, at every change
 
 Needs pyzmq, protobuf and, once, protoc (Debian: python3-zmq python3-protobuf protobuf-compiler).
-SITEWIRE_ENDPOINT: the broker's endpoint, or a list whose first is used. SITEWIRE_KEY: the key file
-for tcp, by default ~/.config/sitewire/key. SITEWIRE_PROTO: the folder of the .proto files."""
+SITEWIRE_ENDPOINT: endpoints of brokers, comma-separated: the first that serves is used.
+SITEWIRE_KEY: the key file for tcp, by default ~/.config/sitewire/key. SITEWIRE_PROTO: the folder of
+the .proto files."""
 import glob
 import hashlib
 import itertools
@@ -58,13 +59,12 @@ class Failure(Exception):
         self.code, self.details, self.trailers = code, list(details), {each.key: each.value for each in trailers}
 
     def pause(self):
-        """Seconds to wait before the call is sent again; None if that does not help."""
-        asked = [each.retry.delay_ms / 1000 for each in self.details if each.HasField("retry")]
-        return max(asked, default=0.2) if self.code == UNAVAILABLE else None
+        """Seconds to wait before the call is sent again."""
+        return max((each.retry.delay_ms / 1000 for each in self.details if each.HasField("retry")), default=0.2)
 
 
 class Client:
-    """A connection to one broker, to be used in a `with`."""
+    """A connection to a broker of the list, to be used in a `with`."""
 
     def __init__(self, endpoint=None):
         pool, self.services = descriptor_pool.DescriptorPool(), {}
@@ -76,9 +76,16 @@ class Client:
         make = make or message_factory.MessageFactory(pool).GetPrototype
         self.type = lambda name: make(pool.FindMessageTypeByName(name))
         self.CallHeader, self.ReplyHeader = self.type(RPC + "CallHeader"), self.type(RPC + "ReplyHeader")
-        self.socket, self.ids = zmq.Context.instance().socket(zmq.DEALER), itertools.count(1)
         endpoint = endpoint or os.environ.get("SITEWIRE_ENDPOINT") or sys.exit("error: SITEWIRE_ENDPOINT is not set")
-        self.socket.linger, self.endpoint = 0, endpoint.split(",")[0].strip()
+        self.list = [each.strip() for each in endpoint.split(",")]
+        self.endpoints, self.ids, self.socket, self.trailers = itertools.cycle(self.list), itertools.count(1), None, {}
+        self.connect()
+
+    def connect(self):
+        """Goes to the next endpoint. What was sent to the one before is lost."""
+        self.__exit__()
+        self.socket, self.endpoint = zmq.Context.instance().socket(zmq.DEALER), next(self.endpoints)
+        self.socket.linger = 0
         path = (named := os.environ.get("SITEWIRE_KEY")) or os.path.expanduser("~/.config/sitewire/key")
         if self.endpoint.startswith("tcp:") and path != "off" and (named or os.path.exists(path)):
             with open(path, encoding="ascii") as file:
@@ -88,16 +95,18 @@ class Client:
             for name in ("public", "secret", "server"):  # CURVE: RFC 26
                 value = keys.get(name) or sys.exit(f"error: {path} has no {name}-key")
                 setattr(self.socket, f"curve_{name}key", value.encode())
-        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED)
+        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                                                      zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED)
         self.socket.connect(self.endpoint)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.socket.disable_monitor()
-        self.monitor.close()
-        self.socket.close()
+        if self.socket is not None:
+            self.socket.disable_monitor()
+            self.monitor.close()
+            self.socket.close()
 
     def method(self, name):
         """The descriptor of `Service/Method`, with or without the package."""
@@ -109,15 +118,34 @@ class Client:
 
     def stream(self, name, request, timeout=30.0, credit=0, request_id=None):
         """Yields the messages of a stream, or the only reply. `request` is a message or a dict. Whoever
-        leaves the stream early cancels it. The trailers are in self.trailers afterwards."""
+        leaves the stream early cancels it. While nothing has come and a broker or service is
+        UNAVAILABLE, the call is sent again, to the next broker. It has the same request_id, so a change
+        happens once. Give your own to go on with a change after a restart."""
         service = (method := self.method(name)).containing_service.full_name
         if isinstance(request, dict):
             request = json_format.ParseDict(request, self.type(method.input_type.full_name)())
-        header = self.CallHeader(method=f"/{service}/{method.name}", call_id=next(self.ids), credit=credit,
-                                 time_left_ms=int(timeout * 1000), request_id=request_id or str(uuid.uuid4()))
-        end, ended, self.trailers = time.monotonic() + timeout, False, {}
-        self.events()  # those of the time between calls
-        self.send(1, service, header, request.SerializeToString())
+        header = self.CallHeader(method=f"/{service}/{method.name}", credit=credit, request_id=request_id or str(uuid.uuid4()),
+                                 elsewhere=len(self.list) > 1)
+        end, delivered = time.monotonic() + timeout, False
+        for attempt in itertools.count(1):
+            try:
+                for payload in self.attempt(service, header, request.SerializeToString(), end):
+                    delivered = True
+                    yield self.type(method.output_type.full_name).FromString(payload)
+                return
+            except Failure as failure:
+                pause = failure.pause() if attempt % len(self.list) == 0 else 0
+                if failure.code != UNAVAILABLE or delivered or time.monotonic() + pause >= end:
+                    raise
+            time.sleep(pause)
+            self.connect()
+
+    def attempt(self, service, header, request, end):
+        """Yields the payloads of one attempt at a call. The trailers are in self.trailers afterwards."""
+        ended, header.call_id = False, next(self.ids)
+        header.time_left_ms = max(1, int((end - time.monotonic()) * 1000))
+        self.something_happened()  # between calls: libzmq has connected again
+        self.send(1, service, header, request)
         try:
             while not ended:
                 command, reply, *payload = self.receive(header.call_id, end)
@@ -125,8 +153,8 @@ class Client:
                     self.trailers = {each.key: each.value for each in reply.trailers}
                 if reply.code:
                     raise Failure(reply.code, reply.message, reply.details, reply.trailers)
-                if not (ended and credit):  # the end of a stream carries no message
-                    yield self.type(method.output_type.full_name).FromString(payload[0])
+                if not (ended and header.credit):  # the end of a stream carries no message
+                    yield payload[0]
                 if not ended:
                     self.send(CREDIT, service, self.CallHeader(call_id=header.call_id, method=header.method, credit=1))
         finally:
@@ -141,33 +169,21 @@ class Client:
                 reply = self.ReplyHeader.FromString(frames[3])
                 if frames[0] == b"MDPC02" and reply.call_id == call_id:
                     return frames[1], reply, *frames[4:]
-                continue  # a late reply to a call that was given up
-            events = self.events()
-            if zmq.EVENT_HANDSHAKE_FAILED_AUTH in events:  # ERROR in the handshake: libzmq gives up
-                raise Failure(16, f"{self.endpoint} refuses the key: not enrolled, revoked, expired, or its user is inactive")
-            if zmq.EVENT_DISCONNECTED in events:  # libzmq connects again, but this reply will not come
-                raise Failure(UNAVAILABLE, f"the connection to {self.endpoint} was lost: a change may have taken effect")
+            elif self.something_happened():  # this reply will not come
+                raise Failure(UNAVAILABLE, f"nobody is at {self.endpoint}, or it hung up: a change may have taken effect")
         raise Failure(4, f"no reply in time from {self.endpoint}: is a broker there, and does it know the key?")
 
-    def events(self):
-        """What happened to the connection since the last time."""
-        found = set()
+    def something_happened(self):
+        """Whether the connection was lost or refused since the last time."""
+        happened = False
         while self.monitor.poll(0):
-            found.add(zmq.utils.monitor.recv_monitor_message(self.monitor)["event"])
-        return found
+            event, happened = zmq.utils.monitor.recv_monitor_message(self.monitor), True
+            if (event["event"], event["value"]) == (zmq.EVENT_HANDSHAKE_FAILED_AUTH, 400):  # ERROR: libzmq gives up
+                raise Failure(16, f"{self.endpoint} refuses the key: not enrolled, revoked, expired, or its user is inactive")
+        return happened
 
     def call(self, name, request, timeout=30.0, request_id=None):
-        """The reply. While the system is UNAVAILABLE, the call is sent again, with the same request_id,
-        so that a change happens once. Give your own to go on with a change after a restart."""
-        request_id, end = request_id or str(uuid.uuid4()), time.monotonic() + timeout
-        while True:
-            try:
-                return next(self.stream(name, request, end - time.monotonic(), request_id=request_id))
-            except Failure as failure:
-                pause = failure.pause()
-                if pause is None or time.monotonic() + pause >= end:
-                    raise
-            time.sleep(pause)
+        return next(self.stream(name, request, timeout, request_id=request_id))
 
     def send(self, command, service, header, *payload):
         self.socket.send_multipart([b"MDPC02", bytes([command]), service.encode(), header.SerializeToString(), *payload])

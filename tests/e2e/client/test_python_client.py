@@ -22,9 +22,11 @@ class PythonClient(unittest.TestCase):
     def tearDownClass(cls):
         cls.system.stop()
 
-    def python(self, *words, key=None, program="sitewire.py", stdin=""):
+    def python(self, *words, key=None, program="sitewire.py", stdin="", endpoints=None):
         """By ipc, or with a key by tcp."""
         environment = self.system.env() | {"XDG_CACHE_HOME": self.system.folder}
+        if endpoints:
+            environment |= {"SITEWIRE_ENDPOINT": endpoints}
         if key:
             environment |= {"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_KEY": key}
         return subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "clients/python", program), *words],
@@ -50,6 +52,20 @@ class PythonClient(unittest.TestCase):
             self.assertEqual(self.python("read", *target, key=key, program="secret.py").stdout, value + "\n")
         self.assertEqual(self.python("read", "DocrootEnvironment", "d/none", target[2], program="secret.py").returncode, 5)
 
+    def test_list_of_endpoints(self):
+        """The first one that serves is used; a lost service is found at the next broker."""
+        for endpoints in (f"ipc://{self.system.folder}/nobody,{self.system.ipc}", f"tcp://127.0.0.1:1, {self.system.ipc}"):
+            done = self.python("Users/WhoAmI", endpoints=endpoints)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(ADMIN, done.stdout)
+        alone = f"ipc://{self.system.folder}/alone"
+        self.system.start("alone", "sitewire-broker", "--frontend", alone, "--backend", alone + "-b", "--events", "",
+                          "--publish", "", "--caller", ADMIN)
+        self.addCleanup(self.system.kill, "alone")
+        done = self.python("Users/WhoAmI", endpoints=f"{alone},{self.system.ipc}")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.python("Users/WhoAmI", endpoints=f"{alone},{alone}").returncode, 14)
+
     def test_key(self):
         os.chmod(self.key(), 0o644)
         done = self.python("Health/Check", key=self.key())
@@ -62,7 +78,7 @@ class PythonClient(unittest.TestCase):
 
     def test_size(self):
         with open(os.path.join(ROOT, "clients/python/sitewire.py"), encoding="utf-8") as file:
-            self.assertLess(len(file.readlines()), 215)
+            self.assertLess(len(file.readlines()), 235)
 
     def test_calls(self):
         done = self.python("Health/Check")
