@@ -49,6 +49,15 @@ bool sw_compact_decode(const void *frame, size_t size, sw_compact *message)
     return !message->payload_follows || message->payload.size == 0;
 }
 
+bool sw_compact_is_request(const void *frame, size_t size, uint64_t *tag)
+{
+    const uint8_t *at = frame;
+    if (size < SW_COMPACT_PREFIX || at[2] != SW_COMPACT_VERSION || at[3] != SW_COMPACT_REQUEST)
+        return false;
+    *tag = (uint64_t)get_u32(at + 16) << 32 | get_u32(at + 20);
+    return true;
+}
+
 static uint8_t *append(uint8_t *at, sw_view view)
 {
     if (view.size > 0)

@@ -37,6 +37,9 @@ bool sw_compact_reserve(const sw_compact *message, size_t payload_size, zmq_msg_
 size_t sw_compact_size(const sw_compact *message, size_t payload_size);
 uint8_t *sw_compact_write(const sw_compact *message, uint8_t *to);
 
+/* True if the frame is, or was meant to be, a REQUEST: it may not decode, but has a tag. */
+bool sw_compact_is_request(const void *frame, size_t size, uint64_t *tag);
+
 /* Changes the tag of an encoded compact frame in place. */
 void sw_compact_set_tag(void *frame, uint64_t tag);
 

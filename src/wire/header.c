@@ -219,6 +219,17 @@ bool sw_call_header_decode(const void *from, size_t size, sw_call_header *header
     return good && sw_pb_good(&r);
 }
 
+uint64_t sw_call_header_find_id(const void *from, size_t size)
+{
+    sw_pb_reader r = sw_pb_read((sw_view){from, size < SW_HEADER_MAX ? size : SW_HEADER_MAX});
+    sw_pb_field f;
+    uint64_t call_id = 0;
+    while (call_id == 0 && sw_pb_next(&r, &f))
+        if (f.number == 2 && !sw_pb_u64(&f, &call_id))
+            call_id = 0;
+    return call_id;
+}
+
 bool sw_handover_decode(const void *from, size_t size, sw_handover *handover)
 {
     *handover = (sw_handover){0};

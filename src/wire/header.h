@@ -74,6 +74,9 @@ size_t sw_reply_header_encode(const sw_reply_header *header, uint8_t *to, size_t
  * UTF-8 or a NUL in text, more entries than the maxima, or more than SW_HEADER_MAX bytes. Whether a
  * method is well-formed or a request_id printable is not checked. */
 bool sw_call_header_decode(const void *from, size_t size, sw_call_header *header);
+/* The call_id of a header that does not decode, so that the call can be refused; 0 if the id itself
+ * cannot be read. */
+uint64_t sw_call_header_find_id(const void *from, size_t size);
 bool sw_handover_decode(const void *from, size_t size, sw_handover *handover);
 bool sw_reply_header_decode(const void *from, size_t size, sw_reply_header *header);
 

@@ -26,6 +26,11 @@ static const struct {
                                "the call's call_id is 0 or differs from that of its frame; count from 1"},
     [SW_ANSWER_BAD_METHOD] = {SW_INVALID_ARGUMENT, NOTHING,
                               "the call's method must have the form /package.Service/Method"},
+    [SW_ANSWER_BAD_REQUEST_ID] = {SW_INVALID_ARGUMENT, NOTHING,
+                                  "the call's request_id has more than 128 bytes; a UUID will do"},
+    [SW_ANSWER_BAD_FRAME] = {SW_INVALID_ARGUMENT, NOTHING,
+                             "the request is no compact message: its lengths, flags or number of frames are "
+                             "wrong"},
     [SW_ANSWER_NOT_RPC] = {SW_INVALID_ARGUMENT, NOTHING,
                            "%s is an RPC service: send two body frames, a CallHeader and the payload"},
     [SW_ANSWER_TOO_LARGE] = {SW_RESOURCE_EXHAUSTED, NOTHING,

@@ -6,6 +6,8 @@
 #include "broker/io/send.h"
 #include <string.h>
 
+#define REQUEST_ID_MAX 128 /* docs/protocol.md, section 3 */
+
 enum { PROTOCOL, COMMAND, SERVICE, BODY }; /* frames of an MDP message */
 
 static void refuse(sw_broker *broker, const sw_core_request *request, sw_answer answer)
@@ -52,20 +54,41 @@ static void compact_request(sw_broker *broker, const sw_peer *peer, sw_received 
         refuse(broker, request, SW_ANSWER_BAD_METHOD);
     else if (request->bytes > (size_t)broker->options->message_max)
         refuse(broker, request, SW_ANSWER_TOO_LARGE);
+    else if (header.request_id.size > REQUEST_ID_MAX)
+        refuse(broker, request, SW_ANSWER_BAD_REQUEST_ID);
     else
         request_in(broker, peer, request, &header, service);
 }
 
 /* Functions of this kind return NULL, or what is wrong with the message. They consume it only in
  * the first case. */
+
+/* A request is answered, however broken it is: its client waits for that. */
+static const char *refuse_broken(sw_broker *broker, sw_peer *peer, sw_received *received, sw_view frame,
+                                 const char *wrong)
+{
+    sw_body *body = &received->body;
+    sw_core_request request = {.client = peer->number, .framing = SW_FRAMING_COMPACT, .body = body};
+    if (!sw_compact_is_request(frame.data, frame.size, &request.call_id))
+        return wrong;
+    body->header = body->payload = (sw_view){0};
+    body->count = 0;
+    body->payload_frame = -1;
+    body->framing = SW_FRAMING_COMPACT;
+    sw_reader_malformed(broker, peer, wrong);
+    refuse(broker, &request, SW_ANSWER_BAD_FRAME);
+    return NULL;
+}
+
 static const char *read_compact(sw_broker *broker, sw_peer *peer, sw_received *received, sw_view frame)
 {
     sw_compact compact;
     const sw_message *message = &received->message;
     if (!sw_compact_decode(frame.data, frame.size, &compact) || compact.handover.size > 0)
-        return "a broken compact frame";
+        return refuse_broken(broker, peer, received, frame, "a broken compact frame");
     if (message->count != (compact.payload_follows ? 2 : 1))
-        return "a compact message with the wrong number of frames";
+        return refuse_broken(broker, peer, received, frame,
+                             "a compact message with the wrong number of frames");
     sw_call_header header;
     switch (compact.command) {
     case SW_COMPACT_CANCEL:
@@ -165,12 +188,17 @@ static const char *mdp_request(sw_broker *broker, sw_peer *peer, sw_received *re
     }
     sw_call_header header;
     sw_view first = sw_message_view(message, BODY);
-    bool rpc = message->count == BODY + 2 && sw_call_header_decode(first.data, first.size, &header) &&
-               header.method.size > 0 && header.method.data[0] == '/';
+    bool two = message->count == BODY + 2;
+    bool rpc = two && sw_call_header_decode(first.data, first.size, &header) && header.method.size > 0 &&
+               header.method.data[0] == '/';
+    /* The answer to a call with a broken header names the call. */
+    bool broken = !rpc && two && sw_core_is_rpc(broker->core, service);
     sw_body *body = &received->body;
     sw_core_request request = {.client = peer->number,
                                .framing = rpc ? SW_FRAMING_MDP : SW_FRAMING_PLAIN,
-                               .call_id = rpc ? header.call_id : 0,
+                               .call_id = rpc      ? header.call_id
+                                          : broken ? sw_call_header_find_id(first.data, first.size)
+                                                   : 0,
                                .service = service,
                                .body = body,
                                .bytes = sw_received_size(received)};
@@ -189,6 +217,8 @@ static const char *mdp_request(sw_broker *broker, sw_peer *peer, sw_received *re
         refuse(broker, &request, SW_ANSWER_TOO_LARGE);
     else if (rpc && sw_method_service(header.method).size == 0)
         refuse(broker, &request, SW_ANSWER_BAD_METHOD);
+    else if (rpc && header.request_id.size > REQUEST_ID_MAX)
+        refuse(broker, &request, SW_ANSWER_BAD_REQUEST_ID);
     else
         request_in(broker, peer, &request, &header, rpc ? sw_method_service(header.method) : service);
     return NULL;

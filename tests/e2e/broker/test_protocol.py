@@ -173,9 +173,36 @@ class Rpc(Base):
         self.assertEqual(client.recv()[0].code, INVALID)
         client.socket.send_multipart(compact(REQUEST, 7, b"\xff\xff\xff"))
         self.assertEqual(client.recv_compact()[:1], (7,))
+        client.send(ECHO + "/X", request_id="x" * 129)
+        reply = client.recv()[0]
+        self.assertEqual((reply.code, reply.call_id), (INVALID, client.last_id))
+        self.assertIn("request_id", reply.message)
         client.send(ECHO + "/X", call_id=9)
         client.send(ECHO + "/X", call_id=9)
         self.assertEqual(client.recv()[0].code, EXISTS)
+
+    def test_broken_headers_are_answered_to_their_call(self):
+        """A client that waits for call 77 hears of it, whatever else is wrong."""
+        self.worker = self.broker.worker()
+        self.serving()
+        client = self.broker.client()
+        good = rpc_pb2.CallHeader(method=ECHO + "/X", call_id=77)
+        no_method, no_slash = rpc_pb2.CallHeader(call_id=77), rpc_pb2.CallHeader(method="X", call_id=77)
+        many = rpc_pb2.CallHeader(call_id=77, method=ECHO + "/X", metadata=[rpc_pb2.Metadata(key="k")] * 65)
+        large = good.SerializeToString() + rpc_pb2.CallHeader(destination="x" * 20000).SerializeToString()
+        not_text = good.SerializeToString() + b"\x0a\x02\xff\xff"
+        for header in (no_method.SerializeToString(), no_slash.SerializeToString(), many.SerializeToString(), large, not_text,
+                       good.SerializeToString() + b"\x0a\x05x"):
+            for service in (ECHO, HEALTH):
+                client.socket.send_multipart([b"MDPC02", b"\x01", service.encode(), header, b""])
+                reply = client.recv()[0]
+                self.assertEqual((reply.code, reply.call_id), (INVALID, 77), (service, header[:40]))
+        header = good.SerializeToString()
+        whole = compact(REQUEST, 77, header)[0]
+        for frames in ([whole, b"too much"], compact(REQUEST, 77, header, follows=True)[:1], compact(REQUEST, 77, header, b"handover"),
+                       [whole[:12] + b"\x00\x00\x00\x08" + whole[16:]], [whole[:4] + b"\xff" * 4 + whole[8:]], [whole[:24]]):
+            client.socket.send_multipart(frames)
+            self.assertEqual(client.recv_compact()[0], 77, frames)
 
     def test_deadline(self):
         worker = self.broker.worker(capacity=1)
