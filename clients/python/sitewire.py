@@ -117,10 +117,10 @@ class Client:
         raise Failure(12, f"no method {name}; write Service/Method, such as Referential/GetWebsite")
 
     def stream(self, name, request, timeout=30.0, credit=0, request_id=None):
-        """Yields the messages of a stream, or the only reply. `request` is a message or a dict. Whoever
-        leaves the stream early cancels it. While nothing has come and a broker or service is
-        UNAVAILABLE, the call is sent again, to the next broker. It has the same request_id, so a change
-        happens once. Give your own to go on with a change after a restart."""
+        """Yields the messages of a stream, or the only reply. `request` is a message or a dict.
+        Whoever leaves the stream early cancels it. While nothing has come and a broker or service
+        is UNAVAILABLE, the call is sent again, to the next broker. It has the same request_id, so a
+        change happens once. Give your own to go on with a change after a restart."""
         service = (method := self.method(name)).containing_service.full_name
         if isinstance(request, dict):
             request = json_format.ParseDict(request, self.type(method.input_type.full_name)())
