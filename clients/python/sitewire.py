@@ -141,7 +141,7 @@ class Client:
             self.connect()
 
     def attempt(self, service, header, request, end):
-        """Yields the payloads of one attempt at a call. The trailers are in self.trailers afterwards."""
+        """Yields the payloads of one attempt at a call; self.trailers gets its trailers."""
         ended, header.call_id = False, next(self.ids)
         header.time_left_ms = max(1, int((end - time.monotonic()) * 1000))
         self.something_happened()  # between calls: libzmq has connected again

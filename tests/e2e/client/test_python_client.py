@@ -141,7 +141,7 @@ class PythonClient(unittest.TestCase):
         self.assertEqual(out.split(), ["3", "website.code"])
 
     def test_a_lost_connection(self):
-        """A stream of a minute ends when the broker is killed; the next call reaches the new one."""
+        """A stream ends when the broker is killed; the next call reaches the new one."""
         with subprocess.Popen(["/usr/bin/python3", "-u", "-c", "from sitewire import *\nclient = Client()\n"
                                "try:\n    for _ in client.stream('Health/Watch', {}, timeout=60, credit=1):\n"
                                "        print('watching')\n"
