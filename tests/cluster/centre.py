@@ -7,7 +7,7 @@ import unittest
 from multiprocessing.pool import ThreadPool
 
 import page
-from lab import Lab, now_ms, wait_for
+from lab import HOME, Lab, now_ms, wait_for
 from sitewire_test import ROOT, Key
 
 HOSTS = ("broker1", "broker2", "app1", "app2", "app3", "db1", "db2", "web1", "web2", "desk")
@@ -70,7 +70,7 @@ class Centre(Lab):
     def key(self):
         """The administrator's."""
         key = Key(None)
-        with open(self.host("desk").path("/root/.config/sitewire/key"), encoding="ascii") as file:
+        with open(self.host("desk").path(f"{HOME}/.config/sitewire/key"), encoding="ascii") as file:
             found = dict(re.findall(r'(\S+) = "(.*)"', file.read()))
         key.public, key.secret, key.server = found["public-key"], found["secret-key"], found["server-key"]
         return key

@@ -28,6 +28,7 @@ TOOLS = os.path.join(AREA, "tools")  # mounted on /usr/local/bin: programs of th
 NAMESPACES = ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
               "--mount-proc"]
 NETWORK = "10.77.0"
+HOME = "/root"
 # Folders that each host has for itself.
 OWN = ("/etc", "/run", "/var/lib", "/var/log", "/srv", "/root", "/home")
 
@@ -124,7 +125,7 @@ class Host:
         return ["nsenter", "-t", str(self.holder.pid), "--net", "--mount", "--ipc", "--uts", "--", *words]
 
     def env(self):
-        return {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
+        return {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": HOME, "LC_ALL": "C.UTF-8",
                 "NO_COLOR": "1", "SITEWIRE_LAB_AREA": AREA}
 
     def try_sh(self, script, timeout=300, **env):

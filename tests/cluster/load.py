@@ -7,7 +7,7 @@ import threading
 
 from centre import ENDPOINTS
 from deployment_checks import DeploymentChecks
-from lab import AREA, wait_for
+from lab import AREA, HOME, wait_for
 from load_test import FaultLoad
 from sitewire_test import Client, Failed, Process
 
@@ -16,7 +16,7 @@ from sitewire.deployment.v1 import deployment_pb2 as pb
 OVER = ("DONE", "FAILED", "ABORTED")
 AGAIN = (4, 8, 14, 16)  # DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE, UNAUTHENTICATED: ask again
 DOCROOTS, WAITING = 4, 8
-KEY = "/root/.config/sitewire/key"  # on the desk
+KEY = f"{HOME}/.config/sitewire/key"  # on the desk
 COMMANDS = ("echo one; sleep 0.1", "seq 2000")
 numbers = itertools.count(1)
 
@@ -96,7 +96,7 @@ class Load(DeploymentChecks):
         self.centre, self.sql, self.assertEqual = test.centre, test.centre.sql, test.assertEqual
         self.name = f"load{next(numbers)}"
         desk = self.centre.host("desk")
-        env = ENDPOINTS | {"SITEWIRE_KEY": KEY, "HOME": "/root"}
+        env = ENDPOINTS | {"SITEWIRE_KEY": KEY, "HOME": HOME}
         self.writers = [FaultLoad(AREA, endpoints, f"{self.name}-{n}", slots, timeout_ms,
                                   KEY, desk.command()) for n in range(2)]
         self.watchers = [Process(AREA, f"{self.name}-watch-{n}", desk.command("sitewire", "watch", "--after", "0", "--json"),
