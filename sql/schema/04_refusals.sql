@@ -51,3 +51,8 @@ END $$;
 CREATE OR REPLACE FUNCTION users.refusal_fingerprint(r users.refusal) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
     SELECT sha256(convert_to(jsonb_build_array(r.caller, r.key, r.address, r.process, r.method, r.code, r.reason)::text, 'UTF8'))
 $$;
+
+-- What a broker reports.
+CREATE OR REPLACE FUNCTION users.record_reports(items users.refusal_report[]) RETURNS integer LANGUAGE sql SECURITY DEFINER AS $$
+    SELECT users.record_refusals(coalesce(jsonb_agg(to_jsonb(i) || '{"process": "sitewire-broker"}'), '[]')) FROM unnest(items) i
+$$;

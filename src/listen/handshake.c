@@ -16,13 +16,24 @@ const char sw_handshake_gone[] = "the peer hung up, or did not complete it in ti
 
 static const char not_zmtp[] = "it is not a ZMTP 3 handshake, or replayed";
 
+void sw_handshake_note(const sw_inbound *session, const char *why, bool is_limit)
+{
+    sw_listener_failure *failure = &session->listener->counters.failure;
+    const uint8_t *key = session->step == SW_STEP_ASKED ? sw_inbound_key(session) : NULL;
+    if (failure->why != NULL && why == sw_handshake_gone) /* others say more */
+        return;
+    *failure = (sw_listener_failure){
+        .why = why, .is_limit = is_limit, .gave_up = why == sw_handshake_gone, .has_key = key != NULL};
+    if (key != NULL)
+        memcpy(failure->key, key, sizeof(failure->key));
+    sw_inbound_address(session, failure->address);
+}
+
 void sw_handshake_fail(sw_inbound *session, const char *why)
 {
-    sw_listener_counters *counters = &session->listener->counters;
     if (session->step < SW_STEP_UP) {
-        counters->handshakes_failed++;
-        if (counters->failure == NULL || why != sw_handshake_gone) /* others say more */
-            counters->failure = why;
+        session->listener->counters.handshakes_failed++;
+        sw_handshake_note(session, why, false);
     }
     sw_inbound_end(session);
 }
@@ -166,7 +177,7 @@ static void ask(sw_inbound *session, sw_view metadata)
             return;
         }
         listener->counters.turned_away++;
-        listener->counters.failure = "its key has too many connections (--key-connections)";
+        sw_handshake_note(session, "its key has too many connections (--key-connections)", true);
         sw_handshake_finish(session, SW_ADMISSION_LATER);
         return;
     }

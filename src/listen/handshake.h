@@ -13,6 +13,8 @@ void sw_handshake_work(sw_inbound *session);
 void sw_handshake_finish(sw_inbound *session, sw_admission admission);
 /* Why a handshake ended that the peer gave up. */
 extern const char sw_handshake_gone[];
+/* Keeps why a connection does not come in, for the log. */
+void sw_handshake_note(const sw_inbound *session, const char *why, bool is_limit);
 /* Ends it, and the connection; `why` has static storage. */
 void sw_handshake_fail(sw_inbound *session, const char *why);
 

@@ -68,9 +68,9 @@ const sw_listener_counters *sw_listener_get_counters(const sw_listener *listener
     return &listener->counters;
 }
 
-const char *sw_listener_take_failure(sw_listener *listener)
+bool sw_listener_take_failure(sw_listener *listener, sw_listener_failure *failure)
 {
-    const char *failure = listener->counters.failure;
-    listener->counters.failure = NULL;
-    return failure;
+    *failure = listener->counters.failure;
+    listener->counters.failure.why = NULL;
+    return failure->why != NULL;
 }

@@ -5,6 +5,7 @@
 #include "listen/bind.h"
 #include "listen/limits.h"
 #include "listen/metadata.h"
+#include "listen/network.h"
 #include "wire/frame.h"
 
 typedef struct sw_listener sw_listener;
@@ -45,17 +46,27 @@ typedef struct sw_listener_options {
     int64_t silence_ms;     /* a peer that is silent for so long is lost */
 } sw_listener_options;
 
+/* Why a connection did not come in, and whose it was. */
+typedef struct sw_listener_failure {
+    const char *why;
+    bool is_limit; /* a bound of connections was reached */
+    bool gave_up;  /* it hung up, or was too slow */
+    bool has_key;  /* it had proved its key */
+    uint8_t key[32];
+    char address[SW_ADDRESS_TEXT_SIZE]; /* with the port; "" on ipc */
+} sw_listener_failure;
+
 /* For Stats and the log. */
 typedef struct sw_listener_counters {
     uint64_t handshakes_failed;
-    uint64_t refused;     /* by the owner */
-    uint64_t turned_away; /* over a bound of connections */
-    const char *failure;  /* why a handshake failed last; NULL since sw_listener_take_failure */
+    uint64_t refused;            /* by the owner */
+    uint64_t turned_away;        /* over a bound of connections */
+    sw_listener_failure failure; /* the last one; `why` is NULL since sw_listener_take_failure */
 } sw_listener_counters;
 
 const sw_listener_counters *sw_listener_get_counters(const sw_listener *listener);
-/* The reason of the last failure since the last call; NULL: there was none. */
-const char *sw_listener_take_failure(sw_listener *listener);
+/* The last failure since the last call; false: there was none. */
+bool sw_listener_take_failure(sw_listener *listener, sw_listener_failure *failure);
 
 typedef enum {
     SW_ARRIVAL_NONE,

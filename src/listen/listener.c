@@ -164,6 +164,7 @@ static void turn_away(sw_inbound *session, const char *why)
 {
     session->listener->counters.turned_away++;
     sw_handshake_fail(session, why);
+    session->listener->counters.failure.is_limit = true;
 }
 
 /* When there are too many connections, or too many unfinished handshakes, the oldest one that is
@@ -232,7 +233,8 @@ static bool hang_up(sw_listeners *all, int listening)
 static void on_exhaustion(const sw_endpoint_socket *socket)
 {
     sw_listeners *all = socket->listener->all;
-    socket->listener->counters.failure = "no descriptor was left for it (ulimit -n, LimitNOFILE)";
+    socket->listener->counters.failure = (sw_listener_failure){
+        .why = "no descriptor was left for it (ulimit -n, LimitNOFILE)", .is_limit = true};
     socket->listener->counters.turned_away++;
     if (hang_up(all, socket->fd))
         return;

@@ -89,7 +89,7 @@ typedef struct state {
     sw_vault *vault;
     sw_timer *patience;
     sw_slow_log slow;
-    sw_refusal_book *refusals;
+    sw_refusals_writer *refusals;
     sw_key_file key; /* as it was read last */
     bool serving, ready, registered;
     bool checking;    /* --check-config: nothing is served */
@@ -281,9 +281,9 @@ static sw_code open_refusals(state *p, sw_error *error)
     p->refusals = calloc(1, sizeof(*p->refusals));
     if (p->refusals == NULL)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    sw_server_add_counter(p->server, "refused_calls", &p->refusals->total);
-    return sw_refusal_book_open(p->refusals, p->service->program, sw_server_dispatch(p->server), p->store,
-                                error);
+    sw_server_add_counter(p->server, "refused_calls", &p->refusals->book.total);
+    return sw_refusals_writer_open(p->refusals, p->service->program, sw_server_dispatch(p->server), p->store,
+                                   error);
 }
 
 static sw_code open_periodic(state *p, sw_error *error)

@@ -16,6 +16,7 @@ extern const unsigned char sw_sql_enroll_key[];
 extern const unsigned char sw_sql_enroll_key_lookup[];
 extern const unsigned char sw_sql_invite_key[];
 extern const unsigned char sw_sql_offboard[];
+extern const unsigned char sw_sql_record_refusals[];
 
 #define RESOURCE(message_, plural_, table_, keys, ...)                                                       \
     {                                                                                                        \
@@ -54,6 +55,7 @@ static const sw_query queries[] = {
           .middle = sw_enrolment_check),
     QUERY("InviteKey", invite_key, .requires = SW_REQUIRES_OPEN, .writes = true),
     QUERY("Offboard", offboard, .writes = true),
+    QUERY("RecordRefusals", record_refusals, .writes = true, .requires = SW_REQUIRES_INTERNAL),
     {0}};
 
 const sw_service sw_service_user = {

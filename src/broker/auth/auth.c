@@ -129,6 +129,16 @@ static sw_answer judge_identity(sw_identity *identity, sw_view service, access r
     }
 }
 
+static void note_call(sw_auth *auth, const sw_caller *caller, sw_view service, sw_answer answer)
+{
+    bool refused = answer == SW_ANSWER_REFUSED;
+    sw_view otherwise = answer == SW_ANSWER_NOT_ADMIN ? SW_VIEW("only admins may call this")
+                                                      : SW_VIEW("the caller has no access right yet");
+    sw_refusals_call(&auth->refusals, caller->identity, service,
+                     refused ? SW_UNAUTHENTICATED : SW_PERMISSION_DENIED,
+                     refused ? sw_auth_reason(auth, caller, answer, otherwise) : otherwise);
+}
+
 sw_answer sw_auth_judge(sw_auth *auth, const sw_caller *caller, sw_view service, sw_view target,
                         int64_t now_us)
 {
@@ -141,6 +151,8 @@ sw_answer sw_auth_judge(sw_auth *auth, const sw_caller *caller, sw_view service,
                            ? SW_ANSWER_REFUSED
                            : judge_identity(caller->identity, service, required, now_us);
     auth->calls_refused += answer != SW_ANSWER_NONE;
+    if (answer == SW_ANSWER_REFUSED || answer == SW_ANSWER_NOT_ADMIN || answer == SW_ANSWER_NO_PROFILE)
+        note_call(auth, caller, service, answer);
     return answer;
 }
 
@@ -227,7 +239,7 @@ bool sw_auth_may_publish(sw_auth *auth, const sw_caller *publisher, const char *
     if (sw_offers_judge_package(&auth->offers, publisher, names, package, &error) == SW_OK)
         return true;
     name_of(publisher, who);
-    sw_refusals_event(who, error.message);
+    sw_refusals_event(&auth->refusals, who, error.message);
     return false;
 }
 
@@ -246,14 +258,12 @@ static void decided(void *context, sw_identity *identity)
     sw_auth *auth = context;
     sw_verdict verdict = identity->verdict;
     bool changed = identity->logged != verdict && verdict != SW_VERDICT_NONE;
-    if (changed && verdict == SW_VERDICT_REFUSED)
-        sw_refusals_connection(&auth->refusals, "caller refused", sw_view_of(identity->name), "",
-                               identity->reason);
+    unsigned refused = sw_waiters_release(identity, auth->now_us);
+    if (verdict == SW_VERDICT_REFUSED)
+        sw_refusals_identity(&auth->refusals, identity, changed, refused);
     else if (changed)
         sw_refusals_accepted(identity);
     identity->logged = verdict;
-    unsigned refused = sw_waiters_release(identity, auth->now_us);
-    auth->refusals.connections += refused - (changed && refused > 0); /* one is counted with its log line */
     auth->owner.changed(auth->owner.context, identity);
 }
 
@@ -292,6 +302,13 @@ static void check_identities(sw_auth *auth)
     }
 }
 
+/* Whether there is something to report, and the user service is there. */
+static bool may_report(const sw_auth *auth)
+{
+    return auth->refusals.book.count > 0 && auth->report.call_id == 0 &&
+           sw_core_is_serving(auth->core, SW_VIEW(USERS));
+}
+
 void sw_auth_idle(sw_auth *auth, int64_t now_us)
 {
     bool changed = auth->epoch != sw_core_epoch(auth->core);
@@ -303,24 +320,29 @@ void sw_auth_idle(sw_auth *auth, int64_t now_us)
         check_identities(auth);
     }
     sw_user_query_start(&auth->query, now_us);
+    if (may_report(auth))
+        sw_refusal_report_start(&auth->report, &auth->refusals.book, now_us, call, auth);
     auth->known = auth->identities.slab.used;
 }
 
 int64_t sw_auth_next_us(const sw_auth *auth)
 {
-    return auth->identities.slab.used == 0 ? SW_NEVER : auth->check_us;
+    int64_t next_us = auth->identities.slab.used == 0 ? SW_NEVER : auth->check_us;
+    return may_report(auth) && auth->report.due_us < next_us ? auth->report.due_us : next_us;
 }
 
 void sw_auth_reply(sw_auth *auth, uint64_t call_id, sw_view header, sw_view payload, int64_t now_us)
 {
     auth->now_us = now_us;
-    sw_user_query_reply(&auth->query, call_id, header, payload, now_us);
+    if (!sw_refusal_report_end(&auth->report, call_id))
+        sw_user_query_reply(&auth->query, call_id, header, payload, now_us);
 }
 
 void sw_auth_failed(sw_auth *auth, uint64_t call_id, int64_t now_us)
 {
     auth->now_us = now_us;
-    sw_user_query_failed(&auth->query, call_id, now_us);
+    if (!sw_refusal_report_end(&auth->report, call_id))
+        sw_user_query_failed(&auth->query, call_id, now_us);
 }
 
 /* --- life --- */

@@ -8,6 +8,7 @@
 #include "broker/auth/caller.h"
 #include "broker/auth/local_users.h"
 #include "broker/auth/offers.h"
+#include "broker/auth/refusal_report.h"
 #include "broker/auth/refusals.h"
 #include "broker/auth/user_query.h"
 #include "broker/options.h"
@@ -35,6 +36,7 @@ typedef struct sw_auth {
     sw_local_users local_users;
     sw_identities identities;
     sw_refusals refusals;
+    sw_refusal_report report;
     sw_offers offers;
     sw_user_query query;
     sw_cert_store *services; /* the keys that may serve; NULL: none */

@@ -5,6 +5,7 @@
 #define SW_BROKER_IDENTITY_H
 
 #include "base/slab.h"
+#include "listen/network.h"
 #include "wire/header.h"
 #include <sitewire/status.h>
 
@@ -50,7 +51,8 @@ typedef struct sw_identity {
     size_t project_count, projects_size;
     uint64_t heard_event; /* the last event that subscribers.c judged for it, and the judgement: */
     bool may_hear;
-    struct sw_waiter *waiting; /* handshakes that wait for the verdict */
+    struct sw_waiter *waiting;          /* handshakes that wait for the verdict */
+    char address[SW_ADDRESS_TEXT_SIZE]; /* from where it last asked to come in; "" on ipc */
     char name[SW_USER_MAX + 1];
     char user[SW_USER_MAX + 1];
     char reason[SW_REASON_MAX + 1];

@@ -1,7 +1,6 @@
 /* Subscriptions, and who hears what (subscribers.h). */
 #include "broker/auth/subscribers.h"
 
-#include "base/log.h"
 #include "listen/listener.h"
 #include "net/keyfile.h"
 #include <stdlib.h>
@@ -68,8 +67,10 @@ sw_admission sw_subscribers_admit(sw_subscribers *all, sw_inbound *session, int6
         sw_key_to_text(sw_inbound_key(session), key);
     sw_admission admission = sw_auth_admit_subscriber(all->auth, &subscriber->waiter, sw_view_of(key),
                                                       sw_inbound_uid(session), &identity, now_us);
-    if (identity != NULL)
+    if (identity != NULL) {
+        sw_inbound_address(session, identity->address);
         join_identity(subscriber, identity);
+    }
     if (admission == SW_ADMISSION_GOOD)
         settle(subscriber);
     return admission;
@@ -182,13 +183,13 @@ static void subscribe(sw_subscribers *all, sw_subscriber *subscriber, sw_view to
     uint32_t count = subscriber->topics.count;
     size_t bytes = subscriber->topics.bytes;
     if (!has_room(all, subscriber, topic.size) || !sw_topics_add(&all->topics, &subscriber->topics, topic)) {
-        sw_log_limited(SW_LOG_WARNING, "too many subscriptions", "user", subscriber->identity->user, NULL);
+        sw_refusals_too_many(&all->auth->refusals, subscriber->identity);
         cut(all, subscriber);
         return;
     }
     count_in_quota(subscriber, count, bytes);
     if (!names_something(subscriber->identity, topic))
-        sw_refusals_subscription(subscriber->identity, topic);
+        sw_refusals_subscription(&all->auth->refusals, subscriber->identity, topic);
 }
 
 static void unsubscribe(sw_subscribers *all, sw_subscriber *subscriber, sw_view topic)

@@ -28,6 +28,8 @@ sw_admission sw_rounds_admit(void *context, sw_inbound *session)
                                                              sw_inbound_address(session, address))
                                      : SW_ADMISSION_GOOD;
     sw_admission admission = sw_auth_admit(&broker->auth, &peer->caller, broker->now_us);
+    if (peer->caller.identity != NULL)
+        sw_inbound_address(session, peer->caller.identity->address);
     if (sw_auth_is_stranger(&broker->auth, &peer->caller))
         sw_inbound_set_message_max(session, STRANGER_MAX);
     return admission;
@@ -76,13 +78,15 @@ static void look_at(sw_broker *broker, const char *name, sw_listener *listener)
     const sw_listener_counters *counters = sw_listener_get_counters(listener);
     broker->handshakes_failed += counters->handshakes_failed;
     broker->connections_turned_away += counters->turned_away;
-    if (counters->failure == NULL)
+    sw_listener_failure failure;
+    if (!sw_listener_take_failure(listener, &failure))
         return;
+    sw_refusals_handshake(&broker->auth.refusals, &failure);
     char count[24];
     uint64_t failed = broker->handshakes_failed + broker->connections_turned_away;
     snprintf(count, sizeof(count), "%llu", (unsigned long long)failed);
-    sw_log_limited(SW_LOG_WARNING, "handshakes failed", "side", name, "so_far", count, "reason",
-                   sw_listener_take_failure(listener), NULL);
+    sw_log_limited(SW_LOG_WARNING, "handshakes failed", "side", name, "address", failure.address, "so_far",
+                   count, "reason", failure.why, NULL);
 }
 
 static void look_at_listeners(sw_broker *broker)

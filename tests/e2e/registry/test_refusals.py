@@ -8,15 +8,22 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
 from sitewire_test import ADMIN, System, wait_for  # noqa: E402
+import zmq  # noqa: E402
 
-NOT_FOUND, PERMISSION_DENIED = 5, 7
+NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED = 5, 7, 16
 ANN = "ann@x.org"
+
+
+def word_of(endpoint, system):
+    """What the reason of a refusal at this endpoint says."""
+    return "service refused" if endpoint == system.tcp_backend else "another mechanism"
 
 
 class Refusals(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.system = System(curve=True, broker_options=("--local-users", f"{os.getuid()}={ADMIN}"))
+        cls.system = System(curve=True, broker_options=("--local-users", f"{os.getuid()}={ADMIN}", "--key-connections", "20",
+                                                        "--user-subscriptions", "10"))
         cls.system.sql(f"INSERT INTO users.\"user\" (email) VALUES ('{ANN}')")
         cls.key = cls.system.key(ANN)
         cls.system.sql(f"INSERT INTO users.key (public_key, \"user\") VALUES ($k${cls.key.public}$k$, '{ANN}'); "
@@ -26,6 +33,9 @@ class Refusals(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.system.stop()
+
+    def setUp(self):
+        self.system.sql("TRUNCATE users.refusal")  # else what others have filled up is counted on
 
     def cli(self, *words, code=0, key=None):
         env = {"SITEWIRE_ENDPOINT": self.system.tcp, "SITEWIRE_KEY": key.path} if key else {}
@@ -52,6 +62,64 @@ class Refusals(unittest.TestCase):
         self.cli("create", "user", "x@x.org", code=PERMISSION_DENIED, key=self.key)
         self.recorded("--since", "1h", process="sitewire-user", method="/sitewire.user.v1.Users/CreateUser")
         self.assertEqual(self.refusals("--since", "2999-01-01"), [])
+
+    def test_strangers(self):
+        """Those whom the broker refuses in the handshake: a key that is unknown, one that is
+        revoked, one that may not serve, and no key at all."""
+        stranger, gone = self.system.key("stranger@x.org"), self.system.enroll("gone@x.org")
+        self.cli("whoami", code=UNAUTHENTICATED, key=stranger)
+        row = self.recorded("--since", "1h", process="sitewire-broker", key=stranger.public)
+        self.assertEqual((row["code"], row["address"], row.get("caller", "")), ("UNAUTHENTICATED", "127.0.0.1", ""))
+        self.assertIn("not enrolled", row["reason"])
+        before = int(row["count"])
+        self.cli("whoami", code=UNAUTHENTICATED, key=stranger)
+        wait_for(lambda: any(r["key"] == stranger.public and int(r["count"]) > before for r in self.refusals()), "it is counted")
+        self.system.sql(f"UPDATE users.key SET revoked_at = now() WHERE public_key = '{gone.public}'")
+        self.cli("whoami", code=UNAUTHENTICATED, key=gone)
+        self.assertIn("revoked", self.recorded(process="sitewire-broker", key=gone.public)["reason"])
+        for kind, service in ((zmq.DEALER, self.system.tcp_backend), (zmq.DEALER, self.system.tcp)):
+            socket = zmq.Context.instance().socket(kind)
+            socket.linger = 0
+            if service == self.system.tcp_backend:
+                gone.use(socket)
+            socket.connect(service)
+            wait_for(lambda at=service: any(r["process"] == "sitewire-broker" and word_of(at, self.system) in r["reason"]
+                                            for r in self.refusals("--limit", "1000")), "it is recorded")
+            socket.close()
+
+    def test_calls_that_no_service_sees(self):
+        self.cli("trace", "--for", "1s", code=PERMISSION_DENIED, key=self.key)
+        row = self.recorded("--by", ANN, process="sitewire-broker", method="sitewire.rpc.v1.Trace")
+        self.assertEqual((row["code"], row["key"]), ("PERMISSION_DENIED", self.key.public))
+
+    def test_limits(self):
+        """Who comes too often, or subscribes to too much."""
+        sockets = []
+        for _ in range(30):
+            sockets.append(zmq.Context.instance().socket(zmq.DEALER))
+            sockets[-1].linger = 0
+            self.key.use(sockets[-1])
+            sockets[-1].connect(self.system.tcp)
+        row = self.recorded(process="sitewire-broker", key=self.key.public, code="RESOURCE_EXHAUSTED")
+        self.assertIn("--key-connections", row["reason"])
+        for each in sockets:
+            each.close()
+        key = self.system.enroll("much@x.org", rights=[("website:hers", "External")])
+        subscriber = zmq.Context.instance().socket(zmq.SUB)
+        subscriber.linger = 0
+        key.use(subscriber)
+        subscriber.connect(self.system.tcp_events)
+        for number in range(20):
+            subscriber.subscribe(f"deployment/state/website:hers/{number}")
+        row = self.recorded("--by", "much@x.org", code="RESOURCE_EXHAUSTED")
+        self.assertIn("too many subscriptions", row["reason"])
+        subscriber.close()
+
+    def test_only_brokers_record(self):
+        """Nobody writes what others are said to have done."""
+        for key in (None, self.key):
+            self.cli("call", "Users/RecordRefusals", '{"items": [{"caller": "x@x.org", "reason": "a lie"}]}',
+                     code=PERMISSION_DENIED, key=key)
 
     def test_admins_only(self):
         self.cli("update", "website", "hers", "name=y", code=PERMISSION_DENIED, key=self.key)

@@ -21,12 +21,28 @@ static int64_t now;
 static bool is_reachable; /* whether calls to the user service can be sent */
 static uint64_t call_id;  /* of the last one */
 static int changes, cuts;
+static uint64_t report_id;     /* of the last report of refusals; 0: none */
+static size_t reported;        /* its items */
+static char first_report[256]; /* the first one: caller, key, address, method, code and reason */
+
+static bool on_report(const sw_call_header *header, const ProtobufCMessage *message)
+{
+    const Sw__RecordRefusalsRequest *request = (const Sw__RecordRefusalsRequest *)message;
+    const Sw__RefusalReport *item = request->items[0];
+    report_id = header->call_id;
+    reported = request->n_items;
+    snprintf(first_report, sizeof(first_report), "%s|%s|%s|%s|%s|%s|%d", item->caller, item->key,
+             item->address, item->method, item->code, item->reason, (int)item->count);
+    return is_reachable;
+}
 
 static bool on_call(void *context, const sw_call_header *header, const ProtobufCMessage *request)
 {
     (void)context;
-    assert_true(sw_view_equal(header->method, SW_VIEW("/sitewire.user.v1.Users/Authenticate")));
     assert_non_null(request);
+    if (sw_view_equal(header->method, SW_VIEW("/sitewire.user.v1.Users/RecordRefusals")))
+        return on_report(header, request);
+    assert_true(sw_view_equal(header->method, SW_VIEW("/sitewire.user.v1.Users/Authenticate")));
     call_id = header->call_id;
     return is_reachable;
 }
@@ -56,6 +72,7 @@ static int open_auth(void **state)
     is_reachable = true;
     call_id = 0;
     changes = cuts = 0;
+    report_id = reported = 0;
     core = sw_core_new(&sw_core_defaults, 1, now);
     auth = calloc(1, sizeof(*auth));
     return core == NULL || auth == NULL || sw_auth_open(auth, &owner, &options, core, 1, &error) != SW_OK;
@@ -378,6 +395,51 @@ static void options_are_checked(void **state)
     }
 }
 
+/* What the broker refuses reaches the user service: at most once a second, one call at a time, and
+ * only while the service is there. */
+static void refusals_are_reported(void **state)
+{
+    (void)state;
+    char why[64];
+    sw_caller ann = local(1000), stranger = local(7);
+    sw_auth_admit(auth, &ann, now);
+    sw_auth_admit(auth, &stranger, now);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(judge(&stranger, OURS), SW_ANSWER_REFUSED);
+    sw_auth_idle(auth, now);
+    assert_int_equal(report_id, 0); /* there is no service */
+    start_user_service();
+    sw_auth_idle(auth, now);
+    assert_int_equal(reported, 1);
+    assert_string_equal(first_report,
+                        "|||" OURS "|UNAUTHENTICATED|uid 7 is not a user of this broker: see its option "
+                        "--local-users|3");
+    uint64_t before = report_id;
+    for (int i = 0; i < 100; i++) {
+        snprintf(why, sizeof(why), "reason %d", i);
+        sw_refusals_connection(&auth->refusals, "service refused", SW_VIEW("key"), "[::1]:77", why);
+    }
+    now += 2 * S;
+    sw_auth_idle(auth, now);
+    assert_int_equal(report_id, before); /* the call is running */
+    sw_auth_reply(auth, report_id, (sw_view){0}, (sw_view){0}, now);
+    sw_auth_idle(auth, now);
+    assert_true(report_id != before);
+    assert_int_equal(reported, SW_REFUSALS_MAX + 1);
+    assert_string_equal(first_report, "|key|[::1]||UNAUTHENTICATED|service refused: reason 0|1");
+    before = report_id;
+    sw_auth_failed(auth, report_id, now);
+    assert_int_equal(judge(&stranger, OURS), SW_ANSWER_REFUSED);
+    sw_auth_idle(auth, now);
+    assert_int_equal(report_id, before); /* less than a second has passed */
+    assert_true(sw_auth_next_us(auth) <= now + S);
+    now += S;
+    sw_auth_idle(auth, now);
+    assert_true(report_id != before);
+    assert_int_equal(reported, 1);
+    sw_caller_detach(&ann);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +451,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(admission_without_a_user_service, open_auth, close_auth),
         cmocka_unit_test_setup_teardown(the_user_service_fails, open_auth, close_auth),
         cmocka_unit_test_setup_teardown(the_cache, open_auth, close_auth),
+        cmocka_unit_test_setup_teardown(refusals_are_reported, open_auth, close_auth),
         cmocka_unit_test_setup_teardown(options_are_checked, open_auth, close_auth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -437,10 +437,10 @@ static void test_mismatch(void **state)
     zmq_curve_keypair(server_public, secret); /* another broker's key */
     connect_peer(&p, ZMQ_DEALER, true);
     uint64_t failed = sw_listener_get_counters(listener)->handshakes_failed;
-    const char *why = NULL; /* the first peer may have tried again */
+    sw_listener_failure failure; /* the first peer may have tried again */
     UNTIL(sw_listener_get_counters(listener)->handshakes_failed > failed &&
-          (why = sw_listener_take_failure(listener)) != NULL &&
-          strstr(why, "not encrypted for this broker's key") != NULL);
+          sw_listener_take_failure(listener, &failure) &&
+          strstr(failure.why, "not encrypted for this broker's key") != NULL);
     assert_int_equal(asked, 0);
     memcpy(server_public, ours, sizeof(ours));
     close_peer(&p);
@@ -606,6 +606,7 @@ static void test_peer_that_waits(void **state)
     (void)state;
     char bytes[64];
     allows_null = true;
+    sw_listener_failure failure;
     start(SW_SOCKET_ROUTER, true, ipc());
     allows_null = false;
     int fd = connect_raw();
@@ -615,7 +616,9 @@ static void test_peer_that_waits(void **state)
     assert_int_equal(bytes[32], 0);
     assert_int_equal(write(fd, greeting + 12, 52), 52);
     UNTIL(sw_listener_get_counters(listener)->handshakes_failed == 1);
-    assert_string_equal(sw_listener_take_failure(listener), "the peer uses another mechanism: CURVE or none");
+    assert_true(sw_listener_take_failure(listener, &failure));
+    assert_string_equal(failure.why, "the peer uses another mechanism: CURVE or none");
+    assert_false(failure.is_limit || failure.has_key);
     assert_int_equal(asked, 0);
     close(fd);
 }

@@ -1,6 +1,5 @@
 /* The refused calls of a service on their way into the database: equal ones are counted, the number
  * is bounded, and any text becomes valid JSON. */
-#include "base/error.h"
 #include "service/refusals.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,33 +12,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sw_refusal_book *book;
+static sw_refusals_writer *writer;
 
 static int make(void **state)
 {
     (void)state;
-    book = calloc(1, sizeof(*book));
-    book->process = "sitewire-test";
-    return book == NULL;
+    writer = calloc(1, sizeof(*writer));
+    assert_non_null(writer);
+    writer->process = "sitewire-test";
+    return 0;
 }
 
 static int unmake(void **state)
 {
     (void)state;
-    free(book);
+    free(writer);
     return 0;
 }
 
 static void note(const char *caller, const char *method, const char *reason)
 {
-    sw_error error = {.code = SW_PERMISSION_DENIED};
-    snprintf(error.message, sizeof(error.message), "%s", reason);
-    sw_refusal_book_note(book, sw_view_of(caller), sw_view_of("key"), sw_view_of(method), &error);
+    const sw_refusal_note it = {.caller = sw_view_of(caller),
+                                .key = SW_VIEW("key"),
+                                .method = sw_view_of(method),
+                                .reason = sw_view_of(reason),
+                                .code = SW_PERMISSION_DENIED};
+    sw_refusal_book_note(&writer->book, &it);
 }
 
 static json_t *take(void)
 {
-    const char *text = sw_refusal_book_take(book);
+    const char *text = sw_refusals_writer_take(writer);
     json_t *items = text == NULL ? NULL : json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     assert_true(text == NULL || items != NULL);
     return items;
@@ -71,7 +74,7 @@ static void test_counts(void **state)
     assert_string_equal(text_of(items, 1, "caller"), "bob");
     json_decref(items);
     assert_null(take()); /* each is taken once */
-    assert_int_equal(book->total, 3);
+    assert_int_equal(writer->book.total, 3);
 }
 
 static void test_bounds(void **state)
