@@ -69,6 +69,21 @@ BEGIN
                  FROM deployment.deployment x WHERE x.status = 'IN_PROGRESS' AND x.requester = person ORDER BY x.id;
 END $$;
 
+-- The same, if what it does is what the plan with this hash said; '': any plan. Otherwise it fails,
+-- and nothing is done.
+CREATE OR REPLACE FUNCTION users.offboard_as_planned(person text, keep_as text, expected text)
+RETURNS TABLE (action text, resource text, key text, detail text, plan_hash text) LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    steps CONSTANT jsonb := (SELECT coalesce(jsonb_agg(to_jsonb(o)), '[]') FROM users.offboard(person, keep_as) o);
+    hash CONSTANT text := encode(sha256(convert_to(jsonb_build_array(person, keep_as, steps)::text, 'UTF8')), 'hex');
+BEGIN
+    IF expected NOT IN ('', hash) THEN
+        PERFORM sitewire.fail('SW007', 'plan_hash', 'the plan has changed: read it again, then decide again');
+    END IF;
+    RETURN QUERY SELECT s.step ->> 'action', s.step ->> 'resource', s.step ->> 'key', s.step ->> 'detail', hash
+                 FROM jsonb_array_elements(steps) WITH ORDINALITY s (step, n) ORDER BY s.n;
+END $$;
+
 -- The tables of the schema `users` with this column, and an expression for their keys.
 CREATE OR REPLACE FUNCTION users.tables_with("column" text) RETURNS TABLE (name text, relation text, key text)
 LANGUAGE sql STABLE AS $$

@@ -214,7 +214,7 @@ GRANT EXECUTE ON FUNCTION referential.find(text, text, text), sitewire.registry_
 GRANT EXECUTE ON FUNCTION users.identify(text, text), users.explain(text, text, text, text), users.readable(text),
     users.who_can(text, text, text), users.reaches_everything(text, text), users.count_projects(text),
     users.count_lookup(), users.is_member(text), users.may_manage_scope(text, jsonb),
-    users.seal_changes(), users.seal_head(), users.offboard(text, text), users.record_reports(users.refusal_report[]), users.enrolment(), users.invited(text),
+    users.seal_changes(), users.seal_head(), users.offboard_as_planned(text, text, text), users.record_reports(users.refusal_report[]), users.enrolment(), users.invited(text),
     users.check_within_parent(text, timestamptz, timestamptz), users.enroll(text, text, text, timestamptz, text, bigint),
     users.invite(text, text, text, bigint), users.me(), users.has_read(text), users.may_read(text), users.may_manage(text),
     users.may_read_version(text, jsonb, text, bigint, bigint, bigint),

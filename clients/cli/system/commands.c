@@ -30,6 +30,7 @@ static const sw_flag trace_flags[] = {{"count", 'c', "N", "end after N calls, 1 
 static const sw_flag offboard_flags[] = {
     {"keep-as", 0, "E-MAIL", "rights that this person gave go on under this name (else they end)"},
     {"dry-run", 'n', NULL, "only show what would be done"},
+    {"plan", 0, "HASH", "with --yes: only if this is still the plan, as --dry-run printed it"},
     {"yes", 'y', NULL, "do not ask for confirmation"},
     {.name = NULL}};
 
@@ -129,7 +130,8 @@ const sw_command sw_system_commands[] = {
      "  abort       deployments that it requested or approved, and that have not started\n"
      "  leave       deployments that run\n"
      "\n"
-     "For admins. The user and its history stay.\n",
+     "If the plan has changed before you answer, nothing is done, and the new one is shown. For\n"
+     "admins. The user and its history stay.\n",
      "# what would it mean?\n"
      "sitewire offboard ann@example.com --dry-run\n"
      "# do it; her colleague answers for the rights that she gave\n"

@@ -4,16 +4,24 @@
 #include "cli/schema/value.h"
 #include "cli/system/commands.h"
 #include "cli/term/grid.h"
-#include <stdlib.h>
+#include <string.h>
 
-static sw_code call(sw_cli *cli, bool validate_only, json_t **reply, sw_error *error)
+static sw_code call(sw_cli *cli, bool validate_only, const char *plan_hash, json_t **reply, sw_error *error)
 {
     const char *keep_as = sw_args_value(&cli->args, "keep-as");
-    json_t *request = json_pack("{s:s,s:s,s:b}", "email", cli->args.words[0], "keep_as",
-                                keep_as != NULL ? keep_as : "", "validate_only", validate_only);
+    json_t *request =
+        json_pack("{s:s,s:s,s:b,s:s}", "email", cli->args.words[0], "keep_as", keep_as != NULL ? keep_as : "",
+                  "validate_only", validate_only, "plan_hash", plan_hash != NULL ? plan_hash : "");
     sw_code code = sw_cli_call(cli, "/sitewire.user.v1.Users/Offboard", request, NULL, reply, error);
     json_decref(request);
     return code;
+}
+
+/* Of all steps; "" if there is none. */
+static const char *hash_of(const json_t *reply)
+{
+    const json_t *first = json_array_get(json_object_get(reply, "items"), 0);
+    return first == NULL ? "" : sw_json_text(first, "plan_hash");
 }
 
 static void print_steps(const sw_cli *cli, const json_t *reply)
@@ -41,18 +49,46 @@ static void print_steps(const sw_cli *cli, const json_t *reply)
     sw_grid_destroy(&grid);
 }
 
-/* Shows the plan and asks, unless --yes or --json was given or there is no terminal. */
+static sw_code show(sw_cli *cli, json_t **plan, sw_error *error)
+{
+    sw_code code = call(cli, true, NULL, plan, error);
+    if (code != SW_OK)
+        return code;
+    print_steps(cli, *plan);
+    if (!cli->json && *hash_of(*plan) != '\0')
+        printf("plan hash: %s\n", hash_of(*plan));
+    fflush(stdout);
+    return SW_OK;
+}
+
+/* Does what the plan said that was shown. */
+static sw_code carry_out(sw_cli *cli, const json_t *plan, sw_error *error)
+{
+    json_t *reply = NULL;
+    if (*hash_of(plan) == '\0')
+        return SW_OK;
+    if (!sw_cli_confirm(cli, "do all of this?"))
+        return sw_fail(error, SW_CANCELLED, "nothing was changed");
+    sw_code code = call(cli, false, hash_of(plan), &reply, error);
+    json_decref(reply);
+    return code;
+}
+
+/* Shows the plan and asks. A plan that changed meanwhile is shown again. */
 static sw_code ask(sw_cli *cli, sw_error *error)
 {
-    json_t *plan = NULL;
-    sw_code code = call(cli, true, &plan, error);
-    if (code == SW_OK) {
-        print_steps(cli, plan);
-        fflush(stdout);
-    }
-    json_decref(plan);
-    if (code == SW_OK && !sw_args_has(&cli->args, "dry-run") && !sw_cli_confirm(cli, "do all of this?"))
-        code = sw_fail(error, SW_CANCELLED, "nothing was changed");
+    sw_code code;
+    bool again;
+    do {
+        json_t *plan = NULL;
+        code = show(cli, &plan, error);
+        if (code == SW_OK)
+            code = carry_out(cli, plan, error);
+        json_decref(plan);
+        again = code == SW_ABORTED && strcmp(error->field, "plan_hash") == 0;
+        if (again)
+            fputs("the plan has changed; this is the new one:\n", stderr);
+    } while (again);
     return code;
 }
 
@@ -64,13 +100,14 @@ sw_code sw_cmd_offboard(sw_cli *cli, sw_error *error)
     if (args->word_count != 1)
         return sw_cli_usage(cli, error, "offboard takes the e-mail address of one user");
     if (!dry_run && !silent && (!cli->err_terminal || !cli->out_terminal))
-        return sw_fail(error, SW_INVALID_ARGUMENT,
-                       "--yes is needed without a terminal; --dry-run shows the plan");
-    sw_code code = dry_run || !silent ? ask(cli, error) : SW_OK;
-    if (code != SW_OK || dry_run)
-        return code;
-    code = call(cli, false, &reply, error);
-    if (code == SW_OK && silent)
+        return sw_fail(
+            error, SW_INVALID_ARGUMENT,
+            "--yes is needed without a terminal; --dry-run shows the plan, and --plan HASH does it");
+    if (!dry_run && !silent)
+        return ask(cli, error);
+    sw_code code =
+        dry_run ? show(cli, &reply, error) : call(cli, false, sw_args_value(args, "plan"), &reply, error);
+    if (code == SW_OK && !dry_run)
         print_steps(cli, reply);
     json_decref(reply);
     return code;

@@ -6,9 +6,10 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
+from deploy_cli_test import Terminal  # noqa: E402
 from sitewire_test import ADMIN, System  # noqa: E402
 
-NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, UNAUTHENTICATED = 5, 7, 9, 16
+NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, ABORTED, UNAUTHENTICATED = 5, 7, 9, 10, 16
 ANN, BOB, CAT = "ann@x.org", "bob@x.org", "cat@x.org"
 
 
@@ -62,6 +63,37 @@ class Offboard(unittest.TestCase):
         self.assertEqual(self.steps(ANN), [])
         changes = [json.loads(line) for line in self.cli("history", "--since", "1d", "--json").splitlines()]
         self.assertEqual(len({c["call_id"] for c in changes if c["reason"] == "left"}), 1)  # one call, one transaction
+
+    def plan(self, *words):
+        """The hash of what would be done."""
+        return {json.loads(line)["plan_hash"] for line in self.cli("offboard", *words, "--dry-run", "--json").splitlines()}
+
+    def test_the_plan_is_what_is_done(self):
+        """What has changed since the plan was read is not done unseen."""
+        plan, = self.plan(ANN)
+        self.assertIn(plan, self.cli("offboard", ANN, "--dry-run"))
+        self.assertNotEqual({plan}, self.plan(ANN, "--keep-as", BOB))
+        self.cli("create", "access-right", f"website:w/{CAT}/External", user=ANN)
+        before = self.state()
+        self.assertIn("the plan has changed", self.cli("offboard", ANN, "--yes", "--plan", plan, code=ABORTED))
+        self.assertEqual(self.state(), before)
+        again, = self.plan(ANN)
+        self.assertNotEqual(again, plan)
+        self.assertIn(("end", "AccessRight", f"website:w/{CAT}/External"), self.steps(ANN, "--plan", again))
+
+    def test_a_changed_plan_is_shown_again(self):
+        screen = Terminal(self.system.env(), "offboard", ANN, columns=200)
+        screen.wait_for("do all of this?")
+        self.cli("create", "access-right", f"website:w/{CAT}/External", user=ANN)
+        before = self.state()
+        os.write(screen.fd, b"y\n")
+        screen.wait_for("the plan has changed")
+        screen.wait_for_match(r"the plan has changed(.|\n)*do all of this\?")
+        self.assertEqual(self.state(), before)
+        os.write(screen.fd, b"y\n")
+        self.assertEqual(screen.end(), 0)
+        self.assertEqual(self.system.sql(f"SELECT active FROM users.\"user\" WHERE email = '{ANN}'"), [["f"]])
+        self.assertEqual(self.system.sql("SELECT \"user\" FROM users.access_right"), [[BOB]])
 
     def test_what_she_gave_goes_on(self):
         self.cli("create", "access-right", f"website:w/{CAT}/External", user=ANN)
