@@ -1,5 +1,5 @@
-/* The folder of certificates (cert_store.h). zcertstore compares times of whole seconds, so what
- * tells us that the folder has changed is a digest of our own, and then it is loaded anew. */
+/* The folder of certificates (cert_store.h). A digest of names, sizes and times tells whether it
+ * has changed; then it is loaded anew. */
 #include "cert/cert_store.h"
 
 #include "base/error.h"
@@ -18,9 +18,10 @@
 
 struct sw_cert_store {
     char *folder;
-    uint64_t digest; /* of names, sizes and times when `certs` was loaded */
-    zcertstore_t *certs;
-    FILE *discard; /* CZMQ's own log: it would print the lines of broken files */
+    uint64_t digest; /* of names, sizes and times when `keys` was loaded */
+    uint64_t seen;   /* the digest when it was last asked whether it has changed */
+    zhash_t *keys;   /* names of services by public key */
+    FILE *discard;   /* CZMQ's own log: it would print the lines of broken files */
 };
 
 /* What is looked at for each file. */
@@ -107,18 +108,50 @@ static sw_code look(scan *s, sw_error *error)
     return code;
 }
 
+/* A key that has two certificates may offer what either names. False when out of memory. */
+static bool insert(zhash_t *keys, zcert_t *cert)
+{
+    const char *key = zcert_public_txt(cert), *more = zcert_meta(cert, "services");
+    const char *old = zhash_lookup(keys, key);
+    char *both =
+        zsys_sprintf("%s%s%s", old != NULL ? old : "", old != NULL ? " " : "", more != NULL ? more : "");
+    if (both != NULL)
+        zhash_update(keys, key, both);
+    zstr_free(&both);
+    return zhash_lookup(keys, key) != NULL;
+}
+
+/* zcertstore would end the process if a key has two files. NULL if the folder cannot be read. */
+static zhash_t *load_all(const char *path)
+{
+    char name[4096];
+    DIR *folder = opendir(path);
+    zhash_t *keys = folder != NULL ? zhash_new() : NULL;
+    if (keys != NULL)
+        zhash_autofree(keys);
+    for (struct dirent *entry; keys != NULL && (entry = readdir(folder)) != NULL;) {
+        snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+        zcert_t *cert = entry->d_name[0] == '.' ? NULL : zcert_load(name);
+        if (cert != NULL && !insert(keys, cert))
+            zhash_destroy(&keys);
+        zcert_destroy(&cert);
+    }
+    if (folder != NULL)
+        closedir(folder);
+    return keys;
+}
+
 /* Loads the certificates if they have changed. */
 static sw_code refresh(sw_cert_store *store, bool loads, sw_error *error)
 {
     scan s = {.store = store, .loads = loads};
     sw_code code = look(&s, error);
-    if (code != SW_OK || (store->certs != NULL && s.digest == store->digest))
+    if (code != SW_OK || (store->keys != NULL && s.digest == store->digest))
         return code;
-    if (store->certs != NULL)
-        zcertstore_destroy(&store->certs);
-    store->certs = zcertstore_new(store->folder);
+    zhash_destroy(&store->keys);
+    store->keys = load_all(store->folder);
     store->digest = s.digest;
-    return store->certs != NULL ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for certificates");
+    return store->keys != NULL ? SW_OK : sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for certificates");
 }
 
 sw_code sw_cert_store_new(const char *folder, sw_cert_store **store, sw_error *error)
@@ -141,8 +174,7 @@ void sw_cert_store_destroy(sw_cert_store **store)
     sw_cert_store *s = *store;
     if (s == NULL)
         return;
-    if (s->certs != NULL)
-        zcertstore_destroy(&s->certs);
+    zhash_destroy(&s->keys);
     if (s->discard != NULL) {
         zsys_set_logstream(stderr);
         fclose(s->discard);
@@ -155,14 +187,21 @@ void sw_cert_store_destroy(sw_cert_store **store)
 sw_code sw_cert_store_find(sw_cert_store *store, const char *public_key, sw_error *error)
 {
     sw_code code = refresh(store, false, error);
-    if (code == SW_OK && zcertstore_lookup(store->certs, public_key) == NULL)
+    if (code == SW_OK && zhash_lookup(store->keys, public_key) == NULL)
         code = sw_fail(error, SW_NOT_FOUND, "no certificate in %s has this key", store->folder);
     return code;
 }
 
+bool sw_cert_store_changed(sw_cert_store *store)
+{
+    if (refresh(store, false, NULL) != SW_OK || store->digest == store->seen)
+        return false;
+    store->seen = store->digest;
+    return true;
+}
+
 const char *sw_cert_store_services(sw_cert_store *store, const char *public_key)
 {
-    zcert_t *cert = store->certs != NULL ? zcertstore_lookup(store->certs, public_key) : NULL;
-    const char *names = cert != NULL ? zcert_meta(cert, "services") : NULL;
+    const char *names = store->keys != NULL ? zhash_lookup(store->keys, public_key) : NULL;
     return names != NULL ? names : "";
 }

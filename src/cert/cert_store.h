@@ -1,5 +1,5 @@
-/* A folder of public certificates: the keys that may serve, and which services. By CZMQ's
- * zcertstore. Used by the broker. A certificate that is added, replaced or removed counts at the
+/* A folder of public certificates: the keys that may serve, and which services. Read by CZMQ's
+ * zcert. Used by the broker. A certificate that is added, replaced or removed counts at the
  * next look-up. One thread. */
 #ifndef SW_CERT_CERT_STORE_H
 #define SW_CERT_CERT_STORE_H
@@ -20,6 +20,10 @@ void sw_cert_store_destroy(sw_cert_store **store);
  * others can write there by now: then no key is good. A file that is no certificate by now is
  * passed over. */
 sw_code sw_cert_store_find(sw_cert_store *store, const char *public_key, sw_error *error);
+
+/* Whether the folder has changed since the last call: then look up again whatever must still hold.
+ * True at the first call. False while the folder cannot be read: nothing is known then. */
+bool sw_cert_store_changed(sw_cert_store *store);
 
 /* The names of services in the certificate with that key, from its metadata `services`, separated
  * by spaces or commas; "" if it names none, or there is no such certificate. As of the last

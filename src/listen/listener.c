@@ -345,6 +345,13 @@ sw_listener *sw_listener_new(sw_listeners *all, const sw_listener_options *optio
     return listener;
 }
 
+void sw_listener_each(sw_listener *listener, void (*fn)(void *context, sw_inbound *session), void *context)
+{
+    for (sw_inbound *each = listener->connections; each != NULL; each = each->next)
+        if (each->step == SW_STEP_UP)
+            fn(context, each);
+}
+
 sw_code sw_listener_bind(sw_listener *listener, const char *endpoint, bool is_guarded,
                          char bound[SW_ENDPOINT_SIZE], sw_error *error)
 {

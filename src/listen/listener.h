@@ -38,6 +38,8 @@ uint32_t sw_listeners_count(const sw_listeners *all);
  * destroyed with `all`. NULL when out of memory. */
 sw_listener *sw_listener_new(sw_listeners *all, const sw_listener_options *options,
                              const sw_listener_owner *owner);
+/* Calls fn for each connection whose handshake is done. It may end the connection. */
+void sw_listener_each(sw_listener *listener, void (*fn)(void *context, sw_inbound *session), void *context);
 /* Listens at an endpoint; as sw_listen_at. */
 sw_code sw_listener_bind(sw_listener *listener, const char *endpoint, bool is_guarded,
                          char bound[SW_ENDPOINT_SIZE], sw_error *error);

@@ -42,6 +42,17 @@ void sw_connection_refused(sw_connection *connection, sw_view reason)
         r->on_event(r->context, "registration refused by broker", connection->endpoint, text);
 }
 
+void sw_registration_refresh(sw_registration *r)
+{
+    char before[SW_KEY_SIZE];
+    if (r->key == NULL)
+        return;
+    memcpy(before, r->key->secret_key, SW_KEY_SIZE);
+    if (sw_key_file_refresh(r->key_file, r->key) && strcmp(before, r->key->secret_key) != 0)
+        r->key_version++;
+    explicit_bzero(before, sizeof(before));
+}
+
 static void close_socket(sw_connection *connection, int linger_ms)
 {
     sw_connection_forget_kept(connection);
@@ -141,7 +152,7 @@ void sw_connection_watch(sw_connection *connection)
 
 static sw_code open_dealer(sw_connection *connection, const char *endpoint, sw_error *error)
 {
-    const sw_registration *r = connection->registration;
+    sw_registration *r = connection->registration;
     sw_dealer_options options = {.context = r->zmq,
                                  .key = r->key,
                                  .server = &connection->server,
@@ -152,8 +163,8 @@ static sw_code open_dealer(sw_connection *connection, const char *endpoint, sw_e
                                  .connect_ms = CONNECT_MS,
                                  .ipv6_names = true};
     connection->complained = connection->overrun = connection->is_late = false;
-    if (r->key != NULL)
-        sw_key_file_refresh(r->key_file, r->key);
+    sw_registration_refresh(r);
+    connection->key_version = r->key_version;
     connection->dealer = sw_dealer_open(endpoint, &options);
     if (connection->dealer == NULL) {
         bool is_wrong = zmq_errno() != EMFILE && zmq_errno() != ENFILE && zmq_errno() != ENOMEM;
@@ -191,9 +202,21 @@ sw_code sw_connection_open(sw_connection *connection, sw_error *error)
                : sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory to look up %s", connection->endpoint);
 }
 
+/* It has finished its calls, or the broker is gone. Its successor frees it. */
+static void end_retired(sw_connection *connection)
+{
+    close_socket(connection, 0);
+    sw_timer_stop(connection->timer);
+    sw_dispatch_abandon(connection->registration->dispatch, &connection->transport);
+}
+
 void sw_connection_lost(sw_connection *connection)
 {
     sw_registration *r = connection->registration;
+    if (connection->is_retired) {
+        end_retired(connection);
+        return;
+    }
     close_socket(connection, 0);
     sw_timer_stop(connection->timer);
     r->brokers_lost++;
@@ -223,6 +246,8 @@ static void on_timer(void *context)
         fail_attempt(connection, SW_ZMTP_UNREACHABLE);
         return;
     }
+    if (connection->dealer == NULL && connection->is_retired)
+        return;
     if (connection->dealer == NULL) {
         if (sw_connection_open(connection, NULL) != SW_OK) /* no descriptors left: tries later */
             sw_timer_start(connection->timer, sw_now_ms() + BACKOFF_MAX_MS);
@@ -267,6 +292,7 @@ void sw_connection_destroy(sw_connection **connection)
 {
     if (*connection == NULL)
         return;
+    sw_connection_destroy(&(*connection)->before);
     close_socket(*connection, 0);
     sw_timer_destroy(&(*connection)->timer);
     free((*connection)->endpoint);
@@ -274,10 +300,42 @@ void sw_connection_destroy(sw_connection **connection)
     *connection = NULL;
 }
 
+/* --- Another key --- */
+
+/* NULL if it cannot be opened now. */
+static sw_connection *open_successor(const sw_connection *connection)
+{
+    sw_connection *made = sw_connection_new(connection->registration, connection->endpoint);
+    if (made != NULL && sw_connection_open(made, NULL) != SW_OK)
+        sw_connection_destroy(&made);
+    return made;
+}
+
+void sw_connection_renew(sw_connection **connection)
+{
+    sw_connection *old = *connection, *made;
+    if (old->before != NULL && old->before->dealer == NULL)
+        sw_connection_destroy(&old->before);
+    if (!old->up || old->before != NULL || old->key_version == old->registration->key_version ||
+        old->registration->draining || (made = open_successor(old)) == NULL)
+        return;
+    made->before = old;
+    old->is_retired = true;
+    *connection = made;
+}
+
+bool sw_connection_is_registered(const sw_connection *connection)
+{
+    return (connection->up && !connection->ready_due) ||
+           (connection->before != NULL && connection->before->up);
+}
+
 /* --- The end --- */
 
 void sw_connection_drain(sw_connection *connection)
 {
+    if (connection->before != NULL && connection->before->up && !connection->up)
+        sw_connection_drain(connection->before);
     if (!connection->up) {
         close_socket(connection, 0);
         sw_timer_stop(connection->timer);
@@ -291,6 +349,8 @@ void sw_connection_drain(sw_connection *connection)
  * arrives: the first may have crossed the READY, and the second was sent an interval later. */
 bool sw_connection_is_drained(const sw_connection *connection)
 {
+    if (connection->before != NULL && !sw_connection_is_drained(connection->before))
+        return false;
     if (connection->dealer == NULL)
         return true;
     bool waited = connection->heartbeats >= 2 && sw_now_ms() >= connection->grace_ms;
@@ -300,6 +360,8 @@ bool sw_connection_is_drained(const sw_connection *connection)
 
 void sw_connection_leave(sw_connection *connection)
 {
+    if (connection->before != NULL)
+        sw_connection_leave(connection->before);
     if (connection->dealer == NULL)
         return;
     sw_connection_send_batch(connection);

@@ -21,6 +21,7 @@ typedef struct sw_registration {
     const char *instance, *version;
     sw_key_file *key;     /* NULL: nothing is encrypted */
     const char *key_file; /* where it is from: each connection reads it again */
+    uint64_t key_version; /* counts the key pairs that were read */
     uint32_t capacity;
     int64_t heartbeat_ms;
     bool reserve; /* gets calls only while a service has no other worker */
@@ -55,11 +56,14 @@ struct sw_connection {
     bool hung_up;        /* it was reported that the broker hangs up */
     bool refused;        /* the broker refuses the registration */
     sw_server_choice server;
-    bool overrun;        /* a reply was lost: the next tick ends the connection */
-    bool complained;     /* a malformed message of this connection was reported */
-    bool dismissed;      /* while draining: the broker has no more calls for us */
-    unsigned heartbeats; /* since the drain began */
-    int64_t grace_ms;    /* while draining: stays connected until then, unless dismissed */
+    uint64_t key_version;  /* of the key that it uses */
+    sw_connection *before; /* finishes calls with the key before; NULL: none */
+    bool is_retired;       /* it is the `before` of another one */
+    bool overrun;          /* a reply was lost: the next tick ends the connection */
+    bool complained;       /* a malformed message of this connection was reported */
+    bool dismissed;        /* while draining: the broker has no more calls for us */
+    unsigned heartbeats;   /* since the drain began */
+    int64_t grace_ms;      /* while draining: stays connected until then, unless dismissed */
     sw_kept *kept_first, *kept_last;
     size_t kept_bytes;
     sw_batch batch; /* compact replies, sent at the end of the round */
@@ -71,6 +75,13 @@ sw_connection *sw_connection_new(sw_registration *registration, const char *endp
 void sw_connection_destroy(sw_connection **connection);
 /* INVALID_ARGUMENT for an endpoint that ZeroMQ does not accept. */
 sw_code sw_connection_open(sw_connection *connection, sw_error *error);
+/* Once a second: if the key was replaced, puts a connection with the new key in the place of this
+ * one, which goes on until the new one is registered, and finishes its calls. */
+void sw_connection_renew(sw_connection **connection);
+/* Whether it, or the one before it, is connected and registered. */
+bool sw_connection_is_registered(const sw_connection *connection);
+/* Reads the key file again. */
+void sw_registration_refresh(sw_registration *registration);
 /* The broker is gone: cancels its calls, and opens a new socket after the backoff. */
 void sw_connection_lost(sw_connection *connection);
 /* Reports why the broker refuses the registration. */

@@ -82,7 +82,7 @@ static bool on_disconnect(sw_connection *connection, const sw_message *message)
 {
     if (message->count == 3)
         sw_connection_refused(connection, sw_message_view(message, 2));
-    if (connection->registration->draining)
+    if (connection->registration->draining && !connection->is_retired)
         connection->dismissed = true;
     else
         sw_connection_lost(connection);
@@ -241,8 +241,9 @@ static bool add_head(sw_message *message, uint8_t command)
 }
 
 /* READY names the first service, and its hello all of them. */
-static bool add_hello(const sw_registration *r, sw_message *message)
+static bool add_hello(const sw_connection *connection, sw_message *message)
 {
+    const sw_registration *r = connection->registration;
     const char *const *services;
     Sw__WorkerHello hello = SW__WORKER_HELLO__INIT;
     Sw__Database database;
@@ -256,6 +257,7 @@ static bool add_hello(const sw_registration *r, sw_message *message)
     hello.reserve = r->reserve;
     sw_worker_database_fill(&r->database, &database);
     hello.database = r->database.system == 0 ? NULL : &database;
+    hello.has_succeeds = hello.succeeds = connection->before != NULL && connection->before->up;
     zmq_msg_t frame;
     if (!sw_message_add(message, services[0], strlen(services[0])) ||
         zmq_msg_init_size(&frame, sw__worker_hello__get_packed_size(&hello)) != 0)
@@ -270,7 +272,7 @@ void sw_connection_command(sw_connection *connection, uint8_t command)
 {
     sw_message message;
     bool is_ready = command == SW_MDP_WORKER_READY;
-    bool good = add_head(&message, command) && (!is_ready || add_hello(connection->registration, &message));
+    bool good = add_head(&message, command) && (!is_ready || add_hello(connection, &message));
     if (is_ready)
         connection->ready_due = !good;
     if (good)

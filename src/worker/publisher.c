@@ -26,6 +26,7 @@ struct sw_publisher {
     char *endpoint;
     sw_broker_name name; /* while it is looked up */
     sw_server_choice server;
+    uint64_t key_version; /* of the key that it uses */
     void *socket, *monitor;
     sw_timer *timer; /* opens a new socket */
 };
@@ -80,9 +81,9 @@ static bool set_int(void *socket, int option, int value)
 
 static sw_code open_socket(sw_publisher *publisher, const char *endpoint, sw_error *error)
 {
-    const sw_registration *r = publisher->registration;
-    if (r->key != NULL)
-        sw_key_file_refresh(r->key_file, r->key);
+    sw_registration *r = publisher->registration;
+    sw_registration_refresh(r);
+    publisher->key_version = r->key_version;
     void *socket = publisher->socket = zmq_socket(r->zmq, ZMQ_PUB);
     bool good =
         socket != NULL && set_int(socket, ZMQ_LINGER, LINGER_MS) && set_int(socket, ZMQ_IPV6, 1) &&
@@ -125,6 +126,15 @@ static void on_timer(void *context)
     sw_publisher *publisher = context;
     if (!publisher->registration->draining && sw_publisher_open(publisher, NULL) != SW_OK)
         sw_timer_start(publisher->timer, sw_now_ms() + AGAIN_MS);
+}
+
+void sw_publisher_renew(sw_publisher *publisher)
+{
+    const sw_registration *r = publisher->registration;
+    if (publisher->socket == NULL || publisher->key_version == r->key_version || r->draining)
+        return;
+    close_socket(publisher);
+    on_timer(publisher);
 }
 
 void sw_publisher_send(sw_publisher *publisher, sw_message *message)

@@ -9,6 +9,8 @@ typedef struct sw_publisher sw_publisher;
 
 /* Does not connect yet. The endpoint is copied. NULL when out of memory. */
 sw_publisher *sw_publisher_new(sw_registration *registration, const char *endpoint);
+/* Connects again if the key was replaced; a watch reads what is missed meanwhile. */
+void sw_publisher_renew(sw_publisher *publisher);
 void sw_publisher_destroy(sw_publisher **publisher);
 /* INVALID_ARGUMENT for an endpoint that ZeroMQ does not accept. */
 sw_code sw_publisher_open(sw_publisher *publisher, sw_error *error);

@@ -37,6 +37,8 @@ struct sw_server {
     sw_timer *deadline_timer; /* the next deadline of a call */
     int64_t deadline_ms;      /* what it is set to */
     sw_timer *drain_timer;    /* checks whether the drain is done */
+    sw_timer *key_timer;      /* looks at the key file */
+    sw_file_stamp key_stamp;
     int64_t drain_until_ms;
     void (*stats)(void *context, sw_arena *arena, Sw__GetStatsResponse *reply);
     bool counter_missing; /* there was no memory for it */
@@ -44,6 +46,7 @@ struct sw_server {
     char reason[REASON_SIZE];
 };
 
+#define KEY_LOOK_MS   1000
 #define DRAIN_LOOK_MS 20 /* how often a draining server checks whether it is done */
 
 /* --- For the built-in services --- */
@@ -193,12 +196,27 @@ static void on_idle(void *context)
 {
     sw_server *server = context;
     for (size_t i = 0; i < server->connection_count; i++)
-        sw_connection_send_batch(server->connections[i]);
+        for (sw_connection *each = server->connections[i]; each != NULL; each = each->before)
+            sw_connection_send_batch(each);
     int64_t next = sw_dispatch_deadline_ms(server->dispatch);
     if (next >= server->deadline_ms)
         return;
     server->deadline_ms = next;
     sw_timer_start(server->deadline_timer, next);
+}
+
+/* A key that was replaced in its file is used everywhere within a second. */
+static void look_at_key(void *context)
+{
+    sw_server *server = context;
+    sw_registration *r = &server->registration;
+    if (sw_file_stamp_changed(r->key_file, &server->key_stamp))
+        sw_registration_refresh(r);
+    for (size_t i = 0; i < server->connection_count; i++)
+        sw_connection_renew(&server->connections[i]);
+    for (size_t i = 0; i < server->publisher_count; i++)
+        sw_publisher_renew(server->publishers[i]);
+    sw_timer_start(server->key_timer, sw_now_ms() + KEY_LOOK_MS);
 }
 
 static void look_at_drain(void *context)
@@ -224,6 +242,7 @@ static sw_code make(sw_server *server, const sw_server_options *options, sw_erro
     server->version = strdup(options->version == NULL ? "" : options->version);
     server->deadline_timer = sw_loop_timer(server->loop, on_deadline, server);
     server->drain_timer = sw_loop_timer(server->loop, look_at_drain, server);
+    server->key_timer = sw_loop_timer(server->loop, look_at_key, server);
     server->registration = (sw_registration){
         .loop = server->loop,
         .resolver = sw_resolver_new(server->loop),
@@ -238,8 +257,9 @@ static sw_code make(sw_server *server, const sw_server_options *options, sw_erro
         .context = options->context,
     };
     if (server->dispatch == NULL || server->instance == NULL || server->version == NULL ||
-        server->deadline_timer == NULL || server->drain_timer == NULL || server->registration.zmq == NULL ||
-        server->registration.resolver == NULL || sw_loop_idle(server->loop, on_idle, server) != SW_OK)
+        server->deadline_timer == NULL || server->drain_timer == NULL || server->key_timer == NULL ||
+        server->registration.zmq == NULL || server->registration.resolver == NULL ||
+        sw_loop_idle(server->loop, on_idle, server) != SW_OK)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "no memory for the server");
     if (server->registration.capacity > CAPACITY_MAX)
         return sw_fail(error, SW_INVALID_ARGUMENT, "capacity %u: at most %d", server->registration.capacity,
@@ -291,6 +311,7 @@ void sw_server_destroy(sw_server **server)
     sw_resolver_destroy(&s->registration.resolver);
     sw_timer_destroy(&s->deadline_timer);
     sw_timer_destroy(&s->drain_timer);
+    sw_timer_destroy(&s->key_timer);
     sw_dispatch_destroy(&s->dispatch);
     sw_builtin_destroy(&s->builtin);
     if (s->registration.zmq != NULL)
@@ -325,6 +346,8 @@ sw_code sw_server_start(sw_server *server, sw_error *error)
         code = sw_connection_open(server->connections[i], error);
     for (size_t i = 0; code == SW_OK && i < server->publisher_count; i++)
         code = sw_publisher_open(server->publishers[i], error);
+    if (code == SW_OK && server->registration.key != NULL)
+        look_at_key(server);
     return code;
 }
 
@@ -365,7 +388,7 @@ size_t sw_server_brokers(const sw_server *server)
 {
     size_t count = 0;
     for (size_t i = 0; i < server->connection_count; i++)
-        count += server->connections[i]->up && !server->connections[i]->ready_due;
+        count += sw_connection_is_registered(server->connections[i]);
     return count;
 }
 

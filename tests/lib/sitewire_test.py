@@ -360,10 +360,10 @@ class System(Programs):
         self.curve = ("--key", self.broker_key.path, "--service-keys", self.service_keys, "--backend",
                       f"{self.backend},{self.tcp_backend}")
 
-    def let_serve(self, key, services="* sitewire.*"):
+    def let_serve(self, key, services="* sitewire.*", name=None):
         """Puts the key's public certificate, as pyzmq writes it, into the folder of those who may
         serve."""
-        name = os.path.join(self.service_keys, os.urandom(4).hex())
+        name = os.path.join(self.service_keys, name or os.urandom(4).hex())
         with open(name + ".new", "w", encoding="ascii") as file:
             file.write(f'metadata\n    services = "{services}"\ncurve\n    public-key = "{key.public}"\n')
         os.rename(name + ".new", name)

@@ -130,7 +130,8 @@ typedef struct sw_core_request {
 typedef struct sw_core_hello {
     bool rpc; /* false: a plain MDP worker; only services[0] counts */
     bool compact;
-    bool local; /* the broker itself, with its own services */
+    bool local;    /* the broker itself, with its own services */
+    bool succeeds; /* another worker of the same instance hands over to it */
     sw_view instance, version;
     uint32_t capacity; /* 0: takes no new calls (draining) */
     bool reserve;      /* gets calls only while a service has no other worker */
@@ -232,6 +233,8 @@ bool sw_core_each_worker(const sw_core *core, uint32_t *at, sw_core_worker_view 
 /* The worker with that instance name, other than the worker number `but`; false if there is
  * none. */
 bool sw_core_find_instance(const sw_core *core, sw_view name, uint32_t but, sw_core_worker_view *view);
+/* The worker with that number; false if it has gone. */
+bool sw_core_find_worker(const sw_core *core, uint32_t worker, sw_core_worker_view *view);
 /* The name of a worker by its number; "" if it has gone. Valid until it goes. */
 const char *sw_core_worker_instance(const sw_core *core, uint32_t worker);
 

@@ -94,6 +94,14 @@ bool sw_core_find_instance(const sw_core *core, sw_view name, uint32_t but, sw_c
     return false;
 }
 
+bool sw_core_find_worker(const sw_core *core, uint32_t number, sw_core_worker_view *view)
+{
+    const sw_core_worker *worker = sw_slab_get(&core->workers, number);
+    if (worker != NULL)
+        look_at_worker(core, worker, view);
+    return worker != NULL;
+}
+
 const sw_core_counters *sw_core_get_counters(const sw_core *core)
 {
     return &core->counters;

@@ -100,16 +100,35 @@ void sw_core_worker_dismiss(sw_core *core, uint32_t number, int64_t now_us)
     sw_core_worker_lost(core, number, now_us);
 }
 
-/* A restarted process may register under its old name before its old connection is known to be
- * dead. */
-static void displace(sw_core *core, uint32_t number, sw_view name, int64_t now_us)
+/* The worker gives up the name of its instance and gets no new calls. It is dismissed when it has
+ * finished what it has (liveness.c). */
+static void retire(sw_core *core, uint32_t number, uint32_t instance)
 {
-    const sw_core_service *service = sw_core_service_at(core, sw_core_service_find(core, name));
-    for (uint32_t i = 0; i < service->worker_count; i++)
-        if (service->workers[i] != number) {
-            sw_core_worker_dismiss(core, service->workers[i], now_us);
-            return; /* at most one other has that name */
-        }
+    sw_core_worker *worker = sw_core_worker_at(core, number);
+    sw_core_service_leave(core, instance, number);
+    for (uint32_t i = 0; i < worker->service_count; i++)
+        if (worker->services[i] == instance)
+            worker->services[i] = worker->services[--worker->service_count];
+    worker->cursor = 0;
+    move(core, worker, SW_WORKER_DRAINING);
+}
+
+/* A restarted process may register under its old name before its old connection is known to be
+ * dead. A process that changes its key hands over from one connection to the other. */
+static void displace(sw_core *core, uint32_t number, sw_view name, bool succeeds, int64_t now_us)
+{
+    uint32_t instance = sw_core_service_find(core, name);
+    const sw_core_service *service = sw_core_service_at(core, instance);
+    for (uint32_t i = 0; i < service->worker_count; i++) {
+        uint32_t other = service->workers[i];
+        if (other == number)
+            continue;
+        if (succeeds && !sw_core_worker_at(core, other)->local)
+            retire(core, other, instance);
+        else
+            sw_core_worker_dismiss(core, other, now_us);
+        return; /* at most one other has that name */
+    }
 }
 
 static void copy(char *to, size_t room, sw_view from)
@@ -141,7 +160,7 @@ static bool apply_hello(sw_core *core, uint32_t number, const sw_core_hello *hel
     copy(name + 1, sizeof(name) - 1, hello->instance);
     if (!join(core, number, sw_view_of(name)))
         return false;
-    displace(core, number, sw_view_of(name), now_us);
+    displace(core, number, sw_view_of(name), hello->succeeds, now_us);
     return true;
 }
 

@@ -123,6 +123,7 @@ static const char *read_ready(sw_broker *broker, sw_peer *peer, const sw_message
     hello.reserve = sent->reserve;
     hello.database = sent->database == NULL ? 0 : sent->database->system;
     hello.timeline = sent->database == NULL ? 0 : sent->database->timeline;
+    hello.succeeds = sent->succeeds;
     bool good = true;
     for (size_t i = 0; i < sent->n_services; i++)
         good = good && add_service(&hello, sw_view_of(sent->services[i]));

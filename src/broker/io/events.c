@@ -99,6 +99,32 @@ static void lose_publisher(void *context, sw_inbound *session)
     free_publisher(sw_inbound_user(session));
 }
 
+static void recheck_publisher(void *context, sw_inbound *session)
+{
+    sw_events *events = context;
+    publisher *p = sw_inbound_user(session);
+    char address[SW_ADDRESS_TEXT_SIZE], *names;
+    if (!p->caller.is_curve)
+        return;
+    names = sw_auth_names_of(events->auth, p->caller.key);
+    if (names == NULL || sw_auth_admit_service(events->auth, p->caller.key,
+                                               sw_inbound_address(session, address)) != SW_ADMISSION_GOOD) {
+        free(names);
+        sw_inbound_end(session); /* it may come again */
+        return;
+    }
+    free(p->names);
+    p->names = names;
+    p->package_size = 0;
+}
+
+void sw_events_recheck(sw_events *events)
+{
+    for (int i = 0; i < 2; i++)
+        if (events->publishers[i] != NULL)
+            sw_listener_each(events->publishers[i], recheck_publisher, events);
+}
+
 /* --- subscribers --- */
 
 static sw_admission admit_subscriber(void *context, sw_inbound *session)

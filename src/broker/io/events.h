@@ -32,6 +32,8 @@ sw_listener *sw_events_listener(sw_events *events, bool publishers, bool network
 /* After the listeners were destroyed. Accepts events of zeros, and what open left half-built. */
 void sw_events_close(sw_events *events);
 
+/* Certificates have changed: publishers without one are cut off. */
+void sw_events_recheck(sw_events *events);
 /* The verdict or the rights of an identity may have changed: its subscribers are checked. */
 void sw_events_check(sw_events *events, sw_identity *identity, int64_t now_us);
 

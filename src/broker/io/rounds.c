@@ -6,6 +6,7 @@
 #include "broker/io/backend.h"
 #include "broker/io/carry_out.h"
 #include "broker/io/frontend.h"
+#include "broker/io/recheck.h"
 #include <stdio.h>
 
 #define STRANGER_MAX 65536 /* bytes of a message from a uid that is no user: it is only refused */
@@ -133,6 +134,7 @@ static void set_tick(sw_broker *broker)
 {
     int64_t next_us = earlier(sw_core_next_us(broker->core), broker->deadline_us);
     next_us = earlier(next_us, sw_auth_next_us(&broker->auth));
+    next_us = earlier(next_us, sw_recheck_next_us(broker));
     int64_t next_ms = next_us == SW_NEVER ? SW_NEVER : next_us / 1000 + 1;
     sw_timer_start(broker->tick, earlier(next_ms, sw_local_worker_next_ms(&broker->local)));
 }
@@ -149,6 +151,7 @@ void sw_rounds_settle(void *context)
     if (sw_local_worker_take_drain(&broker->local, &drain_ms))
         sw_broker_drain(broker, drain_ms);
     sw_auth_idle(&broker->auth, broker->now_us);
+    sw_recheck(broker);
     do
         sw_broker_flush(broker);
     while (sw_frontend_release(broker));

@@ -37,6 +37,7 @@ struct sw_broker {
     uint64_t handshakes_failed, connections_turned_away; /* of all listeners */
     int64_t now_us;      /* read once for each connection that has something to read */
     int64_t held_ms;     /* how long the message that is being read was held */
+    int64_t recheck_us;  /* when to look for certificates that changed */
     int64_t deadline_us; /* of draining, or SW_NEVER */
     uint64_t secret;     /* seeds hashes */
     char instance[SW_INSTANCE_MAX + 1];

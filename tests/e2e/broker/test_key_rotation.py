@@ -9,9 +9,11 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
 from load_test import FaultLoad  # noqa: E402
-from sitewire_test import ADMIN, LOCAL_SERVICES, System, free_port, wait_for  # noqa: E402
+from sitewire_test import ADMIN, LOCAL_SERVICES, PATIENCE, System, free_port, wait_for  # noqa: E402
+from sitewire.rpc.v1 import rpc_pb2  # noqa: E402
 
 UNAUTHENTICATED, UNAVAILABLE = 16, 14
+PARTIAL, FINAL = b"\x02", b"\x03"
 SERVICES = ("referential", "user", "deployment")
 
 
@@ -33,11 +35,7 @@ class TwoBrokers(System):
         super().migrate()
         for service, name in zip(SERVICES, self.SERVICES):
             self.keys[service] = self.key(f"{service}.key")
-            self.certify(self.keys[service].path, service, name)
-
-    def certify(self, path, name, services):
-        done = self.cli("key", "public", path, os.path.join(self.service_keys, name), "--services", services)
-        assert done.returncode == 0, done.stderr
+            self.let_serve(self.keys[service], name, service)
 
     def start_broker(self, name="broker"):
         number = 1 if name == "broker-2" else 0
@@ -102,6 +100,36 @@ class KeyRotation(unittest.TestCase):
         load.wait_for_progress()
         self.assert_nothing_was_lost(load)
         self.run_cli("whoami", key=old, status=UNAUTHENTICATED)
+
+    def watch_health(self, instance):
+        """A stream from one process, which lasts until that is gone."""
+        client = self.system.client()
+        self.addCleanup(client.close)
+        call = rpc_pb2.CallHeader(method="/sitewire.rpc.v1.Health/Watch", call_id=1, time_left_ms=600000, credit=10,
+                                  destination="@" + instance)
+        frames = client.exchange([b"MDPC02", b"\x01", b"@" + instance.encode(), call.SerializeToString(), b""], PATIENCE)
+        self.assertEqual(frames[1], PARTIAL)
+        return client
+
+    def test_of_a_service(self):
+        """It changes over to the new key without losing a call; the old one is then removed."""
+        system, service, load = self.system, self.system.processes["user-0"], self.load("services")
+        stream, key, certificates = self.watch_health("user-0"), system.keys["user"].path, system.service_keys
+        connected, lost = service.output().count("broker connected"), service.output().count("broker lost")
+        self.run_cli("key", "new", key + ".new", "--server-key", system.broker_key.public)
+        self.run_cli("key", "public", key + ".new", os.path.join(certificates, "user-2"), "--services", system.SERVICES[1])
+        os.rename(key + ".new", key)
+        wait_for(lambda: service.output().count("broker connected") == connected + 2, "it uses the new key at both brokers")
+        load.wait_for_progress()
+        self.assertIsNone(stream.receive(0), "the old connection finishes its calls")
+        os.unlink(os.path.join(certificates, "user"))
+        frames = wait_for(lambda: stream.receive(1), "the old connection is ended")
+        self.assertEqual(frames[1], FINAL)
+        load.wait_for_progress()
+        self.assert_nothing_was_lost(load)
+        self.assertEqual(service.output().count("broker lost"), lost)
+        self.assertEqual(service.output().count("broker connected"), connected + 2)
+        self.run_cli("whoami", broker=1)
 
     def test_of_two_brokers(self):
         """Both accept connections all the time, and nobody restarts."""

@@ -175,6 +175,36 @@ class Keys(unittest.TestCase):
         return self.system.start(instance, "sitewire-user", "--backend", endpoint, "--key", key.path, "--instance", instance,
                                  "--database", f"{self.system.postgres.conninfo} user=sitewire_user")
 
+    def names(self):
+        client = self.system.client()
+        stats = client.call("/sitewire.rpc.v1.Stats/GetStats", rpc_pb2.GetStatsRequest(), rpc_pb2.GetStatsResponse,
+                            destination="sitewire.rpc.v1.Stats")[1]
+        client.close()
+        return {name for each in stats.instances for name in each.services}
+
+    def test_a_certificate_that_is_removed_or_changed(self):
+        """It ends the connection that was made with it."""
+        key = self.system.key("removed.key")
+        for is_removed in (False, True):
+            self.system.let_serve(key, "test.One test.Two", "removed")
+            socket = zmq.Context.instance().socket(zmq.DEALER)
+            self.addCleanup(socket.close, 0)
+            key.use(socket)
+            socket.reconnect_ivl = 3600000
+            lost = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            socket.connect(self.system.tcp_backend)
+            register(socket, "test.One", "test.Two")
+            wait_for(lambda: "test.Two" in self.names(), "it is registered")
+            self.system.let_serve(self.key, "sitewire.deployment.v1.Deployments test.*", "another")  # concerns others
+            wait_for(lambda: "test.Two" in self.names(), "it stays")
+            if is_removed:
+                os.unlink(os.path.join(self.system.service_keys, "removed"))
+            else:
+                self.system.let_serve(key, "test.One", "removed")
+            self.assertTrue(lost.poll(30000), "it is cut off")
+            wait_for(lambda: "test.Two" not in self.names(), "it is gone")
+            socket.disable_monitor()
+
     def test_a_service_says_why(self):
         process = self.start_users("user-2", self.system.tcp_backend, "test.*")
         wait_for(lambda: "registration refused by broker" in process.output(), "it is refused")

@@ -532,6 +532,49 @@ static void a_busy_day(void **state)
     assert_int_equal(sw_core_in_flight(core), 0);
 }
 
+/* A process that changes its key registers a second time, and the first connection finishes its
+ * calls; without the word that it hands over, it would count as lost. */
+static void a_worker_hands_over(void **state)
+{
+    (void)state;
+    uint32_t c = client(0), old = worker(1, "w", 10), fresh = SW_NONE;
+    settle();
+    call(c, 1);
+    settle();
+    assert_int_equal(actions[0].kind, SW_ACTION_REQUEST);
+    uint64_t route = actions[0].route;
+    sw_core_hello hello = {.rpc = true,
+                           .instance = SW_VIEW("w"),
+                           .capacity = 10,
+                           .succeeds = true,
+                           .service_count = 1,
+                           .services = {SW_VIEW("echo")}};
+    assert_true(sw_core_worker_ready(core, &fresh, &hello, &tokens[2], now));
+    assert_int_equal(settle(), 0); /* nothing is answered, nobody is dismissed */
+    call(c, 2);
+    call_for("@w", c, 3, 0, 100);
+    settle();
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(actions[i].kind, SW_ACTION_REQUEST);
+        assert_ptr_equal(actions[i].peer, &tokens[2]);
+        reply(fresh, actions[i].route, true, true);
+    }
+    reply(old, route, true, true);
+    settle();
+    bool dismissed = false;
+    for (int i = 0; i < 20 && !dismissed; i++) {
+        sw_core_worker_seen(core, old, now);
+        sw_core_worker_seen(core, fresh, now);
+        pass(config.heartbeat_ms * 1000);
+        settle();
+        for (size_t k = 0; k < action_count; k++)
+            dismissed =
+                dismissed || (actions[k].kind == SW_ACTION_DISCONNECT && actions[k].peer == &tokens[1]);
+    }
+    assert_true(dismissed);
+    assert_int_equal(sw_core_get_counters(core)->workers_lost, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -553,6 +596,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(plain_requests_are_not_for_rpc_services, begin, end),
         cmocka_unit_test_setup_teardown(names_that_are_refused, begin, end),
         cmocka_unit_test_setup_teardown(services_are_bounded, begin, end),
+        cmocka_unit_test_setup_teardown(a_worker_hands_over, begin, end),
         cmocka_unit_test_setup_teardown(a_busy_day, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

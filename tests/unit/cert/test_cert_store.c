@@ -137,11 +137,38 @@ static void test_no_folder(void **state)
     assert_non_null(strstr(error.message, in("absent")));
 }
 
+/* A key may have two files, and may offer what either names. */
+static void test_two_files_of_a_key(void **state)
+{
+    (void)state;
+    sw_key_file key;
+    assert_int_equal(sw_cert_make(&key, &error), SW_OK);
+    strcpy(key.services, "a.B");
+    assert_int_equal(sw_cert_write_public(in("a"), &key, &error), SW_OK);
+    assert_int_equal(sw_cert_store_new(folder, &store, &error), SW_OK);
+    assert_true(sw_cert_store_changed(store)); /* the first time */
+    assert_false(sw_cert_store_changed(store));
+    strcpy(key.services, "c.D");
+    assert_int_equal(sw_cert_write_public(in("b"), &key, &error), SW_OK);
+    assert_true(sw_cert_store_changed(store));
+    assert_false(sw_cert_store_changed(store));
+    assert_int_equal(sw_cert_store_find(store, key.public_key, &error), SW_OK);
+    assert_non_null(strstr(sw_cert_store_services(store, key.public_key), "a.B"));
+    assert_non_null(strstr(sw_cert_store_services(store, key.public_key), "c.D"));
+    unlink(in("a"));
+    assert_true(sw_cert_store_changed(store));
+    assert_string_equal(sw_cert_store_services(store, key.public_key), "c.D");
+    chmod(folder, 0777); /* others could have put something there */
+    assert_false(sw_cert_store_changed(store));
+    sw_key_file_wipe(&key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_find, begin, end),
                                        cmocka_unit_test_setup_teardown(test_broken, begin, end),
                                        cmocka_unit_test_setup_teardown(test_writable, begin, end),
-                                       cmocka_unit_test_setup_teardown(test_no_folder, begin, end)};
+                                       cmocka_unit_test_setup_teardown(test_no_folder, begin, end),
+                                       cmocka_unit_test_setup_teardown(test_two_files_of_a_key, begin, end)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
