@@ -374,10 +374,12 @@ int64_t sw_link_due_us(const sw_link *link)
 {
     if (link->state != SW_LINK_UP || !sw_dealer_is_driven(link->dealer))
         return link->due_us;
+    int64_t since_us = silent_since(link), look_us = since_us;
     if (link->asked_us != SW_NEVER)
-        return link->asked_us + SILENCE_MS * 1000;
-    int64_t since_us = silent_since(link);
-    return since_us == SW_NEVER ? SW_NEVER : since_us + HEARTBEAT_MS * 1000;
+        look_us = link->asked_us + SILENCE_MS * 1000;
+    else if (since_us != SW_NEVER)
+        look_us = since_us + HEARTBEAT_MS * 1000;
+    return look_us < link->due_us ? look_us : link->due_us;
 }
 
 static void check_attempt(sw_link *link, int64_t now_us)
