@@ -79,7 +79,7 @@ static const sw_option options[] = {
 
 #define REGISTER_MS 2000 /* registers after this time at the latest, with or without database */
 #define PERIOD_MS   1000
-#define CHECK_MS    10000 /* for the database to answer --check-config */
+#define CHECK_MS    30000 /* for the database to answer --check-config */
 
 typedef struct state {
     const sw_service *service;

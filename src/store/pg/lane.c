@@ -175,6 +175,24 @@ static void go_up(sw_lane *lane)
     lane->events.on_up(lane->events.context, lane);
 }
 
+static void limit(sw_lane *lane, int64_t ms)
+{
+    lane->limit_ms = ms;
+    sw_timer_start(lane->timer, sw_now_ms() + ms);
+}
+
+/* A dead machine does not answer. One that does may be busy: TLS, a new process and authentication
+ * take their time if many programs connect at once. */
+static void note_reached(sw_lane *lane)
+{
+    ConnStatusType status = PQstatus(lane->connection);
+    if (lane->reached || status == CONNECTION_STARTED || status == CONNECTION_NEEDED ||
+        status == CONNECTION_BAD)
+        return;
+    lane->reached = true;
+    limit(lane, lane->patience_ms * 5 / 2);
+}
+
 /* libpq may close its socket and open another one with the same number, which the loop would not
  * watch. */
 static void poll_connect(sw_lane *lane)
@@ -182,6 +200,7 @@ static void poll_connect(sw_lane *lane)
     watch(lane, -1, 0);
     PostgresPollingStatusType status = PQconnectPoll(lane->connection);
     int fd = PQsocket(lane->connection);
+    note_reached(lane);
     if (status == PGRES_POLLING_OK)
         greet(lane);
     else if (status == PGRES_POLLING_FAILED || fd < 0 ||
@@ -191,10 +210,11 @@ static void poll_connect(sw_lane *lane)
 
 static void open_connection(sw_lane *lane)
 {
+    lane->reached = false;
     lane->connection = sw_places_connect(lane->places, &lane->places->items[lane->place],
                                          lane->addresses.count ? lane->addresses.text[lane->address] : NULL);
     lane->state = LANE_CONNECTING;
-    sw_timer_start(lane->timer, sw_now_ms() + lane->patience_ms);
+    limit(lane, lane->patience_ms);
     if (!lane->connection || PQstatus(lane->connection) == CONNECTION_BAD) {
         next_attempt(lane, why_down(lane));
         return;
@@ -229,7 +249,7 @@ static void try_place(sw_lane *lane)
         return;
     }
     lane->state = LANE_RESOLVING;
-    sw_timer_start(lane->timer, sw_now_ms() + lane->patience_ms);
+    limit(lane, lane->patience_ms);
     lane->lookup = sw_resolver_start(lane->resolver, name, on_resolved, lane);
     if (!lane->lookup)
         next_attempt(lane, "out of memory, or too many names are looked up");
@@ -299,7 +319,7 @@ static void on_timer(void *context)
     }
     snprintf(why, sizeof(why), "%.200s %s within %lld ms", host,
              lane->state == LANE_RESOLVING ? "has no answer of the name service" : "does not answer",
-             (long long)lane->patience_ms);
+             (long long)lane->limit_ms);
     next_attempt(lane, why);
 }
 

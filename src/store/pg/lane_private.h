@@ -61,7 +61,9 @@ struct sw_lane {
     sw_name_lookup *lookup;
     sw_addresses addresses; /* of the place's name; none: the place has no name */
     int address;
-    int64_t patience_ms; /* for each attempt */
+    int64_t patience_ms; /* for the server's machine to answer; a session may take longer */
+    int64_t limit_ms;    /* what the timer was set to */
+    bool reached;        /* the server's machine has answered */
     char reason[SW_LANE_REASON];
     char listen[80]; /* the statement, or "" */
     sw_lane_events events;
