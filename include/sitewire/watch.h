@@ -36,8 +36,10 @@ typedef void sw_event_fn(const sw_event *event, void *context);
 /* What to watch. Zero or NULL means the default. Start from `= {.size =
  * sizeof(sw_watch_options)}`. All texts are copied. */
 typedef struct sw_watch_options {
-    size_t size;           /* of this struct, so that it can grow; required */
-    const char *endpoints; /* of brokers' events, comma-separated; default: $SITEWIRE_EVENTS */
+    size_t size; /* of this struct, so that it can grow; required */
+    /* of brokers' events, comma-separated; default: $SITEWIRE_EVENTS. If there are as many as the
+     * client has, the watch is at the broker that the client uses. */
+    const char *endpoints;
     /* `project_count` projects such as `website:saint-gobain.com`, at most 1,000; default: all
      * that the user may read. Projects that the user may not read have no events. */
     const char *const *projects;

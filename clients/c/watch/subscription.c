@@ -24,7 +24,10 @@ sw_code sw_subscription_open(sw_subscription *subscription, const sw_subscriptio
                              sw_error *error)
 {
     *subscription = (sw_subscription){.options = *options, .epoll = -1};
-    return sw_endpoints_parse(&subscription->endpoints, options->endpoints, "SITEWIRE_EVENTS", error);
+    sw_code code = sw_endpoints_parse(&subscription->endpoints, options->endpoints, "SITEWIRE_EVENTS", error);
+    if (code == SW_OK && options->spread != 0)
+        sw_endpoints_shuffle(&subscription->endpoints, options->spread);
+    return code;
 }
 
 bool sw_subscription_add(sw_subscription *subscription, const char *topic)
@@ -79,6 +82,17 @@ void sw_subscription_close(sw_subscription *subscription)
     sw_endpoints_clear(&subscription->endpoints);
     free(subscription->topics);
     *subscription = (sw_subscription){.epoll = -1};
+}
+
+void sw_subscription_go_to(sw_subscription *subscription, size_t endpoint, int64_t now_us)
+{
+    if (subscription->endpoints.current == endpoint)
+        return;
+    snprintf(subscription->reason, sizeof(subscription->reason), "the client has gone to another broker");
+    close_sockets(subscription);
+    subscription->endpoints.current = endpoint;
+    subscription->failures = 0;
+    subscription->due_us = now_us;
 }
 
 static bool set_int(void *socket, int option, int value)

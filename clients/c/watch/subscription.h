@@ -14,6 +14,7 @@ typedef struct sw_subscription_options {
     void *context;            /* of libzmq */
     const sw_client_key *key; /* shown on tcp, may be none; each connection reads its file again */
     sw_random *random;
+    uint64_t spread;    /* as in sw_link_options */
     int64_t connect_ms; /* before an endpoint that does not answer is left */
 } sw_subscription_options;
 
@@ -46,6 +47,8 @@ bool sw_subscription_work(sw_subscription *subscription, int64_t now_us);
 /* The body of the next event, which the caller closes. False if there is none; *body is then
  * untouched. */
 bool sw_subscription_read(sw_subscription *subscription, zmq_msg_t *body);
+/* Leaves the connection for another endpoint of the list; does nothing if it is there. */
+void sw_subscription_go_to(sw_subscription *subscription, size_t endpoint, int64_t now_us);
 /* Lets an epoll set watch the sockets, now and after they were replaced. */
 void sw_subscription_watch(sw_subscription *subscription, int epoll);
 /* The endpoint in use, or tried now. */

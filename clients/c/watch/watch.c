@@ -22,10 +22,23 @@
 
 /* --- The loop --- */
 
+/* Lists of the same length name the same brokers: events come from the one that serves the
+ * calls. */
+static void follow_client(sw_watch *watch, int64_t now_us)
+{
+    const sw_link *link = &watch->client->link;
+    if (link->state != SW_LINK_UP || link->endpoints.current == watch->followed ||
+        link->endpoints.count != watch->subscription.endpoints.count)
+        return;
+    watch->followed = link->endpoints.current;
+    sw_subscription_go_to(&watch->subscription, watch->followed, now_us);
+}
+
 /* Does everything that can be done now. True if there may be more. */
 static bool work(sw_watch *watch)
 {
     int64_t now_us = sw_now_us();
+    follow_client(watch, now_us);
     if (sw_subscription_work(&watch->subscription, now_us)) {
         watch->fresh = true;
         watch->check_us = now_us;
@@ -225,6 +238,7 @@ static sw_code subscribe(sw_watch *watch, const char *endpoints, sw_error *error
                                              .context = client->link.context,
                                              .key = &client->link.key,
                                              .random = &client->random,
+                                             .spread = client->link.options.spread,
                                              .connect_ms = client->options.connect_ms};
     return sw_subscription_open(&watch->subscription, &options, error);
 }

@@ -41,6 +41,7 @@ struct sw_watch {
     bool wanted[SW_WATCH_KINDS];
     int64_t deployment; /* 0: all */
     sw_subscription subscription;
+    size_t followed;      /* the endpoint that the client was last seen at */
     sw_sequence sequence; /* what was delivered */
     bool ready;           /* the sequence has a base */
     bool dirty;           /* something was delivered since the last check */
