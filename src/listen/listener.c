@@ -74,6 +74,22 @@ static void on_time(void *context)
 
 /* --- reading --- */
 
+/* A balancer that looks whether we listen connects and hangs up, again and again: that is no
+ * failure. */
+static bool is_look(const sw_inbound *session)
+{
+    bool is_trusted = session->address != NULL && session->by_address == NULL;
+    return is_trusted && session->step == SW_STEP_GREETING && session->greeted == 0;
+}
+
+static void end_of_stream(sw_inbound *session)
+{
+    if (is_look(session))
+        sw_inbound_end(session);
+    else
+        sw_handshake_fail(session, sw_handshake_gone);
+}
+
 /* Reads once, into the common buffer or the rest of a long frame. False at the end of the
  * connection, and when there is nothing. */
 static bool read_bytes(sw_inbound *session)
@@ -84,7 +100,7 @@ static bool read_bytes(sw_inbound *session)
     ssize_t size = recv(session->fd, rest != NULL ? rest : all->bytes, room, MSG_DONTWAIT);
     if (size <= 0) {
         if (size == 0 || (errno != EAGAIN && errno != EINTR))
-            sw_handshake_fail(session, sw_handshake_gone);
+            end_of_stream(session);
         return false;
     }
     if (rest != NULL)

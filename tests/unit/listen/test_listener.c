@@ -7,12 +7,14 @@
 #include "net/keyfile.h"
 #include "net/monitor.h"
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -457,6 +459,37 @@ static void test_wrong_socket(void **state)
     close_peer(&p);
 }
 
+static int connect_tcp(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    address.sin_port = htons((uint16_t)atoi(strrchr(endpoint, ':') + 1));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+/* A balancer's look at us is no failed handshake; the same of others is. */
+static void test_looks(void **state)
+{
+    sw_error error;
+    for (int trusted = 0; trusted < 2; trusted++) {
+        assert_int_equal(sw_networks_parse(&options.trusted, trusted ? "127.0.0.1" : "", &error), SW_OK);
+        start(SW_SOCKET_ROUTER, false, "tcp://127.0.0.1:*");
+        int fd = connect_tcp();
+        UNTIL(sw_listeners_count(all) == 1);
+        close(fd);
+        UNTIL(sw_listeners_count(all) == 0);
+        assert_int_equal(sw_listener_get_counters(listener)->handshakes_failed, !trusted);
+        fd = connect_tcp();
+        assert_int_equal(write(fd, "\xff", 1), 1);
+        UNTIL(sw_listeners_count(all) == 1);
+        close(fd);
+        UNTIL(sw_listener_get_counters(listener)->handshakes_failed == 1U + !trusted);
+        if (!trusted)
+            stop(state);
+    }
+}
+
 /* --- our own client --- */
 
 static sw_zmtp *connect_own(bool curve)
@@ -667,6 +700,7 @@ int main(void)
         cmocka_unit_test_teardown(test_admitted_later, stop),
         cmocka_unit_test_teardown(test_mismatch, stop),
         cmocka_unit_test_teardown(test_wrong_socket, stop),
+        cmocka_unit_test_teardown(test_looks, stop),
         cmocka_unit_test(test_own_client),
         cmocka_unit_test(test_own_client_is_refused),
         cmocka_unit_test(test_both),
