@@ -104,6 +104,8 @@ static sw_code prepare(sw_client *client, const sw_call_spec *spec, const sw_cal
     int64_t timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : client->options.timeout_ms;
     call->started_us = sw_now_us();
     call->deadline_us = call->started_us + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS) * 1000;
+    if (call->deadline_us > client->until_us)
+        call->deadline_us = client->until_us > call->started_us ? client->until_us : call->started_us;
     call->credit = options->credit;
     call->streams = options->credit > 0;
     call->failures_max = options->no_retry ? 0 : client->options.retries;

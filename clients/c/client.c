@@ -120,7 +120,7 @@ sw_code sw_client_open(const char *endpoints, const sw_client_options *options, 
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     }
     client->epoll = client->timer = -1;
-    client->armed_us = SW_NEVER;
+    client->armed_us = client->until_us = SW_NEVER;
     client->last.reply.endpoint = "";
     sw_watched_init(&client->link.watched);
     client->sender = (sw_sender){.link = &client->link, .calls = &client->calls};

@@ -28,6 +28,7 @@ struct sw_client {
     sw_schema_cache schemas;
     bool busy;          /* in sw_client_process, so perhaps in a callback */
     bool closing;       /* no call can be started any more */
+    int64_t until_us;   /* no call goes on for longer; the command line sets it */
     int epoll, timer;   /* -1 until sw_client_fd asks for them */
     int64_t armed_us;   /* what the timer is set to */
     uint64_t callbacks; /* called so far */

@@ -124,6 +124,7 @@ static sw_code run(sw_cli *cli, int argc, char **argv, sw_error *error)
     if (cli->json && sw_args_has(&cli->args, "csv") && sw_args_value(&cli->args, "csv") == NULL)
         return sw_cli_usage(cli, error, "--json and --csv are two forms of the same output; give only one");
     cli->timing = sw_args_has(&cli->args, "timing");
+    cli->spread = sw_args_has(&cli->args, "spread");
     cli->endpoints = sw_args_value(&cli->args, "endpoint");
     cli->key_file = sw_args_value(&cli->args, "key");
     if (cli->endpoints == NULL)

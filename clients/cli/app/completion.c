@@ -240,6 +240,7 @@ sw_code sw_cmd_complete(sw_cli *cli, sw_error *error)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
     if (cli->timeout_ms == 0)
         cli->timeout_ms = SW_COMPLETION_MS;
+    sw_cli_lift_deadline(cli); /* each candidate's call has its own */
     split(&l);
     complete_line(&l);
     free(l.text);

@@ -36,6 +36,8 @@ static sw_code read_all(sw_cli *cli, const list *of, int64_t id, json_t **items,
     for (bool more = true; code == SW_OK && more;) {
         json_t *page = NULL, *token;
         code = sw_cli_call(cli, of->method, request, NULL, &page, error);
+        if (code == SW_OK)
+            sw_cli_renew_deadline(cli);
         json_array_extend(*items, json_object_get(page, "items"));
         token = json_object_get(page, "next_page_token");
         more = json_string_length(token) > 0;

@@ -261,6 +261,7 @@ sw_code sw_follow_run(sw_cli *cli, const sw_follow *follow, sw_outcome *outcome,
     sw_code code = sw_cli_client(cli, &f.reader.client, error);
     if (code == SW_OK)
         code = find_start(cli, follow, cursor, error);
+    sw_cli_lift_deadline(cli);
     if (code == SW_OK)
         code = sw_watch_open(f.reader.client, &options, &f.watch, error);
     if (code == SW_OK)
@@ -286,6 +287,7 @@ sw_code sw_follow_read(sw_cli *cli, const sw_follow *follow, sw_error *error)
         Sw__ReadLogResponse *page = sw_log_reader_take(&reader);
         if (page == NULL)
             continue;
+        sw_cli_renew_deadline(cli);
         if (page->n_items > 0)
             sw_log_reader_start(&reader, INT64_MAX);
         for (size_t i = 0; i < page->n_items; i++)

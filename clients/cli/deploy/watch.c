@@ -115,6 +115,7 @@ sw_code sw_cmd_watch(sw_cli *cli, sw_error *error)
                         json_pack("{s:I}", "id", (json_int_t)options.deployment), error);
     options.projects = (const char *const *)projects;
     options.project_count = count;
+    sw_cli_lift_deadline(cli);
     if (code == SW_OK)
         code = sw_watch_open(client, &options, &s.watch, error);
     if (code == SW_OK)

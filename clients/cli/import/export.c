@@ -112,6 +112,7 @@ static sw_code export_pages(exporter *e, const char *method, const sw_model_type
     for (bool more = true; code == SW_OK && more;) {
         json_t *reply = NULL;
         code = sw_cli_call(e->cli, method, request, NULL, &reply, error);
+        sw_cli_renew_deadline(e->cli);
         if (code == SW_OK)
             code = take(e, type, json_object_get(reply, "items"), error);
         json_t *token = json_object_get(reply, "next_page_token");

@@ -133,6 +133,7 @@ static sw_code run(sw_import *import, sw_error *error)
     sw_code code = sw_cli_client(import->cli, &import->client, error);
     if (code == SW_OK)
         code = sw_cli_schema(import->cli, &schema, error);
+    sw_cli_lift_deadline(import->cli); /* each row has its own */
     if (code == SW_OK)
         code = sw_model_new(schema, &import->model, error);
     if (code == SW_OK)

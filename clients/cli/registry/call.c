@@ -138,6 +138,7 @@ sw_code sw_cmd_call(sw_cli *cli, sw_error *error)
         call.streams = method->streams;
         if (method->streams) {
             options.credit = call.credit;
+            sw_cli_lift_deadline(cli);
             if (options.timeout_ms == 0)
                 options.timeout_ms = STREAM_MS;
         }

@@ -359,8 +359,10 @@ sw_code sw_cmd_delete(sw_cli *cli, sw_error *error)
                                            request, error);
         if (code == SW_OK)
             code = sw_cli_call(cli, c.method->path, request, NULL, NULL, error);
-        if (code == SW_OK)
+        if (code == SW_OK) {
             say_dry_run(cli, "deleted", request, &c.resource);
+            sw_cli_renew_deadline(cli);
+        }
         json_decref(request);
     }
     json_decref(c.request);

@@ -35,8 +35,10 @@ sw_code sw_cmd_get(sw_cli *cli, sw_error *error)
             code = sw_set_read_time(cli, resource.get, key, error);
         if (code == SW_OK)
             code = sw_cli_call(cli, resource.get->path, key, NULL, &item, error);
-        if (code == SW_OK)
+        if (code == SW_OK) {
             sw_output_item(&output, item);
+            sw_cli_renew_deadline(cli);
+        }
         json_decref(key);
         json_decref(item);
     }

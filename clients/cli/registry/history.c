@@ -187,8 +187,10 @@ static sw_code print_all(history *h, sw_error *error)
         sw_code code = build(h, &request, error);
         if (code == SW_OK)
             code = list_changes(h, request, &reply, error);
-        if (code == SW_OK)
+        if (code == SW_OK) {
             print_page(h, json_object_get(reply, "items"));
+            sw_cli_renew_deadline(h->cli);
+        }
         bool more = code == SW_OK && h->shown < h->limit && !ferror(stdout) &&
                     json_string_length(json_object_get(reply, "next_page_token")) > 0;
         json_decref(request);

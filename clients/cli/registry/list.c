@@ -69,6 +69,7 @@ static sw_code print_pages(sw_cli *cli, const sw_schema_resource *resource, json
         sw_code code = sw_cli_call(cli, resource->list->path, request, NULL, &page, error);
         if (code != SW_OK)
             return code;
+        sw_cli_renew_deadline(cli);
         size_t index;
         json_t *item;
         json_array_foreach(json_object_get(page, "items"), index, item) sw_output_item(output, item);

@@ -181,6 +181,7 @@ static sw_code secret_set(sw_cli *cli, sw_error *error)
     sw_code code = read_target(cli, &of, error);
     if (code == SW_OK)
         code = read_value(&value, &size, error);
+    sw_cli_renew_deadline(cli);
     if (code == SW_OK) {
         Sw__SetSecretRequest request = SW__SET_SECRET_REQUEST__INIT;
         request.type = of.type;
@@ -332,6 +333,7 @@ static sw_code secret_rotate(sw_cli *cli, sw_error *error)
         json_t *reply = NULL, *request = json_pack("{s:I}", "after", (json_int_t)next);
         code = sw_cli_call(cli, "Referential/RotateSecrets", request, NULL, &reply, error);
         if (code == SW_OK) {
+            sw_cli_renew_deadline(cli);
             const char *id = json_string_value(json_object_get(reply, "key_id"));
             rotated += (long long)sw_json_number(reply, "rotated");
             remaining = (long long)sw_json_number(reply, "remaining");

@@ -15,11 +15,13 @@ sw_code sw_cli_usage(sw_cli *cli, sw_error *error, const char *format, ...)
     return sw_fail(error, SW_INVALID_ARGUMENT, "%s", text);
 }
 
-bool sw_cli_confirm(const sw_cli *cli, const char *question)
+bool sw_cli_confirm(sw_cli *cli, const char *question)
 {
     char answer[16];
     if (sw_args_has(&cli->args, "yes") || !cli->err_terminal || !isatty(STDIN_FILENO))
         return true;
     fprintf(stderr, "%s [y/N] ", question);
-    return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+    bool good = fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+    sw_cli_renew_deadline(cli);
+    return good;
 }

@@ -22,6 +22,8 @@ struct sw_cli {
     const char *endpoints;     /* --endpoint or SITEWIRE_ENDPOINT, or NULL */
     const char *key_file;      /* --key, or NULL: the library looks for one */
     int64_t timeout_ms;        /* --timeout, or 0 */
+    int64_t until_us;          /* when the command's time is over; 0: it has made no call yet */
+    bool spread;               /* --spread */
     sw_client *client;         /* NULL until the first sw_cli_client */
     bool usage_error;          /* wrong usage: the error is followed by a hint to --help */
     /* Set by sw_cli_call: `created`, `updated` or `unchanged` if the service reports one, else
@@ -32,6 +34,12 @@ struct sw_cli {
 /* The client, opened at first use. INVALID_ARGUMENT if no endpoint is known; the message says
  * how to set one. */
 sw_code sw_cli_client(sw_cli *cli, sw_client **client, sw_error *error);
+/* All calls of a command share one deadline: --timeout, or 30 s, from the first call on. This
+ * begins it anew: for a command that has made progress, such as a page of a list, or has waited for
+ * a person. */
+void sw_cli_renew_deadline(sw_cli *cli);
+/* For a command that goes on until somebody ends it: each call has its own time from now on. */
+void sw_cli_lift_deadline(sw_cli *cli);
 /* True while a broker answers at one of the endpoints. */
 bool sw_cli_is_connected(const sw_cli *cli);
 /* The schema of all services, fetched at first use. The client owns it. */
@@ -52,6 +60,6 @@ sw_code sw_cli_usage(sw_cli *cli, sw_error *error, const char *format, ...)
 
 /* Asks the person at the terminal. True without asking if --yes was given or there is no
  * terminal: a script means what it says. */
-bool sw_cli_confirm(const sw_cli *cli, const char *question);
+bool sw_cli_confirm(sw_cli *cli, const char *question);
 
 #endif

@@ -1,4 +1,6 @@
 /* Calls from commands: the client, the schema, and one JSON call that SIGINT can cancel. */
+#include "base/clock.h"
+#include "base/deadline.h"
 #include "base/error.h"
 #include "c/client.h"
 #include "c/json_call.h"
@@ -7,7 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE_MS 200 /* a signal that does not interrupt the wait is noticed this late */
+#define TIMEOUT_MS 30000 /* of a command without --timeout */
+#define SLICE_MS   200   /* a signal that does not interrupt the wait is noticed this late */
+
+static void set_deadline(sw_cli *cli, int64_t until_us)
+{
+    cli->until_us = until_us;
+    if (cli->client != NULL)
+        cli->client->until_us = until_us;
+}
+
+void sw_cli_renew_deadline(sw_cli *cli)
+{
+    if (cli->until_us != SW_NEVER)
+        set_deadline(cli, sw_now_us() + (cli->timeout_ms > 0 ? cli->timeout_ms : TIMEOUT_MS) * 1000);
+}
+
+void sw_cli_lift_deadline(sw_cli *cli)
+{
+    set_deadline(cli, SW_NEVER);
+}
 
 sw_code sw_cli_client(sw_cli *cli, sw_client **client, sw_error *error)
 {
@@ -16,11 +37,16 @@ sw_code sw_cli_client(sw_cli *cli, sw_client **client, sw_error *error)
             return sw_fail(error, SW_INVALID_ARGUMENT,
                            "SITEWIRE_ENDPOINT is not set: run `. DIR/env` in this shell (`sitewire up --data "
                            "DIR` writes that file), or give --endpoint");
-        sw_client_options options = {
-            .size = sizeof(options), .timeout_ms = cli->timeout_ms, .key_file = cli->key_file};
+        sw_client_options options = {.size = sizeof(options),
+                                     .timeout_ms = cli->timeout_ms,
+                                     .key_file = cli->key_file,
+                                     .spread = cli->spread};
         sw_code code = sw_client_open(cli->endpoints, &options, &cli->client, error);
         if (code != SW_OK)
             return code;
+        if (cli->until_us == 0)
+            sw_cli_renew_deadline(cli);
+        cli->client->until_us = cli->until_us;
     }
     *client = cli->client;
     return SW_OK;

@@ -48,6 +48,7 @@ static sw_code check_until(sw_cli *cli, const char *service, int64_t deadline_ms
         if (code == SW_OK || sw_now_ms() >= deadline_ms || sw_cli_stopped())
             return code;
         poll(NULL, 0, POLL_MS);
+        sw_cli_renew_deadline(cli);
     }
 }
 
@@ -122,6 +123,7 @@ static sw_code known_services(sw_cli *cli, int64_t deadline_ms, json_t **service
         json_decref(*services);
         *services = NULL;
         poll(NULL, 0, POLL_MS);
+        sw_cli_renew_deadline(cli);
     }
 }
 

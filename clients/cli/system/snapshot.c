@@ -88,6 +88,7 @@ sw_code sw_snapshot_take(sw_cli *cli, sw_snapshot *snapshot, sw_error *error)
     *snapshot = (sw_snapshot){.at_us = sw_now_us()};
     if (code != SW_OK)
         return code;
+    sw_cli_renew_deadline(cli); /* with --watch there are several */
     bool several = strchr(all, ',') != NULL;
     for (const char *p = all; *p != '\0' && !sw_cli_stopped();) {
         size_t length = strcspn(p, ",");

@@ -172,6 +172,7 @@ sw_code sw_cmd_trace(sw_cli *cli, sw_error *error)
     options.timeout_ms = for_ms + LATE_MS;
     if (code == SW_OK)
         code = sw_cli_client(cli, &trace.client, error);
+    sw_cli_lift_deadline(cli);
     char *text = code == SW_OK ? json_dumps(request, JSON_COMPACT) : NULL;
     json_decref(request);
     if (code == SW_OK && text == NULL)
