@@ -22,13 +22,16 @@ static sw_settings settings;
 static struct {
     const char *endpoint, *events, *key, *enroll, *environments, *docroots, *projects, *name;
     int64_t drain_ms;
+    bool spread;
 } given;
 
 static const sw_option options[] = {
     {"endpoint", 'e', SW_OPTION_STRING, &given.endpoint, "ipc:///run/sitewire/frontend", 0, 0, "ENDPOINTS",
-     "where the brokers are, comma-separated", SW_RESTART},
+     "the brokers, comma-separated: the first that serves is used", SW_RESTART},
     {"events", 0, SW_OPTION_STRING, &given.events, "", 0, 0, "ENDPOINTS",
      "where they publish events, to hear of work at once; without it, ask each --poll-ms", SW_RESTART},
+    {"spread", 0, SW_OPTION_SWITCH, &given.spread, NULL, 0, 0, NULL,
+     "use the endpoints in an order at random, to balance runners", SW_RESTART},
     {"key", 'k', SW_OPTION_STRING, &given.key, "", 0, 0, "FILE",
      "the runner's key, for all endpoints; `sitewire key enroll` makes one; without it, the uid on ipc says "
      "who claims",
@@ -283,8 +286,10 @@ static sw_code start(void *context, sw_error *error)
         sw_loop_fd(p->loop, sw_program_fd(), ZMQ_POLLIN, sw_program_process, NULL) != SW_OK ||
         (p->patience = sw_loop_timer(p->loop, end_jobs, p)) == NULL)
         return sw_fail(error, SW_RESOURCE_EXHAUSTED, "out of memory");
-    const sw_client_options client = {
-        .size = sizeof(client), .key_file = *given.key == '\0' ? NULL : given.key, .key_on_ipc = has_key()};
+    const sw_client_options client = {.size = sizeof(client),
+                                      .key_file = *given.key == '\0' ? NULL : given.key,
+                                      .key_on_ipc = has_key(),
+                                      .spread = given.spread};
     sw_code code = enroll(error);
     if (code == SW_OK)
         code = read_key(&p->key, error);
