@@ -16,8 +16,12 @@ ROLES = {"owner@x.org": "Owner", "other@x.org": "Owner", "ext@x.org": "External"
 
 class DeploymentTest(unittest.TestCase):
     @classmethod
+    def make_system(cls, broker_options):
+        return System(curve=True, broker_options=broker_options)
+
+    @classmethod
     def setUpClass(cls):
-        cls.system = System(curve=True, broker_options=("--local-users", f"{os.getuid()}={ADMIN}"))
+        cls.system = cls.make_system(("--local-users", f"{os.getuid()}={ADMIN}"))
         cls.system.sql("""INSERT INTO users.role (code, permissions) VALUES ('Reader', '{read}');
                           INSERT INTO referential.environment (code, protected) VALUES ('dev', false), ('prod', true);
                           INSERT INTO referential.cms (code) VALUES ('drupal');
