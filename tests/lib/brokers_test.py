@@ -13,7 +13,9 @@ class TwoBrokers(System):
 
     def __init__(self, **options):
         self.tcp_b, self.tcp_events_b = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
-        super().__init__(curve=True, **options)
+        # PostgreSQL takes 100 connections, and two processes of each service may run.
+        lanes = ("--read-lanes", "1", "--list-lanes", "2", "--write-lanes", "3")
+        super().__init__(curve=True, service_options=lanes, **options)
         self.both, self.both_tcp = f"{self.ipc},{self.ipc_b}", f"{self.tcp},{self.tcp_b}"
         try:
             self.wait_for_services(self.ipc_b)

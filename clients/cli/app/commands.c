@@ -10,7 +10,7 @@ static const sw_flag global_flags[] = {
     {"endpoint", 0, "ENDPOINTS", "brokers, A,B,...: the first that serves (default: $SITEWIRE_ENDPOINT)"},
     {"spread", 0, NULL, "use the endpoints in an order at random, to balance clients"},
     {"key", 0, "FILE", "your key file, or off (default: $SITEWIRE_KEY, ~/.config/sitewire/key)"},
-    {"timeout", 0, "TIME", "time limit of all calls together; in long output, of each page (default: 30s)"},
+    {"timeout", 0, "TIME", "time limit of all calls together; of lists, of each page (default: 30s)"},
     {"json", 0, NULL, "output for programs: one JSON object per line"},
     {"reason", 0, "TEXT", "why you make the change; history keeps it"},
     {"timing", 0, NULL, "print on stderr how long each call took at each hop"},
