@@ -218,9 +218,10 @@ class Client:
                                   destination=destination, **header)
         frames = self.exchange([b"MDPC02", b"\x01", service.encode(), call.SerializeToString(), payload], seconds + patience)
         while frames is not None:
-            reply = rpc_pb2.ReplyHeader.FromString(frames[3])
-            if reply.call_id == self.call_id and frames[1] == b"\x03":
-                return reply, frames[4]
+            if frames[0] == b"MDPC02":  # else in compact framing: the answer to what a test sent by hand
+                reply = rpc_pb2.ReplyHeader.FromString(frames[3])
+                if reply.call_id == self.call_id and frames[1] == b"\x03":
+                    return reply, frames[4]
             frames = self.receive(seconds + patience)
         return None, None
 
