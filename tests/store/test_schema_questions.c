@@ -61,8 +61,9 @@ static const char *ask(const char *method, const char *const *arguments)
         size_t size = 0;
         for (s++; islower((unsigned char)s[size]) || s[size] == '_';)
             size++;
-        const char *value =
-            strncmp(s, "within", 6) == 0 || strncmp(s, "depth", 5) == 0 ? "NULL::int" : "NULL::text";
+        const char *value = strncmp(s, "within", 6) == 0 || strncmp(s, "depth", 5) == 0 ? "NULL::int"
+                            : strncmp(s, "all", 3) == 0                                 ? "NULL::boolean"
+                                                                                        : "NULL::text";
         for (const char *const *a = arguments; *a; a++) {
             if (strncmp(*a, s, size) == 0 && (*a)[size] == '=')
                 value = *a + size + 1;
