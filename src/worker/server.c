@@ -360,11 +360,17 @@ void sw_server_set_serving(sw_server *server, bool serving, const char *reason)
     sw_builtin_changed(server->builtin);
 }
 
+static bool is_same(const sw_worker_database *one, const sw_worker_database *other)
+{
+    return one->system == other->system && one->timeline == other->timeline &&
+           one->standby == other->standby && one->writable == other->writable;
+}
+
 void sw_server_set_database(sw_server *server, const sw_worker_database *database)
 {
     sw_registration *r = &server->registration;
     bool reserve = !server->serving || !database->writable;
-    bool same = r->reserve == reserve && memcmp(&r->database, database, sizeof(*database)) == 0;
+    bool same = r->reserve == reserve && is_same(&r->database, database);
     r->reserve = reserve;
     r->database = *database;
     for (size_t i = 0; i < server->connection_count && !same && !r->draining; i++)

@@ -524,7 +524,7 @@ static void services_declare(void **state)
                 snprintf(list + strlen(list), 200 - strlen(list), "%s ", query->method);
         }
     assert_string_equal(admin, "RotateSecrets Offboard ");
-    assert_string_equal(internal, "Authenticate ");
+    assert_string_equal(internal, "Authenticate RecordRefusals ");
     assert_string_equal(open, "WhoAmI InviteKey ");
 }
 
