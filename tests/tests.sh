@@ -11,7 +11,7 @@ run_tests() {
     local folder=$1 results=$cache/results/$2.xml
     shift 2
     mkdir -p "$cache/results" && rm -f "$results"
-    ctest --test-dir "$folder" -j "$jobs" --output-on-failure --output-junit "$results" \
+    ctest --test-dir "$folder" -j $((jobs + 1)) --output-on-failure --output-junit "$results" \
         --test-output-size-passed 1000000 "$@" || true # summary.py judges
     /usr/bin/python3 tests/lib/summary.py "$results"
 }
