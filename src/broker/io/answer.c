@@ -9,7 +9,8 @@ typedef enum {
     NOT_RUN,
     MAY_HAVE_RUN,
     RETRY,
-    NOT_RUN_HERE /* another broker may serve the call */
+    NOT_RUN_HERE, /* another broker may serve the call */
+    REQUEST_ID    /* the field at fault */
 } detail;
 
 #define RETRY_MS 100 /* a full queue of 20 000 calls empties within about a second */
@@ -26,8 +27,8 @@ static const struct {
                                "the call's call_id is 0 or differs from that of its frame; count from 1"},
     [SW_ANSWER_BAD_METHOD] = {SW_INVALID_ARGUMENT, NOTHING,
                               "the call's method must have the form /package.Service/Method"},
-    [SW_ANSWER_BAD_REQUEST_ID] = {SW_INVALID_ARGUMENT, NOTHING,
-                                  "the call's request_id has more than 128 bytes; a UUID will do"},
+    [SW_ANSWER_BAD_REQUEST_ID] = {SW_INVALID_ARGUMENT, REQUEST_ID,
+                                  "a request_id has at most 128 bytes; a UUID will do"},
     [SW_ANSWER_BAD_FRAME] = {SW_INVALID_ARGUMENT, NOTHING,
                              "the request is no compact message: its lengths, flags or number of frames are "
                              "wrong"},
@@ -101,6 +102,10 @@ void sw_answer_fill(sw_answer answer, uint64_t call_id, uint32_t queue_us, sw_vi
     header->detail_count = 1;
     header->details[0] = answers[answer].detail == RETRY
                              ? (sw_detail){.kind = SW_DETAIL_RETRY, .delay_ms = RETRY_MS}
+                         : answers[answer].detail == REQUEST_ID
+                             ? (sw_detail){.kind = SW_DETAIL_FIELD,
+                                           .field = SW_VIEW("request_id"),
+                                           .description = header->message}
                              : (sw_detail){.kind = SW_DETAIL_EXECUTION,
                                            .may_have_run = answers[answer].detail == MAY_HAVE_RUN};
     if (answers[answer].detail == NOT_RUN_HERE)
