@@ -479,7 +479,9 @@ class Questions(Case):
     def test_compare_environments(self):
         self.create("Environment", code="dev")
         self.create("DocrootEnvironment", docroot="d1", environment="dev", cms="drupal8", cms_version="8.9.2")
-        items = self.call("CompareEnvironments", docroot="d1", environment="dev", other_environment="prod").items
+        environments = {"docroot": "d1", "environment": "dev", "other_environment": "prod"}
+        self.assertNotIn("Server", {i.type for i in self.call("CompareEnvironments", **environments).items})
+        items = self.call("CompareEnvironments", all=True, **environments).items
         found = {(i.type, i.key, i.field): (i.left, i.right) for i in items}
         self.assertEqual(found["DocrootEnvironment", "d1", "cms_version"], ("8.9.2", "8.9.1"))
         self.assertEqual(found["Server", "web1", ""], ("absent", "present"))

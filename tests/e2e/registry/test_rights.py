@@ -273,6 +273,7 @@ class Rights(unittest.TestCase):
         self.check("Explain", "......d", action="read", type="Website", key="isover.fr")
         self.check("Explain", ".dddddd", "of another", action="read", type="Website", key="isover.fr", user=VICTIM)
         self.check("Authenticate", "ddddddd", public_keys=[self.victims_key])
+        self.check("RecordRefusals", "ddddddd", items=[])
         self.check("ListExpirations", "111110d", within_days=3650)
         self.check("CompareEnvironments", "......d", docroot="d1", environment="prod", other_environment="dev")
         self.check("ListImpact", "44444nd", type="Website", key="isover.fr")
