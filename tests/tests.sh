@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# `./dev test`, `sanitize`, `growth`, `cluster`, `fuzz`, `soak`, `mutate` and `bench`; sourced by
-# dev.
+# `./dev test`, `slow`, `sanitize`, `growth`, `cluster`, `fuzz`, `soak`, `mutate` and `bench`; sourced
+# by dev.
 
 fuzz_packages=(clang libclang-rt-14-dev)
 cluster_packages=(etcd-server iproute2 iptables openssl patroni python3-etcd util-linux)
@@ -23,8 +23,15 @@ cmd_test() {
     if (($#)); then
         run_tests build named -R "$(IFS='|' && echo "$*")"
     else
-        run_tests build test -LE 'growth|cluster'
+        run_tests build test -LE 'growth|cluster|slow'
     fi
+}
+
+# slow: the tests that take minutes
+cmd_slow() {
+    need "${build_packages[@]}" "${test_packages[@]}"
+    cmd_build
+    run_tests build slow -L slow
 }
 
 # growth: what calls cost in a small and in a large database
