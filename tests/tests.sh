@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# `./dev test`, `slow`, `sanitize`, `growth`, `cluster`, `fuzz`, `soak`, `mutate` and `bench`; sourced
-# by dev.
+# `./dev test`, `slow`, `sanitize`, `growth`, `cluster`, `fuzz`, `soak`, `mutate` and `bench`;
+# sourced by dev.
 
 fuzz_packages=(clang libclang-rt-14-dev)
 cluster_packages=(etcd-server iproute2 iptables openssl patroni python3-etcd util-linux)
