@@ -10,6 +10,7 @@ Needs pyzmq, protobuf and, once, protoc (Debian: python3-zmq python3-protobuf pr
 SITEWIRE_ENDPOINT: endpoints of brokers, comma-separated: the first that serves is used.
 SITEWIRE_KEY: the key file for tcp, by default ~/.config/sitewire/key. SITEWIRE_PROTO: the folder of
 the .proto files."""
+import contextlib
 import glob
 import hashlib
 import itertools
@@ -186,7 +187,9 @@ class Client:
         return next(self.stream(name, request, timeout, request_id=request_id))
 
     def send(self, command, service, header, *payload):
-        self.socket.send_multipart([b"MDPC02", bytes([command]), service.encode(), header.SerializeToString(), *payload])
+        frames = [b"MDPC02", bytes([command]), service.encode(), header.SerializeToString(), *payload]
+        with contextlib.suppress(zmq.Again):  # after a refusal, which the next event tells
+            self.socket.send_multipart(frames, zmq.DONTWAIT)
 
     def websites(self, prefix=""):
         """Yields every website whose code begins with the prefix."""
