@@ -415,8 +415,7 @@ def queued(b, broker, service):
         os.kill(service, signal.SIGCONT)
         child.kill()
         child.wait()
-    while subprocess.run([os.path.join(b.bin, "sitewire"), "health"], env=b.env, capture_output=True).returncode != 0:
-        time.sleep(0.1)
+    subprocess.run([os.path.join(b.bin, "sitewire"), "health", "--wait", "60s"], env=b.env, capture_output=True, check=True)
     if size:
         line(f"f {size} queued calls: memory per byte queued", peak * 1048576 / held, 1.25, "B/B")
 

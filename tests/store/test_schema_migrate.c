@@ -304,14 +304,16 @@ static void tell(const sw_migration_state *state, void *context)
         dprintf(*pipe_end, "%s", state->waits_for);
 }
 
-/* Waits until a migration waits for a table that the test has locked. */
+/* Waits, a minute at most, until a migration waits for a table that the test has locked. Nothing
+ * announces that, so PostgreSQL looks for it in small steps. */
 static void await_gate(PGconn *conn)
 {
-    while (
-        strcmp(db_rows(conn, "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE "
-                             "a.application_name = 'sitewire-migrate' AND NOT l.granted"),
-               "1") != 0)
-        usleep(10000);
+    db_run(conn,
+           "DO $$ BEGIN FOR i IN 1..6000 LOOP"
+           " IF (SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+           "     WHERE a.application_name = 'sitewire-migrate' AND NOT l.granted) = 1 THEN RETURN; END IF;"
+           " PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();"
+           " END LOOP; RAISE 'no migration waits'; END $$");
 }
 
 /* Killed in the middle of a statement, which the server goes on with: the next one says what it
